@@ -1,0 +1,40 @@
+"""The errors that freerun raises: one small tree, so that one `except FreerunError` catches them all.
+
+Each message says what was wrong, where, and what to do about it.
+"""
+
+
+class FreerunError(Exception):
+    """The root of all errors that freerun raises on purpose."""
+
+
+class SeriesError(FreerunError, ValueError):
+    """The values of a series cannot be used: wrong shape, missing, infinite, constant or too few."""
+
+
+class SeriesFileError(SeriesError):
+    """A series cannot be read from its file: absent, empty, ragged, or text where a number belongs."""
+
+
+class SettingError(FreerunError, ValueError):
+    """A parameter of a network, an optimiser or a command is outside its range or not known."""
+
+
+class NotFittedError(FreerunError):
+    """A trained network is needed, and `fit` has not been called."""
+
+
+class TrainingDiverged(FreerunError):  # noqa: N818 - it names an event, not a fault of the caller
+    """The objective grew without bound or became non-finite; the last good weights were kept."""
+
+
+class ModelFileError(FreerunError):
+    """A model file cannot be read: truncated, of a newer version, or not a model file at all."""
+
+
+class OutputError(FreerunError, OSError):
+    """A result cannot be written where it was asked for."""
+
+
+class MissingExtraError(FreerunError, ImportError):
+    """An optional package is needed for this and is not installed."""

@@ -1,0 +1,65 @@
+"""`Model`: all that a fit leaves behind, ready to predict, to run free and to be saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from freerun.errors import SeriesError
+from freerun.network import Network
+from freerun.scaling import Scaling
+from freerun.series import Series
+from freerun.settings import Settings
+from freerun.training import History
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where a free run begins: the network has read a series to its end.
+
+    Attributes:
+        carry: the carry of the cell after the last step read, NumPy arrays.
+        value: shape (D,), the first value to come, standardised.
+    """
+
+    carry: tuple[np.ndarray, ...]
+    value: np.ndarray
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network in its setting.
+
+    Attributes:
+        settings: the parameters it was trained with.
+        network: the weights, as NumPy arrays.
+        scaling: from the units of the series to those of the network.
+        recent: the last steps of the training series (at most `RECENT`), in its own units.
+        ending: the moment at the end of the training series.
+        history: what training went through.
+    """
+
+    settings: Settings
+    network: Network
+    scaling: Scaling
+    recent: Series
+    ending: Moment
+    history: History
+
+    def require_channels(self, series: Series) -> None:
+        """Refuse a series that is not of the kind the network was trained on.
+
+        Raises:
+            SeriesError: another number of channels.
+        """
+        expected = self.recent.channels
+        if series.shape[1] != len(expected):
+            raise SeriesError(
+                f"the series has {series.shape[1]} channels ({', '.join(series.channels)}), but the network was "
+                f"trained on {len(expected)} ({', '.join(expected)}); choose them by name (--column)"
+            )
+
+
+RECENT = 1000
+"""Most steps of the training series that a model keeps, for pictures of how a free run goes on from it."""

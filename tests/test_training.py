@@ -1,0 +1,87 @@
+"""Training, against the tutorial's own graph and against the closed form of a linear network."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import freerun
+from freerun.errors import SeriesError, TrainingDiverged
+
+TUTORIAL: dict[str, Any] = {
+    "hidden": 15,
+    "initial": "tutorial",
+    "optimizer": "sgd",
+    "learning_rate": 0.3,
+    "epochs": 1001,
+    "l2": 1e-4,
+    "standardize": False,
+    "seed": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def tutorial_series():
+    return freerun.systems.mackey_glass(2000, seed=0).split(1500)
+
+
+@pytest.fixture(scope="module")
+def tutorial_rnn(tutorial_series):
+    train, valid = tutorial_series
+    return freerun.RNN(**TUTORIAL).fit(train, valid)
+
+
+def test_gradient_descent_repeats_the_tutorial(tutorial_rnn):
+    """Computed with the tutorial's own graph under PyTensor, float64."""
+    history = tutorial_rnn.history_
+    assert history.objective[0] == pytest.approx(5.110126984960e-02, rel=1e-9)
+    assert history.objective[500] == pytest.approx(1.431187400806e-03, rel=1e-9)
+    assert history.training_mse[-1] == pytest.approx(8.536407549431e-04, rel=1e-9)
+    assert history.validation_mse[-1] == pytest.approx(8.835674080892e-04, rel=1e-9)
+    assert len(history.objective) == 1001
+    assert history.epochs[-1] == 1001
+
+
+def test_float32_agrees_with_float64_as_far_as_it_can(tutorial_series, tutorial_rnn):
+    train, valid = tutorial_series
+    single = freerun.RNN(**{**TUTORIAL, "dtype": "float32"}).fit(train, valid)
+    assert single.model_.network.readout.dtype == np.float32
+    assert single.history_.training_mse[-1] == pytest.approx(tutorial_rnn.history_.training_mse[-1], rel=1e-3)
+
+
+def test_divergence_names_the_epoch_and_keeps_the_last_good_weights(tutorial_series):
+    train, _ = tutorial_series
+    rnn = freerun.RNN(hidden=15, optimizer="sgd", learning_rate=1e3, nonlinearity="identity", epochs=200)
+    with pytest.raises(TrainingDiverged, match=r"diverged at epoch \d+ with learning_rate=1000; try learning_rate=100"):
+        rnn.fit(train)
+    assert np.isfinite(rnn.history_.objective).all()
+    assert np.isfinite(rnn.predict(train).values).all()
+
+
+def test_ctrl_c_keeps_the_weights_reached(tutorial_series):
+    train, _ = tutorial_series
+
+    def interrupt(progress):
+        if progress.epoch >= 100:
+            raise KeyboardInterrupt
+
+    rnn = freerun.RNN(**TUTORIAL)
+    with pytest.raises(KeyboardInterrupt):
+        rnn.fit(train, progress=interrupt)
+    assert rnn.history_.epochs[-1] == 100
+    assert rnn.history_.training_mse[-1] < rnn.history_.training_mse[0]
+    assert rnn.generate(10).shape == (10, 1)
+
+
+def test_progress_reaches_the_last_epoch(tutorial_series):
+    train, valid = tutorial_series
+    seen = []
+    freerun.RNN(optimizer="adam", epochs=33).fit(train, valid, progress=seen.append)
+    assert seen[-1].epoch == seen[-1].epochs == 33
+    assert all(p.validation_mse is not None for p in seen)
+
+
+def test_a_series_shorter_than_the_washout_is_refused(tutorial_series):
+    train, valid = tutorial_series
+    with pytest.raises(SeriesError, match="the validation series has 500 steps; with a washout of 600"):
+        freerun.RNN(washout=600).fit(train, valid)
