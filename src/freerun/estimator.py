@@ -81,17 +81,26 @@ class RNN:
         self.dtype = dtype
         self.seed = seed
 
-    def fit(self, series: Any, validation: Any = None, *, progress: Callable[[Progress], None] | None = None) -> Self:
+    def fit(
+        self,
+        series: Any,
+        validation: Any = None,
+        *,
+        warm_start: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Self:
         """Train on `series`; the error on `validation` is watched, and not trained on.
 
         Args:
             series: the training series.
             validation: another series with the same channels, read from a state of zero.
+            warm_start: go on from the weights and the scaling of the last fit, with the parameters as they are now.
             progress: called about a hundred times during training.
 
         Raises:
             SettingError: a parameter is out of range or without effect.
             SeriesError: missing values, a constant channel, or too few steps.
+            NotFittedError: there is nothing to go on from.
             TrainingDiverged: training ran away; the last good weights are kept and usable.
             KeyboardInterrupt: on Ctrl-C; the last good weights are kept and usable.
         """
@@ -103,8 +112,12 @@ class RNN:
                 f"the validation series has {held_out.shape[1]} channels, the training series {training.shape[1]}"
             )
         refuse_constant(training)
-        scaling = Scaling.standard(training) if settings.standardize else Scaling.identity(training)
-        trained = train(settings, training, held_out, scaling, progress)
+        if warm_start:
+            self._fitted().require_same_shape(settings, training)
+            network, scaling = self._fitted().network, self._fitted().scaling
+        else:
+            network, scaling = None, Scaling.standard(training) if settings.standardize else Scaling.identity(training)
+        trained = train(settings, training, held_out, scaling, network, progress)
         ending = forecasting.moment_after(trained.network, scaling, settings, training)
         recent = training.between(max(0, len(training) - RECENT))
         self.model_ = Model(settings, trained.network, scaling, recent, ending, trained.history)

@@ -114,27 +114,43 @@ def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Seri
     model.require_channels(series)
     before, truth = series.split(start)
     _require_washout(model.settings, before)
-    outputs, carries = _read(model.network, model.scaling, model.settings, series)
+    outputs, _ = _read(model.network, model.scaling, model.settings, series)
     predictions = model.scaling.undo(outputs[start - 1 : -1])
     deviation = series.values.std(axis=0)
     run = generate(model, len(truth), before)
-    starts = np.arange(start, len(series) - HORIZON + 1, STARTS_APART)[:STARTS]
-    error = None
-    if len(starts):
-        with precision(model.settings.dtype):
-            last = _last_of_free_runs(model.network, carries, outputs, starts - 1, HORIZON)
-        ends = series.values[starts + HORIZON - 1]
-        error = metrics.nrmse(ends, model.scaling.undo(np.asarray(last, np.float64)), deviation)
+    starts = _starts(series, start, HORIZON)
     scores = Evaluation(
         start=start,
         steps=len(truth),
         one_step_mse=metrics.mean_squared_error(truth.values, predictions),
-        nrmse84=error,
+        nrmse84=free_run_error(model, series, start) if len(starts) else None,
         nrmse84_starts=len(starts),
         vpt=metrics.valid_prediction_time(truth.values, run.values, deviation),
         smape=metrics.smape(truth.values, run.values),
     )
     return scores, run
+
+
+def free_run_error(model: Model, series: Series, start: int, horizon: int = HORIZON) -> float:
+    """NRMSE at a horizon: the error of the last step of many free runs, over the standard deviation of the series.
+
+    Root mean square over up to 50 runs, let loose at `start` and every 20 steps after it.
+
+    Raises:
+        SeriesError: not even one run of that length fits.
+    """
+    starts = _starts(series, start, horizon)
+    if not len(starts):
+        raise SeriesError(f"no free run of {horizon} steps fits between step {start} and the end at {len(series)}")
+    outputs, carries = _read(model.network, model.scaling, model.settings, series)
+    with precision(model.settings.dtype):
+        last = _last_of_free_runs(model.network, carries, jnp.asarray(outputs), jnp.asarray(starts - 1), horizon)
+    generated = model.scaling.undo(np.asarray(last, np.float64))
+    return metrics.nrmse(series.values[starts + horizon - 1], generated, series.values.std(axis=0))
+
+
+def _starts(series: Series, start: int, horizon: int) -> np.ndarray:
+    return np.arange(start, len(series) - horizon + 1, STARTS_APART)[:STARTS]
 
 
 def _require_washout(settings: Settings, series: Series) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freerun.errors import SeriesError
+from freerun.errors import SeriesError, SettingError
 from freerun.network import Network
 from freerun.scaling import Scaling
 from freerun.series import Series
@@ -59,6 +59,28 @@ class Model:
                 f"the series has {series.shape[1]} channels ({', '.join(series.channels)}), but the network was "
                 f"trained on {len(expected)} ({', '.join(expected)}); choose them by name (--column)"
             )
+
+    def require_same_shape(self, settings: Settings, series: Series) -> None:
+        """Refuse settings or a series with which these weights cannot be trained further.
+
+        Raises:
+            SettingError: a parameter that shapes the network has changed.
+            SeriesError: another number of channels.
+        """
+        self.require_channels(series)
+        for name in ("hidden", "nonlinearity", "direct", "standardize"):
+            old, new = getattr(self.settings, name), getattr(settings, name)
+            if old != new:
+                raise SettingError(f"{name}={new!r}: the weights to go on from have {name}={old!r}; give the same")
+
+    def boundary_in(self, series: Series) -> int | None:
+        """The first step of `series` after the training series, if the one begins with the end of the other."""
+        ends = np.flatnonzero(series.times == self.recent.times[-1])
+        if not len(ends) or ends[0] + 1 >= len(series):
+            return None
+        boundary = int(ends[0]) + 1
+        same = np.array_equal(series.values[max(0, boundary - len(self.recent)) : boundary], self.recent.values)
+        return boundary if same else None
 
 
 RECENT = 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import equinox as eqx
+import jax
 from jaxtyping import Float
 
 from freerun.cells import Array, Carry, SimpleCell
@@ -25,6 +26,11 @@ class Network(eqx.Module):
     readout: Float[Array, "H D"]
     bias: Float[Array, " D"]
     direct: Float[Array, "D D"] | None = None
+
+    @property
+    def weights(self) -> int:
+        """The number of weights, biases included."""
+        return sum(array.size for array in jax.tree.leaves(self))
 
     def output(self, hidden: Float[Array, "*T H"], inputs: Float[Array, "*T D"]) -> Float[Array, "*T D"]:
         """The estimate of the next value from the hidden state and the input that led to it."""

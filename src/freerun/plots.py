@@ -23,6 +23,17 @@ TRUTH, NETWORK, MARK, SECOND = "#222222", "#D55E00", "#0072B2", "#009E73"
 FORMATS = (".png", ".svg", ".pdf")
 
 
+def data(series: Series, boundary: int | None = None, title: str = "") -> Figure:
+    """A series, with the first step that is not trained on marked."""
+    figure, grid = _figure(title, len(series.channels), [2] * len(series.channels))
+    for i, (axes, channel) in enumerate(zip(grid, series.channels, strict=True)):
+        axes.plot(series.times, series.values[:, i], color=TRUTH, linewidth=1)
+        axes.set_ylabel(channel)
+    _mark(grid, series, boundary)
+    grid[-1].set_xlabel(_time_label(series))
+    return figure
+
+
 def one_step(series: Series, predictions: Series, boundary: int | None = None, title: str = "") -> Figure:
     """One-step predictions against the data, and their errors below.
 
@@ -47,13 +58,7 @@ def one_step(series: Series, predictions: Series, boundary: int | None = None, t
     grid[-1].semilogy(predictions.times, np.maximum(error, 1e-16), color=NETWORK, linewidth=0.7)
     grid[-1].set_ylabel("|error|")
     grid[-1].set_xlabel(_time_label(series))
-    if boundary is not None:
-        for axes in grid:
-            axes.axvline(series.times[boundary], color=MARK, linewidth=1.2)
-        grid[0].annotate(
-            "not trained on →", (series.times[boundary], 1.0), (5, 4), xycoords=("data", "axes fraction"),
-            textcoords="offset points", color=MARK, fontsize=9,
-        )  # fmt: skip
+    _mark(grid, series, boundary)
     _legend(grid[0])
     return figure
 
@@ -89,10 +94,7 @@ def free_run(
             axes.axvline(run.times[vpt], color=SECOND, linewidth=1.2, linestyle=":", label=f"holds {vpt} steps")
         axes.set_ylabel(channel)
     if before is not None:
-        grid[0].annotate(
-            "let loose →", (run.times[0], 1.0), (5, 4), xycoords=("data", "axes fraction"),
-            textcoords="offset points", color=MARK, fontsize=9,
-        )  # fmt: skip
+        _note_at(grid[0], run.times[0], "let loose →")
     grid[-1].set_xlabel(_time_label(run))
     _legend(grid[0])
     return figure
@@ -145,6 +147,27 @@ def _figure(title: str, rows: int, heights: list[int]) -> tuple[Figure, list[Axe
         axes.margins(x=0.01)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure, list(grid[:, 0])
+
+
+def _mark(grid: list[Axes], series: Series, boundary: int | None) -> None:
+    """Mark the first step that was not trained on."""
+    if boundary is not None:
+        for axes in grid:
+            axes.axvline(series.times[boundary], color=MARK, linewidth=1.2)
+        _note_at(grid[0], series.times[boundary], "not trained on →")
+
+
+def _note_at(axes: Axes, time: Any, text: str) -> None:
+    """Write above the plot, to the right of `time`."""
+    axes.annotate(
+        text,
+        (time, 1.0),
+        (3, 4),
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        color=MARK,
+        fontsize=9,
+    )
 
 
 def _legend(axes: Axes) -> None:

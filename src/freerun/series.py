@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from freerun.errors import SeriesError
+from freerun.settings import Missing
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Missing = Literal["error", "interpolate"]
-"""What to do with missing or infinite values: refuse them, or fill them by linear interpolation."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from freerun.errors import SeriesError, SeriesFileError
-from freerun.series import Missing, Series, default_channels, fill_missing
+from freerun.series import Series, default_channels, fill_missing
+from freerun.settings import Missing
 from freerun.writing import replacing
 
 TIME_COLUMNS = {"time", "t", "date", "datetime", "timestamp", "ds", "year", "month", "day", "step", "index"}
@@ -236,14 +238,27 @@ def _refuse_names(path: Path, columns: tuple[str, ...], time: str | None) -> Non
         )
 
 
-def _write_csv(series: Series, path: Path) -> None:
+def csv_text(series: Series) -> str:
+    """The series as CSV: a time column, then the channels, every digit kept."""
     numeric = np.issubdtype(series.times.dtype, np.number)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["time", *series.channels])
-        stamps = series.times if numeric else np.datetime_as_string(series.times, unit="auto", timezone="naive")
-        for time, row in zip(stamps, series.values, strict=True):
-            writer.writerow([f"{time:.15g}" if numeric else time, *(repr(float(value)) for value in row)])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["time", *series.channels])
+    times = series.times.tolist() if numeric else np.datetime_as_string(series.times)
+    for time, row in zip(times, series.values.tolist(), strict=True):
+        writer.writerow([f"{time:.15g}" if numeric else _short_date(time), *map(repr, row)])
+    return text.getvalue()
+
+
+def _short_date(stamp: str) -> str:
+    """An ISO time stamp without the zeros at its end."""
+    date, _, clock = stamp.partition("T")
+    clock = clock.rstrip("0").rstrip(".") if "." in clock else clock
+    return date if clock in ("", "00:00:00") else f"{date}T{clock}"
+
+
+def _write_csv(series: Series, path: Path) -> None:
+    path.write_text(csv_text(series), encoding="utf-8")
 
 
 def _write_parquet(series: Series, path: Path) -> None:

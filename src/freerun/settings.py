@@ -13,6 +13,9 @@ Initial = Literal["tutorial", "glorot", "orthogonal", "reservoir"]
 OptimizerName = Literal["bfgs", "ridge", "sgd", "momentum", "adam", "nadam", "radam", "rmsprop"]
 Dtype = Literal["float64", "float32"]
 
+Missing = Literal["error", "interpolate"]
+"""What to do with missing or infinite values of a series: refuse them, or fill them by linear interpolation."""
+
 DEFAULT_EPOCHS = 1000
 DEFAULT_LEARNING_RATE = 0.01
 DEFAULT_SPECTRAL_RADIUS = 0.9

@@ -7,7 +7,10 @@ equations themselves.
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -194,6 +197,40 @@ def dysts(name: str, steps: int, points_per_period: int = 100) -> Series:
     model = system()
     times, values = model.make_trajectory(steps, pts_per_period=points_per_period, resample=True, return_times=True)
     return Series(values, times=times)
+
+
+SYSTEMS: dict[str, Callable[..., Series]] = {
+    "mackey-glass": mackey_glass,
+    "mackey-glass-rk4": mackey_glass_rk4,
+    "multiple-sines": multiple_sines,
+    "lorenz": lorenz,
+    "lorenz-dop853": lorenz_dop853,
+}
+"""The synthetic series by name."""
+
+
+def make(name: str, steps: int, **parameters: Any) -> Series:
+    """A synthetic series by name: one of `SYSTEMS`, or `dysts:NAME`.
+
+    Args:
+        name: which series.
+        steps: T, its length.
+        parameters: passed on to the function of that name; those that are None are left out.
+
+    Raises:
+        SettingError: the name is unknown, or the system has no such parameter.
+    """
+    given = {key: value for key, value in parameters.items() if value is not None}
+    if name.startswith("dysts:"):
+        function, given["name"] = dysts, name.removeprefix("dysts:")
+    elif name in SYSTEMS:
+        function = SYSTEMS[name]
+    else:
+        raise SettingError(f"no synthetic series {name!r}; there are: {', '.join(SYSTEMS)}, dysts:NAME")
+    for key in given:
+        if key not in inspect.signature(function).parameters:
+            raise SettingError(f"{name} has no parameter {key!r}; leave it out")
+    return function(steps=steps, **given)
 
 
 def _require_positive(**sizes: float) -> None:

@@ -89,9 +89,17 @@ def train(
     training: Series,
     validation: Series | None,
     scaling: Scaling,
+    network: Network | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Trained:
-    """Train a fresh network on `training`, watching its error on `validation`, whose state starts at zero.
+    """Train on `training`, watching the error on `validation`, whose state starts at zero.
+
+    Args:
+        settings: of the network and its training.
+        training, validation: in their own units.
+        scaling: to the units of the network.
+        network: the weights to start from; None draws fresh ones.
+        progress: called about a hundred times.
 
     Raises:
         SeriesError: a series is not longer than the washout.
@@ -102,14 +110,11 @@ def train(
                 f"the {name} series has {len(series)} steps; with a washout of {settings.washout} it needs "
                 f"{settings.washout + 2} or more"
             )
-    shape = Shape(training.shape[1], settings.hidden, settings.nonlinearity, settings.direct)
     with precision(settings.dtype):
-        network = initial_network(
-            settings.initial,
-            shape,
-            settings.seed,
-            DEFAULT_SPECTRAL_RADIUS if settings.spectral_radius is None else settings.spectral_radius,
-            DEFAULT_INPUT_SCALE if settings.input_scale is None else settings.input_scale,
+        start = (
+            _initial(settings, training.shape[1])
+            if network is None
+            else jax.tree.map(lambda w: jnp.asarray(w, settings.dtype), network)
         )
 
         def pairs(series: Series) -> Pairs:
@@ -123,16 +128,26 @@ def train(
             1 if settings.optimizer == "ridge" else settings.epochs or DEFAULT_EPOCHS,
             progress,
         )
-        watch(network, [])
+        watch(start, [])
         failure = None
         try:
-            watch.history.stopped = optimizer_for(settings).minimize(objective, network, watch)
+            watch.history.stopped = optimizer_for(settings).minimize(objective, start, watch)
         except KeyboardInterrupt as interrupt:
             watch.history.stopped, failure = "interrupted", interrupt
         except TrainingDiverged as diverged:
             watch.history.stopped, failure = str(diverged), diverged
         watch.history.seconds = watch.elapsed()
         return Trained(jax.tree.map(np.asarray, watch.network), watch.history, failure)
+
+
+def _initial(settings: Settings, channels: int) -> Network:
+    return initial_network(
+        settings.initial,
+        Shape(channels, settings.hidden, settings.nonlinearity, settings.direct),
+        settings.seed,
+        DEFAULT_SPECTRAL_RADIUS if settings.spectral_radius is None else settings.spectral_radius,
+        DEFAULT_INPUT_SCALE if settings.input_scale is None else settings.input_scale,
+    )
 
 
 def optimizer_for(settings: Settings) -> Optimizer:

@@ -21,8 +21,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         OutputError: the folder does not exist or cannot be written, or the disk is full.
     """
     path = Path(path)
-    if path.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file to write")
+    require_folder(path)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     except OSError as error:
@@ -37,6 +36,20 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def require_folder(path: Path) -> None:
+    """Refuse a path that names a folder, or lies in none.
+
+    Raises:
+        OutputError: there is no place for a file of that name.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file to write")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"{path}: the folder {path.parent} cannot be written; choose another")
 
 
 def _umask() -> int:

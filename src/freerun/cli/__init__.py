@@ -1,0 +1,53 @@
+"""The command line: one file per command. What each does, `freerun.RNN` does from Python under the same names."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from freerun._version import __version__
+from freerun.cli.data import data
+from freerun.cli.demo import demo
+from freerun.cli.evaluate import evaluate
+from freerun.cli.fit import fit
+from freerun.cli.generate import generate
+from freerun.cli.info import info
+from freerun.cli.predict import predict
+from freerun.errors import FreerunError
+
+app = typer.Typer(
+    name="freerun",
+    help="Train a recurrent network on a time series, then let it run free.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+for command in (demo, data, fit, predict, generate, evaluate, info):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options of `freerun` itself."""
+
+
+def main() -> None:
+    """Run the command line; every error of ours becomes one line on stderr and exit status 2."""
+    try:
+        app()
+    except FreerunError as error:
+        print(f"freerun: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,104 @@
+"""What the commands print: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from freerun.training import Progress
+
+LINES_EVERY = 5.0
+"""Seconds between two lines of progress when stderr is not a terminal."""
+
+
+class Console:
+    """Prints for people, or, with `as_json`, one JSON object on stdout."""
+
+    def __init__(self, as_json: bool, quiet: bool) -> None:
+        self._json, self._quiet = as_json, quiet
+
+    def note(self, text: str) -> None:
+        """Tell what is going on, on stderr."""
+        if not self._quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def result(self, values: Mapping[str, Any], table: Mapping[str, Any] | None = None) -> None:
+        """Print the results: `values` as JSON, or `table` (default: `values`) as two columns."""
+        if self._json:
+            print(json.dumps(dict(values), indent=2))
+            return
+        rows = values if table is None else table
+        width = max(map(len, rows), default=0)
+        for name, value in rows.items():
+            print(f"{name:<{width}}  {_text(value)}")
+
+    def table(self, head: list[str], rows: list[list[Any]]) -> None:
+        """Print a table with a head for people; nothing under `--json`."""
+        if self._json:
+            return
+        cells = [head, *([_text(value) for value in row] for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        for number, row in enumerate(cells):
+            left, *right = row
+            print("  ".join([left.ljust(widths[0]), *map(str.rjust, right, widths[1:])]))
+            if number == 0:
+                print("  ".join("-" * width for width in widths))
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[Progress], None]]:
+        """Show training as it goes: a live line on a terminal, plain lines otherwise."""
+        if self._quiet:
+            yield lambda progress: None
+        elif sys.stderr.isatty():
+            with self._live() as show:
+                yield show
+        else:
+            yield _Lines(self.note)
+
+    @contextmanager
+    def _live(self) -> Iterator[Callable[[Progress], None]]:
+        from rich.console import Console as Terminal
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeRemainingColumn(compact=True))
+        with Bar(*columns, console=Terminal(stderr=True), transient=True) as bar:
+            task = bar.add_task("training", total=None)
+
+            def show(progress: Progress) -> None:
+                bar.update(task, total=progress.epochs, completed=progress.epoch, description=_line(progress))
+
+            yield show
+
+
+class _Lines:
+    """Prints a line of progress now and then."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note, self._next = note, 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now >= self._next or progress.epoch == progress.epochs:
+            self._next = now + LINES_EVERY
+            rate = progress.epoch / max(progress.seconds, 1e-9)
+            left = (progress.epochs - progress.epoch) / rate
+            self._note(f"{_line(progress)}  {rate:.0f}/s  {left:.0f} s left")
+
+
+def _line(progress: Progress) -> str:
+    validation = "" if progress.validation_mse is None else f"  validation MSE {progress.validation_mse:.3e}"
+    return f"epoch {progress.epoch}/{progress.epochs}  training MSE {progress.training_mse:.3e}{validation}"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

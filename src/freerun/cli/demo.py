@@ -1,0 +1,47 @@
+"""`freerun demo`: the tutorial from end to end, and a better run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freerun.cli.console import Console
+from freerun.cli.options import Json, Quiet
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the report; made when it is missing.")] = Path("freerun-demo"),
+    series: Annotated[
+        str, typer.Option(help="Synthetic series by name (see `freerun data --help`), or a file.")
+    ] = "mackey-glass",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go through the tutorial from end to end, then show one improved run, and leave a report with pictures.
+
+    Example: freerun demo --out my-demo --series mackey-glass
+    """
+    import json
+
+    from freerun import demo
+    from freerun.errors import OutputError
+
+    console = Console(as_json, quiet)
+    told = demo.demo_series(series)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be made ({error.strerror}); choose another --out") from error
+    name = series if not Path(series).suffix else Path(series).name
+    with console.progress() as progress:
+        chapters = demo.tell(told, console.note, progress)
+    console.note("drawing the report")
+    demo.write(chapters, told, name, out)
+    console.table(demo.HEAD, [chapter.row for chapter in chapters])
+    report = (out / "report.html").resolve()
+    if as_json:
+        console.result(json.loads((out / "report.json").read_text(encoding="utf-8")) | {"report": str(report)})
+    else:
+        print(f"\nreport: {report}")

@@ -1,0 +1,73 @@
+"""`freerun generate`: a free run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freerun.cli.console import Console
+from freerun.cli.options import (
+    Column,
+    Json,
+    MissingValues,
+    ModelFile,
+    Plot,
+    Quiet,
+    TimeColumn,
+    read,
+    require_picture,
+    require_writable,
+)
+
+
+def generate(
+    model: ModelFile,
+    steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="Number of steps to generate.")],
+    after: Annotated[Path | None, typer.Option(help="Series to continue. Default: go on where training ended.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the free run here. Default: CSV on stdout.")
+    ] = None,
+    plot: Plot = None,
+    column: Column = [],  # noqa: B006 - typer copies it
+    time: TimeColumn = None,
+    missing: MissingValues = "error",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Let the network run free: it reads its own output and continues the series (closed loop).
+
+    Example: freerun generate mg.freerun --steps 200 --plot run.png
+    """
+    from freerun import plots
+    from freerun.errors import SettingError
+    from freerun.estimator import load
+    from freerun.seriesfile import csv_text
+
+    require_writable(output)
+    require_picture(plot)
+    if after is None and (column or time):
+        raise SettingError("--column and --time describe the file of --after; leave them out, or name one")
+    rnn = load(model)
+    before = rnn.model_.recent if after is None else read(after, column, time, missing)
+    run = rnn.generate(steps, None if after is None else before)
+    if output is not None:
+        run.write(output)
+    if plot is not None:
+        title = f"Free run of {model.name} after {'its training series' if after is None else after.name}"
+        plots.save(plots.free_run(run, before, title=title), plot)
+    console = Console(as_json, quiet)
+    if as_json:
+        console.result(
+            {
+                "steps": steps,
+                "channels": list(run.channels),
+                "times": run.times.astype(str).tolist(),
+                "values": run.values.tolist(),
+            }
+        )
+    elif output is None and plot is None:
+        print(csv_text(run), end="")
+    else:
+        console.note(f"{steps} steps generated: {', '.join(str(p) for p in (output, plot) if p is not None)}")

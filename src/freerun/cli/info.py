@@ -1,0 +1,46 @@
+"""`freerun info`: what a model file holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from freerun.cli.console import Console
+from freerun.cli.options import Json, ModelFile, Quiet
+
+
+def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Show what a model file holds: settings, series and training.
+
+    Example: freerun info mg.freerun
+    """
+    from freerun.modelfile import load_model
+
+    loaded = load_model(model)
+    history, recent = loaded.history, loaded.recent
+    weights = loaded.network.weights
+    facts: dict[str, Any] = {
+        "model": str(model),
+        "channels": list(recent.channels),
+        "training_ended": str(recent.times[-1]),
+        "dt": str(recent.dt),
+        "weights": weights,
+        "training_mse": history.training_mse[-1],
+        "validation_mse": history.validation_mse[-1] if history.validation_mse else None,
+        "epochs": history.epochs[-1],
+        "stopped": history.stopped,
+        "seconds": round(history.seconds, 3),
+        "settings": loaded.settings.model_dump(),
+    }
+    table: dict[str, Any] = {
+        "model file": model,
+        "channels": ", ".join(recent.channels),
+        "training ended at time": f"{recent.times[-1]} (dt {recent.dt})",
+        "weights": weights,
+        "training MSE": facts["training_mse"],
+        "validation MSE": facts["validation_mse"],
+        "trained": f"{facts['epochs']} epochs, {facts['seconds']} s; stopped because: {history.stopped}",
+        "predict": "row i is step i + 1, made from steps 0 to i (open loop)",
+        "generate": "the first value is the step after the last one read (closed loop)",
+    }
+    table |= {f"  {name}": value for name, value in loaded.settings.model_dump().items() if value is not None}
+    Console(as_json, quiet).result(facts, table)

@@ -1,0 +1,61 @@
+"""`freerun predict`: one-step predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freerun.cli.console import Console
+from freerun.cli.options import (
+    Column,
+    Json,
+    MissingValues,
+    ModelFile,
+    Plot,
+    Quiet,
+    SeriesFile,
+    TimeColumn,
+    read,
+    require_picture,
+    require_writable,
+)
+
+
+def predict(
+    model: ModelFile,
+    series: SeriesFile,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the predictions here.")] = None,
+    plot: Plot = None,
+    column: Column = [],  # noqa: B006 - typer copies it
+    time: TimeColumn = None,
+    missing: MissingValues = "error",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Predict every step of a series from the steps before it (open loop).
+
+    Each row carries the time of the step it predicts; the first step of the series has no prediction.
+
+    Example: freerun predict mg.freerun mg.csv -o onestep.csv --plot onestep.png
+    """
+    from freerun import metrics, plots
+    from freerun.estimator import load
+
+    require_writable(output)
+    require_picture(plot)
+    rnn, observed = load(model), read(series, column, time, missing)
+    predictions = rnn.predict(observed)
+    if output is not None:
+        predictions.write(output)
+    if plot is not None:
+        boundary = rnn.model_.boundary_in(observed)
+        title = f"One-step predictions of {series.name}"
+        plots.save(plots.one_step(observed, predictions, boundary, title), plot)
+    error = metrics.mean_squared_error(observed.values[1:], predictions.values)
+    console = Console(as_json, quiet)
+    console.result(
+        {"steps": len(predictions), "one_step_mse": error, "output": None if output is None else str(output)},
+        {"steps predicted": len(predictions), "one-step MSE": error},
+    )
