@@ -161,7 +161,7 @@ def following_times(times: np.ndarray, dt: Any, steps: int) -> np.ndarray:
     if np.issubdtype(times.dtype, np.datetime64):
         import pandas as pd
 
-        frequency = pd.infer_freq(pd.DatetimeIndex(times)) if len(times) >= 3 else None
+        frequency = pd.DatetimeIndex(times, freq="infer").freq if len(times) >= 3 else None
         if frequency is not None:
             return pd.date_range(times[-1], periods=steps + 1, freq=frequency).to_numpy()[1:]
     return times[-1] + dt * np.arange(1, steps + 1)

@@ -1,0 +1,40 @@
+"""Settings are checked, and the same in Python, on the command line and in `Settings`."""
+
+import inspect
+
+import pytest
+
+import freerun
+from freerun.cli.fit import fit
+from freerun.errors import SettingError
+from freerun.settings import Settings
+
+
+def test_estimator_command_and_settings_have_the_same_parameters_and_defaults():
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    assert freerun.RNN().get_params() == defaults
+    options = inspect.signature(fit).parameters
+    assert {name: options[name].default for name in defaults} == defaults
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"hidden": 0}, r"hidden=0: input should be greater than or equal to 1"),
+        ({"hidden": -3}, "hidden=-3"),
+        ({"l2": -1.0}, "l2=-1.0"),
+        ({"washout": -1}, "washout=-1"),
+        ({"nonlinearity": "tan"}, "nonlinearity='tan': input should be 'tanh', 'sigmoid'"),
+        ({"optimizer": "lbfgs"}, "optimizer='lbfgs'"),
+        ({"learning_rate": 0.1}, "learning_rate has no effect with optimizer='bfgs'"),
+        ({"optimizer": "ridge", "epochs": 3}, "epochs has no effect with optimizer='ridge'"),
+        ({"optimizer": "ridge", "l1": 1.0}, "l1 has no effect with optimizer='ridge'"),
+        ({"spectral_radius": 0.9}, "spectral_radius has no effect with initial='glorot'"),
+        ({"dtype": "float16"}, "dtype='float16'"),
+        ({"seed": -1}, "seed=-1"),
+        ({"units": 3}, "there is no parameter 'units'"),
+    ],
+)
+def test_bad_parameters_are_named(parameters, message):
+    with pytest.raises(SettingError, match=message):
+        Settings.checked(**parameters)
