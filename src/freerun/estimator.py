@@ -15,7 +15,7 @@ from freerun.modelfile import load_model, save_model
 from freerun.scaling import Scaling, refuse_constant
 from freerun.series import Series
 from freerun.settings import Dtype, Initial, Nonlinearity, OptimizerName, Settings
-from freerun.training import History, Progress, train
+from freerun.training import History, Progress, require_steps, train
 
 
 class RNN:
@@ -106,12 +106,16 @@ class RNN:
         """
         settings = Settings.checked(**self.get_params())
         training = Series.of(series)
-        held_out = None if validation is None else Series.of(validation)
-        if held_out is not None and held_out.shape[1] != training.shape[1]:
-            raise SeriesError(
-                f"the validation series has {held_out.shape[1]} channels, the training series {training.shape[1]}"
-            )
+        require_steps("training", training, settings.washout)
         refuse_constant(training)
+        held_out = None
+        if validation is not None:
+            held_out = Series.of(validation)
+            require_steps("validation", held_out, settings.washout)
+            if held_out.shape[1] != training.shape[1]:
+                raise SeriesError(
+                    f"the validation series has {held_out.shape[1]} channels, the training series {training.shape[1]}"
+                )
         if warm_start:
             self._fitted().require_same_shape(settings, training)
             network, scaling = self._fitted().network, self._fitted().scaling

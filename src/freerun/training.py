@@ -100,16 +100,7 @@ def train(
         scaling: to the units of the network.
         network: the weights to start from; None draws fresh ones.
         progress: called about a hundred times.
-
-    Raises:
-        SeriesError: a series is not longer than the washout.
     """
-    for name, series in (("training", training), ("validation", validation)):
-        if series is not None and len(series) < settings.washout + 2:
-            raise SeriesError(
-                f"the {name} series has {len(series)} steps; with a washout of {settings.washout} it needs "
-                f"{settings.washout + 2} or more"
-            )
     with precision(settings.dtype):
         start = (
             _initial(settings, training.shape[1])
@@ -138,6 +129,18 @@ def train(
             watch.history.stopped, failure = str(diverged), diverged
         watch.history.seconds = watch.elapsed()
         return Trained(jax.tree.map(np.asarray, watch.network), watch.history, failure)
+
+
+def require_steps(name: str, series: Series, washout: int) -> None:
+    """Refuse a series in which no error would count.
+
+    Raises:
+        SeriesError: the series is not longer than the washout and one step to predict.
+    """
+    if len(series) < washout + 2:
+        raise SeriesError(
+            f"the {name} series has {len(series)} steps; with a washout of {washout} it needs {washout + 2} or more"
+        )
 
 
 def _initial(settings: Settings, channels: int) -> Network:
