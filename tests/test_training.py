@@ -52,10 +52,19 @@ def test_float32_agrees_with_float64_as_far_as_it_can(tutorial_series, tutorial_
 def test_divergence_names_the_epoch_and_keeps_the_last_good_weights(tutorial_series):
     train, _ = tutorial_series
     rnn = freerun.RNN(hidden=15, optimizer="sgd", learning_rate=1e3, nonlinearity="identity", epochs=200)
-    with pytest.raises(TrainingDiverged, match=r"diverged at epoch \d+ with learning_rate=1000; try learning_rate=100"):
+    with pytest.raises(
+        TrainingDiverged, match=r"training diverged at epoch \d+ with learning_rate=1000; try learning_rate=100"
+    ):
         rnn.fit(train)
     assert np.isfinite(rnn.history_.objective).all()
     assert np.isfinite(rnn.predict(train).values).all()
+
+
+def test_initial_weights_that_are_no_start_are_refused(tutorial_series):
+    train, _ = tutorial_series
+    rnn = freerun.RNN(nonlinearity="identity", initial="reservoir", spectral_radius=9.0, hidden=50)
+    with pytest.raises(TrainingDiverged, match=r"the objective is .* at the initial weights"):
+        rnn.fit(train)
 
 
 def test_ctrl_c_keeps_the_weights_reached(tutorial_series):

@@ -59,3 +59,9 @@ class Objective(eqx.Module):
         squares = sum(jnp.sum(w**2) for w in weights)
         sizes = sum(jnp.sum(jnp.abs(w)) for w in weights)
         return self.l2 * squares + self.l1 * sizes
+
+
+@jax.jit
+def value_at(network: Network, objective: Objective) -> Float[Array, ""]:
+    """The objective at the weights of `network`, compiled."""
+    return objective(network)

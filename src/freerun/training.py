@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.initial import Shape, initial_network
 from freerun.network import Network
-from freerun.objective import Objective, Pairs
+from freerun.objective import Objective, Pairs, value_at
 from freerun.optimizers import BFGS, Gradient, Optimizer, Ridge
 from freerun.precision import precision
 from freerun.scaling import Scaling
@@ -100,6 +100,9 @@ def train(
         scaling: to the units of the network.
         network: the weights to start from; None draws fresh ones.
         progress: called about a hundred times.
+
+    Raises:
+        TrainingDiverged: the objective is not finite at the weights to start from; there is nothing to keep.
     """
     with precision(settings.dtype):
         start = (
@@ -112,6 +115,12 @@ def train(
             return Pairs.of(jnp.asarray(scaling.apply(series.values)), settings.washout)
 
         objective = Objective(pairs(training), jnp.asarray(settings.l1), jnp.asarray(settings.l2))
+        first = float(value_at(start, objective))
+        if not math.isfinite(first):
+            raise TrainingDiverged(
+                f"the objective is {first} at the initial weights; standardise the series, draw smaller weights "
+                "(spectral_radius, input_scale), or choose a bounded nonlinearity"
+            )
         watch = _Watch(
             objective.pairs,
             None if validation is None else pairs(validation),
@@ -185,9 +194,10 @@ class _Watch:
 
     def __call__(self, network: Network, objectives: Sequence[float]) -> None:
         error = float(_mean_squared_error(self._training, network, self._scale))
-        if not math.isfinite(error) and self.history.epochs:
+        if not math.isfinite(error):
             raise TrainingDiverged(
-                f"the training error became {error} after epoch {self.history.epochs[-1]}; lower the learning rate"
+                f"the training error became {error} after epoch {self.history.epochs[-1]}; "
+                "add a penalty (l2), or choose a bounded nonlinearity"
             )
         history, self.network = self.history, network
         history.objective.extend(objectives)

@@ -10,7 +10,6 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from scipy.optimize import OptimizeResult, minimize
 
-from freerun.errors import TrainingDiverged
 from freerun.network import Network
 from freerun.objective import Objective
 from freerun.optimizers.base import Report, report_interval
@@ -56,11 +55,6 @@ class BFGS:
                 objectives.clear()
 
         weights = np.asarray(start, np.float64)
-        value = value_and_gradient(weights)[0]
-        if not np.isfinite(value):
-            raise TrainingDiverged(
-                f"the objective is {value} at the initial weights; standardise the series or draw smaller weights"
-            )
         for _ in range(1 + RESTARTS):
             before = done
             result = minimize(

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from freerun.errors import TrainingDiverged
 from freerun.network import Network
-from freerun.objective import Objective
+from freerun.objective import Objective, value_at
 from freerun.optimizers.base import Report, report_interval
 
 GRADIENT_METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
@@ -51,26 +51,22 @@ class Gradient:
         rate = jnp.asarray(self.learning_rate, network.bias.dtype)
         state = GRADIENT_METHODS[self.method](rate).init(network)  # pyright: ignore[reportArgumentType]
         interval = report_interval(self.epochs)
-        limit = jnp.asarray(jnp.inf, network.bias.dtype)
+        limit = DIVERGED * value_at(network, objective)
         done = 0
         while done < self.epochs:
             count = min(interval, self.epochs - done)
-            before = network
-            network, state, objectives = _epochs(
+            network, state, objectives, good = _epochs(
                 self.method, interval, rate, objective, limit, network, state, jnp.asarray(count)
             )
-            values = np.asarray(objectives)[:count].tolist()
-            good = int(np.argmin(np.isfinite(values))) if not np.isfinite(values).all() else count
-            if good == 0 and done > 0:
-                network = before
-            report(network, values[:good])
-            if good < count:
+            values = np.asarray(objectives)[:count]
+            values = values[np.isfinite(values)].tolist()
+            report(network, values)
+            done += len(values)
+            if not good:
                 raise TrainingDiverged(
-                    f"training diverged at epoch {done + good} with learning_rate={self.learning_rate:g}; "
+                    f"training diverged at epoch {done} with learning_rate={self.learning_rate:g}; "
                     f"try learning_rate={self.learning_rate / 10:g}, or optimizer='bfgs', which needs none"
                 )
-            limit = jnp.minimum(limit, DIVERGED * values[0])
-            done += count
         return f"all {self.epochs} epochs done"
 
 
@@ -84,27 +80,30 @@ def _epochs(
     network: Network,
     state: Any,
     count: Int[Array, ""],
-) -> tuple[Network, Any, Float[Array, " most"]]:
-    """`count` <= `most` updates; where the objective exceeds `limit` or is not finite, the weights before it stay.
+) -> tuple[Network, Any, Float[Array, " most"], Bool[Array, ""]]:
+    """`count` <= `most` updates, until the objective exceeds `limit` or is not finite; then the weights before stay.
 
     Returns:
-        The weights, the state of the method, and the objective before each update: NaN from divergence on.
+        The last good weights, the state of the method, the objective before each update (NaN where there was none),
+        and whether all went well.
     """
     transform = GRADIENT_METHODS[method](rate)
 
     def epoch(i: Array, at: tuple[Network, Network, Any, Array, Array]) -> tuple[Network, Network, Any, Array, Array]:
         network, previous, state, objectives, good = at
         value, gradient = jax.value_and_grad(objective)(network)
-        good = good & jnp.isfinite(value) & (value <= limit)
+        good = good & (value <= limit)
         updates, next_state = transform.update(gradient, state, network)  # pyright: ignore[reportArgumentType]
         updated = optax.apply_updates(network, updates)  # pyright: ignore[reportArgumentType]
-        network, previous, state = jax.tree.map(
-            lambda new, old: jnp.where(good, new, old),
-            (updated, network, next_state),
-            (previous, previous, state),
-        )
+        network, previous, state = _choose(good, (updated, network, next_state), (previous, previous, state))
         return network, previous, state, objectives.at[i].set(jnp.where(good, value, jnp.nan)), good
 
     start = (network, network, state, jnp.full(most, jnp.nan, rate.dtype), jnp.asarray(True))
-    network, _, state, objectives, _ = jax.lax.fori_loop(0, count, epoch, start)
-    return network, state, objectives
+    network, previous, state, objectives, good = jax.lax.fori_loop(0, count, epoch, start)
+    good = good & (objective(network) <= limit)
+    return _choose(good, network, previous), state, objectives, good
+
+
+def _choose(condition: Bool[Array, ""], first: Any, second: Any) -> Any:
+    """One of two pytrees of the same structure."""
+    return jax.tree.map(partial(jnp.where, condition), first, second)

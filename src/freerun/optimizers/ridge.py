@@ -11,9 +11,8 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Array, Float
 
-from freerun.errors import TrainingDiverged
 from freerun.network import Network
-from freerun.objective import Objective
+from freerun.objective import Objective, value_at
 from freerun.optimizers.base import Report
 
 
@@ -33,14 +32,12 @@ class Ridge:
         damping = np.sqrt(float(objective.l2) * targets.shape[1]) * np.eye(width, dtype=features.dtype)
         rows = np.concatenate([features, damping])
         values = np.concatenate([targets, np.zeros((width, targets.shape[1]), targets.dtype)])
-        if not np.isfinite(rows).all():
-            raise TrainingDiverged("the hidden states are not finite; lower spectral_radius or the input scale")
         solution = jnp.asarray(_least_squares(rows, values))
         hidden = network.cell.hidden
         fitted = eqx.tree_at(lambda n: (n.readout, n.bias), network, (solution[:hidden], solution[hidden]))
         if network.direct is not None:
             fitted = eqx.tree_at(lambda n: n.direct, fitted, solution[hidden + 1 :])
-        report(fitted, [float(_value(objective, fitted))])
+        report(fitted, [float(value_at(fitted, objective))])
         return "the readout is solved exactly"
 
 
@@ -60,8 +57,3 @@ def _features(objective: Objective, network: Network) -> tuple[Float[Array, "T F
         columns.append(pairs.inputs)
     weight = jnp.sqrt(pairs.weight / pairs.weight.sum())[:, None]
     return weight * jnp.concatenate(columns, axis=1), weight * pairs.targets
-
-
-@jax.jit
-def _value(objective: Objective, network: Network) -> Float[Array, ""]:
-    return objective(network)

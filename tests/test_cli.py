@@ -1,0 +1,257 @@
+"""The command line, as a user types it: in its own process for start-up and exit codes, in this one otherwise."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import freerun
+from freerun.cli import main
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run one command in an empty folder; returns exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(line: str):
+        monkeypatch.setattr(sys, "argv", ["freerun", *line.split()])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        return stop.value.code, out, err
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A small trained model and its series, for the commands that need one."""
+    folder = tmp_path_factory.mktemp("model")
+    series = freerun.systems.mackey_glass(400, seed=0)
+    series.write(folder / "mg.csv")
+    freerun.RNN(hidden=20, initial="reservoir", optimizer="ridge", washout=20, l2=1e-6).fit(
+        series.between(0, 300)
+    ).save(folder / "mg.freerun")
+    return folder
+
+
+def test_the_commands_of_the_readme(run, tmp_path):
+    assert run("data mackey-glass --steps 2000 --seed 0 -o mg.csv")[0] == 0
+    series = freerun.Series.read(tmp_path / "mg.csv")
+    assert series.values[-1, 0] == pytest.approx(0.2349446315755871, abs=1e-15)
+    code, out, err = run("fit mg.csv --split 1500 --hidden 15 --optimizer bfgs --epochs 30 --l2 1e-4 -o mg.freerun")
+    assert code == 0
+    assert "validation MSE" in out
+    assert "epoch 30/30" in err
+    assert run("predict mg.freerun mg.csv -o onestep.csv --plot onestep.png")[0] == 0
+    assert freerun.Series.read(tmp_path / "onestep.csv").times[0] == 1
+    assert (tmp_path / "onestep.png").read_bytes().startswith(b"\x89PNG")
+    assert run("generate mg.freerun --steps 200 --plot run.svg")[0] == 0
+    assert "<svg" in (tmp_path / "run.svg").read_text()
+    code, out, err = run("evaluate mg.freerun mg.csv --from 1500 --json")
+    scores = json.loads(out)
+    assert set(scores) == {"start", "steps", "one_step_mse", "nrmse84", "nrmse84_starts", "vpt", "smape"}
+    assert "trained" in run("info mg.freerun")[1]
+    assert json.loads(run("info mg.freerun --json")[1])["settings"]["hidden"] == 15
+    assert {p.name for p in tmp_path.iterdir()} == {"mg.csv", "mg.freerun", "onestep.csv", "onestep.png", "run.svg"}
+
+
+def test_the_command_line_and_python_give_the_same(run, tmp_path):
+    series = freerun.systems.mackey_glass(300, seed=2)
+    series.write(tmp_path / "s.csv")
+    run("fit s.csv --split 250 --hidden 4 --epochs 20 --seed 3 --quiet -o m.freerun")
+    run("generate m.freerun -n 10 -o run.npy")
+    rnn = freerun.RNN(hidden=4, epochs=20, seed=3).fit(series.between(0, 250))
+    np.testing.assert_array_equal(freerun.Series.read(tmp_path / "run.npy").values, rnn.generate(10).values)
+
+
+def test_generate_prints_csv_when_nothing_else_is_asked(run, model):
+    code, out, _ = run(f"generate {model}/mg.freerun -n 3")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == "time,mackey_glass"
+    assert [line.split(",")[0] for line in lines[1:]] == ["300", "301", "302"]
+
+
+def test_generate_after_another_series(run, model):
+    _, out, _ = run(f"generate {model}/mg.freerun -n 2 --after {model}/mg.csv --json")
+    assert json.loads(out)["times"] == ["400.0", "401.0"]
+
+
+def test_evaluate_finds_where_training_ended(run, model):
+    assert json.loads(run(f"evaluate {model}/mg.freerun {model}/mg.csv --json")[1])["start"] == 300
+
+
+def test_json_keeps_stdout_clean_and_quiet_is_quiet(run, tmp_path):
+    freerun.systems.multiple_sines(100, seed=0).write(tmp_path / "s.csv")
+    code, out, err = run("fit s.csv --hidden 3 --epochs 10 -o m.freerun --json")
+    assert code == 0
+    assert json.loads(out)["epochs"] == 10
+    assert "epoch" in err
+    assert run("fit s.csv --hidden 3 --epochs 10 -o m.freerun --json --quiet")[2] == ""
+
+
+def test_a_column_and_a_parquet_file_with_dates(run, tmp_path):
+    index = pd.date_range("2000-01-01", periods=120, freq="MS", name="month")
+    frame = pd.DataFrame({"flow": np.sin(np.arange(120) * 0.5), "level": np.arange(120.0)}, index=index)
+    frame.to_parquet(tmp_path / "river.parquet")
+    frame.to_csv(tmp_path / "river.csv")
+    for name in ("river.parquet", "river.csv"):
+        assert run(f"fit {name} --column flow --epochs 5 --hidden 3 -o m.freerun --quiet")[0] == 0
+        out = run("generate m.freerun -n 2")[1]
+        assert [line.split(",")[0] for line in out.splitlines()] == ["time", "2010-01-01", "2010-02-01"]
+
+
+def test_sunspots(run, request):
+    sunspots = request.config.rootpath / "examples" / "sunspots.csv"
+    options = "--initial reservoir --hidden 100 --optimizer ridge --l2 1e-3 --washout 20 --split 280"
+    assert run(f"fit {sunspots} {options} -o s.freerun --quiet")[0] == 0
+    out = run("generate s.freerun -n 29")[1].splitlines()
+    assert out[1].startswith("1980,")
+    assert out[-1].startswith("2008,")
+    assert all(-50 < float(line.split(",")[1]) < 300 for line in out[1:])
+
+
+def test_warm_start_goes_on(run, tmp_path):
+    freerun.systems.multiple_sines(200, seed=0).write(tmp_path / "s.csv")
+    first = json.loads(run("fit s.csv --hidden 5 --epochs 50 -o a.freerun --json")[1])
+    again = json.loads(run("fit s.csv --hidden 5 --epochs 50 --warm-start a.freerun -o b.freerun --json")[1])
+    assert again["training_mse"] < first["training_mse"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("fit none.csv -o m.freerun", "none.csv: no such file"),
+        ("fit empty.csv -o m.freerun", "empty.csv: the file is empty"),
+        ("fit header.csv -o m.freerun", "header.csv: there is a header but no row"),
+        ("fit text.csv -o m.freerun", "text.csv, line 3, column 'b': 'oops' is not a number"),
+        ("fit ragged.csv -o m.freerun", "ragged.csv, line 3: 1 columns"),
+        ("fit gap.csv -o m.freerun", "gap.csv, line 3, column 'a': '' is missing or infinite"),
+        ("fit constant.csv -o m.freerun", "channel 'x' is constant"),
+        ("fit good.csv -o m.freerun --washout 50", "has 50 steps; with a washout of 50 it needs 52 or more"),
+        ("fit good.csv -o m.freerun --column c", "good.csv: no column 'c'; there are: x"),
+        ("fit good.csv -o m.freerun --split 50", "cannot split at step 50"),
+        ("fit good.csv -o m.freerun --split -3", "cannot split at step -3"),
+        ("fit good.csv -o m.freerun --hidden 0", "hidden=0"),
+        ("fit good.csv -o m.freerun --epochs -1", "epochs=-1"),
+        ("fit good.csv -o m.freerun --learning-rate 0.1", "learning_rate has no effect with optimizer='bfgs'"),
+        ("fit good.csv -o m.freerun --optimizer magic", "Invalid value for '--optimizer'"),
+        ("fit good.csv -o none/m.freerun", "there is no folder none"),
+        ("fit good.csv -o .", "is a folder"),
+        ("fit good.csv -o m.freerun --plot p.gif", "unknown picture format '.gif'"),
+        ("fit good.csv", "Missing option '--output'"),
+        ("data lorenz --steps 10 --tau 3 -o l.csv", "lorenz has no parameter 'tau'"),
+        ("data lorenz --steps 0 -o l.csv", "steps must be positive"),
+        ("data lorenz -o l.xls", "unknown format '.xls'"),
+        ("info good.csv", "truncated, or not a freerun model file"),
+        ("info none.freerun", "no such file"),
+        ("generate none.freerun -n 3", "no such file"),
+        ("demo --series none.csv", "none.csv: no such file"),
+        ("demo --series nowhere", "no synthetic series 'nowhere'"),
+        ("demo --series good.csv", "has 50 steps; the demo needs 60 or more"),
+        ("dance", "No such command 'dance'"),
+    ],
+)
+def test_bad_input_is_one_message_and_exit_status_2(run, tmp_path, line, message):
+    files = {
+        "empty": "",
+        "header": "a,b\n",
+        "text": "a,b\n1,2\n3,oops\n",
+        "ragged": "a,b\n1,2\n3\n",
+        "gap": 'a\n1\n""\n3\n'.replace('""', '"",').replace("a\n1", "a,b\n1,1").replace("\n3", "1\n3,1"),
+        "constant": "x\n" + "2.5\n" * 80,
+        "good": "x\n" + "".join(f"{np.sin(i)}\n" for i in range(50)),
+    }
+    for name, text in files.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    before = {p.name for p in tmp_path.iterdir()}
+    code, out, err = run(line)
+    assert code == 2
+    assert message in " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in err
+    assert out == ""
+    assert {p.name for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("predict {m} three.csv", "has 3 channels (x0, x1, x2), but the network was trained on 1"),
+        ("predict {m} short.csv", "has 5 steps; with a washout of 20 give 21 or more"),
+        ("generate {m} -n 0", "Invalid value for '--steps'"),
+        ("generate {m} -n 5 --column a", "--column and --time describe the file of --after"),
+        ("generate {m} -n 5 --after short.csv", "has 5 steps; with a washout of 20"),
+        ("evaluate {m} other.csv", "does not begin with the training series; say where to start with --from"),
+        ("evaluate {m} other.csv --from 100", "cannot split at step 100"),
+        ("evaluate {m} other.csv --from 10", "has 10 steps; with a washout of 20"),
+        ("info cut.freerun", "cut.freerun: truncated, or not a freerun model file"),
+    ],
+)
+def test_bad_use_of_a_model_is_one_message_and_exit_status_2(run, tmp_path, model, line, message):
+    (tmp_path / "three.csv").write_text("1,2,3\n" * 30)
+    (tmp_path / "short.csv").write_text("1\n2\n3\n4\n5\n")
+    (tmp_path / "other.csv").write_text("".join(f"{np.cos(i)}\n" for i in range(100)))
+    (tmp_path / "cut.freerun").write_bytes((model / "mg.freerun").read_bytes()[:500])
+    code, _, err = run(line.format(m=model / "mg.freerun"))
+    assert code == 2
+    assert message in " ".join(err.replace("│", " ").split())
+
+
+def test_divergence_says_what_to_change_and_keeps_the_last_good_weights(run, tmp_path):
+    freerun.systems.mackey_glass(200, seed=0).write(tmp_path / "s.csv")
+    line = "fit s.csv --optimizer sgd --learning-rate 1e3 --nonlinearity identity --epochs 100 -o m.freerun --quiet"
+    code, _, err = run(line)
+    assert code == 2
+    assert "training diverged at epoch" in err
+    assert "try learning_rate=100" in err
+    assert run("generate m.freerun -n 1")[0] == 0
+
+
+def command(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "freerun", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_ctrl_c_leaves_a_usable_model(tmp_path):
+    freerun.systems.mackey_glass(1500, seed=0).write(tmp_path / "s.csv")
+    process = command("fit", "s.csv", "--optimizer", "adam", "--epochs", "1000000", "-o", "m.freerun", cwd=tmp_path)
+    assert process.stderr is not None
+    process.stderr.readline()  # training has begun
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "interrupted; the weights reached are in m.freerun" in err
+    assert "Traceback" not in err
+    assert freerun.load(tmp_path / "m.freerun").history_.epochs[-1] > 0
+
+
+def test_import_and_help_do_not_wait_for_jax():
+    script = (
+        "import sys, freerun; assert 'jax' not in sys.modules and 'numpy' not in sys.modules;"
+        "import freerun.cli; assert 'jax' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+@pytest.mark.parametrize("name", ["demo", "data", "fit", "predict", "generate", "evaluate", "info"])
+def test_every_command_has_help_with_an_example(run, name):
+    code, out, _ = run(f"{name} --help")
+    assert code == 0
+    assert f"Example: freerun {name}" in " ".join(out.split())
+    assert "--json" in out
+    assert "--quiet" in out

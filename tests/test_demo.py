@@ -1,0 +1,49 @@
+"""The demo, on the tutorial's series and on a file: what it finds and what it leaves."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from freerun import demo, load, systems
+
+
+@pytest.fixture(scope="module")
+def told():
+    series = demo.demo_series("mackey-glass")
+    return series, demo.tell(series, lambda text: None, lambda progress: None)
+
+
+def test_the_tutorial_fails_after_two_steps_and_the_improved_run_holds(told):
+    _, (descent, bfgs, improved) = told
+    assert descent.scores.vpt == 2
+    assert bfgs.rnn.history_.training_mse[-1] == pytest.approx(7.8e-5, rel=0.02)
+    assert improved.scores.vpt > 300
+
+
+def test_the_penalty_is_chosen_without_the_validation_part():
+    """Whatever follows the training series, the choice is the same."""
+    training = systems.mackey_glass(1000, seed=4).between(0, 600)
+    assert demo.reservoir(training).l2 == demo.reservoir(systems.mackey_glass(600, seed=4)).l2
+
+
+def test_what_it_leaves(told, tmp_path):
+    series, chapters = told
+    demo.write(chapters, series, "mackey-glass", tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"report.html", "report.json", "model.freerun", "series.png", "1-losses.png", "3-free-run.png"} <= names
+    page = (tmp_path / "report.html").read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
+    assert page.count("<img") == len([name for name in names if name.endswith(".png")])
+    assert [c["vpt"] for c in json.loads((tmp_path / "report.json").read_text())["chapters"]] == [
+        chapter.scores.vpt for chapter in chapters
+    ]
+    np.testing.assert_array_equal(load(tmp_path / "model.freerun").generate(9).values, chapters[-1].run.values[:9])
+
+
+def test_a_short_measured_series(request):
+    series = demo.demo_series(str(request.config.rootpath / "examples" / "sunspots.csv"))
+    *_, improved = demo.tell(series, lambda text: None, lambda progress: None)
+    assert improved.run.times[-1] == 2008
+    assert np.abs(improved.run.values).max() < 500

@@ -1,0 +1,59 @@
+"""Pictures show what they are given: the right curves at the right times, with legends."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from freerun import Series, plots
+from freerun.errors import OutputError
+from freerun.training import History
+
+SERIES = Series(np.sin(np.arange(60) * 0.3), ("tide",), dt=0.5)
+
+
+def curves(axes: Any) -> dict[str, np.ndarray]:
+    return {line.get_label(): line.get_xydata() for line in axes.lines if not line.get_label().startswith("_")}
+
+
+def labels(figure):
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def test_one_step_predictions_lie_at_the_steps_they_predict():
+    figure = plots.one_step(SERIES, SERIES.between(1), boundary=40)
+    drawn = curves(figure.axes[0])
+    np.testing.assert_array_equal(drawn["one-step prediction"], drawn["data"][1:])
+    assert np.asarray(figure.axes[0].lines[-1].get_xdata())[0] == 20.0
+    assert figure.axes[-1].get_xlabel() == "time"
+
+
+def test_a_free_run_begins_where_the_data_end():
+    before, truth = SERIES.split(40)
+    figure = plots.free_run(truth, before, truth, vpt=7)
+    assert labels(figure) == ["data", "free run", "holds 7 steps"]
+    assert curves(figure.axes[0])["free run"][0, 0] == 20.0
+    assert curves(figure.axes[0])["data"][-1, 0] == 20.0
+
+
+def test_each_channel_has_its_axes():
+    series = Series(np.random.default_rng(0).normal(size=(30, 3)), ("x", "y", "z"))
+    figure = plots.free_run(series.between(20), series.between(0, 20))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["x", "y", "z"]
+
+
+def test_losses():
+    figure = plots.losses(History([1.0, 0.1], [0, 2], [1.0, 0.1], [1.0, 0.2]))
+    assert labels(figure) == ["training", "validation"]
+    assert figure.axes[0].get_yscale() == "log"
+
+
+@pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_formats(tmp_path, suffix, start):
+    plots.save(plots.data(SERIES), tmp_path / f"p.{suffix}")
+    assert (tmp_path / f"p.{suffix}").read_bytes().startswith(start)
+
+
+def test_unknown_formats_are_refused(tmp_path):
+    with pytest.raises(OutputError, match=r"unknown picture format '\.gif'"):
+        plots.save(plots.data(SERIES), tmp_path / "p.gif")
