@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from freerun import demo, load, systems
+from freerun import demo, load
 
 
 @pytest.fixture(scope="module")
@@ -16,16 +16,14 @@ def told():
 
 
 def test_the_tutorial_fails_after_two_steps_and_the_improved_run_holds(told):
-    _, (descent, bfgs, improved) = told
+    _, (descent, bfgs, small, default) = told
     assert descent.scores.vpt == 2
     assert bfgs.rnn.history_.training_mse[-1] == pytest.approx(7.8e-5, rel=0.02)
-    assert improved.scores.vpt > 300
-
-
-def test_the_penalty_is_chosen_without_the_validation_part():
-    """Whatever follows the training series, the choice is the same."""
-    training = systems.mackey_glass(1000, seed=4).between(0, 600)
-    assert demo.reservoir(training).l2 == demo.reservoir(systems.mackey_glass(600, seed=4)).l2
+    assert small.rnn.model_.best.settings.hidden == 15
+    assert small.scores.vpt >= 300
+    assert default.scores.vpt == default.scores.steps == 500
+    assert default.scores.nrmse84 is not None
+    assert default.scores.nrmse84 < 1e-4
 
 
 def test_what_it_leaves(told, tmp_path):

@@ -17,7 +17,7 @@ def rnn():
     index = pd.date_range("2000-01-01", periods=150, freq="D")
     values = np.column_stack([np.sin(np.arange(150) * 0.3), np.cos(np.arange(150) * 0.2)])
     series = pd.DataFrame(values, index=index, columns=["a", "b"])
-    rnn = freerun.RNN(hidden=8, direct=True, nonlinearity="sigmoid", epochs=15, washout=3)
+    rnn = freerun.RNN(hidden=8, optimizer="bfgs", nonlinearity="sigmoid", epochs=15, washout=3)
     return rnn.fit(series[:120], series[120:])
 
 
@@ -38,6 +38,19 @@ def test_everything_comes_back(rnn, tmp_path, dtype):
     np.testing.assert_array_equal(again.times, run.times)
     assert again.channels == run.channels
     assert back.history_ == rnn.history_
+
+
+@pytest.mark.parametrize("cell", ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"])
+def test_every_cell_comes_back(tmp_path, cell):
+    series = np.sin(np.arange(120) * 0.3) + np.sin(np.arange(120) * 0.5)
+    rnn = freerun.RNN(
+        6, cell=cell, layers=2, delays=(0, 2, 5), optimizer="adam", epochs=5, restarts=2, members=2, holdout=0.2
+    )
+    rnn.fit(series)
+    rnn.save(tmp_path / "m.freerun")
+    back = freerun.load(tmp_path / "m.freerun")
+    np.testing.assert_array_equal(back.generate(20).values, rnn.generate(20).values)
+    np.testing.assert_array_equal(back.generate(20, ensemble="mean").values, rnn.generate(20, ensemble="mean").values)
 
 
 def test_a_loaded_network_can_be_trained_further(file, rnn):
@@ -80,10 +93,12 @@ def test_a_newer_version(file):
 @pytest.mark.parametrize(
     "change",
     [
-        lambda header, arrays: arrays.pop("network.readout"),
-        lambda header, arrays: arrays.update({"network.readout": np.zeros((3, 3))}),
-        lambda header, arrays: header["settings"].update(hidden=9),
-        lambda header, arrays: header["settings"].update(nonlinearity="exec"),
+        lambda header, arrays: arrays.pop("0.network.readout"),
+        lambda header, arrays: arrays.update({"0.network.readout": np.zeros((3, 3))}),
+        lambda header, arrays: header["members"][0]["settings"].update(hidden=9),
+        lambda header, arrays: header["members"][0]["settings"].update(nonlinearity="exec"),
+        lambda header, arrays: header["members"][0]["settings"].update(layers=10**9),
+        lambda header, arrays: header["members"].clear(),
         lambda header, arrays: header.pop("channels"),
         lambda header, arrays: header.update(channels=3),
         lambda header, arrays: arrays.update({"recent.values": np.full((3, 2), np.nan)}),

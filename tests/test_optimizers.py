@@ -1,6 +1,7 @@
 """BFGS and ridge regression, against closed forms, scikit-learn and the tutorial's figures."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,12 +19,12 @@ def tutorial():
 def descended(tutorial):
     train, valid = tutorial
     return freerun.RNN(
-        initial="tutorial", optimizer="sgd", learning_rate=0.3, epochs=1001, l2=1e-4, standardize=False
+        initial="tutorial", direct=False, optimizer="sgd", learning_rate=0.3, epochs=1001, l2=1e-4, standardize=False
     ).fit(train, valid)
 
 
 def go_on(descended, tutorial, **parameters):
-    rnn = freerun.RNN(initial="tutorial", optimizer="bfgs", standardize=False, **parameters)
+    rnn = freerun.RNN(initial="tutorial", direct=False, optimizer="bfgs", standardize=False, **parameters)
     rnn.model_ = descended.model_
     return rnn.fit(*tutorial, warm_start=True)
 
@@ -44,7 +45,7 @@ def test_bfgs_without_the_penalty_reaches_a_millionth(tutorial, descended):
 
 def test_bfgs_runs_on_past_a_start_that_is_already_close(tutorial, descended):
     close = go_on(descended, tutorial, epochs=400)
-    further = freerun.RNN(initial="tutorial", optimizer="bfgs", epochs=400, standardize=False)
+    further = freerun.RNN(initial="tutorial", direct=False, optimizer="bfgs", epochs=400, standardize=False)
     further.model_ = close.model_
     further.fit(*tutorial, warm_start=True)
     assert further.history_.epochs[-1] > 100
@@ -57,7 +58,7 @@ def test_a_linear_network_learns_a_linear_recursion_exactly():
     for _ in range(300):
         values.append(1.8 * values[-1] - 0.97 * values[-2])
     series = freerun.Series.of(values)
-    rnn = freerun.RNN(hidden=2, nonlinearity="identity", direct=True, washout=2, epochs=500).fit(series)
+    rnn = freerun.RNN(hidden=2, optimizer="bfgs", nonlinearity="identity", washout=2, epochs=500).fit(series)
     assert rnn.history_.training_mse[-1] < 1e-14
     following = series.values[:, 0].tolist()
     for _ in range(50):
@@ -71,13 +72,24 @@ def test_ridge_is_that_of_scikit_learn(direct):
     series = freerun.systems.lorenz_dop853(400, dt=0.05)
     l2, washout = 1e-4, 30
     rnn = freerun.RNN(
-        hidden=20, initial="reservoir", optimizer="ridge", direct=direct, l2=l2, washout=washout, seed=1
+        hidden=20,
+        cell="simple",
+        delays=1,
+        input_scale=0.5,
+        spectral_radius=0.9,
+        optimizer="ridge",
+        direct=direct,
+        l2=l2,
+        input_noise=0.0,
+        washout=washout,
+        seed=1,
     ).fit(series)
-    network = rnn.model_.network
+    network = rnn.model_.best.network
+    cell: Any = network.cells[0]
     x = (series.values - series.values.mean(axis=0)) / series.values.std(axis=0)
     h, states = np.zeros(20), []
     for now in x[:-1]:
-        h = np.tanh(h @ network.cell.recurrent + now @ network.cell.input + network.cell.bias)
+        h = np.tanh(h @ cell.recurrent + now @ cell.input + cell.bias)
         states.append(h)
     columns = [np.array(states), np.ones((len(states), 1))] + ([x[:-1]] if direct else [])
     features, targets = np.concatenate(columns, axis=1)[washout:], x[1:][washout:]
@@ -92,7 +104,9 @@ def test_ridge_is_that_of_scikit_learn(direct):
 @pytest.mark.parametrize("method", ["momentum", "adam", "nadam", "radam", "rmsprop"])
 def test_the_relatives_of_gradient_descent_lower_the_objective(tutorial, method):
     train, _ = tutorial
-    history = freerun.RNN(optimizer=method, learning_rate=0.003, epochs=200).fit(train.between(0, 300)).history_
+    history = (
+        freerun.RNN(optimizer=method, direct=False, learning_rate=0.003, epochs=200).fit(train.between(0, 300)).history_
+    )
     assert history.objective[-1] < 0.2 * history.objective[0]
 
 
@@ -100,8 +114,9 @@ def test_penalties_shrink_weights(tutorial):
     train = tutorial[0].between(0, 300)
 
     def size(**penalty):
-        network = freerun.RNN(epochs=200, **penalty).fit(train).model_.network
-        return np.abs(network.cell.recurrent).sum()
+        network = freerun.RNN(optimizer="bfgs", epochs=200, **penalty).fit(train).model_.best.network
+        cell: Any = network.cells[0]
+        return np.abs(cell.recurrent).sum()
 
     free = size()
     assert size(l2=1e-2) < free
@@ -111,16 +126,17 @@ def test_penalties_shrink_weights(tutorial):
 def test_the_objective_is_the_mean_squared_error_plus_both_penalties():
     """At the initial weights, worked out in NumPy."""
     series = freerun.Series.of(np.random.default_rng(0).normal(size=(50, 2)))
-    rnn = freerun.RNN(hidden=3, optimizer="sgd", learning_rate=1e-300, epochs=1, l1=0.01, l2=0.02, washout=5).fit(
-        series
-    )
-    network = rnn.model_.network
+    rnn = freerun.RNN(
+        hidden=3, direct=False, optimizer="sgd", learning_rate=1e-300, epochs=1, l1=0.01, l2=0.02, washout=5
+    ).fit(series)
+    network = rnn.model_.best.network
+    cell: Any = network.cells[0]
     x = (series.values - series.values.mean(axis=0)) / series.values.std(axis=0)
     h, errors = np.zeros(3), []
     for now, following in pairwise(x):
-        h = np.tanh(h @ network.cell.recurrent + now @ network.cell.input + network.cell.bias)
+        h = np.tanh(h @ cell.recurrent + now @ cell.input + cell.bias)
         errors.append(h @ network.readout + network.bias - following)
-    weights = [network.cell.input, network.cell.recurrent, network.cell.bias, network.readout, network.bias]
+    weights = [cell.input, cell.recurrent, cell.bias, network.readout, network.bias]
     expected = np.mean(np.square(errors[5:]))
     expected += sum(0.01 * np.abs(w).sum() + 0.02 * np.square(w).sum() for w in weights)
     assert rnn.history_.objective[0] == pytest.approx(expected, rel=1e-12)

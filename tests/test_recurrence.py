@@ -6,49 +6,72 @@ import numpy as np
 import pytest
 from jax import lax
 
-from freerun.cells import NONLINEARITIES, SimpleCell
-from freerun.network import Network
+from freerun.cells import NONLINEARITIES
+from freerun.initial import Start, initial_network
+from freerun.network import Network, Shape
 from freerun.precision import precision
 from freerun.recurrence import open_loop
 
+CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
 
-def random_network(hidden=5, channels=2, nonlinearity="tanh", direct=True):
+
+def random_network(cell="simple", nonlinearity="tanh", lags=(0,), layers=1, direct=True, hidden=5):
+    """A network whose weights are all random, biases and direct connections too."""
+    shape = Shape(2, hidden, cell, lags, layers, direct, nonlinearity, latent=3)
     draw = np.random.default_rng(0)
-    cell = SimpleCell(
-        jnp.asarray(draw.normal(size=(channels, hidden))),
-        jnp.asarray(draw.normal(size=(hidden, hidden)) / hidden),
-        jnp.asarray(draw.normal(size=hidden)),
-        nonlinearity,
-    )
-    return Network(
-        cell,
-        jnp.asarray(draw.normal(size=(hidden, channels)) / hidden),
-        jnp.asarray(draw.normal(size=channels)),
-        jnp.asarray(draw.normal(size=(channels, channels)) / 4) if direct else None,
+    return jax.tree.map(
+        lambda w: w + 0.3 * draw.normal(size=w.shape), initial_network(shape, Start("glorot", seed=1, leak=0.4))
     )
 
 
 def plain(cell, inputs):
     """The same recurrence without the derivative rule."""
-    function = NONLINEARITIES[cell.nonlinearity]
 
-    def step(h, x):
-        h = function(h @ cell.recurrent + x @ cell.input + cell.bias)
-        return h, h
+    def step(carry, x):
+        carry = cell.update(cell.elementwise, carry, cell.mix(carry[0]), cell.drive(x))
+        return carry, carry[0]
 
-    return lax.scan(step, jnp.zeros_like(cell.bias), inputs)[1]
+    return lax.scan(step, cell.rest(), inputs)[1]
 
 
-@pytest.fixture
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def by_hand(kind, cell, h, c, x):
+    """One step of a cell in NumPy, from its published equations."""
+    u = x @ cell.input + cell.bias
+    if kind == "memoryless":
+        return np.tanh(u), c
+    if kind == "simple":
+        return np.tanh(h @ cell.recurrent + u), c
+    if kind == "leaky":
+        leak = sigmoid(np.asarray(cell.logit))
+        return (1 - leak) * h + leak * np.tanh(h @ cell.recurrent + u), c
+    if kind == "gru":
+        (wr, wz, wn), (ur, uz, un) = np.split(np.asarray(cell.recurrent), 3, axis=1), np.split(np.asarray(u), 3)
+        r, z = sigmoid(h @ wr + ur), sigmoid(h @ wz + uz)
+        return (1 - z) * np.tanh(un + r * (h @ wn + cell.candidate)) + z * h, c
+    if kind == "lstm":
+        i, f, g, o = np.split(np.asarray(h @ cell.recurrent + u), 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        return sigmoid(o) * np.tanh(c), c
+    z, phi = h[:3], h[3:]
+    z = cell.diagonal * z + phi @ cell.shrink + u
+    s = z @ cell.expand
+    phi = np.maximum(s + cell.threshold, 0) - (np.maximum(s, 0) if kind == "clipped-plrnn" else 0)
+    return np.concatenate([z, phi]), c
+
+
+@pytest.fixture(autouse=True)
 def double():
     with precision("float64"):
         yield
 
 
-@pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
-def test_values_and_derivatives_are_those_of_a_plain_scan(nonlinearity):
-    network = random_network(nonlinearity=nonlinearity)
+@pytest.mark.parametrize("kind", CELLS)
+def test_values_and_derivatives_are_those_of_a_plain_scan(kind):
+    cell = random_network(kind).cells[0]
     inputs = jnp.asarray(np.random.default_rng(1).normal(size=(40, 2)))
 
     def ours(cell, inputs):
@@ -57,51 +80,79 @@ def test_values_and_derivatives_are_those_of_a_plain_scan(nonlinearity):
     def theirs(cell, inputs):
         return jnp.sin(plain(cell, inputs)).sum()
 
-    np.testing.assert_allclose(
-        open_loop(network.cell, inputs, network.cell.rest())[0], plain(network.cell, inputs), rtol=1e-12, atol=1e-13
-    )
+    np.testing.assert_allclose(open_loop(cell, inputs, cell.rest())[0], plain(cell, inputs), rtol=1e-12, atol=1e-13)
     for derivative in (jax.grad, jax.jacfwd):
-        mine = derivative(ours, argnums=(0, 1))(network.cell, inputs)
-        expected = derivative(theirs, argnums=(0, 1))(network.cell, inputs)
+        mine = derivative(ours, argnums=(0, 1))(cell, inputs)
+        expected = derivative(theirs, argnums=(0, 1))(cell, inputs)
         for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.usefixtures("double")
-def test_second_derivatives_agree_too():
-    network = random_network(hidden=3)
-    inputs = jnp.asarray(np.random.default_rng(2).normal(size=(6, 2)))
-
-    def curvature(states):
-        def value(recurrent):
-            cell = SimpleCell(network.cell.input, recurrent, network.cell.bias)
-            return (states(cell) ** 2).sum()
-
-        return jax.hessian(value)(network.cell.recurrent)
-
-    ours = curvature(lambda cell: open_loop(cell, inputs, cell.rest())[0])
-    theirs = curvature(lambda cell: plain(cell, inputs))
-    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12)
-
-
-@pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("direct", [True, False])
-def test_a_free_run_is_the_hand_written_loop(direct):
-    """Read five steps, then feed back: the first generated value is the output after the last step read."""
-    network = random_network(direct=direct)
-    inputs = np.random.default_rng(3).normal(size=(5, 2))
-    cell = network.cell
-    d = np.zeros((2, 2)) if network.direct is None else network.direct
-    h, y = np.zeros(5), np.zeros(2)
+@pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
+def test_every_nonlinearity_is_what_its_name_says(nonlinearity):
+    functions = {
+        "tanh": np.tanh,
+        "sigmoid": sigmoid,
+        "relu": lambda a: np.maximum(a, 0),
+        "softplus": lambda a: np.log1p(np.exp(a)),
+        "identity": lambda a: a,
+    }
+    cell = random_network(nonlinearity=nonlinearity).cells[0]
+    inputs, h = np.random.default_rng(1).normal(size=(10, 2)), np.zeros(5)
     for x in inputs:
-        h = np.tanh(h @ cell.recurrent + x @ cell.input + cell.bias)
-        y = h @ network.readout + network.bias + x @ d
-    expected = []
-    for _ in range(20):
-        expected.append(y)
-        h = np.tanh(h @ cell.recurrent + y @ cell.input + cell.bias)
-        y = h @ network.readout + network.bias + y @ d
-    outputs, carries = network.predict(jnp.asarray(inputs))
-    run, going_on = network.run_free((carries[0][-1],), outputs[-1], 20)
-    np.testing.assert_allclose(run, expected, rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(going_on[-1], y, rtol=1e-10, atol=1e-12)
+        h = functions[nonlinearity](h @ cell.recurrent + x @ cell.input + cell.bias)
+    np.testing.assert_allclose(open_loop(cell, jnp.asarray(inputs), cell.rest())[0][-1], h, rtol=1e-10)
+
+
+def test_second_derivatives_agree_too():
+    cell = random_network(hidden=3).cells[0]
+    inputs = jnp.asarray(np.random.default_rng(2).normal(size=(6, 2)))
+    ours = jax.hessian(lambda cell: (open_loop(cell, inputs, cell.rest())[0] ** 2).sum())(cell)
+    theirs = jax.hessian(lambda cell: (plain(cell, inputs) ** 2).sum())(cell)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize(("lags", "layers", "direct"), [((0,), 1, True), ((0, 1, 4), 2, True), ((1, 2), 1, False)])
+def test_open_loop_free_run_and_forced_run_are_the_hand_written_loop(kind, lags, layers, direct):
+    """Read data, or a mixture, then feed back: the first generated value is the output after the last step read."""
+    network = random_network(kind, lags=lags, layers=layers, direct=direct)
+    inputs = np.random.default_rng(3).normal(size=(12, 2))
+    strength = np.array([1, 1, 0.5, 0, 0.3, 1, 0, 0, 0, 0.9, 1, 1.0])
+
+    def loop(strength, free):
+        hidden = network.cells[0].hidden
+        states = [(np.zeros(hidden), np.zeros(hidden)) for _ in network.cells]
+        past, y, outputs = [np.zeros(2)] * 5, np.asarray(inputs[0]), []
+        for t in range(len(inputs) + free):
+            x = strength[t] * inputs[t] + (1 - strength[t]) * y if t < len(inputs) else y
+            past = [x, *past[:-1]]
+            driven = window = np.concatenate([past[lag] for lag in lags])
+            for layer, cell in enumerate(network.cells):
+                states[layer] = by_hand(kind, cell, *states[layer], driven)
+                driven = np.asarray(states[layer][0])
+            y = np.concatenate([h for h, _ in states]) @ network.readout + network.bias
+            y = np.asarray(y + window @ network.direct if network.direct is not None else y)
+            outputs.append(y)
+        return np.array(outputs)
+
+    outputs = loop(np.ones(12), 20)
+    np.testing.assert_allclose(network.predict(jnp.asarray(inputs)), outputs[:12], rtol=1e-10, atol=1e-12)
+    states, values = network.moments(jnp.asarray(inputs), jnp.asarray([4, 11]))
+    np.testing.assert_allclose(values, outputs[[4, 11]], rtol=1e-10, atol=1e-12)
+    last = jax.tree.map(lambda entry: entry[1], states)
+    np.testing.assert_allclose(network.run_free(last, values[1], 20), outputs[11:31], rtol=1e-9, atol=1e-11)
+    first, state, value = network.go_on(last, values[1], 8)
+    np.testing.assert_allclose(
+        np.concatenate([first, network.run_free(state, value, 12)]), outputs[11:31], rtol=1e-9, atol=1e-11
+    )
+    np.testing.assert_allclose(
+        network.run_forced(jnp.asarray(inputs), jnp.asarray(strength)), loop(strength, 0), rtol=1e-10, atol=1e-12
+    )
+
+
+def test_a_network_of_numpy_arrays_runs_too():
+    network = jax.tree.map(np.asarray, random_network("leaky"))
+    assert isinstance(network, Network)
+    assert network.predict(jnp.ones((4, 2))).shape == (4, 2)

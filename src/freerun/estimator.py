@@ -3,80 +3,161 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from freerun import forecasting, metrics
-from freerun.errors import NotFittedError, SeriesError, SettingError
-from freerun.forecasting import Evaluation
-from freerun.model import RECENT, Model
+from freerun import fitting, forecasting, metrics
+from freerun.errors import NotFittedError, SettingError
+from freerun.forecasting import Evaluation, LongTerm
+from freerun.model import Model
 from freerun.modelfile import load_model, save_model
-from freerun.scaling import Scaling, refuse_constant
 from freerun.series import Series
-from freerun.settings import Dtype, Initial, Nonlinearity, OptimizerName, Settings
-from freerun.training import History, Progress, require_steps, train
+from freerun.settings import (
+    CellName,
+    Dtype,
+    Ensemble,
+    ForcingName,
+    Initial,
+    Nonlinearity,
+    OptimizerName,
+    ScheduleName,
+    Settings,
+)
+from freerun.training import History, Watcher
 
 
 class RNN:
     """A recurrent neural network that learns a time series and then runs free.
 
     Every `series` below is a `Series`, a NumPy array or list of shape (T,) or (T, D), a pandas Series or DataFrame, or
-    the path of a file. Parameters are checked by `fit`.
+    the path of a file. Parameters are checked by `fit`. A parameter left at None is chosen by `fit`: `RNN()` tries
+    windows of several lengths and leaky reservoirs, and keeps what runs free best over the last part of the training
+    series.
 
     Args:
-        hidden: number of hidden units.
+        hidden: hidden units of each layer; None means two for three training steps, from 50 to 1000, for `ridge`, and
+            15 otherwise.
+        cell: `simple`, `leaky`, `gru`, `lstm`, `memoryless` (no recurrent weights: its memory is what it reads),
+            `plrnn` or `clipped-plrnn` (shallow piecewise-linear); None is chosen for `ridge` and
+            `levenberg-marquardt`, and means `simple` otherwise.
+        layers: layers of hidden units; the readout reads them all.
+        latent: latent variables of a piecewise-linear cell; None means a quarter of `hidden`, at least the channels.
         nonlinearity: of the hidden units: `tanh`, `sigmoid`, `relu`, `softplus` or `identity`.
-        direct: direct connections from input to output.
-        initial: how initial weights are drawn: `tutorial`, `glorot`, `orthogonal` or `reservoir`.
-        spectral_radius: of a reservoir's recurrent weights; None means 0.9.
-        input_scale: largest input weight of a reservoir; None means 0.5.
-        optimizer: `bfgs`; `ridge`, which solves the readout alone; or the gradient methods `sgd`, `momentum`, `adam`,
-            `nadam`, `radam`, `rmsprop`.
+        leak: of leaky cells at the start, between 0 and 1; None is chosen for `ridge`, and means 0.3 otherwise.
+        delays: the values that each step reads: how many of the latest, or a tuple of lags (0 is the current value);
+            None is chosen where `cell` is, and means 1 otherwise.
+        direct: direct connections from the values read to the output.
+        initial: how initial weights are drawn: `tutorial`, `glorot`, `orthogonal` or `reservoir`; a reservoir that is
+            not trained by `ridge` starts from its ridge readout. None means `reservoir` for `ridge`, else `glorot`.
+        spectral_radius: of a reservoir's recurrent weights; None is chosen, or means 0.9.
+        input_scale: of a reservoir: standard deviation of a unit's drive by standardised values; None is chosen, or
+            means 0.5.
+        bias_scale: of a reservoir: its biases are uniform on +-bias_scale; None means the larger of 1 and
+            `input_scale`.
+        optimizer: `ridge`, which solves the readout alone; `levenberg-marquardt`; `bfgs`; `lbfgs` (limited memory); or
+            the gradient methods `sgd`, `momentum`, `adam`, `nadam`, `radam`, `rmsprop`. None means
+            `levenberg-marquardt` where fewer than 100 hidden units are asked for, and `ridge` otherwise.
+        epochs: most updates or iterations, shared by the stages of a forcing; None means 100 for
+            `levenberg-marquardt` and 1000 otherwise.
         learning_rate: step size of the gradient methods; None means 0.01.
-        epochs: most passes over the training series (updates, or iterations of BFGS); None means 1000.
-        l1, l2: factors of the penalties on the absolute and the squared weights, biases included.
-        washout: first steps of a series whose errors do not count, while the state forgets its start at zero.
+        schedule: how the learning rate falls to a thousandth: `constant` (not at all), `exponential` or `cosine`.
+        window, batch: train gradient methods on `batch` random windows of `window` steps in each update; None means
+            the whole series, and 16 windows.
+        forcing: what the network reads while it trains: the data (`full`); its own output for stretches of growing
+            length (`segments`); strength * data + (1 - strength) * output (`generalized`); the data at every
+            `forcing_interval`-th step (`sparse`); the data by chance (`scheduled`). None means `segments` for
+            `levenberg-marquardt`, else `full`.
+        forcing_strength: of `generalized`, or the probability of `scheduled` forcing: one number from 0 to 1, a tuple
+            to go through, or `adaptive`, from the Jacobians; None means 1, 0.5, 0.25, 0.1, 0.05.
+        forcing_interval: steps from one forced step to the next; None means 10.
+        segment_lengths: lengths of the free-run segments; None means 5, 20, 50, 100.
+        l1, l2: factors of the penalties on the absolute and the squared weights, biases included; an `l2` of None is
+            chosen for `ridge`, and means 0 otherwise.
+        weight_noise: standard deviation of the noise on all weights while training.
+        input_noise: standard deviation of the noise on the standardised values read while training; None is chosen
+            for `ridge`, and means 0 otherwise.
+        washout: first steps of a series whose errors do not count, while the state forgets its start at zero; None
+            means what the window needs, and up to 100 steps for a reservoir.
+        restarts: networks from different seeds, of which free runs choose; None means 4 where free runs choose, else 1.
+        holdout: share of the training series, its end, that free runs choose on; None means 0.25 where there is a
+            choice, else 0. Weights from `ridge` are solved for the whole series afterwards, others never see it.
+        members: how many networks to keep, the best first.
         standardize: bring each channel to mean 0 and standard deviation 1 inside. Results keep their own units.
         dtype: `float64` or `float32`.
-        seed: seed of the initial weights; the same seed gives the same result.
+        seed: seed of the initial weights and all other chance; the same seed gives the same result.
 
     Attributes:
-        model_: what `fit` found: weights, scaling, the state at the end of training.
-        history_: what training went through.
+        model_: what `fit` found: networks, scaling, the states at the end of training.
+        history_: what training of the best network went through.
     """
 
     def __init__(
         self,
-        hidden: int = 15,
+        hidden: int | None = None,
         *,
+        cell: CellName | None = None,
+        layers: int = 1,
+        latent: int | None = None,
         nonlinearity: Nonlinearity = "tanh",
-        direct: bool = False,
-        initial: Initial = "glorot",
+        leak: float | None = None,
+        delays: int | tuple[int, ...] | None = None,
+        direct: bool = True,
+        initial: Initial | None = None,
         spectral_radius: float | None = None,
         input_scale: float | None = None,
-        optimizer: OptimizerName = "bfgs",
-        learning_rate: float | None = None,
+        bias_scale: float | None = None,
+        optimizer: OptimizerName | None = None,
         epochs: int | None = None,
+        learning_rate: float | None = None,
+        schedule: ScheduleName | None = None,
+        window: int | None = None,
+        batch: int | None = None,
+        forcing: ForcingName | None = None,
+        forcing_strength: float | tuple[float, ...] | str | None = None,
+        forcing_interval: int | None = None,
+        segment_lengths: tuple[int, ...] | None = None,
         l1: float = 0.0,
-        l2: float = 0.0,
-        washout: int = 0,
+        l2: float | None = None,
+        weight_noise: float = 0.0,
+        input_noise: float | None = None,
+        washout: int | None = None,
+        restarts: int | None = None,
+        holdout: float | None = None,
+        members: int = 1,
         standardize: bool = True,
         dtype: Dtype = "float64",
         seed: int = 0,
     ) -> None:
         self.hidden = hidden
+        self.cell = cell
+        self.layers = layers
+        self.latent = latent
         self.nonlinearity = nonlinearity
+        self.leak = leak
+        self.delays = delays
         self.direct = direct
         self.initial = initial
         self.spectral_radius = spectral_radius
         self.input_scale = input_scale
+        self.bias_scale = bias_scale
         self.optimizer = optimizer
-        self.learning_rate = learning_rate
         self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.window = window
+        self.batch = batch
+        self.forcing = forcing
+        self.forcing_strength = forcing_strength
+        self.forcing_interval = forcing_interval
+        self.segment_lengths = segment_lengths
         self.l1 = l1
         self.l2 = l2
+        self.weight_noise = weight_noise
+        self.input_noise = input_noise
         self.washout = washout
+        self.restarts = restarts
+        self.holdout = holdout
+        self.members = members
         self.standardize = standardize
         self.dtype = dtype
         self.seed = seed
@@ -87,46 +168,30 @@ class RNN:
         validation: Any = None,
         *,
         warm_start: bool = False,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Watcher | None = None,
     ) -> Self:
-        """Train on `series`; the error on `validation` is watched, and not trained on.
+        """Choose what was left open, and train on `series`; the error on `validation` is watched, no more.
 
         Args:
             series: the training series.
-            validation: another series with the same channels, read from a state of zero.
+            validation: another series with the same channels, read from a state of zero. Nothing is chosen by it.
             warm_start: go on from the weights and the scaling of the last fit, with the parameters as they are now.
-            progress: called about a hundred times during training.
+            progress: called now and then.
 
         Raises:
-            SettingError: a parameter is out of range or without effect.
+            SettingError: a parameter is out of range, without effect, or does not fit the series or the memory.
             SeriesError: missing values, a constant channel, or too few steps.
             NotFittedError: there is nothing to go on from.
             TrainingDiverged: training ran away; the last good weights are kept and usable.
-            KeyboardInterrupt: on Ctrl-C; the last good weights are kept and usable.
+            KeyboardInterrupt: on Ctrl-C; the last good weights are kept and usable, if training had begun.
         """
         settings = Settings.checked(**self.get_params())
-        training = Series.of(series)
-        require_steps("training", training, settings.washout)
-        refuse_constant(training)
-        held_out = None
-        if validation is not None:
-            held_out = Series.of(validation)
-            require_steps("validation", held_out, settings.washout)
-            if held_out.shape[1] != training.shape[1]:
-                raise SeriesError(
-                    f"the validation series has {held_out.shape[1]} channels, the training series {training.shape[1]}"
-                )
-        if warm_start:
-            self._fitted().require_same_shape(settings, training)
-            network, scaling = self._fitted().network, self._fitted().scaling
-        else:
-            network, scaling = None, Scaling.standard(training) if settings.standardize else Scaling.identity(training)
-        trained = train(settings, training, held_out, scaling, network, progress)
-        ending = forecasting.moment_after(trained.network, scaling, settings, training)
-        recent = training.between(max(0, len(training) - RECENT))
-        self.model_ = Model(settings, trained.network, scaling, recent, ending, trained.history)
-        if trained.failure is not None:
-            raise trained.failure
+        held = None if validation is None else Series.of(validation)
+        before = self._fitted() if warm_start else None
+        fitted = fitting.fit(settings, Series.of(series), held, before, progress)
+        self.model_ = fitted.model
+        if fitted.failure is not None:
+            raise fitted.failure
         return self
 
     def predict(self, series: Any) -> Series:
@@ -137,23 +202,25 @@ class RNN:
         """
         return forecasting.predict(self._fitted(), Series.of(series))
 
-    def generate(self, steps: int, after: Any = None) -> Series:
+    def generate(self, steps: int, after: Any = None, ensemble: Ensemble = "best") -> Series:
         """Closed loop: let the network run free for `steps` steps.
 
         Args:
             steps: number of values to generate.
             after: the series to continue; None continues the training series.
+            ensemble: `best` gives the run of the best network; `mean` and `median` let all members run free by
+                themselves and combine their runs step by step, which is the better forecast, but no run of a system.
 
         Returns:
             The `steps` values that follow the last step of the series, with their times.
         """
-        return forecasting.generate(self._fitted(), steps, None if after is None else Series.of(after))
+        return forecasting.generate(self._fitted(), steps, None if after is None else Series.of(after), ensemble)
 
     def score(self, series: Any) -> float:
         """Coefficient of determination R^2 of the one-step predictions, the washout left out; 1 is perfect."""
         model = self._fitted()
         observed = Series.of(series)
-        first = model.settings.washout
+        first = model.best.washout
         predictions = self.predict(observed).values[first:]
         truth = observed.values[1 + first :]
         error = metrics.mean_squared_error(truth, predictions)
@@ -163,14 +230,24 @@ class RNN:
         """Score one-step predictions and free runs on the steps of `series` from `start` on."""
         return forecasting.evaluate(self._fitted(), Series.of(series), start)[0]
 
+    def evaluate_long_term(self, series: Any, start: int) -> LongTerm:
+        """Compare a long free run with the steps of `series` from `start` on, as samples of the same system."""
+        model, observed = self._fitted(), Series.of(series)
+        scores, _ = forecasting.evaluate(model, observed, start)
+        return forecasting.evaluate_long_term(model, observed, start, scores.vpt)[0]
+
+    def lyapunov_exponents(self, count: int = 1, steps: int = 10_000) -> tuple[float, ...]:
+        """The `count` largest Lyapunov exponents of the free run, per step, descending; averaged over `steps` steps."""
+        return forecasting.lyapunov_exponents(self._fitted(), None, steps, count)
+
     def save(self, path: str | Path) -> None:
         """Write the trained network to a model file."""
         save_model(self._fitted(), path)
 
     @property
     def history_(self) -> History:
-        """What training went through."""
-        return self._fitted().history
+        """What training of the best network went through."""
+        return self._fitted().best.history
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters by name; `deep` has no effect, since no parameter is an estimator."""

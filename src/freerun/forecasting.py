@@ -6,6 +6,7 @@ is the last one-step prediction, made from step T - 1, and from there on the net
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,47 +16,68 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from freerun import metrics
-from freerun.cells import Array, Carry
+from freerun.cells import Array
+from freerun.dynamics import lyapunov_spectrum
 from freerun.errors import SeriesError, SettingError
-from freerun.model import Model, Moment
-from freerun.network import Network
+from freerun.model import Member, Model, Moment
+from freerun.network import Network, State
 from freerun.precision import precision
 from freerun.scaling import Scaling
 from freerun.series import Series
-from freerun.settings import Settings
+from freerun.settings import Ensemble, Settings
 
 HORIZON = 84
 """The horizon of NRMSE84, in steps."""
 
 STARTS, STARTS_APART = 50, 20
-"""NRMSE84 is taken over this many free runs, whose starts are this many steps apart."""
+"""NRMSE84 and the growth of errors are taken over this many free runs, whose starts are this many steps apart."""
+
+AHEAD = 20
+"""The n of PE(n), in steps."""
+
+ENDURANCE, RANGE = 100_000, 3.0
+"""A network endures when a free run of so many steps stays so many standard deviations around its training data."""
+
+PIECE = 10_000
+"""Steps of a long free run that are generated at a time."""
+
+COMBINED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "best": lambda runs: runs[0],
+    "mean": lambda runs: runs.mean(axis=0),
+    "median": lambda runs: np.median(runs, axis=0),
+}
+"""How free runs of several members, shape (M, T, D), become one."""
 
 
 def predict(model: Model, series: Series) -> Series:
-    """One-step predictions of every step of `series` but the first, from a state of zero.
+    """One-step predictions of every step of `series` but the first, from a state of zero, by the best network.
 
     Returns:
         T - 1 steps with their times: row i is the prediction of step i + 1, made from steps 0 to i.
     """
     model.require_channels(series)
-    _require_washout(model.settings, series)
-    outputs, _ = _read(model.network, model.scaling, model.settings, series)
+    _require_washout(model.best, series)
+    outputs = _outputs(model, series)
     return Series(model.scaling.undo(outputs[:-1]), series.channels, series.times[1:], series.dt)
 
 
 def moment_after(network: Network, scaling: Scaling, settings: Settings, series: Series) -> Moment:
     """Let the network read `series` from a state of zero to its end."""
-    outputs, carries = _read(network, scaling, settings, series)
-    return Moment(tuple(entry[-1] for entry in carries), outputs[-1])
+    with precision(settings.dtype):
+        last = jnp.asarray([len(series) - 1])
+        states, outputs = _moments(network, jnp.asarray(scaling.apply(series.values), settings.dtype), last)
+    state, output = jax.tree.map(lambda entry: np.asarray(entry[0]), (states, outputs))
+    return Moment(state, np.asarray(output, np.float64))
 
 
-def generate(model: Model, steps: int, after: Series | None = None) -> Series:
+def generate(model: Model, steps: int, after: Series | None = None, ensemble: Ensemble = "best") -> Series:
     """Run free for `steps` steps after the training series, or after another one.
 
     Args:
-        model: the trained network.
+        model: the trained networks.
         steps: how many values to generate, at least 1.
         after: a series to read first, from a state of zero; its washout must fit.
+        ensemble: the run of the `best` network, or the `mean` or `median` over the runs of all of them, step by step.
 
     Returns:
         `steps` values with the times that follow the series.
@@ -65,17 +87,36 @@ def generate(model: Model, steps: int, after: Series | None = None) -> Series:
     """
     if steps < 1:
         raise SettingError(f"steps={steps}: a free run has at least 1 step")
-    moment, base = model.ending, model.recent
+    if ensemble != "best" and len(model.members) == 1:
+        raise SettingError(f"ensemble={ensemble!r}: the model has one network; fit with members=2 or more")
     if after is not None:
         model.require_channels(after)
-        _require_washout(model.settings, after)
-        moment, base = moment_after(model.network, model.scaling, model.settings, after), after
-    with precision(model.settings.dtype):
-        values = np.asarray(_run_free(model.network, moment.carry, moment.value, steps), np.float64)
-    if not np.isfinite(values).all():
-        first = int(np.argmin(np.isfinite(values).all(axis=1)))
-        raise SeriesError(f"the free run diverged at step {first}; train with a penalty or a bounded non-linearity")
-    return Series(model.scaling.undo(values), base.channels, base.following_times(steps), base.dt)
+    runs = []
+    for member in model.members[:1] if ensemble == "best" else model.members:
+        moment = member.ending
+        if after is not None:
+            _require_washout(member, after)
+            moment = moment_after(member.network, model.scaling, member.settings, after)
+        runs.append(model.scaling.undo(_free_run(member, moment, steps)))
+    base = model.recent if after is None else after
+    return Series(COMBINED[ensemble](np.stack(runs)), base.channels, base.following_times(steps), base.dt)
+
+
+def endures(member: Member, scaling: Scaling, training: Series) -> bool:
+    """Whether a free run of 100000 steps stays within 3 standard deviations of the range of the training series."""
+    values = scaling.apply(training.values)
+    margin = RANGE * values.std(axis=0)
+    low, high = values.min(axis=0) - margin, values.max(axis=0) + margin
+    with precision(member.settings.dtype):
+        state, value = jax.tree.map(
+            jnp.asarray, (member.ending.state, member.ending.value.astype(member.settings.dtype))
+        )
+        for _ in range(ENDURANCE // PIECE):
+            run, state, value = _go_on(member.network, state, value, PIECE)
+            generated = np.asarray(run)
+            if not ((generated >= low) & (generated <= high)).all():
+                return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -113,9 +154,8 @@ def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Seri
     """
     model.require_channels(series)
     before, truth = series.split(start)
-    _require_washout(model.settings, before)
-    outputs, _ = _read(model.network, model.scaling, model.settings, series)
-    predictions = model.scaling.undo(outputs[start - 1 : -1])
+    _require_washout(model.best, before)
+    predictions = model.scaling.undo(_outputs(model, series)[start - 1 : -1])
     deviation = series.values.std(axis=0)
     run = generate(model, len(truth), before)
     starts = _starts(series, start, HORIZON)
@@ -131,6 +171,72 @@ def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Seri
     return scores, run
 
 
+@dataclass(frozen=True)
+class LongTerm:
+    """How well a long free run resembles the series it should continue, as a sample of the same system.
+
+    Attributes:
+        steps: length of the run that is compared: 1.25 times the steps from `start` on, the first fifth dropped.
+        pe20: PE(20), the mean squared error 20 steps ahead from every point of the scored steps.
+        state_space_divergence: D_stsp of the run against the scored steps.
+        state_space_floor: D_stsp of the steps before `start` against the scored steps: truth against truth.
+        spectrum_distance: D_H of the run against the scored steps.
+        spectrum_floor: D_H of the steps before `start` against the scored steps.
+        lyapunov: the largest Lyapunov exponents of the closed loop, per step, descending; as many as channels.
+        vpt_lyapunov_times: the valid prediction time in Lyapunov times; None where no exponent is positive.
+        endured: whether the whole run stayed within 3 standard deviations of the range of the steps before `start`.
+    """
+
+    steps: int
+    pe20: float | None
+    state_space_divergence: float
+    state_space_floor: float
+    spectrum_distance: float
+    spectrum_floor: float
+    lyapunov: tuple[float, ...]
+    vpt_lyapunov_times: float | None
+    endured: bool
+
+
+def evaluate_long_term(model: Model, series: Series, start: int, vpt: int) -> tuple[LongTerm, Series]:
+    """Compare a long free run from step `start` on with what really followed.
+
+    Returns:
+        The scores, and the run without its first fifth.
+    """
+    before, truth = series.split(start)
+    whole = generate(model, len(truth) + len(truth) // 4, before)
+    run = whole.between(len(truth) // 4)
+    margin = RANGE * before.values.std(axis=0)
+    inside = (whole.values >= before.values.min(axis=0) - margin) & (whole.values <= before.values.max(axis=0) + margin)
+    exponents = lyapunov_exponents(model, before, min(20_000, 10 * len(truth)), series.shape[1])
+    starts = np.arange(start, len(series) - AHEAD + 1)
+    scores = LongTerm(
+        steps=len(run),
+        pe20=float((errors_ahead(model, series, starts, AHEAD)[:, -1] ** 2).mean()) if len(starts) else None,
+        state_space_divergence=metrics.state_space_divergence(truth.values, run.values),
+        state_space_floor=metrics.state_space_divergence(truth.values, before.values),
+        spectrum_distance=metrics.spectrum_distance(truth.values, run.values),
+        spectrum_floor=metrics.spectrum_distance(truth.values, before.values),
+        lyapunov=exponents,
+        vpt_lyapunov_times=vpt * exponents[0] if exponents[0] > 0 else None,
+        endured=bool(inside.all()),
+    )
+    return scores, run
+
+
+def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: int) -> tuple[float, ...]:
+    """The largest Lyapunov exponents of the best network's closed loop, per step; see `freerun.dynamics`."""
+    member = model.best
+    moment = member.ending
+    if after is not None:
+        moment = moment_after(member.network, model.scaling, member.settings, after)
+    with precision(member.settings.dtype):
+        value = jnp.asarray(moment.value, member.settings.dtype)
+        exponents = lyapunov_spectrum(member.network, moment.state, value, steps, count, transient=steps // 10)
+    return tuple(np.asarray(exponents, np.float64).tolist())
+
+
 def free_run_error(model: Model, series: Series, start: int, horizon: int = HORIZON) -> float:
     """NRMSE at a horizon: the error of the last step of many free runs, over the standard deviation of the series.
 
@@ -142,51 +248,91 @@ def free_run_error(model: Model, series: Series, start: int, horizon: int = HORI
     starts = _starts(series, start, horizon)
     if not len(starts):
         raise SeriesError(f"no free run of {horizon} steps fits between step {start} and the end at {len(series)}")
-    outputs, carries = _read(model.network, model.scaling, model.settings, series)
-    with precision(model.settings.dtype):
-        last = _last_of_free_runs(model.network, carries, jnp.asarray(outputs), jnp.asarray(starts - 1), horizon)
-    generated = model.scaling.undo(np.asarray(last, np.float64))
-    return metrics.nrmse(series.values[starts + horizon - 1], generated, series.values.std(axis=0))
+    errors = errors_ahead(model, series, starts, horizon)[:, -1]
+    return float(np.sqrt((errors**2).mean() * series.shape[1] / (series.values.std(axis=0) ** 2).sum()))
+
+
+def error_growth(model: Model, series: Series, start: int, horizon: int) -> np.ndarray:
+    """Errors of many free runs from `start` on, in standard deviations of the series, shape (N, horizon)."""
+    starts = _starts(series, start, horizon)
+    if not len(starts):
+        raise SeriesError(f"no free run of {horizon} steps fits between step {start} and the end at {len(series)}")
+    deviation = np.sqrt((series.values.std(axis=0) ** 2).mean())
+    return errors_ahead(model, series, starts, horizon) / deviation
+
+
+def errors_ahead(model: Model, series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
+    """Errors of free runs whose first values are those of the steps `starts`, root mean square over channels.
+
+    Returns:
+        Shape (N, horizon), in the units of the series.
+    """
+    member = model.best
+    inputs = model.scaling.apply(series.values)
+    errors = []
+    with precision(member.settings.dtype):
+        standard = jnp.asarray(inputs, member.settings.dtype)
+        for some in np.array_split(starts, max(1, len(starts) // 1000)):
+            runs = np.asarray(_runs(member.network, standard, jnp.asarray(some - 1), horizon), np.float64)
+            truth = series.values[some[:, None] + np.arange(horizon)]
+            errors.append(np.sqrt(((model.scaling.undo(runs) - truth) ** 2).mean(axis=-1)))
+    return np.concatenate(errors)
 
 
 def _starts(series: Series, start: int, horizon: int) -> np.ndarray:
     return np.arange(start, len(series) - horizon + 1, STARTS_APART)[:STARTS]
 
 
-def _require_washout(settings: Settings, series: Series) -> None:
-    needed = max(2, settings.washout + 1)
+def _require_washout(member: Member, series: Series) -> None:
+    needed = max(2, member.washout + 1)
     if len(series) < needed:
         raise SeriesError(
-            f"the series has {len(series)} steps; with a washout of {settings.washout} give {needed} or more"
+            f"the series has {len(series)} steps; with a washout of {member.washout} give {needed} or more"
         )
 
 
-def _read(
-    network: Network, scaling: Scaling, settings: Settings, series: Series
-) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Outputs (T, D), standardised, and carries after each step of an open-loop pass from a state of zero."""
-    with precision(settings.dtype):
-        outputs, carries = _predict(network, jnp.asarray(scaling.apply(series.values)))
-    return np.asarray(outputs, np.float64), jax.tree.map(np.asarray, carries)
+def _free_run(member: Member, moment: Moment, steps: int) -> np.ndarray:
+    with precision(member.settings.dtype):
+        value = jnp.asarray(moment.value, member.settings.dtype)
+        values = np.asarray(_run_free(member.network, moment.state, value, steps), np.float64)
+    if not np.isfinite(values).all():
+        first = int(np.argmin(np.isfinite(values).all(axis=1)))
+        raise SeriesError(f"the free run diverged at step {first}; train with a penalty or a bounded non-linearity")
+    return values
+
+
+def _outputs(model: Model, series: Series) -> np.ndarray:
+    """Outputs of the best network, shape (T, D), standardised, of an open-loop pass from a state of zero."""
+    member = model.best
+    with precision(member.settings.dtype):
+        outputs = _predict(member.network, jnp.asarray(model.scaling.apply(series.values), member.settings.dtype))
+    return np.asarray(outputs, np.float64)
 
 
 @jax.jit
-def _predict(network: Network, inputs: Float[Array, "T D"]) -> tuple[Float[Array, "T D"], Carry]:
+def _predict(network: Network, inputs: Float[Array, "T D"]) -> Float[Array, "T D"]:
     return network.predict(inputs)
 
 
-@partial(jax.jit, static_argnames="steps")
-def _run_free(network: Network, carry: Carry, value: Float[Array, " D"], steps: int) -> Float[Array, "steps D"]:
-    return network.run_free(carry, value, steps)[0]
+@jax.jit
+def _moments(network: Network, inputs: Float[Array, "T D"], at: Int[Array, " N"]) -> tuple[State, Float[Array, "N D"]]:
+    return network.moments(inputs, at)
 
 
 @partial(jax.jit, static_argnames="steps")
-def _last_of_free_runs(
-    network: Network, carries: Carry, outputs: Float[Array, "T D"], moments: Int[Array, " N"], steps: int
-) -> Float[Array, "N D"]:
-    """The last value of each of N free runs, let loose after the steps `moments`."""
+def _run_free(network: Network, state: State, value: Float[Array, " D"], steps: int) -> Float[Array, "steps D"]:
+    return network.run_free(state, value, steps)
 
-    def last(moment: Array) -> Array:
-        return network.run_free(tuple(entry[moment] for entry in carries), outputs[moment], steps)[0][-1]
 
-    return jax.vmap(last)(moments)
+@partial(jax.jit, static_argnames="steps")
+def _go_on(
+    network: Network, state: State, value: Float[Array, " D"], steps: int
+) -> tuple[Float[Array, "steps D"], State, Float[Array, " D"]]:
+    return network.go_on(state, value, steps)
+
+
+@partial(jax.jit, static_argnames="steps")
+def _runs(network: Network, inputs: Float[Array, "T D"], moments: Int[Array, " N"], steps: int) -> Array:
+    """N free runs, let loose after the steps `moments`, shape (N, steps, D)."""
+    states, outputs = network.moments(inputs, moments)
+    return jax.vmap(lambda state, value: network.run_free(state, value, steps))(states, outputs)

@@ -1,7 +1,7 @@
 """Initial weights: the tutorial's normals, Glorot's uniforms, orthogonal matrices, and reservoirs.
 
-All draws come from NumPy's legacy `RandomState(seed)`, in the order input, recurrent, readout, so that a seed
-gives the same weights on every machine and the tutorial's own weights can be repeated.
+All draws come from NumPy's legacy `RandomState(seed)`, layer by layer in the order input, recurrent, readout, so that
+a seed gives the same weights on every machine and the tutorial's own weights can be repeated.
 """
 
 from __future__ import annotations
@@ -12,94 +12,106 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 import numpy as np
 
-from freerun.cells import SimpleCell
-from freerun.network import Network
+from freerun.cells import CELLS, Array
+from freerun.network import Network, Shape, assemble
+
+Draw = np.random.RandomState
+Matrix = Callable[[Draw, str, int, int], np.ndarray]
+"""Draws the matrix `input`, `recurrent`, `readout`, `shrink` or `expand` of so many rows and columns."""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a network is built from: channels D, units H, non-linearity, direct connections or not."""
+class Start:
+    """How initial weights are drawn.
 
-    channels: int
-    hidden: int
-    nonlinearity: str = "tanh"
-    direct: bool = False
+    Attributes:
+        name: a key of `MATRICES`.
+        seed: seed of the draws.
+        spectral_radius: of a reservoir's recurrent weights.
+        input_scale: of a reservoir: standard deviation of the drive of a unit by standardised values.
+        bias_scale: of a reservoir: biases are uniform on +-bias_scale.
+        leak: of leaky cells, between 0 and 1.
+    """
+
+    name: str
+    seed: int = 0
+    spectral_radius: float = 0.9
+    input_scale: float = 0.5
+    bias_scale: float = 1.0
+    leak: float = 0.3
 
 
-Weights = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-"""input (D, H), recurrent (H, H), cell bias (H,), readout (H, D)."""
-
-
-def initial_network(initial: str, shape: Shape, seed: int, spectral_radius: float, input_scale: float) -> Network:
+def initial_network(shape: Shape, start: Start) -> Network:
     """A network with fresh weights; readout bias and direct connections start at zero.
 
-    Args:
-        initial: a name of `INITIALS`.
-        shape: the sizes of the network.
-        seed: seed of the draws.
-        spectral_radius, input_scale: used by `reservoir` alone.
+    A reservoir's readout is zero too. The forget gates of an LSTM start with a bias of 1 (Gers et al., 2000), the
+    diagonal of a piecewise-linear cell is uniform on 0.5 to 1, and its thresholds are standard normal.
     """
-    draw = np.random.RandomState(seed)
-    if initial == "reservoir":
-        weights = reservoir(shape, draw, spectral_radius, input_scale)
-    else:
-        weights = INITIALS[initial](shape, draw)
-    inputs, recurrent, bias, readout = map(jnp.asarray, weights)
-    return Network(
-        SimpleCell(inputs, recurrent, bias, shape.nonlinearity),
-        readout,
-        jnp.zeros(shape.channels),
-        jnp.zeros((shape.channels, shape.channels)) if shape.direct else None,
-    )
+    draw = Draw(start.seed)
+    gates = CELLS[shape.cell].gates if shape.cell in CELLS else 1
+
+    def take(path: str, size: tuple[int, ...]) -> Array:
+        name = path.rsplit(".", 1)[-1]
+        if name == "direct" or (name == "readout" and start.name == "reservoir"):
+            weights = np.zeros(size)
+        elif name in ("input", "recurrent"):
+            blocks = [_matrix(start, draw, name, size[0], size[1] // gates) for _ in range(gates)]
+            weights = np.concatenate(blocks, axis=1)
+        elif len(size) == 2:
+            weights = _matrix(start, draw, name, *size)
+        else:
+            weights = _vector(shape, start, draw, path, size[0])
+        return jnp.asarray(weights)
+
+    return assemble(shape, take)
 
 
-def tutorial(shape: Shape, draw: np.random.RandomState) -> Weights:
-    """The tutorial's: normal with standard deviation 0.01 (input, readout) and 0.02 (recurrent), biases zero."""
-    return (
-        draw.normal(0.0, 0.01, (shape.channels, shape.hidden)),
-        draw.normal(0.0, 0.02, (shape.hidden, shape.hidden)),
-        np.zeros(shape.hidden),
-        draw.normal(0.0, 0.01, (shape.hidden, shape.channels)),
-    )
+def tutorial(draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
+    """The tutorial's: normal with standard deviation 0.01, recurrent weights 0.02."""
+    return draw.normal(0.0, 0.02 if name == "recurrent" else 0.01, (rows, columns))
 
 
-def glorot(shape: Shape, draw: np.random.RandomState) -> Weights:
-    """Uniform on +-sqrt(6 / (fan in + fan out)), biases zero (Glorot and Bengio, 2010)."""
-
-    def uniform(rows: int, columns: int) -> np.ndarray:
-        bound = np.sqrt(6.0 / (rows + columns))
-        return draw.uniform(-bound, bound, (rows, columns))
-
-    return (
-        uniform(shape.channels, shape.hidden),
-        uniform(shape.hidden, shape.hidden),
-        np.zeros(shape.hidden),
-        uniform(shape.hidden, shape.channels),
-    )
+def glorot(draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
+    """Uniform on +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010)."""
+    del name
+    bound = np.sqrt(6.0 / (rows + columns))
+    return draw.uniform(-bound, bound, (rows, columns))
 
 
-def orthogonal(shape: Shape, draw: np.random.RandomState) -> Weights:
-    """Glorot's weights with a random orthogonal recurrent matrix, uniform over all of them (Mezzadri, 2007)."""
-    inputs, _, bias, readout = glorot(shape, draw)
-    q, r = np.linalg.qr(draw.normal(size=(shape.hidden, shape.hidden)))
-    return inputs, q * np.sign(np.diag(r)), bias, readout
+def orthogonal(draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
+    """Glorot's, but recurrent matrices are orthogonal, uniform over all such (Mezzadri, 2007)."""
+    if name != "recurrent":
+        return glorot(draw, name, rows, columns)
+    q, r = np.linalg.qr(draw.normal(size=(rows, columns)))
+    return q * np.sign(np.diag(r))
 
 
-def reservoir(shape: Shape, draw: np.random.RandomState, spectral_radius: float, input_scale: float) -> Weights:
-    """A reservoir (Jaeger, 2001): recurrent weights of the given spectral radius, readout zero.
-
-    Input weights and cell biases are uniform on +-input_scale, recurrent weights are normal, then scaled.
-    """
-    inputs = draw.uniform(-input_scale, input_scale, (shape.channels, shape.hidden))
-    recurrent = draw.normal(size=(shape.hidden, shape.hidden))
-    recurrent *= spectral_radius / np.abs(np.linalg.eigvals(recurrent)).max()
-    bias = draw.uniform(-input_scale, input_scale, shape.hidden)
-    return inputs, recurrent, bias, np.zeros((shape.hidden, shape.channels))
+MATRICES: dict[str, Matrix] = {"tutorial": tutorial, "glorot": glorot, "orthogonal": orthogonal}
+"""The ways to draw a matrix that need no further number, by name."""
 
 
-INITIALS: dict[str, Callable[[Shape, np.random.RandomState], Weights]] = {
-    "tutorial": tutorial,
-    "glorot": glorot,
-    "orthogonal": orthogonal,
-}
-"""The ways to draw initial weights, by name."""
+def _matrix(start: Start, draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
+    if start.name != "reservoir":
+        return MATRICES[start.name](draw, name, rows, columns)
+    normal = draw.normal(size=(rows, columns))
+    if name == "recurrent":
+        return normal * (start.spectral_radius / np.abs(np.linalg.eigvals(normal)).max())
+    return normal * start.input_scale / np.sqrt(rows)
+
+
+def _vector(shape: Shape, start: Start, draw: Draw, path: str, size: int) -> np.ndarray:
+    name = path.rsplit(".", 1)[-1]
+    if name == "logit":
+        return np.full(size, np.log(start.leak / (1.0 - start.leak)))
+    if name == "diagonal":
+        return draw.uniform(0.5, 1.0, size)
+    if name == "threshold":
+        return draw.normal(size=size)
+    if name == "bias" and path.startswith("cells."):
+        biases = (
+            draw.uniform(-start.bias_scale, start.bias_scale, size) if start.name == "reservoir" else np.zeros(size)
+        )
+        if shape.cell == "lstm":
+            biases[shape.hidden : 2 * shape.hidden] += 1.0
+        return biases
+    return np.zeros(size)

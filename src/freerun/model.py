@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freerun.errors import SeriesError, SettingError
-from freerun.network import Network
+from freerun.network import Network, State
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import Settings
@@ -19,33 +19,56 @@ class Moment:
     """Where a free run begins: the network has read a series to its end.
 
     Attributes:
-        carry: the carry of the cell after the last step read, NumPy arrays.
+        state: the state of the network after the last step read, NumPy arrays.
         value: shape (D,), the first value to come, standardised.
     """
 
-    carry: tuple[np.ndarray, ...]
+    state: State
     value: np.ndarray
 
 
 @dataclass(frozen=True)
-class Model:
-    """A trained network in its setting.
+class Member:
+    """One trained network.
 
     Attributes:
-        settings: the parameters it was trained with.
+        settings: what it was trained with, nothing left to choose.
         network: the weights, as NumPy arrays.
-        scaling: from the units of the series to those of the network.
-        recent: the last steps of the training series (at most `RECENT`), in its own units.
         ending: the moment at the end of the training series.
         history: what training went through.
     """
 
     settings: Settings
     network: Network
-    scaling: Scaling
-    recent: Series
     ending: Moment
     history: History
+
+    @property
+    def washout(self) -> int:
+        """First steps of a series whose predictions do not count."""
+        return self.settings.washout or 0
+
+
+@dataclass(frozen=True)
+class Model:
+    """Trained networks in their setting.
+
+    Attributes:
+        settings: the parameters that were given.
+        members: the networks, the best first.
+        scaling: from the units of the series to those of the networks.
+        recent: the last steps of the training series (at most `RECENT`), in its own units.
+    """
+
+    settings: Settings
+    members: tuple[Member, ...]
+    scaling: Scaling
+    recent: Series
+
+    @property
+    def best(self) -> Member:
+        """The network whose free runs were best, or the only one."""
+        return self.members[0]
 
     def require_channels(self, series: Series) -> None:
         """Refuse a series that is not of the kind the network was trained on.
@@ -60,18 +83,21 @@ class Model:
                 f"trained on {len(expected)} ({', '.join(expected)}); choose them by name (--column)"
             )
 
-    def require_same_shape(self, settings: Settings, series: Series) -> None:
-        """Refuse settings or a series with which these weights cannot be trained further.
+    def require_same_shape(self, settings: Settings, series: Series) -> Settings:
+        """What the given settings, on these weights, come to; a parameter left open is that of the weights.
 
         Raises:
             SettingError: a parameter that shapes the network has changed.
             SeriesError: another number of channels.
         """
         self.require_channels(series)
-        for name in ("hidden", "nonlinearity", "direct", "standardize"):
-            old, new = getattr(self.settings, name), getattr(settings, name)
-            if old != new:
+        have = self.best.settings
+        for name in ("hidden", "cell", "layers", "latent", "nonlinearity", "delays", "direct", "standardize"):
+            old, new = getattr(have, name), getattr(settings, name)
+            if new is not None and new != old and (name != "delays" or settings.lags != have.lags):
                 raise SettingError(f"{name}={new!r}: the weights to go on from have {name}={old!r}; give the same")
+        kept = {n: getattr(have, n) for n in ("hidden", "cell", "latent", "delays")}
+        return settings.with_(**kept, optimizer=settings.optimizer or have.optimizer)
 
     def boundary_in(self, series: Series) -> int | None:
         """The first step of `series` after the training series, if the one begins with the end of the other."""

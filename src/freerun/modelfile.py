@@ -6,19 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
 
 from freerun._version import __version__
-from freerun.cells import SimpleCell
+from freerun.cells import Array, LSTMCell
 from freerun.errors import FreerunError, ModelFileError
-from freerun.model import Model, Moment
-from freerun.network import Network
+from freerun.model import Member, Model, Moment
+from freerun.network import State, assemble
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import Settings
-from freerun.training import History
+from freerun.training import History, shape_of
 from freerun.writing import replacing
 
 FORMAT = 1
@@ -27,7 +28,7 @@ FORMAT = 1
 KEY = "freerun"
 """The entry of the safetensors metadata that holds the JSON."""
 
-_CURVES = ("objective", "epochs", "training_mse", "validation_mse")
+_CURVES = ("objective", "epochs", "training_mse", "validation_mse", "free_run_error")
 
 
 def save_model(model: Model, path: str | Path) -> None:
@@ -36,34 +37,28 @@ def save_model(model: Model, path: str | Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    network, recent = model.network, model.recent
+    recent = model.recent
     arrays = {
-        "network.cell.input": network.cell.input,
-        "network.cell.recurrent": network.cell.recurrent,
-        "network.cell.bias": network.cell.bias,
-        "network.readout": network.readout,
-        "network.bias": network.bias,
         "scaling.mean": model.scaling.mean,
         "scaling.scale": model.scaling.scale,
         "recent.values": recent.values,
         "recent.times": recent.times.view(np.int64) if recent.times.dtype.kind == "M" else recent.times,
-        "ending.value": model.ending.value,
     }
-    if network.direct is not None:
-        arrays["network.direct"] = network.direct
-    arrays |= {f"ending.carry.{i}": entry for i, entry in enumerate(model.ending.carry)}
-    arrays |= {f"history.{name}": np.asarray(getattr(model.history, name), np.float64) for name in _CURVES}
+    for i, member in enumerate(model.members):
+        arrays |= {f"{i}.{name}": array for name, array in _arrays(member).items()}
     dated = isinstance(recent.dt, np.timedelta64)
     header = {
         "format": FORMAT,
         "version": __version__,
         "settings": model.settings.model_dump(),
+        "members": [
+            {"settings": m.settings.model_dump(), "stopped": m.history.stopped, "seconds": m.history.seconds}
+            for m in model.members
+        ],
         "channels": list(recent.channels),
         "dt": recent.dt.astype(np.int64).item() if dated else float(recent.dt),
         "dt_unit": np.datetime_data(recent.dt)[0] if dated else None,
         "times_unit": np.datetime_data(recent.times.dtype)[0] if recent.times.dtype.kind == "M" else None,
-        "stopped": model.history.stopped,
-        "seconds": model.history.seconds,
     }
     # safetensors writes the memory of an array as it lies, so each has to be contiguous
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -105,37 +100,64 @@ def load_model(path: str | Path) -> Model:
         raise ModelFileError(f"{path}: the model file is damaged ({error})") from error
 
 
+def _arrays(member: Member) -> dict[str, np.ndarray]:
+    """All arrays of a member, by the names under which they are stored."""
+    arrays: dict[str, Array] = {}
+
+    def give(name: str, size: tuple[int, ...]) -> Array:
+        del size
+        layer, _, field = name.removeprefix("cells.").partition(".")
+        weights = getattr(member.network.cells[int(layer)], field) if field else getattr(member.network, name)
+        arrays[f"network.{name}"] = weights
+        return weights
+
+    assemble(shape_of(member.settings, len(member.network.bias)), give)
+    entries = jax.tree.leaves(member.ending.state.cells)
+    arrays |= {f"ending.cells.{i}": entry for i, entry in enumerate(entries)}
+    arrays |= {"ending.past": member.ending.state.past, "ending.value": member.ending.value}
+    arrays |= {f"history.{name}": np.asarray(getattr(member.history, name), np.float64) for name in _CURVES}
+    return {name: np.asarray(array) for name, array in arrays.items()}
+
+
 def _model(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
-    settings = Settings.checked(**header["settings"])
-    channels, hidden = len(header["channels"]), settings.hidden
-
-    def take(name: str, *shape: int) -> np.ndarray:
-        if arrays[name].shape != shape:
-            raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")
-        return arrays[name]
-
-    network = Network(
-        SimpleCell(
-            take("network.cell.input", channels, hidden),
-            take("network.cell.recurrent", hidden, hidden),
-            take("network.cell.bias", hidden),
-            settings.nonlinearity,
-        ),
-        take("network.readout", hidden, channels),
-        take("network.bias", channels),
-        take("network.direct", channels, channels) if settings.direct else None,
-    )
+    channels = len(header["channels"])
     times = arrays["recent.times"]
     if header["times_unit"]:
         times = times.view(f"datetime64[{header['times_unit']}]")
     dt = np.timedelta64(header["dt"], header["dt_unit"]) if header["dt_unit"] else header["dt"]
-    curves = {name: arrays[f"history.{name}"].tolist() for name in _CURVES}
-    curves["epochs"] = [int(epoch) for epoch in curves["epochs"]]
+    members = [_member(entry, arrays, f"{i}.", channels) for i, entry in enumerate(header["members"])]
+    if not members:
+        raise ValueError("there is no network in it")
     return Model(
+        Settings.checked(**header["settings"]),
+        tuple(members),
+        Scaling(_taken(arrays, "scaling.mean", channels), _taken(arrays, "scaling.scale", channels)),
+        Series(arrays["recent.values"], tuple(header["channels"]), times, dt),
+    )
+
+
+def _member(entry: dict[str, Any], arrays: dict[str, np.ndarray], prefix: str, channels: int) -> Member:
+    settings = Settings.checked(**entry["settings"])
+    network = assemble(
+        shape_of(settings, channels), lambda name, size: _taken(arrays, f"{prefix}network.{name}", *size)
+    )
+    cells = []
+    for cell in network.cells:
+        gated = 2 if isinstance(cell, LSTMCell) else 1
+        first = sum(map(len, cells))
+        cells.append(tuple(_taken(arrays, f"{prefix}ending.cells.{first + k}", cell.hidden) for k in range(gated)))
+    past = _taken(arrays, f"{prefix}ending.past", max(settings.lags), channels)
+    curves = {name: arrays[f"{prefix}history.{name}"].tolist() for name in _CURVES}
+    curves["epochs"] = [int(epoch) for epoch in curves["epochs"]]
+    return Member(
         settings,
         network,
-        Scaling(take("scaling.mean", channels), take("scaling.scale", channels)),
-        Series(arrays["recent.values"], tuple(header["channels"]), times, dt),
-        Moment((take("ending.carry.0", hidden),), take("ending.value", channels)),
-        History(**curves, stopped=header["stopped"], seconds=header["seconds"]),
+        Moment(State(tuple(cells), past), _taken(arrays, f"{prefix}ending.value", channels)),
+        History(**curves, stopped=entry["stopped"], seconds=entry["seconds"]),
     )
+
+
+def _taken(arrays: dict[str, np.ndarray], name: str, *shape: int) -> np.ndarray:
+    if arrays[name].shape != shape:
+        raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")
+    return arrays[name]

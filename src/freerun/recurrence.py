@@ -1,4 +1,4 @@
-"""Driving a cell along a series: open loop (by data) and closed loop (by its own output).
+"""Driving a network along a series: open loop (by data), forced (by a mixture) and closed loop (by its own output).
 
 This is the one room with a scan. The open loop carries its own derivative rule: with the affine map
 a_t = h_{t-1} @ W + u_t, everything in da_t that does not depend on the previous tangent,
@@ -14,54 +14,80 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
-from freerun.cells import Array, Carry, SimpleCell, Update
+from freerun.cells import AnyCell, Array, Carry, PiecewiseLinearCell, RecurrentCell, Update
+
+State = TypeVar("State")
+Step = Callable[[State, Array], tuple[State, Array]]
+"""Reads one value, shape (D,), and returns the state after it and the estimate of the next value."""
 
 
-def open_loop(cell: SimpleCell, inputs: Float[Array, "T D"], carry: Carry) -> Carry:
+def open_loop(cell: AnyCell, inputs: Float[Array, "T D"], carry: Carry) -> Carry:
     """Drive `cell` by `inputs` from `carry`.
 
     Returns:
         The carry after each step, every entry stacked along a leading axis of length T; entry 0 holds the hidden
         states, shape (T, H).
     """
-    return _driven(cell.update, cell.elementwise, cell.recurrent, cell.drive(inputs), carry)
+    drive = cell.drive(inputs)
+    if isinstance(cell, RecurrentCell | PiecewiseLinearCell):
+        return _driven(cell.update, cell.elementwise, cell.recurrent, drive, carry)
+    return cell.update(cell.elementwise, carry, jnp.zeros_like(drive), drive)
 
 
 def closed_loop(
-    cell: SimpleCell,
-    output: Callable[[Array, Array], Array],
-    carry: Carry,
-    value: Float[Array, " D"],
-    steps: int,
-) -> tuple[Float[Array, "steps D"], Carry]:
-    """Let `cell` run free: every output is the next input.
+    step: Step[State], state: State, value: Float[Array, " D"], steps: int
+) -> tuple[Float[Array, "steps D"], State, Float[Array, " D"]]:
+    """Run free: every output is the next input.
 
     Args:
-        cell: the cell to run.
-        output: maps hidden state (H,) and input (D,) to the next value (D,).
-        carry: the carry of the cell after the step whose output is `value`.
-        value: the value of the first generated step, already known from the open loop.
+        step: the network, one step at a time.
+        state: after the step whose output is `value`.
+        value: the first generated value, already known from the open loop.
         steps: number of values to generate, `value` included.
 
     Returns:
-        The generated values, and the carry and value from which the run would go on, in one tuple
-        `(*carry, value)`.
+        The generated values, and the state and the value from which the run would go on.
     """
 
-    def step(state: Carry, _: None) -> tuple[Carry, Array]:
-        *before, now = state
-        after = cell.update(cell.elementwise, tuple(before), before[0] @ cell.recurrent, cell.drive(now))
-        return (*after, output(after[0], now)), now
+    def follow(at: tuple[State, Array], _: None) -> tuple[tuple[State, Array], Array]:
+        return step(*at), at[1]
 
-    state, values = lax.scan(step, (*carry, value), length=steps)
-    return values, state
+    (state, value), values = lax.scan(follow, (state, value), length=steps)
+    return values, state, value
+
+
+def forced_loop(
+    step: Step[State],
+    state: State,
+    output: Float[Array, " D"],
+    inputs: Float[Array, "T D"],
+    strength: Float[Array, " T"],
+) -> Float[Array, "T D"]:
+    """Run with each input mixed of data and own output, strength * data + (1 - strength) * output.
+
+    Args:
+        step: the network, one step at a time.
+        state, output: before the first step, and the output that led to it.
+        inputs: the data.
+        strength: forcing strength at each step: 1 is the open loop, 0 the closed loop.
+
+    Returns:
+        The output of each step.
+    """
+
+    def follow(at: tuple[State, Array], now: tuple[Array, Array]) -> tuple[tuple[State, Array], Array]:
+        (state, output), (value, alpha) = at, now
+        after = step(state, alpha * value + (1.0 - alpha) * output)
+        return after, after[1]
+
+    return lax.scan(follow, (state, output), (inputs, strength))[1]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))

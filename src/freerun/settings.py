@@ -1,59 +1,155 @@
-"""`Settings`: every parameter of a network and its training, with its default, its range and its meaning."""
+"""`Settings`: every parameter of a network and its training, with its default, its range and its meaning.
+
+A parameter whose default is None is chosen when the network is trained: by free runs on the last part of the training
+series where its description says "chosen", and by the rule in its description otherwise.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from freerun.errors import SettingError
 
+CellName = Literal["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
 Nonlinearity = Literal["tanh", "sigmoid", "relu", "softplus", "identity"]
 Initial = Literal["tutorial", "glorot", "orthogonal", "reservoir"]
-OptimizerName = Literal["bfgs", "ridge", "sgd", "momentum", "adam", "nadam", "radam", "rmsprop"]
+OptimizerName = Literal[
+    "ridge", "levenberg-marquardt", "bfgs", "lbfgs", "sgd", "momentum", "adam", "nadam", "radam", "rmsprop"
+]
+ForcingName = Literal["full", "segments", "generalized", "sparse", "scheduled"]
+ScheduleName = Literal["constant", "exponential", "cosine"]
 Dtype = Literal["float64", "float32"]
+
+Ensemble = Literal["best", "mean", "median"]
+"""Which free run of a model with several members is given: that of the best, or their mean or median at each step."""
 
 Missing = Literal["error", "interpolate"]
 """What to do with missing or infinite values of a series: refuse them, or fill them by linear interpolation."""
 
-DEFAULT_EPOCHS = 1000
-DEFAULT_LEARNING_RATE = 0.01
-DEFAULT_SPECTRAL_RADIUS = 0.9
-DEFAULT_INPUT_SCALE = 0.5
+GRADIENT_METHODS = ("sgd", "momentum", "adam", "nadam", "radam", "rmsprop")
+PIECEWISE_LINEAR = ("plrnn", "clipped-plrnn")
+
+FEW_UNITS = 100
+"""Networks with fewer units than this are trained by Levenberg-Marquardt unless another optimiser is asked for."""
+
+
+def _numbers(value: Any) -> Any:
+    """From the command line: `20` is a number, `0,1,2` and `1,0.5` are several."""
+    if isinstance(value, str) and ("," in value or value.replace(".", "", 1).isdigit()):
+        parts = [float(part) if "." in part or "e" in part else int(part) for part in value.split(",") if part.strip()]
+        return tuple(parts) if "," in value else parts[0]
+    return tuple(value) if isinstance(value, list) else value
+
+
+Lags = Annotated[int | tuple[int, ...] | None, BeforeValidator(_numbers)]
+Strength = Annotated[float | tuple[float, ...] | Literal["adaptive"] | None, BeforeValidator(_numbers)]
+Lengths = Annotated[tuple[int, ...] | None, BeforeValidator(_numbers)]
 
 
 class Settings(BaseModel):
     """The parameters of `freerun.RNN` and the options of `freerun fit`, checked.
 
-    A parameter that the others leave without effect is refused, never ignored: `learning_rate` belongs to the
-    gradient methods, `epochs` to every optimiser but `ridge`, `spectral_radius` and `input_scale` to `reservoir`.
+    A parameter that the others leave without effect is refused, never ignored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    hidden: int = Field(15, ge=1, description="Hidden units.")
+    hidden: int | None = Field(
+        None, ge=1, description="Hidden units of each layer. Default: two for three training steps, 50 to 1000."
+    )
+    cell: CellName | None = Field(None, description="Cell of the hidden units. Default: chosen, or simple.")
+    layers: int = Field(1, ge=1, description="Layers of hidden units; the readout reads them all.")
+    latent: int | None = Field(
+        None, ge=1, description="Latent variables of a piecewise-linear cell. Default: a quarter of hidden."
+    )
     nonlinearity: Nonlinearity = Field("tanh", description="Non-linearity of the hidden units.")
-    direct: bool = Field(False, description="Direct connections from input to output.")
-    initial: Initial = Field("glorot", description="How the initial weights are drawn.")
+    leak: float | None = Field(
+        None, gt=0, lt=1, description="Leak of leaky cells at the start. Default: chosen, or 0.3."
+    )
+    delays: Lags = Field(
+        None,
+        description="Values that each step reads: how many of the latest, or a list of lags (0 is the current value). "
+        "Default: chosen, or 1.",
+    )
+    direct: bool = Field(True, description="Direct connections from the values read to the output.")
+    initial: Initial | None = Field(
+        None, description="How the initial weights are drawn. Default: reservoir for ridge, else glorot."
+    )
     spectral_radius: float | None = Field(
-        None, ge=0, description=f"Of a reservoir's recurrent weights. Default {DEFAULT_SPECTRAL_RADIUS}."
+        None, ge=0, description="Of a reservoir's recurrent weights. Default: chosen, or 0.9."
     )
     input_scale: float | None = Field(
-        None, gt=0, description=f"Largest input weight of a reservoir. Default {DEFAULT_INPUT_SCALE}."
+        None, gt=0, description="Strength of a reservoir's input weights. Default: chosen, or 0.5."
     )
-    optimizer: OptimizerName = Field("bfgs", description="What trains the weights; ridge solves the readout alone.")
-    learning_rate: float | None = Field(
-        None, gt=0, description=f"Step size of the gradient methods. Default {DEFAULT_LEARNING_RATE}."
+    bias_scale: float | None = Field(
+        None, ge=0, description="Largest bias of a reservoir. Default: the larger of 1 and the input scale."
+    )
+    optimizer: OptimizerName | None = Field(
+        None,
+        description="What trains the weights; ridge solves the readout alone. "
+        f"Default: levenberg-marquardt when fewer than {FEW_UNITS} hidden units are asked for, else ridge.",
     )
     epochs: int | None = Field(
-        None, ge=1, description=f"Most passes over the training series. Default {DEFAULT_EPOCHS}."
+        None, ge=1, description="Most updates or iterations, shared by the stages of a forcing. Default: by optimizer."
+    )
+    learning_rate: float | None = Field(None, gt=0, description="Step size of the gradient methods. Default: 0.01.")
+    schedule: ScheduleName | None = Field(
+        None, description="How the learning rate falls, to a thousandth. Default: constant."
+    )
+    window: int | None = Field(
+        None,
+        ge=2,
+        description="Train gradient methods on random windows of this many steps. Default: the whole series.",
+    )
+    batch: int | None = Field(None, ge=1, description="Windows in each update. Default: 16.")
+    forcing: ForcingName | None = Field(
+        None,
+        description="What the network reads while it trains: the data (full), its own output for growing stretches "
+        "(segments), a mixture (generalized), the data now and then (sparse), or one of both by chance (scheduled). "
+        "Default: segments for levenberg-marquardt, else full.",
+    )
+    forcing_strength: Strength = Field(
+        None,
+        description="Of generalized and scheduled forcing, 0 to 1: one number, a list to go through, or adaptive "
+        "(generalized). Default: 1, 0.5, 0.25, 0.1, 0.05.",
+    )
+    forcing_interval: int | None = Field(None, ge=1, description="Steps between two forced ones, sparse. Default: 10.")
+    segment_lengths: Lengths = Field(
+        None, description="Lengths of the free-run segments, one stage each. Default: 5, 20, 50, 100."
     )
     l1: float = Field(0.0, ge=0, description="Penalty on the absolute weights.")
-    l2: float = Field(0.0, ge=0, description="Penalty on the squared weights.")
-    washout: int = Field(0, ge=0, description="First steps of a series whose errors do not count.")
+    l2: float | None = Field(
+        None, ge=0, description="Penalty on the squared weights. Default: chosen for ridge, else 0."
+    )
+    weight_noise: float = Field(0.0, ge=0, description="Standard deviation of noise on the weights while training.")
+    input_noise: float | None = Field(
+        None,
+        ge=0,
+        description="Standard deviation of noise on the standardised values read while training. "
+        "Default: chosen for ridge, else 0.",
+    )
+    washout: int | None = Field(
+        None, ge=0, description="First steps of a series whose errors do not count. Default: what the memory needs."
+    )
+    restarts: int | None = Field(
+        None,
+        ge=1,
+        description="Networks from different seeds to train at once; free runs choose among them. "
+        "Default: 4 for levenberg-marquardt, else 1.",
+    )
+    holdout: float | None = Field(
+        None,
+        ge=0,
+        le=0.5,
+        description="Share of the training series, its end, on which free runs choose. "
+        "Default: 0.2 where there is something to choose, else 0.",
+    )
+    members: int = Field(1, ge=1, description="Networks to keep, the best first; generate uses the best, or all.")
     standardize: bool = Field(True, description="Standardise each channel inside; results keep their own units.")
     dtype: Dtype = Field("float64", description="Precision of the computation.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Seed of the initial weights.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of the initial weights and all other chance.")
 
     @classmethod
     def checked(cls, **parameters: Any) -> Settings:
@@ -65,22 +161,89 @@ class Settings(BaseModel):
         try:
             return cls(**parameters)
         except ValidationError as error:
-            raise SettingError("; ".join(_sentence(dict(fault)) for fault in error.errors())) from error
+            faults = {_sentence(dict(fault)): None for fault in error.errors()}
+            raise SettingError("; ".join(faults)) from error
+
+    def with_(self, **parameters: Any) -> Settings:
+        """The same settings with some parameters changed, checked again."""
+        return Settings.checked(**{**self.model_dump(), **parameters})
+
+    @property
+    def method(self) -> str:
+        """The optimiser: the one asked for, or the one that suits the number of units."""
+        if self.optimizer is not None:
+            return self.optimizer
+        return "levenberg-marquardt" if self.hidden is not None and self.hidden < FEW_UNITS else "ridge"
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """The delays of the values that each step reads, ascending; 0 is the current value."""
+        if self.delays is None:
+            return (0,)
+        return tuple(range(self.delays)) if isinstance(self.delays, int) else self.delays
+
+    @property
+    def forced(self) -> str:
+        """The forcing: the one asked for, or the one that suits the optimiser."""
+        return self.forcing or ("segments" if self.method == "levenberg-marquardt" else "full")
 
     @model_validator(mode="after")
-    def _refuse_without_effect(self) -> Self:
-        gradient = self.optimizer not in ("bfgs", "ridge")
-        if self.learning_rate is not None and not gradient:
-            raise ValueError(f"learning_rate has no effect with optimizer={self.optimizer!r}; leave it out")
-        if self.epochs is not None and self.optimizer == "ridge":
-            raise ValueError("epochs has no effect with optimizer='ridge', which solves in one step; leave it out")
-        if self.l1 and self.optimizer == "ridge":
-            raise ValueError("l1 has no effect with optimizer='ridge', whose penalty is l2; leave it out")
-        if self.initial != "reservoir":
-            for name in ("spectral_radius", "input_scale"):
-                if getattr(self, name) is not None:
-                    raise ValueError(f"{name} has no effect with initial={self.initial!r}; choose initial='reservoir'")
+    def _refuse(self) -> Self:
+        self._refuse_ranges()
+        gradient = self.method in GRADIENT_METHODS
+        ridge = self.method == "ridge"
+        generalized = self.forced in ("generalized", "scheduled")
+        needs: list[tuple[str, bool, str]] = [
+            ("learning_rate", gradient, "a gradient method"),
+            ("schedule", gradient, "a gradient method"),
+            ("window", gradient, "a gradient method"),
+            ("batch", self.window is not None, "a window"),
+            ("epochs", not ridge, "an optimizer other than ridge, which solves in one step"),
+            ("l1", not ridge, "an optimizer other than ridge, whose penalty is l2"),
+            ("weight_noise", not ridge, "an optimizer other than ridge"),
+            ("forcing", not ridge or self.forcing == "full", "an optimizer other than ridge"),
+            ("forcing_strength", generalized, "forcing='generalized' or 'scheduled'"),
+            ("forcing_interval", self.forced == "sparse", "forcing='sparse'"),
+            ("segment_lengths", self.forced == "segments", "forcing='segments'"),
+            ("leak", self.cell in (None, "leaky"), "cell='leaky'"),
+            ("latent", self.cell in PIECEWISE_LINEAR, "a piecewise-linear cell"),
+            (
+                "spectral_radius",
+                self._reservoir and self.cell != "memoryless",
+                "initial='reservoir' and a recurrent cell",
+            ),
+            ("input_scale", self._reservoir, "initial='reservoir'"),
+            ("bias_scale", self._reservoir, "initial='reservoir'"),
+        ]
+        for name, allowed, need in needs:
+            if getattr(self, name) and not allowed:
+                raise ValueError(
+                    f"{name} has no effect with optimizer={self.method!r}"
+                    f"{'' if self.forcing is None else f', forcing={self.forcing!r}'}; it needs {need}; leave it out"
+                )
+        if self.forcing_strength == "adaptive" and self.forced != "generalized":
+            raise ValueError("forcing_strength='adaptive' needs forcing='generalized'")
         return self
+
+    @property
+    def _reservoir(self) -> bool:
+        return self.initial == "reservoir" or (self.initial is None and self.method == "ridge")
+
+    def _refuse_ranges(self) -> None:
+        if isinstance(self.delays, int) and self.delays < 1:
+            raise ValueError(f"delays={self.delays}: a step reads at least 1 value")
+        if isinstance(self.delays, tuple) and (
+            not self.delays
+            or self.delays[0] < 0
+            or any(b <= a for a, b in zip(self.delays, self.delays[1:], strict=False))
+        ):
+            raise ValueError(f"delays={self.delays}: lags are ascending numbers from 0 on, at least one")
+        strengths = self.forcing_strength if isinstance(self.forcing_strength, tuple) else (self.forcing_strength,)
+        for strength in strengths:
+            if isinstance(strength, float | int) and not 0 <= strength <= 1:
+                raise ValueError(f"forcing_strength={strength:g}: must lie between 0 (free) and 1 (data)")
+        if self.segment_lengths is not None and (not self.segment_lengths or min(self.segment_lengths) < 1):
+            raise ValueError(f"segment_lengths={self.segment_lengths}: lengths are at least 1 step")
 
 
 def _sentence(fault: dict[str, Any]) -> str:

@@ -71,7 +71,7 @@ class Console:
             task = bar.add_task("training", total=None)
 
             def show(progress: Progress) -> None:
-                bar.update(task, total=progress.epochs, completed=progress.epoch, description=_line(progress))
+                bar.update(task, total=progress.total, completed=progress.done, description=_line(progress))
 
             yield show
 
@@ -84,16 +84,21 @@ class _Lines:
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        if now >= self._next or progress.epoch == progress.epochs:
+        if now >= self._next or progress.done == progress.total:
             self._next = now + LINES_EVERY
-            rate = progress.epoch / max(progress.seconds, 1e-9)
-            left = (progress.epochs - progress.epoch) / rate
-            self._note(f"{_line(progress)}  {rate:.0f}/s  {left:.0f} s left")
+            rate = progress.done / max(progress.seconds, 1e-9)
+            left = (progress.total - progress.done) / rate
+            self._note(f"{_line(progress)}  {rate:.3g}/s  {left:.0f} s left")
 
 
 def _line(progress: Progress) -> str:
-    validation = "" if progress.validation_mse is None else f"  validation MSE {progress.validation_mse:.3e}"
-    return f"epoch {progress.epoch}/{progress.epochs}  training MSE {progress.training_mse:.3e}{validation}"
+    measured = {
+        "training MSE": progress.training_mse,
+        "validation MSE": progress.validation_mse,
+        "free-run error": progress.free_run_error,
+    }
+    parts = [f"{name} {value:.3e}" for name, value in measured.items() if value is not None]
+    return "  ".join([f"{progress.task} {progress.done}/{progress.total}", *parts])
 
 
 def _text(value: Any) -> str:

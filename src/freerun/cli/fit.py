@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +21,16 @@ from freerun.cli.options import (
     require_picture,
     require_writable,
 )
-from freerun.settings import Dtype, Initial, Nonlinearity, OptimizerName, Settings
+from freerun.settings import (
+    CellName,
+    Dtype,
+    ForcingName,
+    Initial,
+    Nonlinearity,
+    OptimizerName,
+    ScheduleName,
+    Settings,
+)
 
 
 def _setting(name: str, *flags: str) -> Any:
@@ -42,65 +52,92 @@ def fit(
     plot: Plot = None,
     as_json: Json = False,
     quiet: Quiet = False,
-    hidden: Annotated[int, _setting("hidden")] = 15,
+    hidden: Annotated[int | None, _setting("hidden")] = None,
+    cell: Annotated[CellName | None, _setting("cell")] = None,
+    layers: Annotated[int, _setting("layers")] = 1,
+    latent: Annotated[int | None, _setting("latent")] = None,
     nonlinearity: Annotated[Nonlinearity, _setting("nonlinearity")] = "tanh",
-    direct: Annotated[bool, _setting("direct", "--direct/--no-direct")] = False,
-    initial: Annotated[Initial, _setting("initial")] = "glorot",
+    leak: Annotated[float | None, _setting("leak")] = None,
+    delays: Annotated[str | None, _setting("delays")] = None,
+    direct: Annotated[bool, _setting("direct", "--direct/--no-direct")] = True,
+    initial: Annotated[Initial | None, _setting("initial")] = None,
     spectral_radius: Annotated[float | None, _setting("spectral_radius")] = None,
     input_scale: Annotated[float | None, _setting("input_scale")] = None,
-    optimizer: Annotated[OptimizerName, _setting("optimizer")] = "bfgs",
-    learning_rate: Annotated[float | None, _setting("learning_rate")] = None,
+    bias_scale: Annotated[float | None, _setting("bias_scale")] = None,
+    optimizer: Annotated[OptimizerName | None, _setting("optimizer")] = None,
     epochs: Annotated[int | None, _setting("epochs")] = None,
+    learning_rate: Annotated[float | None, _setting("learning_rate")] = None,
+    schedule: Annotated[ScheduleName | None, _setting("schedule")] = None,
+    window: Annotated[int | None, _setting("window")] = None,
+    batch: Annotated[int | None, _setting("batch")] = None,
+    forcing: Annotated[ForcingName | None, _setting("forcing")] = None,
+    forcing_strength: Annotated[str | None, _setting("forcing_strength")] = None,
+    forcing_interval: Annotated[int | None, _setting("forcing_interval")] = None,
+    segment_lengths: Annotated[str | None, _setting("segment_lengths")] = None,
     l1: Annotated[float, _setting("l1")] = 0.0,
-    l2: Annotated[float, _setting("l2")] = 0.0,
-    washout: Annotated[int, _setting("washout")] = 0,
+    l2: Annotated[float | None, _setting("l2")] = None,
+    weight_noise: Annotated[float, _setting("weight_noise")] = 0.0,
+    input_noise: Annotated[float | None, _setting("input_noise")] = None,
+    washout: Annotated[int | None, _setting("washout")] = None,
+    restarts: Annotated[int | None, _setting("restarts")] = None,
+    holdout: Annotated[float | None, _setting("holdout")] = None,
+    members: Annotated[int, _setting("members")] = 1,
     standardize: Annotated[bool, _setting("standardize", "--standardize/--no-standardize")] = True,
     dtype: Annotated[Dtype, _setting("dtype")] = "float64",
     seed: Annotated[int, _setting("seed")] = 0,
 ) -> None:
     """Train a network on a series and write it to a model file.
 
-    Example: freerun fit mg.csv --split 1500 --hidden 15 --optimizer bfgs --l2 1e-4 -o mg.freerun
+    What is not said is chosen by free runs on the last part of the training series. --delays, --forcing-strength and
+    --segment-lengths take one value or several with commas: --delays 20, --delays 0,1,2,16,17.
 
-    On Ctrl-C, or when training diverges, the last good weights are written.
+    Example: freerun fit mg.csv --split 1500 -o mg.freerun
+
+    On Ctrl-C during training, or when it diverges, the last good weights are written.
     """
     from freerun import plots
     from freerun.errors import TrainingDiverged
     from freerun.estimator import RNN, load
 
-    console = Console(as_json, quiet)
+    console, began = Console(as_json, quiet), perf_counter()
     require_writable(output)
     require_picture(plot)
-    parameters = {name: ctx.params[name] for name in Settings.model_fields}
-    Settings.checked(**parameters)
+    parameters = Settings.checked(**{name: ctx.params[name] for name in Settings.model_fields}).model_dump()
     whole = read(series, column, time, missing)
     training, validation = (whole, None) if split is None else whole.split(split)
     rnn = RNN(**parameters) if warm_start is None else load(warm_start).set_params(**parameters)
+    given = getattr(rnn, "model_", None)
     failure: TrainingDiverged | KeyboardInterrupt | None = None
     with console.progress() as progress:
         try:
             rnn.fit(training, validation, warm_start=warm_start is not None, progress=progress)
         except (TrainingDiverged, KeyboardInterrupt) as error:
+            if not hasattr(rnn, "model_") or rnn.model_ is given:
+                raise
             failure = error
     rnn.save(output)
     history = rnn.history_
     if plot is not None:
         plots.save(plots.losses(history, f"Training on {series.name}"), plot)
+    best = rnn.model_.best.settings
     results = {
         "training_mse": history.training_mse[-1],
         "validation_mse": history.validation_mse[-1] if history.validation_mse else None,
         "epochs": history.epochs[-1],
         "stopped": history.stopped,
-        "seconds": round(history.seconds, 3),
+        "seconds": round(perf_counter() - began, 3),
+        "members": len(rnn.model_.members),
+        "settings": best.model_dump(),
         "model": str(output),
     }
+    lags = ",".join(map(str, best.lags)) if len(best.lags) < 8 else f"{best.lags[0]},{best.lags[1]},...,{best.lags[-1]}"
     console.result(
         results,
         {
+            "network": f"{best.cell}, {best.hidden} hidden units, reads lags {lags}",
+            "trained by": f"{best.optimizer}; {results['stopped']}",
             "training MSE": results["training_mse"],
             "validation MSE": results["validation_mse"],
-            "epochs": results["epochs"],
-            "stopped because": results["stopped"],
             "seconds": results["seconds"],
             "model file": results["model"],
         },

@@ -20,6 +20,7 @@ from freerun.cli.options import (
     require_picture,
     require_writable,
 )
+from freerun.settings import Ensemble
 
 
 def generate(
@@ -29,6 +30,9 @@ def generate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the free run here. Default: CSV on stdout.")
     ] = None,
+    ensemble: Annotated[
+        Ensemble, typer.Option(help="Run of the best network, or the mean or median over the runs of all members.")
+    ] = "best",
     plot: Plot = None,
     column: Column = [],  # noqa: B006 - typer copies it
     time: TimeColumn = None,
@@ -51,7 +55,7 @@ def generate(
         raise SettingError("--column and --time describe the file of --after; leave them out, or name one")
     rnn = load(model)
     before = rnn.model_.recent if after is None else read(after, column, time, missing)
-    run = rnn.generate(steps, None if after is None else before)
+    run = rnn.generate(steps, None if after is None else before, ensemble)
     if output is not None:
         run.write(output)
     if plot is not None:

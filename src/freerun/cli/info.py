@@ -16,8 +16,9 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
     from freerun.modelfile import load_model
 
     loaded = load_model(model)
-    history, recent = loaded.history, loaded.recent
-    weights = loaded.network.weights
+    best, recent = loaded.best, loaded.recent
+    history, weights = best.history, best.network.weights
+    settings = {name: value for name, value in best.settings.model_dump().items() if value is not None}
     facts: dict[str, Any] = {
         "model": str(model),
         "channels": list(recent.channels),
@@ -29,7 +30,9 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "epochs": history.epochs[-1],
         "stopped": history.stopped,
         "seconds": round(history.seconds, 3),
-        "settings": loaded.settings.model_dump(),
+        "members": len(loaded.members),
+        "settings": best.settings.model_dump(),
+        "given": loaded.settings.model_dump(exclude_defaults=True),
     }
     table: dict[str, Any] = {
         "model file": model,
@@ -42,5 +45,7 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "predict": "row i is step i + 1, made from steps 0 to i (open loop)",
         "generate": "the first value is the step after the last one read (closed loop)",
     }
-    table |= {f"  {name}": value for name, value in loaded.settings.model_dump().items() if value is not None}
+    if len(loaded.members) > 1:
+        table["networks"] = f"{len(loaded.members)}; below is the best"
+    table |= {f"  {name}": value for name, value in settings.items()}
     Console(as_json, quiet).result(facts, table)

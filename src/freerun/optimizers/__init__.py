@@ -1,8 +1,20 @@
-"""What changes the weights: gradient methods, BFGS, and ridge regression of the readout."""
+"""What changes the weights: gradient methods, BFGS, Levenberg-Marquardt, and ridge regression of the readout."""
 
-from freerun.optimizers.base import Optimizer, Report
+from freerun.optimizers.base import Optimizer, Report, Stopped, stack, unstack
 from freerun.optimizers.bfgs import BFGS
-from freerun.optimizers.gradient import GRADIENT_METHODS, Gradient
-from freerun.optimizers.ridge import Ridge
+from freerun.optimizers.gradient import Gradient
+from freerun.optimizers.levenberg_marquardt import LevenbergMarquardt
+from freerun.optimizers.ridge import Readout, Ridge
 
-__all__ = ["BFGS", "GRADIENT_METHODS", "Gradient", "Optimizer", "Report", "Ridge"]
+__all__ = [
+    "BFGS",
+    "Gradient",
+    "LevenbergMarquardt",
+    "Optimizer",
+    "Readout",
+    "Report",
+    "Ridge",
+    "Stopped",
+    "stack",
+    "unstack",
+]

@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
 
 from freerun.network import Network
 from freerun.objective import Objective
 
-Report = Callable[[Network, Sequence[float]], None]
-"""Called by an optimiser now and then: weights good to keep, and the objective of each epoch since the last call."""
+Report = Callable[[Network, np.ndarray], None]
+"""Called by an optimiser now and then with stacked networks, good to keep, and the objectives since the last call.
+
+The objectives have shape (epochs, M): one row for each epoch, one column for each of the M networks.
+"""
+
+
+class Stopped(NamedTuple):
+    """Why a network is trained no further.
+
+    Attributes:
+        reason: as a phrase for people.
+        diverged: whether its objective ran away; the last report holds its last good weights.
+    """
+
+    reason: str
+    diverged: bool = False
 
 
 @runtime_checkable
 class Optimizer(Protocol):
-    """Lowers an objective by changing the weights of a network."""
+    """Lowers an objective by changing the weights of one or several networks of one shape at once."""
 
-    def minimize(self, objective: Objective, network: Network, report: Report) -> str:
-        """Work from the weights of `network`, reporting better ones; the last report is the result.
+    def minimize(self, objective: Objective, networks: Network, key: PRNGKeyArray, report: Report) -> list[Stopped]:
+        """Work from the weights of `networks`, reporting better ones; the last report is the result.
+
+        A second call goes on from what the optimiser has learned in the first, on another objective.
+
+        Args:
+            objective: what to lower.
+            networks: M networks of one shape, every array stacked along a leading axis of length M.
+            key: for all that the objective leaves to chance.
+            report: takes the weights reached and the objectives on the way.
 
         Returns:
-            Why it stopped, as a phrase for people.
-
-        Raises:
-            TrainingDiverged: after the last good weights were reported.
+            For each network, why it stopped.
         """
         ...
 
@@ -31,3 +55,27 @@ class Optimizer(Protocol):
 def report_interval(epochs: int) -> int:
     """Epochs between two reports: about a hundred reports in all."""
     return max(1, epochs // 100)
+
+
+def stack(networks: list[Any]) -> Any:
+    """Pytrees of one structure as one, their arrays stacked along a leading axis."""
+    return jax.tree.map(lambda *arrays: jax.numpy.stack(arrays), *networks)
+
+
+def unstack(networks: Any) -> list[Any]:
+    """The reverse of `stack`."""
+    count: int = jax.tree.leaves(networks)[0].shape[0]
+
+    def member(i: int) -> Any:
+        return jax.tree.map(lambda array: array[i], networks)
+
+    return [member(i) for i in range(count)]
+
+
+def choose(condition: Array, first: Any, second: Any) -> Any:
+    """For each of M networks one of two, condition of shape (M,); arrays have a leading axis of length M."""
+
+    def pick(a: Array, b: Array) -> Array:
+        return jax.numpy.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    return jax.tree.map(pick, first, second)

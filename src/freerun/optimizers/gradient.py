@@ -1,9 +1,9 @@
-"""Gradient descent and its relatives from Optax, over the whole training series at once."""
+"""Gradient descent and its relatives from Optax, over the whole training series or on random windows of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,14 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from freerun.errors import TrainingDiverged
 from freerun.network import Network
-from freerun.objective import Objective, value_at
-from freerun.optimizers.base import Report, report_interval
+from freerun.objective import Objective
+from freerun.optimizers.base import Report, Stopped, choose, report_interval
 
-GRADIENT_METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
+METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "sgd": optax.sgd,
     "momentum": partial(optax.sgd, momentum=0.9),
     "adam": optax.adam,
@@ -28,82 +27,132 @@ GRADIENT_METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
 }
 """The methods by name; `sgd` is plain gradient descent, as in the tutorial."""
 
+FALL = 1e-3
+"""What is left of the learning rate at the end of a falling schedule."""
+
+SCHEDULES: dict[str, Callable[[Array], Array]] = {
+    "constant": jnp.ones_like,
+    "exponential": lambda done: FALL**done,
+    "cosine": lambda done: FALL + (1.0 - FALL) * (1.0 + jnp.cos(jnp.pi * done)) / 2.0,
+}
+"""The share of the learning rate, by name, as a function of the share of all updates done."""
+
 DIVERGED = 1e6
 """Training has diverged when the objective exceeds its first value by this factor."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Gradient:
-    """A gradient method with a constant learning rate: one update an epoch.
+    """A gradient method: one update an epoch, of all networks at once.
 
     Attributes:
-        method: a name of `GRADIENT_METHODS`.
+        method: a name of `METHODS`.
         learning_rate: the step size, positive.
-        epochs: number of updates.
+        epochs: number of updates in each call.
+        total: number of updates in all calls, over which the schedule runs.
+        schedule: a name of `SCHEDULES`.
     """
 
     method: str
     learning_rate: float
     epochs: int
+    total: int
+    schedule: str = "constant"
+    _state: Any = field(default=None, init=False)
+    _limit: Any = field(default=None, init=False)
+    _done: int = field(default=0, init=False)
 
-    def minimize(self, objective: Objective, network: Network, report: Report) -> str:
+    def minimize(self, objective: Objective, networks: Network, key: PRNGKeyArray, report: Report) -> list[Stopped]:
         """See `Optimizer.minimize`."""
-        rate = jnp.asarray(self.learning_rate, network.bias.dtype)
-        state = GRADIENT_METHODS[self.method](rate).init(network)  # pyright: ignore[reportArgumentType]
+        rate = jnp.asarray(self.learning_rate, networks.bias.dtype)
+        members = networks.bias.shape[0]
+        if self._state is None:
+            self._state = jax.vmap(_transform(self.method, rate).init)(networks)
+            self._limit = DIVERGED * _values(objective, networks, key)
         interval = report_interval(self.epochs)
-        limit = DIVERGED * value_at(network, objective)
+        good = np.ones(members, bool)
         done = 0
-        while done < self.epochs:
+        while done < self.epochs and good.any():
             count = min(interval, self.epochs - done)
-            network, state, objectives, good = _epochs(
-                self.method, interval, rate, objective, limit, network, state, jnp.asarray(count)
+            progress = jnp.asarray([self._done, self.total], rate.dtype)
+            networks, self._state, objectives, healthy = _epochs(
+                (self.method, self.schedule),
+                interval,
+                rate,
+                objective,
+                self._limit,
+                networks,
+                self._state,
+                jnp.asarray(count),
+                progress,
+                jax.random.fold_in(key, done),
+                jnp.asarray(good),
             )
+            good = np.asarray(healthy)
             values = np.asarray(objectives)[:count]
-            values = values[np.isfinite(values)].tolist()
-            report(network, values)
+            values = values[np.isfinite(values).any(axis=1)]
+            report(networks, values)
             done += len(values)
-            if not good:
-                raise TrainingDiverged(
-                    f"training diverged at epoch {done} with learning_rate={self.learning_rate:g}; "
-                    f"try learning_rate={self.learning_rate / 10:g}, or optimizer='bfgs', which needs none"
-                )
-        return f"all {self.epochs} epochs done"
+            self._done += count
+        return [
+            Stopped(f"all {self.epochs} epochs done")
+            if fine
+            else Stopped(
+                f"training diverged at epoch {done} with learning_rate={self.learning_rate:g}; "
+                f"try learning_rate={self.learning_rate / 10:g}, or optimizer='levenberg-marquardt', which needs none",
+                diverged=True,
+            )
+            for fine in good
+        ]
+
+
+def _transform(method: str, rate: Any) -> Any:
+    """The method of that name, typed loosely, since Optax's types do not know Equinox's modules as pytrees."""
+    return METHODS[method](rate)
+
+
+@jax.jit
+def _values(objective: Objective, networks: Network, key: PRNGKeyArray) -> Float[Array, " M"]:
+    return jax.vmap(lambda network: objective(network, key if objective.random else None))(networks)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _epochs(
-    method: str,
+    names: tuple[str, str],
     most: int,
     rate: Float[Array, ""],
     objective: Objective,
-    limit: Float[Array, ""],
-    network: Network,
+    limit: Float[Array, " M"],
+    networks: Network,
     state: Any,
     count: Int[Array, ""],
-) -> tuple[Network, Any, Float[Array, " most"], Bool[Array, ""]]:
-    """`count` <= `most` updates, until the objective exceeds `limit` or is not finite; then the weights before stay.
+    progress: Float[Array, " 2"],
+    key: PRNGKeyArray,
+    good: Array,
+) -> tuple[Network, Any, Float[Array, "most M"], Array]:
+    """`count` <= `most` updates; a network whose objective exceeds `limit` or is not finite keeps its weights before.
 
     Returns:
-        The last good weights, the state of the method, the objective before each update (NaN where there was none),
-        and whether all went well.
+        The last good weights, the state of the method, the objectives before each update (NaN where there was none),
+        and which networks are well.
     """
-    transform = GRADIENT_METHODS[method](rate)
+    method, schedule = names
+
+    def value_and_gradient(network: Network, key: Array) -> tuple[Array, Network]:
+        return jax.value_and_grad(lambda n: objective(n, key if objective.random else None))(network)
 
     def epoch(i: Array, at: tuple[Network, Network, Any, Array, Array]) -> tuple[Network, Network, Any, Array, Array]:
-        network, previous, state, objectives, good = at
-        value, gradient = jax.value_and_grad(objective)(network)
-        good = good & (value <= limit)
-        updates, next_state = transform.update(gradient, state, network)  # pyright: ignore[reportArgumentType]
-        updated = optax.apply_updates(network, updates)  # pyright: ignore[reportArgumentType]
-        network, previous, state = _choose(good, (updated, network, next_state), (previous, previous, state))
-        return network, previous, state, objectives.at[i].set(jnp.where(good, value, jnp.nan)), good
+        networks, previous, state, objectives, good = at
+        now = rate * SCHEDULES[schedule]((progress[0] + i) / progress[1])
+        keys = jax.random.split(jax.random.fold_in(key, i), limit.shape[0])
+        values, gradients = jax.vmap(value_and_gradient)(networks, keys)
+        good = good & (values <= limit)
+        updates, next_state = jax.vmap(_transform(method, now).update)(gradients, state, networks)
+        updated = jax.tree.map(jnp.add, networks, updates)
+        networks, previous, state = choose(good, (updated, networks, next_state), (previous, previous, state))
+        return networks, previous, state, objectives.at[i].set(jnp.where(good, values, jnp.nan)), good
 
-    start = (network, network, state, jnp.full(most, jnp.nan, rate.dtype), jnp.asarray(True))
-    network, previous, state, objectives, good = jax.lax.fori_loop(0, count, epoch, start)
-    good = good & (objective(network) <= limit)
-    return _choose(good, network, previous), state, objectives, good
-
-
-def _choose(condition: Bool[Array, ""], first: Any, second: Any) -> Any:
-    """One of two pytrees of the same structure."""
-    return jax.tree.map(partial(jnp.where, condition), first, second)
+    start = (networks, networks, state, jnp.full((most, limit.shape[0]), jnp.nan, rate.dtype), good)
+    networks, previous, state, objectives, good = jax.lax.fori_loop(0, count, epoch, start)
+    good = good & (_values(objective, networks, key) <= limit)
+    return choose(good, networks, previous), state, objectives, good

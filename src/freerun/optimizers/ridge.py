@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -9,51 +10,120 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from freerun.network import Network
-from freerun.objective import Objective, value_at
-from freerun.optimizers.base import Report
+from freerun.forcing import Pairs
+from freerun.network import Network, State
+from freerun.objective import Noise, Objective
+from freerun.optimizers.base import Report, Stopped, stack, unstack
+
+CHUNK = 20_000
+"""Steps whose hidden states are held in memory at a time."""
 
 
 @dataclass(frozen=True)
 class Ridge:
-    """The exact minimum of the objective over readout, readout bias and direct connections (Jaeger, 2001).
+    """The exact minimum of the objective over readout, readout bias and direct connections (Jaeger, 2001)."""
 
-    Solved as a least-squares problem with the penalty in further rows, by a complete orthogonal factorisation,
-    which keeps the digits that normal equations would lose.
+    def minimize(self, objective: Objective, networks: Network, key: PRNGKeyArray, report: Report) -> list[Stopped]:
+        """See `Optimizer.minimize`."""
+        penalty = 0.0 if objective.l2 is None else float(objective.l2)
+        fitted = [
+            Readout.of(network, objective.pairs, objective.noise, key).solve(penalty) for network in unstack(networks)
+        ]
+        objectives = [float(_value(objective, network)) for network in fitted]
+        report(stack(fitted), np.array([objectives]))
+        return [Stopped("the readout is solved exactly")] * len(fitted)
+
+
+@dataclass(frozen=True)
+class Readout:
+    """The least-squares problem of a readout, reduced so that it can be solved for any penalty at once.
+
+    Rows (hidden states, 1, window) and targets pass through a QR factorisation in chunks (Golub and Van Loan, Matrix
+    Computations, 5.2), so that a series of any length fits in memory; then the singular values of the triangular
+    factor give the solution for every penalty. Unlike the normal equations this keeps all digits.
+
+    Attributes:
+        network: the network whose readout is solved.
+        left: U^T times the reduced targets, shape (F, D), where U S V^T are the singular vectors of the factor.
+        singular: S, shape (F,).
+        right: V^T, shape (F, F).
     """
 
-    def minimize(self, objective: Objective, network: Network, report: Report) -> str:
-        """See `Optimizer.minimize`."""
-        features, targets = map(np.asarray, _features(objective, network))
-        width = features.shape[1]
+    network: Network
+    left: np.ndarray
+    singular: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray) -> Readout:
+        """Reduce the problem of fitting `network` to `pairs`, noise on the inputs drawn once."""
+        factor: np.ndarray | None = None
+        for rows in _rows(network, pairs, noise, key):
+            stacked = rows if factor is None else np.concatenate([factor, rows])
+            factor = np.asarray(scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0])
+            factor = factor[: factor.shape[1]]
+        assert factor is not None
+        width = factor.shape[1] - pairs.targets.shape[1]
+        u, singular, right = scipy.linalg.svd(factor[:width, :width], full_matrices=False, check_finite=False)
+        return cls(network, u.T @ factor[:width, width:], singular, right)
+
+    def solve(self, l2: float) -> Network:
+        """The network with the readout that minimises mean squared error + l2 * (sum of its squared weights).
+
+        Directions in which the rows do not reach beyond rounding get no weight.
+        """
         # The objective is a mean over steps and channels, its penalty a plain sum: hence the number of channels.
-        damping = np.sqrt(float(objective.l2) * targets.shape[1]) * np.eye(width, dtype=features.dtype)
-        rows = np.concatenate([features, damping])
-        values = np.concatenate([targets, np.zeros((width, targets.shape[1]), targets.dtype)])
-        solution = jnp.asarray(_least_squares(rows, values))
-        hidden = network.cell.hidden
-        fitted = eqx.tree_at(lambda n: (n.readout, n.bias), network, (solution[:hidden], solution[hidden]))
-        if network.direct is not None:
-            fitted = eqx.tree_at(lambda n: n.direct, fitted, solution[hidden + 1 :])
-        report(fitted, [float(value_at(fitted, objective))])
-        return "the readout is solved exactly"
+        damping = l2 * self.left.shape[1]
+        s = self.singular
+        sizes = s**2 + damping
+        reached = s > s[0] * len(s) * np.finfo(s.dtype).eps if damping == 0 else sizes > 0
+        gain = np.divide(s, sizes, out=np.zeros_like(s), where=reached)
+        return self._with(self.right.T @ (gain[:, None] * self.left))
+
+    def _with(self, solution: np.ndarray) -> Network:
+        network, hidden = self.network, self.network.readout.shape[0]
+        weights = jnp.asarray(solution, network.bias.dtype)
+        fitted = eqx.tree_at(lambda n: (n.readout, n.bias), network, (weights[:hidden], weights[hidden]))
+        if network.direct is None:
+            return fitted
+        return eqx.tree_at(lambda n: n.direct, fitted, weights[hidden + 1 :])
 
 
-def _least_squares(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-    solved = scipy.linalg.lstsq(rows, values, lapack_driver="gelsy", check_finite=False)
-    assert solved is not None
-    return solved[0]
+def _rows(network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray) -> Iterator[np.ndarray]:
+    """Rows (hidden states, 1, window, target), scaled so that plain least squares is the mean squared error."""
+    steps = len(pairs.inputs)
+    inputs = pairs.inputs
+    if noise is not None:
+        inputs = inputs + noise.inputs * jax.random.normal(key, inputs.shape, inputs.dtype)
+    share = pairs.weight / pairs.weight.sum()
+    state = network.rest()
+    for first in range(0, steps, CHUNK):
+        piece = slice(first, min(steps, first + CHUNK))
+        rows, state = _features(network, state, inputs[piece], pairs.targets[piece], share[piece])
+        rows = np.asarray(rows)
+        yield rows[np.asarray(share[piece]) > 0]
 
 
 @jax.jit
-def _features(objective: Objective, network: Network) -> tuple[Float[Array, "T F"], Float[Array, "T D"]]:
-    """Rows (hidden state, 1, input) and targets, weighted so that plain least squares is the mean squared error."""
-    pairs = objective.pairs
-    hidden = network.predict(pairs.inputs)[1][0]
+def _features(
+    network: Network,
+    state: State,
+    inputs: Float[Array, "T D"],
+    targets: Float[Array, "T D"],
+    share: Float[Array, " T"],
+) -> tuple[Float[Array, "T F"], State]:
+    carries, hidden, windows = network.read(inputs, state)
+    known = jnp.concatenate([state.past[::-1], inputs])
+    past = known[len(known) - len(state.past) :][::-1]
     columns = [hidden, jnp.ones((len(hidden), 1), hidden.dtype)]
     if network.direct is not None:
-        columns.append(pairs.inputs)
-    weight = jnp.sqrt(pairs.weight / pairs.weight.sum())[:, None]
-    return weight * jnp.concatenate(columns, axis=1), weight * pairs.targets
+        columns.append(windows)
+    rows = jnp.sqrt(share)[:, None] * jnp.concatenate([*columns, targets], axis=1)
+    return rows, State(jax.tree.map(lambda entry: entry[-1], carries), past)
+
+
+@jax.jit
+def _value(objective: Objective, network: Network) -> Float[Array, ""]:
+    return objective(network)

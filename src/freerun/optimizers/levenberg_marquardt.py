@@ -1,0 +1,186 @@
+"""Levenberg-Marquardt over all weights: least squares by damped Gauss-Newton steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from freerun.errors import SettingError
+from freerun.network import Network
+from freerun.objective import Objective
+from freerun.optimizers.base import Report, Stopped, choose, report_interval
+
+MEMORY = 2**31
+"""Most bytes that the Jacobian of one network may take."""
+
+TANGENTS = 2**28
+"""Most bytes of tangents that are pushed forward, or pulled back, at a time."""
+
+TRIALS = (0.1, 1.0, 10.0, 1000.0)
+"""The factors of the damping that are tried side by side in each iteration; the best step is taken."""
+
+FIRST_DAMPING, MOST_DAMPING = 1e-2, 1e12
+"""The damping to begin with, and the one from which on steps are too short to change anything."""
+
+NO_GAIN, PATIENCE = 1e-6, 10
+"""Stop after this many iterations in a row that lower the objective by less than this share of itself."""
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt:
+    """The method of Levenberg and Marquardt (More, 1978), with Marquardt's diagonal scaling and gain-ratio damping.
+
+    With residuals r and Jacobian J, whose squares sum to the objective, the step d solves
+
+        (J^T J + damping * diag(J^T J)) d = -J^T r,
+
+    or, where residuals are fewer than weights, the dual form in as many unknowns as residuals. Several dampings are
+    tried at once; where the best step gains as much as the linear model promised, the damping falls further. Most of
+    the time goes into J, by forward or by reverse mode, whichever needs fewer passes. What the objective leaves to
+    chance is drawn once in each call.
+
+    Attributes:
+        epochs: most iterations in each call.
+    """
+
+    epochs: int
+
+    def minimize(self, objective: Objective, networks: Network, key: PRNGKeyArray, report: Report) -> list[Stopped]:
+        """See `Optimizer.minimize`; an epoch is one iteration.
+
+        Raises:
+            SettingError: the Jacobian would not fit in `MEMORY`.
+        """
+        together = _require_memory(objective, networks, key)
+        members = networks.bias.shape[0]
+        damping = jnp.full(members, FIRST_DAMPING)
+        scaling = jax.vmap(lambda n: jnp.zeros_like(ravel_pytree(n)[0]))(networks)
+        interval = report_interval(self.epochs)
+        last = np.full(members, np.inf)
+        idle = np.zeros(members, int)
+        reasons: dict[int, str] = {}
+        objectives: list[np.ndarray] = []
+        for done in range(1, self.epochs + 1):
+            running = np.array([i not in reasons for i in range(members)])
+            networks, damping, scaling, values = _iterations(
+                objective, networks, damping, scaling, jnp.asarray(running), key, together
+            )
+            value = np.asarray(values)
+            objectives.append(np.where(running, value, np.nan))
+            idle = np.where(value < last * (1.0 - NO_GAIN), 0, idle + 1)
+            last = value
+            for i in np.flatnonzero(running):
+                if np.asarray(damping)[i] > MOST_DAMPING:
+                    reasons[int(i)] = f"no lower objective found after {done} iterations"
+                elif idle[i] >= PATIENCE:
+                    reasons[int(i)] = f"the objective hardly falls any more, after {done} iterations"
+            finished = len(reasons) == members or done == self.epochs
+            if len(objectives) == interval or finished:
+                report(networks, np.array(objectives))
+                objectives.clear()
+            if finished:
+                break
+        return [Stopped(reasons.get(i, f"all {self.epochs} iterations done")) for i in range(members)]
+
+
+def _require_memory(objective: Objective, networks: Network, key: PRNGKeyArray) -> int:
+    """How many Jacobians fit in memory at a time."""
+    one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), networks)
+    residuals = jax.eval_shape(lambda n: objective.residuals(n, key if objective.random else None), one)
+    weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(one))
+    size = residuals.size * weights * residuals.dtype.itemsize
+    if size > MEMORY:
+        raise SettingError(
+            f"levenberg-marquardt needs a Jacobian of {residuals.size} residuals x {weights} weights, "
+            f"{size / 2**30:.1f} GiB, and the bound is {MEMORY / 2**30:.0f} GiB; "
+            "choose fewer hidden units, a shorter series, or optimizer='lbfgs'"
+        )
+    return max(1, MEMORY // max(1, size))
+
+
+@partial(jax.jit, static_argnames="together")
+def _iterations(
+    objective: Objective,
+    networks: Network,
+    damping: Float[Array, " M"],
+    scaling: Float[Array, "M P"],
+    running: Array,
+    key: PRNGKeyArray,
+    together: int,
+) -> tuple[Network, Float[Array, " M"], Float[Array, "M P"], Float[Array, " M"]]:
+    """One iteration of each network that is still running, and the objectives after it."""
+    step = partial(_iteration, objective, key)
+    after = jax.lax.map(lambda member: step(*member), (networks, damping, scaling), batch_size=together)
+    return (*choose(running, after[:3], (networks, damping, scaling)), after[3])
+
+
+def _iteration(
+    objective: Objective,
+    key: PRNGKeyArray,
+    network: Network,
+    damping: Float[Array, ""],
+    scaling: Float[Array, " P"],
+) -> tuple[Network, Float[Array, ""], Float[Array, " P"], Float[Array, ""]]:
+    theta, unravel = ravel_pytree(network)
+
+    def residuals(weights: Array) -> Array:
+        return objective.residuals(unravel(weights), key if objective.random else None)
+
+    r, jacobian = _jacobian(residuals, theta)
+    value = r @ r
+    scaling = jnp.maximum(scaling, (jacobian**2).sum(axis=0))
+    safe = jnp.where(scaling > 0, scaling, 1.0)
+    dampings = damping * jnp.asarray(TRIALS, theta.dtype)
+    steps = _steps(jacobian, r, safe, dampings)
+    trials = jax.vmap(lambda d: (residuals(theta + d) ** 2).sum())(steps)
+    trials = jnp.where(jnp.isfinite(trials), trials, jnp.inf)
+    best = jnp.argmin(trials)
+    better = trials[best] < value
+    promised = value - ((r + jacobian @ steps[best]) ** 2).sum()
+    gain = (value - trials[best]) / promised
+    adjusted = dampings[best] * jnp.where(gain > 0.75, 1.0 / 3.0, jnp.where(gain < 0.25, 2.0, 1.0))
+    damping = jnp.where(better, jnp.maximum(adjusted, 1e-15), dampings[-1] * 10.0)
+    theta = jnp.where(better, theta + steps[best], theta)
+    return unravel(theta), damping, scaling, jnp.where(better, trials[best], value)
+
+
+def _jacobian(residuals, theta: Array) -> tuple[Array, Float[Array, "N P"]]:
+    """Residuals and their Jacobian, by whichever mode needs fewer passes, in chunks that fit in `TANGENTS`."""
+    count = jax.eval_shape(residuals, theta).size
+    together = max(1, TANGENTS // (8 * max(count, theta.size) * 32))
+    if theta.size <= count:
+        r = residuals(theta)
+
+        def push(direction: Array) -> Array:
+            return jax.jvp(residuals, (theta,), (direction,))[1]
+
+        return r, jax.lax.map(push, jnp.eye(theta.size, dtype=theta.dtype), batch_size=together).T
+    r, pull = jax.vjp(residuals, theta)
+    return r, jax.lax.map(lambda row: pull(row)[0], jnp.eye(count, dtype=theta.dtype), batch_size=together)
+
+
+def _steps(
+    jacobian: Float[Array, "N P"], r: Float[Array, " N"], scaling: Float[Array, " P"], dampings: Float[Array, " K"]
+) -> Float[Array, "K P"]:
+    """The step for each damping, from the smaller of the two forms of the normal equations."""
+    n, p = jacobian.shape
+    scaled = jacobian / jnp.sqrt(scaling)
+
+    def solve(matrix: Array, damping: Array, right: Array) -> Array:
+        factor = jax.scipy.linalg.cho_factor(matrix + damping * jnp.eye(len(matrix), dtype=matrix.dtype))
+        return jax.scipy.linalg.cho_solve(factor, right)
+
+    if p <= n:
+        matrix, right = scaled.T @ scaled, scaled.T @ r
+        steps = jax.vmap(lambda damping: -solve(matrix, damping, right))(dampings)
+    else:
+        matrix = scaled @ scaled.T
+        steps = jax.vmap(lambda damping: -(scaled.T @ solve(matrix, damping, r)))(dampings)
+    return steps / jnp.sqrt(scaling)

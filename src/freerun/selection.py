@@ -1,0 +1,290 @@
+"""Choosing what the settings leave open, by free runs on the last part of the training series.
+
+A recipe fills in what was left open. Each recipe is fitted to the first part of the training series and judged by free
+runs over its last part; no later data, and no one-step error, has a say. Recipes that differ only in the penalty
+come from one factorisation. First a grid is tried, then the neighbours of the best, as long as that helps, then
+other seeds. The grid and the rules are the same for every series.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from freerun import metrics
+from freerun.cells import Array
+from freerun.errors import SeriesError
+from freerun.forcing import Pairs
+from freerun.network import Network
+from freerun.objective import Noise
+from freerun.optimizers import Readout, stack
+from freerun.precision import precision
+from freerun.scaling import Scaling
+from freerun.series import Series
+from freerun.settings import Settings
+from freerun.training import Progress, Watcher, drawn
+from freerun.validation import Validation, errors_of_readouts
+
+PENALTIES = tuple(10.0**-exponent for exponent in range(14, 0, -1))
+"""Penalties to choose from."""
+
+SPACINGS = ((3, 1), (6, 1), (12, 1), (25, 1), (50, 1), (8, 3), (16, 2), (16, 4), (8, 8))
+"""Windows of the grid: how many values, and how many steps apart."""
+
+LEAKS = ((0.1, 0.5), (0.3, 0.9), (0.8, 0.9))
+"""Leaky reservoirs of the grid: leak and spectral radius."""
+
+SCALES = (0.3, 1.0)
+"""Input scales of the grid."""
+
+NOISES = (1e-3, 3e-3, 1e-2)
+"""Noise on the inputs to choose from, in standard deviations."""
+
+CLIMBS = 4
+"""How often at most the neighbours of the best recipe are tried."""
+
+LARGEST_LEAKY = 500
+"""Most units of a leaky reservoir, whose free runs cost the square of its units, unless more are asked for."""
+
+PROBE = 300
+"""Most random units by which the window of a network is found that is then trained in another way."""
+
+HELD_OUT, MOST_HELD_OUT = 0.25, 5_000
+"""Share of the training series that is held out for the choice unless the settings say, and its most steps."""
+
+MOST_FITTED = 20_000
+"""Most steps that recipes are fitted to before one of them is fitted to all."""
+
+LONG, LONG_RUN = 8_000, 20_000
+"""From so many steps on a series is long enough to be compared with a long run, of so many steps, as a sample."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings with nothing left open, and how they did.
+
+    Attributes:
+        error: of free runs on the held-out steps, cut off at 1; on long series plus D_H + D_stsp / 10 of a long run.
+        settings: nothing left open.
+    """
+
+    error: float
+    settings: Settings
+
+
+def choose(settings: Settings, training: Series, scaling: Scaling, progress: Watcher | None) -> list[Settings]:
+    """What the settings come to on this series, the best choice first; one alone when nothing is left open."""
+    steps = len(training)
+    if settings.method == "ridge":
+        if not _open(settings):
+            return [resolved(settings, steps)]
+        return [c.settings for c in _Search(settings, training, scaling, progress).choices()]
+    if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
+        probe = Settings(
+            hidden=min(PROBE, default_hidden(steps)),
+            cell="memoryless",
+            optimizer="ridge",
+            restarts=1,
+            **settings.model_dump(include={"seed", "holdout", "nonlinearity", "standardize"}),
+        )
+        found = _Search(probe, training, scaling, progress).choices()[0].settings
+        settings = settings.with_(cell="memoryless", delays=found.delays)
+    return [resolved(settings, steps)]
+
+
+def resolved(settings: Settings, steps: int) -> Settings:
+    """The settings with all that is left open filled in by rule, for a training series of so many steps."""
+    ridge = settings.method == "ridge"
+    levenberg = settings.method == "levenberg-marquardt"
+    cell = settings.cell or "simple"
+    filled: dict[str, Any] = {
+        "hidden": default_hidden(steps) if ridge else 15,
+        "cell": cell,
+        "delays": 1,
+        "initial": "reservoir" if ridge else "glorot",
+        "optimizer": settings.method,
+        "l2": 0.0,
+        "input_noise": 0.0,
+        "restarts": 4 if levenberg and not settings.restarts else 1,
+    }
+    settings = settings.with_(**{n: value for n, value in filled.items() if getattr(settings, n) is None})
+    memory = max(settings.lags)
+    if settings.washout is None:
+        recurrent = min(100, steps // 10) if ridge and settings.cell != "memoryless" else 0
+        settings = settings.with_(washout=max(memory, recurrent))
+    return settings
+
+
+def default_hidden(steps: int) -> int:
+    """Two units for three steps, from 50 to 1000."""
+    return int(np.clip(2 * steps // 3, 50, 1000))
+
+
+def held_out(settings: Settings, steps: int, choosing: bool) -> int:
+    """How many steps at the end of the training series are held out for free runs.
+
+    Raises:
+        SeriesError: the series is too short to hold anything out.
+    """
+    share = settings.holdout if settings.holdout is not None else HELD_OUT if choosing else 0.0
+    count = min(int(share * steps), MOST_HELD_OUT)
+    if choosing and (count < 3 or steps - count < 10):
+        raise SeriesError(
+            f"the training series has {steps} steps, too few to choose settings by free runs on its end; "
+            "give 20 steps or more, or say hidden, cell, delays, input_scale and l2 yourself"
+        )
+    return count
+
+
+def _open(settings: Settings) -> bool:
+    """Whether anything that free runs choose is left open."""
+    names = ["cell", "delays", "input_scale", "l2"]
+    if settings.cell == "leaky":
+        names += ["leak"]
+    if settings.cell not in (None, "memoryless"):
+        names += ["spectral_radius"]
+    return any(getattr(settings, name) is None for name in names) or (settings.restarts or 1) > 1
+
+
+class _Search:
+    """One choice among recipes for a readout solved by ridge regression."""
+
+    def __init__(self, settings: Settings, training: Series, scaling: Scaling, progress: Watcher | None) -> None:
+        self._settings, self._progress = settings, progress
+        self._values = scaling.apply(training.values)
+        self._held_out = held_out(settings, len(training), choosing=True)
+        fitted = self._values[: len(self._values) - self._held_out][-MOST_FITTED:]
+        self._long = len(training) >= LONG
+        self._began = time.perf_counter()
+        self._choices: dict[Settings, Choice] = {}
+        grid = len(self._grid())
+        self._total = grid + 12
+        with precision(settings.dtype):
+            self._fitted = jnp.asarray(fitted)
+            self._validation = Validation.of(self._values, self._held_out, settings.dtype)
+
+    def choices(self) -> list[Choice]:
+        """All recipes tried, the best first."""
+        self._try(self._grid())
+        for _ in range(CLIMBS):
+            before = self._best()
+            self._try(self._neighbours(before.settings))
+            if self._best() is before:
+                break
+        best = self._best().settings
+        again = range(best.seed + 1, best.seed + (self._settings.restarts or 4))
+        self._try([{**self._recipe_of(best), "seed": seed} for seed in again])
+        return sorted(self._choices.values(), key=lambda c: c.error)
+
+    def _best(self) -> Choice:
+        return min(self._choices.values(), key=lambda c: c.error)
+
+    def _grid(self) -> list[dict[str, Any]]:
+        steps, cell = len(self._values), self._settings.cell
+        recipes: list[dict[str, Any]] = []
+        for scale in SCALES:
+            if cell in (None, "memoryless"):
+                recipes += [
+                    {"cell": "memoryless", "delays": lags, "input_scale": scale}
+                    for lags in (tuple(range(0, count * spacing, spacing)) for count, spacing in SPACINGS)
+                    if lags[-1] < steps // 4
+                ]
+            if cell != "memoryless":
+                units = min(LARGEST_LEAKY, default_hidden(steps))
+                recurrent = {"cell": cell or "leaky", "delays": 1, "input_scale": scale, "hidden": units}
+                recipes += [recurrent | {"leak": leak, "spectral_radius": radius} for leak, radius in LEAKS]
+        return recipes
+
+    def _neighbours(self, best: Settings) -> list[dict[str, Any]]:
+        recipe = self._recipe_of(best)
+        assert best.input_scale is not None
+        near = [recipe | {"input_scale": best.input_scale * factor} for factor in (0.5, 2.0)]
+        lags = best.lags
+        if len(lags) > 1:
+            spacing = lags[1]
+            for count, apart in (
+                (math.floor(len(lags) * 0.75), spacing),
+                (math.ceil(len(lags) * 1.33), spacing),
+                (len(lags), spacing + 1),
+                (len(lags), spacing - 1),
+            ):
+                if count > 1 and apart > 0 and (count - 1) * apart < len(self._values) // 4:
+                    near.append(recipe | {"delays": tuple(range(0, count * apart, apart))})
+        if best.cell == "leaky":
+            assert best.leak is not None
+            assert best.spectral_radius is not None
+            near += [recipe | {"leak": leak} for leak in (best.leak / 2, min(0.95, best.leak * 2))]
+            near += [recipe | {"spectral_radius": best.spectral_radius * factor} for factor in (0.7, 1.4)]
+        near += [recipe | {"input_noise": noise} for noise in (*NOISES, 0.0)]
+        return near
+
+    def _recipe_of(self, settings: Settings) -> dict[str, Any]:
+        names = ("hidden", "cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise", "seed")
+        return {name: getattr(settings, name) for name in names}
+
+    def _try(self, recipes: Iterable[dict[str, Any]]) -> None:
+        """Judge recipes that are new; what the settings say is not for a recipe to change."""
+        for recipe in recipes:
+            given = {n: v for n, v in recipe.items() if n == "seed" or getattr(self._settings, n) is None}
+            cell = given.get("cell", self._settings.cell)
+            if cell != "leaky":
+                given.pop("leak", None)
+            if cell == "memoryless":
+                given.pop("spectral_radius", None)
+            filled = resolved(self._settings.with_(**given), len(self._values))
+            key = filled.with_(l2=0.0)
+            if key not in self._choices:
+                self._choices[key] = self._judge(filled)
+                self._tell()
+
+    def _judge(self, settings: Settings) -> Choice:
+        with precision(settings.dtype):
+            pairs = Pairs.of(self._fitted, settings.washout or 0)
+            noise = Noise(jnp.asarray(0.0), jnp.asarray(settings.input_noise)) if settings.input_noise else None
+            network = drawn(settings, self._values.shape[1])
+            readout = Readout.of(network, pairs, noise, jax.random.key(settings.seed))
+            penalties = PENALTIES if self._settings.l2 is None else (self._settings.l2,)
+            networks = [readout.solve(penalty) for penalty in penalties]
+            readouts = stack(networks)
+            errors = np.asarray(errors_of_readouts(network, readouts, self._validation))
+            if self._long:
+                errors = errors + self._long_run_errors(network, readouts)
+        best = int(np.argmin(errors))
+        return Choice(float(errors[best]), settings.with_(l2=penalties[best]))
+
+    def _long_run_errors(self, network: Network, readouts: Network) -> np.ndarray:
+        runs = np.asarray(_long_runs(network, readouts, self._validation))
+        return np.array(list(map(self._long_run_error, runs)))
+
+    def _long_run_error(self, run: np.ndarray) -> float:
+        settled, truth = run[len(run) // 5 :], self._values
+        spectra = metrics.spectrum_distance(truth, settled)
+        if truth.shape[1] > metrics.MOST_BINNED:
+            return spectra
+        return spectra + min(20.0, metrics.state_space_divergence(truth, settled)) / 10.0
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            done = len(self._choices)
+            self._total = max(self._total, done)
+            seconds = time.perf_counter() - self._began
+            self._progress(Progress("choosing a recipe", done, self._total, None, None, self._best().error, seconds))
+
+
+@jax.jit
+def _long_runs(network: Network, readouts: Network, validation: Validation) -> Array:
+    """A long free run of each of several readouts of one network."""
+
+    def run(readout: Array, bias: Array, direct: Array | None) -> Array:
+        one = Network(network.cells, readout, bias, direct, network.lags)
+        states, outputs = one.moments(validation.values, validation.starts[:1])
+        return one.run_free(jax.tree.map(lambda entry: entry[0], states), outputs[0], LONG_RUN)
+
+    return jax.vmap(run)(readouts.readout, readouts.bias, readouts.direct)
