@@ -112,7 +112,7 @@ def test_a_column_and_a_parquet_file_with_dates(run, tmp_path):
 
 def test_sunspots(run, request):
     sunspots = request.config.rootpath / "examples" / "sunspots.csv"
-    options = "--split 280"
+    options = "--split 280 --cell memoryless --hidden 100 --delays 12 --input-scale 0.3"
     assert run(f"fit {sunspots} {options} -o s.freerun --quiet")[0] == 0
     out = run("generate s.freerun -n 29")[1].splitlines()
     assert out[1].startswith("1980,")
@@ -236,7 +236,7 @@ def command(*arguments, **options):
 
 def test_ctrl_c_leaves_a_usable_model(tmp_path):
     freerun.systems.mackey_glass(1500, seed=0).write(tmp_path / "s.csv")
-    process = command("fit", "s.csv", "--optimizer", "adam", "--epochs", "1000000", "-o", "m.freerun", cwd=tmp_path)
+    process = command("fit", "s.csv", "--optimizer", "adam", "--epochs", "100000", "-o", "m.freerun", cwd=tmp_path)
     assert process.stderr is not None
     process.stderr.readline()  # training has begun
     time.sleep(0.2)

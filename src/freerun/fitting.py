@@ -13,8 +13,8 @@ from freerun.series import Series
 from freerun.settings import Settings
 from freerun.training import Trained, Watcher, require_steps, train
 
-CHECKED = 5
-"""How many choices are tried for one that endures before the best is taken as it is."""
+CHECKED = 4
+"""How many choices that do not endure may be passed over for one that does, which then is the best member."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,11 @@ def fit(
     Raises:
         SettingError, SeriesError, TrainingDiverged: see `freerun.RNN.fit`.
     """
-    require_steps("training", training, settings.washout or 0)
+    washout = max(settings.lags) if settings.washout is None else settings.washout
+    require_steps("training", training, washout)
     refuse_constant(training)
     if validation is not None:
-        require_steps("validation", validation, settings.washout or 0)
+        require_steps("validation", validation, washout)
         if validation.shape[1] != training.shape[1]:
             raise SeriesError(
                 f"the validation series has {validation.shape[1]} channels, the training series {training.shape[1]}"
@@ -53,9 +54,7 @@ def fit(
         asked, network = settings, None
         scaling = Scaling.standard(training) if settings.standardize else Scaling.identity(training)
     choices = choose(asked, training, scaling, progress)
-    for name, series in (("training", training), ("validation", validation)):
-        if series is not None:
-            require_steps(name, series, choices[0].washout or 0)
+    require_steps("training", training, choices[0].washout or 0)
 
     def member(trained: Trained) -> Member:
         ending = moment_after(trained.network, scaling, trained.settings, training)
@@ -64,17 +63,16 @@ def fit(
     if asked.method == "ridge":
         members: list[Member] = []
         weak: list[Member] = []
-        for choice in choices:
-            if len(members) == asked.members or len(members) + len(weak) == asked.members + CHECKED:
+        for choice in choices[: asked.members + CHECKED]:
+            if len(members) == asked.members:
                 break
             (trained,) = train(choice, training, validation, scaling, network, progress=progress)
-            if trained.failure is not None and not members + weak:
-                return Fitted(_model(settings, [member(trained)], scaling, training), trained.failure)
             one = member(trained)
-            alone = len(choices) == 1
-            (members if alone or endures(one, scaling, training) else weak).append(one)
-        members = (members + weak)[: asked.members]
-        return Fitted(_model(settings, members, scaling, training), None)
+            if trained.failure is not None:
+                return Fitted(_model(settings, [*members, *weak, one], scaling, training), trained.failure)
+            sound = members or len(choices) == 1 or endures(one, scaling, training)
+            (members if sound else weak).append(one)
+        return Fitted(_model(settings, (members + weak)[: asked.members], scaling, training), None)
     (choice,) = choices
     trained = train(
         choice,

@@ -1,13 +1,15 @@
 """Initial weights: the tutorial's normals, Glorot's uniforms, orthogonal matrices, and reservoirs.
 
 All draws come from NumPy's legacy `RandomState(seed)`, layer by layer in the order input, recurrent, readout, so that
-a seed gives the same weights on every machine and the tutorial's own weights can be repeated.
+a seed gives the same weights on every machine and the tutorial's own weights can be repeated. The recurrent weights of
+reservoirs come from a second one, so that recipes which differ in their inputs share them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import jax.numpy as jnp
 import numpy as np
@@ -48,6 +50,7 @@ def initial_network(shape: Shape, start: Start) -> Network:
     diagonal of a piecewise-linear cell is uniform on 0.5 to 1, and its thresholds are standard normal.
     """
     draw = Draw(start.seed)
+    recurrent = Draw(start.seed)
     gates = CELLS[shape.cell].gates if shape.cell in CELLS else 1
 
     def take(path: str, size: tuple[int, ...]) -> Array:
@@ -55,7 +58,8 @@ def initial_network(shape: Shape, start: Start) -> Network:
         if name == "direct" or (name == "readout" and start.name == "reservoir"):
             weights = np.zeros(size)
         elif name in ("input", "recurrent"):
-            blocks = [_matrix(start, draw, name, size[0], size[1] // gates) for _ in range(gates)]
+            source = recurrent if name == "recurrent" and start.name == "reservoir" else draw
+            blocks = [_matrix(start, source, name, size[0], size[1] // gates) for _ in range(gates)]
             weights = np.concatenate(blocks, axis=1)
         elif len(size) == 2:
             weights = _matrix(start, draw, name, *size)
@@ -93,10 +97,16 @@ MATRICES: dict[str, Matrix] = {"tutorial": tutorial, "glorot": glorot, "orthogon
 def _matrix(start: Start, draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
     if start.name != "reservoir":
         return MATRICES[start.name](draw, name, rows, columns)
-    normal = draw.normal(size=(rows, columns))
     if name == "recurrent":
-        return normal * (start.spectral_radius / np.abs(np.linalg.eigvals(normal)).max())
-    return normal * start.input_scale / np.sqrt(rows)
+        return start.spectral_radius * _of_unit_radius(int(draw.randint(2**31)), rows)
+    return draw.normal(size=(rows, columns)) * start.input_scale / np.sqrt(rows)
+
+
+@lru_cache(maxsize=8)
+def _of_unit_radius(seed: int, size: int) -> np.ndarray:
+    """A normal matrix of spectral radius 1; kept, since its eigenvalues take longer than all else of a reservoir."""
+    normal = Draw(seed).normal(size=(size, size))
+    return normal / np.abs(np.linalg.eigvals(normal)).max()
 
 
 def _vector(shape: Shape, start: Start, draw: Draw, path: str, size: int) -> np.ndarray:

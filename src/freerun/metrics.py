@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from scipy.spatial import KDTree
 from scipy.special import logsumexp
 
 BINS = 30
@@ -175,3 +176,56 @@ def return_map(values: np.ndarray) -> np.ndarray:
     curvature = (left - 2.0 * middle + right)[peak]
     maxima = middle[peak] - (right - left)[peak] ** 2 / (8.0 * curvature)
     return np.column_stack([maxima[:-1], maxima[1:]])
+
+
+def embedded(values: np.ndarray, dimension: int, delay: int) -> np.ndarray:
+    """Delay vectors (x_t, x_{t - delay}, ...) of one channel, shape (T - (dimension - 1) * delay, dimension)."""
+    last = (dimension - 1) * delay
+    return np.column_stack([values[last - k * delay : len(values) - k * delay] for k in range(dimension)])
+
+
+def correlation_dimension(states: np.ndarray, seed: int = 0) -> float:
+    """The correlation dimension of the set that states lie on (Grassberger and Procaccia, 1983).
+
+    The slope of log C(r) over log r, where C(r) is the share of pairs of states closer than r, over the radii that
+    hold between 1e-4 and 1e-2 of all pairs. Of long series 5000 states are drawn with `seed`, which also keeps
+    neighbours in time from counting as neighbours in space.
+
+    Args:
+        states: shape (T, D): several channels, or the delay vectors of one (`embedded`).
+        seed: of the draw.
+    """
+    if len(states) > 5000:
+        states = states[np.random.default_rng(seed).choice(len(states), 5000, replace=False)]
+    tree = KDTree(states)
+    radii = np.geomspace(1e-3, 1.0, 60) * np.linalg.norm(states.std(axis=0))
+    pairs = (tree.count_neighbors(tree, radii) - len(states)) / (len(states) * (len(states) - 1.0))
+    within = (pairs >= 1e-4) & (pairs <= 1e-2)
+    return float(np.polyfit(np.log(radii[within]), np.log(pairs[within]), 1)[0])
+
+
+def largest_lyapunov_exponent(states: np.ndarray, horizon: int, exclude: int) -> float:
+    """The largest Lyapunov exponent per step, from data alone (Rosenstein, Collins and De Luca, 1993).
+
+    Each state is followed together with its nearest neighbour that is more than `exclude` steps away in time; the
+    result is the slope of the mean logarithm of their distance over the first `horizon` steps.
+
+    Args:
+        states: shape (T, D): several channels, or the delay vectors of one (`embedded`).
+        horizon: steps over which neighbours separate exponentially, before they are far apart; at least 2.
+        exclude: at least a mean period, so that neighbours are not on the same piece of the trajectory.
+    """
+    usable = len(states) - horizon
+    tree = KDTree(states[:usable])
+    wanted = min(usable, 2 * exclude + 2)
+    distances, neighbours = tree.query(states[:usable], k=wanted)
+    apart = (np.abs(neighbours - np.arange(usable)[:, None]) > exclude) & (distances > 0)
+    found = apart.any(axis=1)
+    first = np.flatnonzero(found)
+    partner = neighbours[first, apart[first].argmax(axis=1)]
+    steps = np.arange(horizon + 1)
+    gaps = np.linalg.norm(states[first[:, None] + steps] - states[partner[:, None] + steps], axis=2)
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(gaps)
+    separation = np.where(np.isfinite(logarithms), logarithms, np.nan)
+    return float(np.polyfit(steps, np.nanmean(separation, axis=0), 1)[0])

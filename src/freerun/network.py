@@ -95,8 +95,8 @@ class Network(eqx.Module):
     def windows(self, inputs: Float[Array, "T D"], past: Float[Array, "depth D"]) -> Float[Array, "T K"]:
         """The window of each step of `inputs`, given the values before the first of them, latest first."""
         known = jnp.concatenate([past[::-1], inputs])
-        first = len(past)
-        return jnp.concatenate([known[first - lag : first - lag + len(inputs)] for lag in self.lags], axis=1)
+        at = len(past) + jnp.arange(len(inputs))[:, None] - jnp.asarray(self.lags)
+        return known[at].reshape(len(inputs), -1)
 
     def output(self, hidden: Float[Array, "*T H"], windows: Float[Array, "*T K"]) -> Float[Array, "*T D"]:
         """The estimate of the next value from the hidden states and the window that led to them."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from freerun import metrics
 from freerun.errors import OutputError
 from freerun.series import Series
 from freerun.writing import replacing
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 TRUTH, NETWORK, MARK, SECOND = "#222222", "#D55E00", "#0072B2", "#009E73"
 
 FORMATS = (".png", ".svg", ".pdf")
+
+LINES = 20_000
+"""Most steps that are drawn of an attractor."""
 
 
 def data(series: Series, boundary: int | None = None, title: str = "") -> Figure:
@@ -100,8 +104,89 @@ def free_run(
     return figure
 
 
+def attractor(truth: Series, run: Series, delay: int | None = None, title: str = "") -> Figure:
+    """The states that the data and a free run visit, side by side on the same axes.
+
+    Of several channels the first two are drawn against each other; one channel is drawn against itself `delay` steps
+    before (Takens, 1981), by default a quarter of its dominant period.
+    """
+    from matplotlib.figure import Figure
+
+    first, *others = truth.channels
+    if others:
+        names = first, others[0]
+        clouds = [series.values[:, :2] for series in (truth, run)]
+    else:
+        lag = delay or _quarter_period(truth.values[:, 0])
+        names = f"{first} (t)", f"{first} (t - {lag} steps)"
+        clouds = [np.column_stack([s.values[lag:, 0], s.values[:-lag, 0]]) for s in (truth, run)]
+    figure = Figure(figsize=(10, 5.2), layout="constrained")
+    grid: Any = figure.subplots(1, 2, sharex=True, sharey=True)
+    for axes, cloud, name, color in zip(grid, clouds, ("data", "free run"), (TRUTH, NETWORK), strict=True):
+        axes.plot(cloud[:LINES, 0], cloud[:LINES, 1], color=color, linewidth=0.4)
+        axes.set_title(name, color=color, fontsize=11)
+        axes.set_xlabel(names[0])
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0].set_ylabel(names[1])
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def spectra(truth: Series, run: Series, title: str = "") -> Figure:
+    """Power spectra of the data and of a free run, smoothed as for D_H, one plot a channel."""
+    figure, grid = _figure(title, len(truth.channels), [2] * len(truth.channels))
+    steps = min(len(truth), len(run))
+    frequencies = np.fft.rfftfreq(steps)
+    for i, (axes, channel) in enumerate(zip(grid, truth.channels, strict=True)):
+        for series, name, color, style in ((truth, "data", TRUTH, "-"), (run, "free run", NETWORK, "--")):
+            power = metrics.power_spectrum(series.values[:steps, i : i + 1])[:, 0]
+            axes.semilogy(frequencies[1:], power[1:], color=color, linestyle=style, linewidth=1.2, label=name)
+        axes.set_ylabel(f"power of {channel}")
+    grid[-1].set_xlabel("frequency (1 / step)")
+    _legend(grid[0])
+    return figure
+
+
+def return_map(truth: Series, run: Series, title: str = "") -> Figure:
+    """Each maximum of the first channel against the one before it, for the data and for a free run."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 6), layout="constrained")
+    axes = figure.subplots()
+    for series, name, color, marker in ((truth, "data", TRUTH, "o"), (run, "free run", NETWORK, "x")):
+        pairs = metrics.return_map(series.values[:, 0])
+        axes.plot(pairs[:, 0], pairs[:, 1], marker, color=color, markersize=3.5, markerfacecolor="none", label=name)
+    axes.set_xlabel(f"maximum of {truth.channels[0]}")
+    axes.set_ylabel("next maximum")
+    axes.spines[["top", "right"]].set_visible(False)
+    _legend(axes)
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return figure
+
+
+def error_growth(errors: np.ndarray, threshold: float = 0.4, title: str = "") -> Figure:
+    """How the error of free runs grows: the median over many starts, and the middle half of them.
+
+    Args:
+        errors: shape (N, horizon), in standard deviations; see `freerun.forecasting.error_growth`.
+        threshold: of the valid prediction time, drawn as a line.
+    """
+    figure, (axes,) = _figure(title, 1, [3])
+    steps = np.arange(1, errors.shape[1] + 1)
+    low, middle, high = np.quantile(np.maximum(errors, 1e-16), [0.25, 0.5, 0.75], axis=0)
+    axes.fill_between(
+        steps, low, high, color=NETWORK, alpha=0.25, linewidth=0, label=f"middle half of {len(errors)} runs"
+    )
+    axes.semilogy(steps, middle, color=NETWORK, linewidth=1.6, label="median")
+    axes.axhline(threshold, color=SECOND, linestyle=":", linewidth=1.2, label=f"threshold of the VPT, {threshold:g}")
+    axes.set_xlabel("steps since the network was let loose")
+    axes.set_ylabel("error (standard deviations)")
+    _legend(axes)
+    return figure
+
+
 def losses(history: History, title: str = "") -> Figure:
-    """Training and validation error over the epochs, on a logarithmic scale."""
+    """Training and validation error over the epochs, on a logarithmic scale; the error of free runs where known."""
     figure, (axes,) = _figure(title, 1, [2])
     axes.semilogy(history.epochs, history.training_mse, color=NETWORK, linewidth=1.6, label="training")
     if history.validation_mse:
@@ -113,8 +198,17 @@ def losses(history: History, title: str = "") -> Figure:
             linestyle="--",
             label="validation",
         )
+    if history.free_run_error:
+        axes.semilogy(
+            history.epochs,
+            history.free_run_error,
+            color=SECOND,
+            linewidth=1.2,
+            linestyle=":",
+            label="free runs (mean error, at most 1 sd)",
+        )
     axes.set_xlabel("epoch")
-    axes.set_ylabel("one-step mean squared error")
+    axes.set_ylabel("one-step mean squared error" if not history.free_run_error else "error")
     _legend(axes)
     return figure
 
@@ -168,6 +262,12 @@ def _note_at(axes: Axes, time: Any, text: str) -> None:
         color=MARK,
         fontsize=9,
     )
+
+
+def _quarter_period(values: np.ndarray) -> int:
+    """A quarter of the dominant period, in steps, at least 1."""
+    power = metrics.power_spectrum(values[:, None], smoothing=0.0)[1:, 0]
+    return max(1, min(len(values) // 4, round(len(values) / (np.argmax(power) + 1) / 4)))
 
 
 def _legend(axes: Axes) -> None:

@@ -2,15 +2,17 @@
 
 A recipe fills in what was left open. Each recipe is fitted to the first part of the training series and judged by free
 runs over its last part; no later data, and no one-step error, has a say. Recipes that differ only in the penalty
-come from one factorisation. First a grid is tried, then the neighbours of the best, as long as that helps, then
-other seeds. The grid and the rules are the same for every series.
+come from one factorisation. First a grid is tried with few units, then the neighbours of the best as long as that
+helps, then the finalists with all their units, and the winner with other seeds. The grid and the rules are the same
+for every series.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,7 @@ import numpy as np
 
 from freerun import metrics
 from freerun.cells import Array
-from freerun.errors import SeriesError
+from freerun.errors import SeriesError, TrainingDiverged
 from freerun.forcing import Pairs
 from freerun.network import Network
 from freerun.objective import Noise
@@ -50,11 +52,17 @@ NOISES = (1e-3, 3e-3, 1e-2)
 CLIMBS = 4
 """How often at most the neighbours of the best recipe are tried."""
 
-LARGEST_LEAKY = 500
-"""Most units of a leaky reservoir, whose free runs cost the square of its units, unless more are asked for."""
+LARGEST_RECURRENT = 500
+"""Most units of a recurrent reservoir, whose free runs cost the square of them, unless more are asked for."""
 
 PROBE = 300
-"""Most random units by which the window of a network is found that is then trained in another way."""
+"""Most units with which recipes are compared before the finalists get all of theirs."""
+
+TOGETHER = 2
+"""Recipes that are judged at the same time."""
+
+FINALISTS = 4
+"""Fewest recipes that are judged with all their units."""
 
 HELD_OUT, MOST_HELD_OUT = 0.25, 5_000
 """Share of the training series that is held out for the choice unless the settings say, and its most steps."""
@@ -94,7 +102,7 @@ def choose(settings: Settings, training: Series, scaling: Scaling, progress: Wat
             restarts=1,
             **settings.model_dump(include={"seed", "holdout", "nonlinearity", "standardize"}),
         )
-        found = _Search(probe, training, scaling, progress).choices()[0].settings
+        found = _Search(probe, training, scaling, progress).explored().settings
         settings = settings.with_(cell="memoryless", delays=found.delays)
     return [resolved(settings, steps)]
 
@@ -157,34 +165,58 @@ class _Search:
     """One choice among recipes for a readout solved by ridge regression."""
 
     def __init__(self, settings: Settings, training: Series, scaling: Scaling, progress: Watcher | None) -> None:
-        self._settings, self._progress = settings, progress
+        self._settings, self._progress = settings.with_(optimizer="ridge"), progress
         self._values = scaling.apply(training.values)
         self._held_out = held_out(settings, len(training), choosing=True)
         fitted = self._values[: len(self._values) - self._held_out][-MOST_FITTED:]
         self._long = len(training) >= LONG
         self._began = time.perf_counter()
+        self._units = settings.hidden or default_hidden(len(training))
         self._choices: dict[Settings, Choice] = {}
-        grid = len(self._grid())
-        self._total = grid + 12
+        self._finals: dict[Settings, Choice] = {}
+        self._finalists = max(FINALISTS, settings.members)
+        self._total = len(self._grid()) + 12 + self._finalists
         with precision(settings.dtype):
             self._fitted = jnp.asarray(fitted)
             self._validation = Validation.of(self._values, self._held_out, settings.dtype)
 
     def choices(self) -> list[Choice]:
-        """All recipes tried, the best first."""
-        self._try(self._grid())
-        for _ in range(CLIMBS):
-            before = self._best()
-            self._try(self._neighbours(before.settings))
-            if self._best() is before:
-                break
-        best = self._best().settings
-        again = range(best.seed + 1, best.seed + (self._settings.restarts or 4))
-        self._try([{**self._recipe_of(best), "seed": seed} for seed in again])
-        return sorted(self._choices.values(), key=lambda c: c.error)
+        """The finalists, the best first."""
+        self.explored()
+        ranking = sorted(self._choices.values(), key=lambda c: c.error)
+        first_of_kind = {(c.settings.cell, c.settings.lags): c for c in reversed(ranking)}
+        finalists = sorted(first_of_kind.values(), key=lambda c: c.error)[: self._finalists]
+        self._judge_all([self._with_all_units(c.settings) for c in finalists], self._finals)
+        self._climb(self._finals, self._with_all_units)
+        best = self._best(self._finals).settings
+        seeds = range(best.seed + 1, best.seed + (self._settings.restarts or 4))
+        self._judge_all([best.with_(seed=seed) for seed in seeds], self._finals)
+        return sorted(self._finals.values(), key=lambda c: c.error)
 
-    def _best(self) -> Choice:
-        return min(self._choices.values(), key=lambda c: c.error)
+    def explored(self) -> Choice:
+        """The best recipe with few units."""
+        self._judge_all(self._filled(self._grid()), self._choices)
+        self._climb(self._choices, lambda settings: settings)
+        return self._best(self._choices)
+
+    def _climb(self, choices: dict[Settings, Choice], sized: Callable[[Settings], Settings]) -> None:
+        """Try the neighbours of the best as long as that helps."""
+        for _ in range(CLIMBS):
+            before = self._best(choices)
+            self._judge_all(map(sized, self._filled(self._neighbours(before.settings))), choices)
+            if self._best(choices) is before:
+                return
+
+    def _best(self, choices: dict[Settings, Choice]) -> Choice:
+        return min(choices.values(), key=lambda c: c.error)
+
+    def _with_all_units(self, settings: Settings) -> Settings:
+        return settings.with_(hidden=self._all_units(settings.cell))
+
+    def _all_units(self, cell: str | None) -> int:
+        if cell == "memoryless" or self._settings.hidden is not None:
+            return self._units
+        return min(LARGEST_RECURRENT, self._units)
 
     def _grid(self) -> list[dict[str, Any]]:
         steps, cell = len(self._values), self._settings.cell
@@ -197,8 +229,7 @@ class _Search:
                     if lags[-1] < steps // 4
                 ]
             if cell != "memoryless":
-                units = min(LARGEST_LEAKY, default_hidden(steps))
-                recurrent = {"cell": cell or "leaky", "delays": 1, "input_scale": scale, "hidden": units}
+                recurrent = {"cell": cell or "leaky", "delays": 1, "input_scale": scale}
                 recipes += [recurrent | {"leak": leak, "spectral_radius": radius} for leak, radius in LEAKS]
         return recipes
 
@@ -226,33 +257,40 @@ class _Search:
         return near
 
     def _recipe_of(self, settings: Settings) -> dict[str, Any]:
-        names = ("hidden", "cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise", "seed")
+        names = ("cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise")
         return {name: getattr(settings, name) for name in names}
 
-    def _try(self, recipes: Iterable[dict[str, Any]]) -> None:
-        """Judge recipes that are new; what the settings say is not for a recipe to change."""
+    def _filled(self, recipes: Iterable[dict[str, Any]]) -> Iterator[Settings]:
+        """Recipes as settings with few units; what the settings say is not for a recipe to change."""
         for recipe in recipes:
-            given = {n: v for n, v in recipe.items() if n == "seed" or getattr(self._settings, n) is None}
+            given = {n: v for n, v in recipe.items() if getattr(self._settings, n) is None}
             cell = given.get("cell", self._settings.cell)
             if cell != "leaky":
                 given.pop("leak", None)
             if cell == "memoryless":
                 given.pop("spectral_radius", None)
-            filled = resolved(self._settings.with_(**given), len(self._values))
-            key = filled.with_(l2=0.0)
-            if key not in self._choices:
-                self._choices[key] = self._judge(filled)
-                self._tell()
+            units = min(PROBE, self._all_units(cell))
+            yield resolved(self._settings.with_(**given, hidden=units), len(self._values))
+
+    def _judge_all(self, several: Iterable[Settings], choices: dict[Settings, Choice]) -> None:
+        """Judge settings that are new, a few at a time: most of the time is compiling, which leaves cores idle."""
+        new = [s for s in dict.fromkeys(s.with_(l2=self._settings.l2) for s in several) if s not in choices]
+        with ThreadPoolExecutor(TOGETHER) as pool:
+            for settings, choice in zip(new, pool.map(self._judge, new), strict=True):
+                choices[settings] = choice
+                self._tell(self._best(choices).error)
 
     def _judge(self, settings: Settings) -> Choice:
+        penalties = PENALTIES if self._settings.l2 is None else (self._settings.l2,)
         with precision(settings.dtype):
             pairs = Pairs.of(self._fitted, settings.washout or 0)
             noise = Noise(jnp.asarray(0.0), jnp.asarray(settings.input_noise)) if settings.input_noise else None
             network = drawn(settings, self._values.shape[1])
-            readout = Readout.of(network, pairs, noise, jax.random.key(settings.seed))
-            penalties = PENALTIES if self._settings.l2 is None else (self._settings.l2,)
-            networks = [readout.solve(penalty) for penalty in penalties]
-            readouts = stack(networks)
+            try:
+                readout = Readout.of(network, pairs, noise, jax.random.key(settings.seed))
+            except TrainingDiverged:
+                return Choice(math.inf, settings.with_(l2=penalties[-1]))
+            readouts = stack([readout.solve(penalty) for penalty in penalties])
             errors = np.asarray(errors_of_readouts(network, readouts, self._validation))
             if self._long:
                 errors = errors + self._long_run_errors(network, readouts)
@@ -270,12 +308,12 @@ class _Search:
             return spectra
         return spectra + min(20.0, metrics.state_space_divergence(truth, settled)) / 10.0
 
-    def _tell(self) -> None:
+    def _tell(self, best: float) -> None:
         if self._progress is not None:
-            done = len(self._choices)
+            done = len(self._choices) + len(self._finals)
             self._total = max(self._total, done)
             seconds = time.perf_counter() - self._began
-            self._progress(Progress("choosing a recipe", done, self._total, None, None, self._best().error, seconds))
+            self._progress(Progress("choosing a recipe", done, self._total, None, None, best, seconds))
 
 
 @jax.jit

@@ -110,7 +110,8 @@ def train(
 
     Args:
         settings: of the networks and their training, with nothing left to choose; `restarts` is their number.
-        training, validation: in their own units.
+        training, validation: in their own units. On a validation series that is shorter than the washout, the error of
+            its last step counts.
         scaling: to the units of the network.
         network: the weights to start from, of all of them; None draws fresh ones, from seeds that follow each other.
         held_out: last steps of `training` that are not trained on; free runs over them decide which weights are kept.
@@ -225,7 +226,8 @@ def optimizer_for(settings: Settings, epochs: int, total: int) -> Optimizer:
 
 
 def _pairs(values: np.ndarray, settings: Settings) -> Pairs:
-    return Pairs.of(jnp.asarray(values), settings.washout or 0)
+    """With the washout, or as much of it as leaves one error to count."""
+    return Pairs.of(jnp.asarray(values), min(settings.washout or 0, len(values) - 2))
 
 
 def _noise(settings: Settings) -> Noise | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from freerun.cli.console import Console
-from freerun.cli.options import Json, Quiet
+from freerun.cli.options import Json, Quiet, make_folder
 
 
 def demo(
@@ -26,14 +26,10 @@ def demo(
     import json
 
     from freerun import demo
-    from freerun.errors import OutputError
 
     console = Console(as_json, quiet)
     told = demo.demo_series(series)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be made ({error.strerror}); choose another --out") from error
+    make_folder(out)
     name = series if not Path(series).suffix else Path(series).name
     with console.progress() as progress:
         chapters = demo.tell(told, console.note, progress)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,9 +18,13 @@ from freerun.cli.options import (
     Quiet,
     SeriesFile,
     TimeColumn,
+    make_folder,
     read,
     require_picture,
 )
+
+if TYPE_CHECKING:
+    from freerun.forecasting import LongTerm
 
 
 def evaluate(
@@ -29,7 +34,22 @@ def evaluate(
         int | None,
         typer.Option("--from", help="First step to score. Default: where the training series ended, if it is in here."),
     ] = None,
+    long_term: Annotated[
+        bool,
+        typer.Option(
+            "--long-term",
+            help="Also compare a long run with the data as a sample: D_stsp, D_H, PE(20), Lyapunov exponents.",
+        ),
+    ] = False,
     plot: Plot = None,
+    plots_to: Annotated[
+        Path | None,
+        typer.Option(
+            "--plots",
+            help="Folder for pictures: free run, error growth; with --long-term attractor, spectra "
+            "and return map. Made when it is missing.",
+        ),
+    ] = None,
     column: Column = [],  # noqa: B006 - typer copies it
     time: TimeColumn = None,
     missing: MissingValues = "error",
@@ -47,6 +67,8 @@ def evaluate(
     from freerun.estimator import load
 
     require_picture(plot)
+    if plots_to is not None:
+        make_folder(plots_to)
     rnn, observed = load(model), read(series, column, time, missing)
     if start is None:
         start = rnn.model_.boundary_in(observed)
@@ -56,14 +78,50 @@ def evaluate(
     if plot is not None:
         before, truth = observed.split(start)
         plots.save(plots.free_run(run, before, truth, scores.vpt, f"Free run of {model.name} on {series.name}"), plot)
+    results = asdict(scores)
+    table: dict[str, Any] = {}
+    run_title = f"of {model.name} on {series.name}"
+    if plots_to is not None:
+        before, truth = observed.split(start)
+        plots.save(plots.free_run(run, before, truth, scores.vpt, f"Free run {run_title}"), plots_to / "free-run.png")
+        horizon = max(1, min(len(truth), max(2 * scores.vpt, 50)) * 2 // 3)
+        growth = forecasting.error_growth(rnn.model_, observed, start, horizon)
+        plots.save(plots.error_growth(growth, title=f"Growth of errors {run_title}"), plots_to / "error-growth.png")
+    if long_term:
+        long, long_run = forecasting.evaluate_long_term(rnn.model_, observed, start, scores.vpt)
+        results |= {"long_term": asdict(long)}
+        table = _long_term_table(long)
+        if plots_to is not None:
+            _, truth = observed.split(start)
+            for name, figure in (
+                ("attractor", plots.attractor(truth, long_run, title=f"Attractor {run_title}")),
+                ("spectra", plots.spectra(truth, long_run, f"Power spectra {run_title}")),
+                ("return-map", plots.return_map(truth, long_run, f"Return map {run_title}")),
+            ):
+                plots.save(figure, plots_to / f"{name}.png")
     held = f"{scores.vpt} steps" if scores.vpt < scores.steps else f"{scores.vpt} steps (all there were)"
     Console(as_json, quiet).result(
-        asdict(scores),
+        results,
         {
             "steps scored": f"{scores.start} to {scores.start + scores.steps - 1}",
             "one-step MSE": scores.one_step_mse,
             f"NRMSE84 ({scores.nrmse84_starts} runs)": scores.nrmse84,
             "valid prediction time": held,
             "sMAPE of the free run": scores.smape,
+            **table,
         },
     )
+
+
+def _long_term_table(long: LongTerm) -> dict[str, Any]:
+    """For people; the floor, truth against truth, stands beside each score."""
+    spread = ", ".join(f"{exponent:.4g}" for exponent in long.lyapunov)
+    return {
+        "steps of the long run": long.steps,
+        "D_stsp": f"{long.state_space_divergence:.3g} (floor {long.state_space_floor:.3g})",
+        "D_H": f"{long.spectrum_distance:.3g} (floor {long.spectrum_floor:.3g})",
+        "PE(20)": long.pe20,
+        "Lyapunov exponents (1 / step)": spread,
+        "VPT in Lyapunov times": long.vpt_lyapunov_times,
+        "stayed in range": long.endured,
+    }

@@ -46,6 +46,16 @@ def require_writable(*paths: Path | None) -> None:
             require_folder(path)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for results, unless it is there."""
+    from freerun.errors import OutputError
+
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be made ({error.strerror}); choose another folder") from error
+
+
 def require_picture(path: Path | None) -> None:
     """Refuse the path of a picture that could not be written before any work is done for it."""
     from freerun import plots

@@ -58,12 +58,13 @@ def report_interval(epochs: int) -> int:
 
 
 def stack(networks: list[Any]) -> Any:
-    """Pytrees of one structure as one, their arrays stacked along a leading axis."""
-    return jax.tree.map(lambda *arrays: jax.numpy.stack(arrays), *networks)
+    """Pytrees of one structure as one, their arrays, as NumPy arrays, stacked along a leading axis."""
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *networks)
 
 
 def unstack(networks: Any) -> list[Any]:
     """The reverse of `stack`."""
+    networks = jax.tree.map(np.asarray, networks)
     count: int = jax.tree.leaves(networks)[0].shape[0]
 
     def member(i: int) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from freerun.errors import TrainingDiverged
 from freerun.forcing import Pairs
 from freerun.network import Network, State
 from freerun.objective import Noise, Objective
@@ -58,19 +58,28 @@ class Readout:
 
     @classmethod
     def of(cls, network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray) -> Readout:
-        """Reduce the problem of fitting `network` to `pairs`, noise on the inputs drawn once."""
+        """Reduce the problem of fitting `network` to `pairs`, noise on the inputs drawn once.
+
+        Raises:
+            TrainingDiverged: the hidden states are not finite.
+        """
         factor: np.ndarray | None = None
         for rows in _rows(network, pairs, noise, key):
             stacked = rows if factor is None else np.concatenate([factor, rows])
             factor = np.asarray(scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0])
             factor = factor[: factor.shape[1]]
         assert factor is not None
+        if not np.isfinite(factor).all():
+            raise TrainingDiverged(
+                "the hidden states are not finite at the weights drawn, so that no readout can be solved; standardise "
+                "the series, draw smaller weights (spectral_radius, input_scale), or choose a bounded nonlinearity"
+            )
         width = factor.shape[1] - pairs.targets.shape[1]
         u, singular, right = scipy.linalg.svd(factor[:width, :width], full_matrices=False, check_finite=False)
         return cls(network, u.T @ factor[:width, width:], singular, right)
 
     def solve(self, l2: float) -> Network:
-        """The network with the readout that minimises mean squared error + l2 * (sum of its squared weights).
+        """The network with the readout (NumPy arrays) that minimises mean squared error + l2 * (sum of its squares).
 
         Directions in which the rows do not reach beyond rounding get no weight.
         """
@@ -84,26 +93,22 @@ class Readout:
 
     def _with(self, solution: np.ndarray) -> Network:
         network, hidden = self.network, self.network.readout.shape[0]
-        weights = jnp.asarray(solution, network.bias.dtype)
-        fitted = eqx.tree_at(lambda n: (n.readout, n.bias), network, (weights[:hidden], weights[hidden]))
-        if network.direct is None:
-            return fitted
-        return eqx.tree_at(lambda n: n.direct, fitted, weights[hidden + 1 :])
+        weights = solution.astype(network.bias.dtype)
+        direct = None if network.direct is None else weights[hidden + 1 :]
+        return Network(network.cells, weights[:hidden], weights[hidden], direct, network.lags)
 
 
 def _rows(network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray) -> Iterator[np.ndarray]:
     """Rows (hidden states, 1, window, target), scaled so that plain least squares is the mean squared error."""
-    steps = len(pairs.inputs)
-    inputs = pairs.inputs
+    inputs, targets, weight = (np.asarray(array) for array in (pairs.inputs, pairs.targets, pairs.weight))
     if noise is not None:
-        inputs = inputs + noise.inputs * jax.random.normal(key, inputs.shape, inputs.dtype)
-    share = pairs.weight / pairs.weight.sum()
+        inputs = inputs + np.asarray(noise.inputs * jax.random.normal(key, inputs.shape, inputs.dtype))
+    share = weight / weight.sum()
     state = network.rest()
-    for first in range(0, steps, CHUNK):
-        piece = slice(first, min(steps, first + CHUNK))
-        rows, state = _features(network, state, inputs[piece], pairs.targets[piece], share[piece])
-        rows = np.asarray(rows)
-        yield rows[np.asarray(share[piece]) > 0]
+    for first in range(0, len(inputs), CHUNK):
+        piece = slice(first, min(len(inputs), first + CHUNK))
+        rows, state = _features(network, state, inputs[piece], targets[piece], share[piece])
+        yield np.asarray(rows)[share[piece] > 0]
 
 
 @jax.jit

@@ -1,0 +1,157 @@
+"""Forcings, against hand-written loops, and their derivatives against finite differences."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+
+import freerun
+from freerun.errors import SettingError
+from freerun.forcing import Full, Mixed, Pairs, Scheduled, Segments, stages
+from freerun.initial import Start, initial_network
+from freerun.network import Shape
+from freerun.objective import Noise, Objective
+from freerun.precision import precision
+from freerun.settings import Settings
+
+KEY = jax.random.key(0)
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with precision("float64"):
+        yield
+
+
+def network(cell="simple", lags=(0, 2)):
+    return initial_network(Shape(2, 4, cell, lags, 1, True, latent=3), Start("reservoir", seed=3))
+
+
+@pytest.fixture
+def pairs():
+    with precision("float64"):
+        return Pairs.of(jnp.asarray(np.random.default_rng(0).normal(size=(31, 2))), 4)
+
+
+def test_full_forcing_is_one_step_prediction(pairs):
+    errors, weight = Full().errors(network(), pairs, KEY)
+    np.testing.assert_allclose(errors, network().predict(pairs.inputs) - pairs.targets)
+    np.testing.assert_array_equal(weight, [0] * 4 + [1] * 26)
+
+
+def test_strength_one_is_full_forcing_and_zero_a_free_run(pairs):
+    full, _ = Full().errors(network(), pairs, KEY)
+    np.testing.assert_allclose(Mixed(jnp.ones(30)).errors(network(), pairs, KEY)[0], full, atol=1e-13)
+    # From the fifth step on without data: the run that follows the first four.
+    strength = jnp.asarray([1.0] * 4 + [0.0] * 26)
+    states, outputs = network().moments(pairs.inputs, jnp.asarray([3]))
+    run = network().run_free(jax.tree.map(lambda entry: entry[0], states), outputs[0], 27)
+    errors, _ = Mixed(strength).errors(network(), pairs, KEY)
+    np.testing.assert_allclose(errors[3:] + pairs.targets[3:], run, atol=1e-12)
+
+
+def test_scheduled_sampling_reads_the_data_as_often_as_it_should(pairs):
+    """Each step's input is the data or the output: the mixture of one or the other explains every output."""
+    long = Pairs.of(jnp.asarray(np.random.default_rng(1).normal(size=(2001, 2))), 0)
+    drawn = jax.random.bernoulli(KEY, 0.3, (2000,))
+    errors, _ = Scheduled(jnp.full(2000, 0.3)).errors(network(), long, KEY)
+    expected, _ = Mixed(drawn.astype(float)).errors(network(), long, KEY)
+    np.testing.assert_allclose(errors, expected)
+    assert drawn.mean() == pytest.approx(0.3, abs=0.04)
+    other, _ = Scheduled(jnp.full(2000, 0.3)).errors(network(), long, jax.random.key(1))
+    assert not np.allclose(errors, other)
+
+
+def test_segments_are_free_runs_from_states_of_the_forced_pass(pairs):
+    forcing = Segments.over(30, 4, 7)
+    np.testing.assert_array_equal(forcing.starts, [4, 9, 14, 19])
+    errors, weight = forcing.errors(network(), pairs, KEY)
+    assert errors.shape == (4, 7, 2)
+    assert weight.all()
+    states, outputs = network().moments(pairs.inputs, jnp.asarray([14]))
+    run = network().run_free(jax.tree.map(lambda entry: entry[0], states), outputs[0], 7)
+    np.testing.assert_allclose(errors[2], run - pairs.targets[14:21], atol=1e-13)
+
+
+@pytest.mark.parametrize("cell", ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"])
+@pytest.mark.parametrize(
+    "forcing", [Full(), Mixed(jnp.full(30, 0.4)), Scheduled(jnp.full(30, 0.5)), Segments.over(30, 4, 6)]
+)
+def test_derivatives_are_those_of_finite_differences(cell, forcing, pairs):
+    """Gradient and Jacobian, with both penalties and with noise."""
+    objective = Objective(
+        pairs, forcing, jnp.asarray(0.01), jnp.asarray(0.02), Noise(jnp.asarray(0.01), jnp.asarray(0.02))
+    )
+    theta, unravel = ravel_pytree(network(cell))
+    theta = theta + 0.1 * np.random.default_rng(2).normal(size=theta.size)
+    direction = np.random.default_rng(3).normal(size=theta.size)
+    direction /= np.linalg.norm(direction)
+
+    @jax.jit
+    def value(weights):
+        return objective(unravel(weights), KEY)
+
+    @jax.jit
+    def residuals(weights):
+        return objective.residuals(unravel(weights), KEY)
+
+    h = 1e-6
+    slope = (value(theta + h * direction) - value(theta - h * direction)) / (2 * h)
+    assert jax.grad(value)(theta) @ direction == pytest.approx(float(slope), rel=1e-6, abs=1e-8)
+    slopes = (residuals(theta + h * direction) - residuals(theta - h * direction)) / (2 * h)
+    np.testing.assert_allclose(jax.jvp(residuals, (theta,), (direction,))[1], slopes, rtol=1e-5, atol=1e-7)
+    assert (residuals(theta) ** 2).sum() == pytest.approx(float(value(theta)), rel=1e-5)
+
+
+def test_windows_are_pieces_of_the_series(pairs):
+    objective = Objective(pairs, Full(), length=8, batch=5, washout=3)
+    pieces = pairs.windows(jnp.asarray([0, 22]), 8, 3)
+    np.testing.assert_array_equal(pieces.targets[1], pairs.targets[22:])
+    errors = jax.vmap(lambda piece: network().predict(piece.inputs) - piece.targets)(
+        pairs.windows(jnp.arange(23), 8, 3)
+    )
+    every = (np.asarray(errors[:, 3:]) ** 2).mean(axis=(1, 2))
+    mean = np.mean([float(objective(network(), jax.random.key(i))) for i in range(300)])
+    assert mean == pytest.approx(every.mean(), rel=0.1)
+
+
+def test_the_stages_of_each_forcing(pairs):
+    def made(**parameters):
+        return [stage(network()) for stage in stages(Settings(hidden=4, **parameters), pairs, 4)]
+
+    assert [type(f) for f in made(forcing="full")] == [Full]
+    lengths = [f.length for f in made()[1:] if isinstance(f, Segments)]
+    assert lengths == [5, 20]  # 50 and 100 do not fit, and were not asked for
+    sparse = made(forcing="sparse", forcing_interval=7)[1]
+    assert isinstance(sparse, Mixed)
+    np.testing.assert_array_equal(np.flatnonzero(sparse.strength), [0, 7, 14, 21, 28])
+    strengths = [float(f.strength[0]) for f in made(forcing="generalized") if isinstance(f, Mixed)]
+    assert strengths == [1.0, 0.5, 0.25, 0.1, 0.05]
+    with pytest.raises(SettingError, match="a free run of 40 steps does not fit in the 26 steps"):
+        made(segment_lengths=(5, 40))
+    with pytest.raises(SettingError, match="forcing_interval=99: longer than the 30 steps"):
+        made(forcing="sparse", forcing_interval=99)
+
+
+def test_adaptive_strength_comes_from_the_jacobians():
+    """A network that doubles its input stretches errors by 2 a step: strength 1 - 1/2."""
+    inputs = jnp.asarray(np.random.default_rng(0).normal(size=(101, 1)))
+    linear = jax.tree.map(jnp.zeros_like, initial_network(Shape(1, 2, direct=True), Start("glorot")))
+    doubling = jax.tree.map(
+        lambda a: a[None], type(linear)(linear.cells, linear.readout, linear.bias, jnp.array([[2.0]]))
+    )
+    plan = stages(Settings(hidden=2, forcing="generalized", forcing_strength="adaptive"), Pairs.of(inputs, 0), 0)
+    forcing = plan[1](doubling)
+    assert isinstance(forcing, Mixed)
+    np.testing.assert_allclose(forcing.strength, 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("forcing", ["generalized", "sparse", "scheduled", "segments"])
+@pytest.mark.parametrize("optimizer", ["levenberg-marquardt", "lbfgs", "adam"])
+def test_any_forcing_goes_with_any_optimiser(forcing, optimizer):
+    series = freerun.systems.multiple_sines(160, seed=0)
+    rnn = freerun.RNN(
+        5, cell="simple", delays=2, optimizer=optimizer, forcing=forcing, epochs=60, restarts=1, washout=5
+    ).fit(series)
+    assert rnn.history_.training_mse[-1] < 0.5 * rnn.history_.training_mse[0]

@@ -1,0 +1,122 @@
+"""Levenberg-Marquardt, against SciPy and closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.optimize
+from jax.flatten_util import ravel_pytree
+
+import freerun
+from freerun.errors import SettingError
+from freerun.forcing import Full, Pairs
+from freerun.initial import Start, initial_network
+from freerun.network import Shape
+from freerun.objective import Objective
+from freerun.optimizers import LevenbergMarquardt, stack, unstack
+from freerun.optimizers import levenberg_marquardt as module
+from freerun.precision import precision
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with precision("float64"):
+        yield
+
+
+def minimized(objective, network, epochs):
+    reports = []
+    stopped = LevenbergMarquardt(epochs).minimize(
+        objective, stack([network]), jax.random.key(0), lambda networks, values: reports.append((networks, values))
+    )
+    values = np.concatenate([values for _, values in reports])[:, 0]
+    return unstack(reports[-1][0])[0], values, stopped[0]
+
+
+def problem(l2=None, hidden=3, steps=200):
+    series = freerun.systems.multiple_sines(steps, seed=0).values
+    pairs = Pairs.of(jnp.asarray(series), 10)
+    network = initial_network(Shape(1, hidden, "simple", (0,), 1, True), Start("glorot", seed=1))
+    return Objective(pairs, Full(), l2=l2), network
+
+
+def test_it_reaches_the_minimum_that_scipy_finds():
+    """A ridge penalty makes the minimum sharp; SciPy's trust-region method, from the same start, is the oracle."""
+    objective, network = problem(l2=jnp.asarray(1e-3))
+    theta, unravel = ravel_pytree(network)
+    residuals = jax.jit(lambda weights: objective.residuals(unravel(weights)))
+    oracle = scipy.optimize.least_squares(
+        lambda w: np.asarray(residuals(w)),
+        np.asarray(theta),
+        jac=lambda w: np.asarray(jax.jacfwd(residuals)(w)),
+        xtol=1e-14,
+    )
+    _, values, stopped = minimized(objective, network, 300)
+    assert values[-1] == pytest.approx(2 * oracle.cost, rel=1e-4)
+    assert np.all(np.diff(values) <= 0)
+    assert stopped.reason.startswith(("no lower objective found", "the objective hardly falls any more"))
+    assert not stopped.diverged
+
+
+def test_a_linear_network_is_solved_in_a_few_iterations():
+    """Least squares without a hidden layer's bend: the ridge solution is the exact minimum."""
+    draw = np.random.default_rng(0)
+    pairs = Pairs.of(jnp.asarray(draw.normal(size=(300, 1)).cumsum(axis=0) * 0.1), 5)
+    network = initial_network(Shape(1, 1, "memoryless", (0, 1, 2), 1, True, "identity"), Start("glorot"))
+    fitted, values, _ = minimized(Objective(pairs, Full()), network, 30)
+    windows = np.asarray(network.windows(pairs.inputs, jnp.zeros((2, 1))))[5:]
+    features = np.column_stack([windows, np.ones(len(windows))])
+    _, rest, *_ = np.linalg.lstsq(features, np.asarray(pairs.targets)[5:], rcond=None)
+    assert values[-1] == pytest.approx(float(rest[0]) / len(windows), rel=1e-9)
+
+
+def test_the_dual_form_takes_the_same_steps(monkeypatch):
+    """More weights than residuals: the first step is that of the normal equations, worked out in NumPy."""
+    objective, network = problem(hidden=8, steps=40)
+    theta, unravel = ravel_pytree(network)
+
+    def residuals(weights):
+        return objective.residuals(unravel(weights))
+
+    r, jacobian = residuals(theta), np.asarray(jax.jacrev(residuals)(theta))
+    assert jacobian.shape[0] < jacobian.shape[1]
+    scale = (jacobian**2).sum(axis=0)
+    scale = np.where(scale > 0, scale, 1.0)
+    candidates = [
+        theta - np.linalg.solve(jacobian.T @ jacobian + 1e-2 * factor * np.diag(scale), jacobian.T @ r)
+        for factor in module.TRIALS
+    ]
+    best = min(candidates, key=lambda w: float((residuals(w) ** 2).sum()))
+    fitted, _, _ = minimized(objective, network, 1)
+    np.testing.assert_allclose(ravel_pytree(fitted)[0], best, rtol=1e-6, atol=1e-9)
+
+
+def test_several_networks_at_once_take_the_steps_of_each_alone():
+    objective, _ = problem(l2=jnp.asarray(1e-4))
+    networks = [initial_network(Shape(1, 3, "simple", (0,), 1, True), Start("glorot", seed=seed)) for seed in (1, 2)]
+    reports = []
+    LevenbergMarquardt(15).minimize(
+        objective, stack(networks), jax.random.key(0), lambda n, values: reports.append((n, values))
+    )
+    for network, together in zip(networks, unstack(reports[-1][0]), strict=True):
+        alone, _, _ = minimized(objective, network, 15)
+        for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
+
+
+def test_a_network_too_large_for_the_memory_bound_is_refused_with_its_size():
+    with pytest.raises(
+        SettingError, match=r"a Jacobian of 100000 residuals x 10\d+ weights, 7\.\d GiB, and the bound is 2 GiB"
+    ):
+        freerun.RNN(99, cell="simple", optimizer="levenberg-marquardt", restarts=1).fit(
+            np.random.default_rng(0).normal(size=100_001)
+        )
+
+
+def test_fifteen_units_fit_the_tutorials_series_far_better_than_the_tutorial():
+    """Gradient descent ends at 8.5e-4; the free run of the result holds for more than a hundred steps."""
+    series = freerun.systems.mackey_glass(1700, seed=0)
+    rnn = freerun.RNN(15, cell="memoryless", delays=18, forcing="full", epochs=30, restarts=1)
+    rnn.fit(series.between(0, 1500))
+    assert rnn.history_.training_mse[-1] < 1e-7
+    assert rnn.evaluate(series, 1500).vpt > 100

@@ -1,0 +1,124 @@
+"""What is left open is chosen by free runs on the end of the training series, and by nothing else."""
+
+import numpy as np
+import pytest
+
+import freerun
+from freerun.errors import SeriesError, TrainingDiverged
+from freerun.network import Network
+from freerun.scaling import Scaling
+from freerun.selection import choose, resolved
+from freerun.settings import Settings
+from freerun.training import train
+from freerun.validation import Validation
+
+OPEN = {"cell": "memoryless", "hidden": 40, "delays": 6, "restarts": 2}
+
+
+@pytest.fixture(scope="module")
+def series():
+    return freerun.systems.multiple_sines(300, seed=0)
+
+
+@pytest.fixture(scope="module")
+def chosen(series):
+    return freerun.RNN(**OPEN, input_noise=0.0).fit(series)
+
+
+def test_what_is_given_is_kept_and_what_is_open_is_filled_in(chosen):
+    best = chosen.model_.best.settings
+    assert (best.cell, best.hidden, best.delays) == ("memoryless", 40, 6)
+    assert best.l2 is not None
+    assert best.input_scale is not None
+    assert chosen.get_params()["l2"] is None
+
+
+def test_the_choice_does_not_see_the_validation_series(series, chosen):
+    other = freerun.RNN(**OPEN, input_noise=0.0).fit(series, validation=series.values[::-1] * 3 + 1)
+    assert other.model_.best.settings == chosen.model_.best.settings
+    np.testing.assert_array_equal(other.generate(5).values, chosen.generate(5).values)
+
+
+def test_the_chosen_penalty_runs_free_best_over_the_held_out_steps(series):
+    """Recomputed with public means: fit each penalty to the first three quarters, run free over the rest."""
+    given = {"cell": "memoryless", "hidden": 40, "delays": 6, "input_scale": 0.5, "input_noise": 0.0, "restarts": 1}
+    best = freerun.RNN(**given).fit(series).model_.best.settings
+    scaling = Scaling.standard(series)
+    standard = scaling.apply(series.values)
+    errors = {}
+    for l2 in (1e-14, 1e-10, 1e-6, 1e-4, 1e-2, 1e-1):
+        rnn = freerun.RNN(**given, l2=l2, standardize=False, washout=5).fit(standard[:225])
+        runs = [rnn.generate(25, after=standard[: start + 1]).values for start in np.linspace(224, 274, 9).astype(int)]
+        truth = [standard[start + 1 : start + 26] for start in np.linspace(224, 274, 9).astype(int)]
+        errors[l2] = np.minimum(np.abs(np.array(runs) - np.array(truth)), 1.0).mean()
+    judged = {s.l2: None for s in choose(Settings(**given), series, scaling, None)}
+    assert best.l2 in judged
+    rnn = freerun.RNN(**given, l2=best.l2, standardize=False, washout=5).fit(standard[:225])
+    runs = [rnn.generate(25, after=standard[: start + 1]).values for start in np.linspace(224, 274, 9).astype(int)]
+    truth = [standard[start + 1 : start + 26] for start in np.linspace(224, 274, 9).astype(int)]
+    assert np.minimum(np.abs(np.array(runs) - np.array(truth)), 1.0).mean() <= min(errors.values()) * (1 + 1e-6)
+
+
+def test_members_are_kept_the_best_first(series):
+    rnn = freerun.RNN(**OPEN, members=3, input_scale=0.5).fit(series)
+    assert len(rnn.model_.members) == 3
+    runs = np.stack(
+        [
+            freerun.RNN().set_params(**m.settings.model_dump() | {"members": 1}).fit(series).generate(10).values
+            for m in rnn.model_.members
+        ]
+    )
+    np.testing.assert_allclose(rnn.generate(10).values, runs[0], atol=1e-9)
+    np.testing.assert_allclose(rnn.generate(10, ensemble="mean").values, runs.mean(axis=0), atol=1e-9)
+    np.testing.assert_allclose(rnn.generate(10, ensemble="median").values, np.median(runs, axis=0), atol=1e-9)
+
+
+def test_restarts_are_judged_by_free_runs_and_the_best_weights_are_kept(series):
+    settings = resolved(
+        Settings(hidden=4, cell="simple", delays=2, optimizer="levenberg-marquardt", epochs=25, restarts=3), 300
+    )
+    scaling = Scaling.standard(series)
+    trained = train(settings, series, None, scaling, held_out=75)
+    lowest = [min(t.history.free_run_error) for t in trained]
+    assert lowest == sorted(lowest)
+    assert len({t.settings.seed for t in trained}) == 3
+    judge = Validation.of(scaling.apply(series.values), 75, "float32")
+    for t in trained:
+        assert isinstance(t.network, Network)
+        assert float(judge.error(t.network)) == pytest.approx(min(t.history.free_run_error), rel=1e-2)
+
+
+def test_a_member_that_diverges_is_dropped_and_named_and_the_others_go_on(series, monkeypatch):
+    """One of two starts is spoiled."""
+    from freerun import training
+
+    fresh = training._fresh
+
+    def spoiled(settings, channels, pairs, key):
+        network = fresh(settings, channels, pairs, key)
+        if settings.seed == 1:
+            return Network(network.cells, network.readout, network.bias * np.nan, network.direct, network.lags)
+        return network
+
+    monkeypatch.setattr(training, "_fresh", spoiled)
+    rnn = freerun.RNN(4, optimizer="adam", epochs=10, restarts=2, members=2).fit(series)
+    assert [m.settings.seed for m in rnn.model_.members] == [0]
+    with pytest.raises(TrainingDiverged, match=r"initial weights \(seed 1\)"):
+        freerun.RNN(4, optimizer="adam", epochs=10, seed=1).fit(series)
+
+
+def test_a_series_too_short_to_choose_on():
+    with pytest.raises(SeriesError, match="8 steps, too few to choose"):
+        freerun.RNN().fit(np.sin(np.arange(8)))
+
+
+def test_the_default_holds_on_the_tutorials_series():
+    """1000 steps of Mackey-Glass, nothing given but fewer units."""
+    series = freerun.systems.mackey_glass(1300, seed=1)
+    rnn = freerun.RNN(300, members=2).fit(series.between(0, 1000))
+    scores = rnn.evaluate(series, 1000)
+    assert scores.vpt == 300
+    assert scores.nrmse84 is not None
+    assert scores.nrmse84 < 5e-3
+    (exponent,) = rnn.lyapunov_exponents()
+    assert 0.003 < exponent < 0.012  # 0.0061 a step was measured from the equation
