@@ -1,8 +1,8 @@
 """How good free runs are: `python benchmarks/quality.py [WORK ...] --data FOLDER`.
 
 Runs freerun and its peers on the works of `works.py`, prints medians over series and seeds with their range, and keeps
-all scores in docs/benchmarks/quality.json, one entry a work, from which docs/benchmarks/quality.md is written. The works
-`dysts`, `lorenz` and `ecg` need their data in FOLDER (or $FREERUN_DATA): see docs/benchmarks/README.md.
+all scores in docs/benchmarks/quality.json, one entry a work, from which docs/benchmarks/quality.md is written. The
+works `dysts`, `lorenz` and `ecg` need their data in FOLDER (or $FREERUN_DATA): see docs/benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -111,9 +111,9 @@ def page(results: dict[str, Any]) -> str:
     """The page that shows all results."""
     parts = [
         "# How good free runs are",
-        "Medians over series and seeds, smallest and largest in brackets. Settings are freerun's defaults unless a line "
-        "says otherwise; nothing is chosen on test data. `endures` is the share of models whose free run of 100000 steps "
-        "stays within 3 standard deviations of the range of the training data. Printed by "
+        "Medians over series and seeds, smallest and largest in brackets. Settings are freerun's defaults unless a "
+        "line says otherwise; nothing is chosen on test data. `endures` is the share of models whose free run of "
+        "100000 steps stays within 3 standard deviations of the range of the training data. Printed by "
         "`python benchmarks/quality.py --data FOLDER`; all scores are in [quality.json](quality.json).",
     ]
     for work in WORKS:

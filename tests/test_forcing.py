@@ -1,5 +1,7 @@
 """Forcings, against hand-written loops, and their derivatives against finite differences."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +27,10 @@ def double():
 
 
 def network(cell="simple", lags=(0, 2)):
-    return initial_network(Shape(2, 4, cell, lags, 1, True, latent=3), Start("reservoir", seed=3))
+    """A network whose weights are all random, and large enough that what it reads matters."""
+    draw = np.random.default_rng(0)
+    fresh = initial_network(Shape(2, 4, cell, lags, 1, True, latent=3), Start("glorot", seed=3))
+    return jax.tree.map(lambda w: w + 0.2 * draw.normal(size=w.shape), fresh)
 
 
 @pytest.fixture
@@ -54,7 +59,7 @@ def test_strength_one_is_full_forcing_and_zero_a_free_run(pairs):
 def test_scheduled_sampling_reads_the_data_as_often_as_it_should(pairs):
     """Each step's input is the data or the output: the mixture of one or the other explains every output."""
     long = Pairs.of(jnp.asarray(np.random.default_rng(1).normal(size=(2001, 2))), 0)
-    drawn = jax.random.bernoulli(KEY, 0.3, (2000,))
+    drawn = jax.random.bernoulli(KEY, jnp.full(2000, 0.3))
     errors, _ = Scheduled(jnp.full(2000, 0.3)).errors(network(), long, KEY)
     expected, _ = Mixed(drawn.astype(float)).errors(network(), long, KEY)
     np.testing.assert_allclose(errors, expected)
@@ -74,9 +79,15 @@ def test_segments_are_free_runs_from_states_of_the_forced_pass(pairs):
     np.testing.assert_allclose(errors[2], run - pairs.targets[14:21], atol=1e-13)
 
 
-@pytest.mark.parametrize("cell", ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"])
+FORCINGS = [Full(), Mixed(jnp.full(30, 0.4)), Scheduled(jnp.full(30, 0.5)), Segments.over(30, 4, 6)]
+
+
 @pytest.mark.parametrize(
-    "forcing", [Full(), Mixed(jnp.full(30, 0.4)), Scheduled(jnp.full(30, 0.5)), Segments.over(30, 4, 6)]
+    ("cell", "forcing"),
+    [
+        *[("gru", forcing) for forcing in FORCINGS],
+        *[(cell, FORCINGS[3]) for cell in ("simple", "leaky", "lstm", "memoryless", "plrnn", "clipped-plrnn")],
+    ],
 )
 def test_derivatives_are_those_of_finite_differences(cell, forcing, pairs):
     """Gradient and Jacobian, with both penalties and with noise."""
@@ -108,17 +119,15 @@ def test_windows_are_pieces_of_the_series(pairs):
     objective = Objective(pairs, Full(), length=8, batch=5, washout=3)
     pieces = pairs.windows(jnp.asarray([0, 22]), 8, 3)
     np.testing.assert_array_equal(pieces.targets[1], pairs.targets[22:])
-    errors = jax.vmap(lambda piece: network().predict(piece.inputs) - piece.targets)(
-        pairs.windows(jnp.arange(23), 8, 3)
-    )
-    every = (np.asarray(errors[:, 3:]) ** 2).mean(axis=(1, 2))
-    mean = np.mean([float(objective(network(), jax.random.key(i))) for i in range(300)])
-    assert mean == pytest.approx(every.mean(), rel=0.1)
+    alone = [network().predict(pairs.inputs[i : i + 8]) - pairs.targets[i : i + 8] for i in range(23)]
+    every = np.mean([np.asarray(errors[3:]) ** 2 for errors in alone])
+    values = jax.jit(jax.vmap(objective, in_axes=(None, 0)))(network(), jax.random.split(KEY, 300))
+    assert np.mean(values) == pytest.approx(every, rel=0.1)
 
 
 def test_the_stages_of_each_forcing(pairs):
-    def made(**parameters):
-        return [stage(network()) for stage in stages(Settings(hidden=4, **parameters), pairs, 4)]
+    def made(**parameters: Any):
+        return [stage(network()) for stage in stages(Settings.checked(hidden=4, **parameters), pairs, 4)]
 
     assert [type(f) for f in made(forcing="full")] == [Full]
     lengths = [f.length for f in made()[1:] if isinstance(f, Segments)]
@@ -141,17 +150,31 @@ def test_adaptive_strength_comes_from_the_jacobians():
     doubling = jax.tree.map(
         lambda a: a[None], type(linear)(linear.cells, linear.readout, linear.bias, jnp.array([[2.0]]))
     )
-    plan = stages(Settings(hidden=2, forcing="generalized", forcing_strength="adaptive"), Pairs.of(inputs, 0), 0)
+    plan = stages(
+        Settings.checked(hidden=2, forcing="generalized", forcing_strength="adaptive"), Pairs.of(inputs, 0), 0
+    )
     forcing = plan[1](doubling)
     assert isinstance(forcing, Mixed)
     np.testing.assert_allclose(forcing.strength, 0.5, rtol=1e-6)
 
 
+EPOCHS = {"levenberg-marquardt": 20, "lbfgs": 60, "adam": 500}
+
+
 @pytest.mark.parametrize("forcing", ["generalized", "sparse", "scheduled", "segments"])
-@pytest.mark.parametrize("optimizer", ["levenberg-marquardt", "lbfgs", "adam"])
+@pytest.mark.parametrize("optimizer", EPOCHS)
 def test_any_forcing_goes_with_any_optimiser(forcing, optimizer):
     series = freerun.systems.multiple_sines(160, seed=0)
+    strength = (1.0, 0.5, 0.3) if forcing in ("generalized", "scheduled") else None
     rnn = freerun.RNN(
-        5, cell="simple", delays=2, optimizer=optimizer, forcing=forcing, epochs=60, restarts=1, washout=5
+        5,
+        cell="simple",
+        delays=2,
+        optimizer=optimizer,
+        forcing=forcing,
+        forcing_strength=strength,
+        epochs=EPOCHS[optimizer],
+        restarts=1,
+        washout=5,
     ).fit(series)
-    assert rnn.history_.training_mse[-1] < 0.5 * rnn.history_.training_mse[0]
+    assert rnn.history_.objective[-1] < 0.3  # predicting the mean would score 1

@@ -217,12 +217,12 @@ def largest_lyapunov_exponent(states: np.ndarray, horizon: int, exclude: int) ->
     """
     usable = len(states) - horizon
     tree = KDTree(states[:usable])
-    wanted = min(usable, 2 * exclude + 2)
-    distances, neighbours = tree.query(states[:usable], k=wanted)
+    found_distances, found_neighbours = tree.query(states[:usable], k=min(usable, 2 * exclude + 2))
+    distances, neighbours = np.asarray(found_distances), np.asarray(found_neighbours)
     apart = (np.abs(neighbours - np.arange(usable)[:, None]) > exclude) & (distances > 0)
     found = apart.any(axis=1)
     first = np.flatnonzero(found)
-    partner = neighbours[first, apart[first].argmax(axis=1)]
+    partner = np.take_along_axis(neighbours[first], apart[first].argmax(axis=1)[:, None], axis=1)[:, 0]
     steps = np.arange(horizon + 1)
     gaps = np.linalg.norm(states[first[:, None] + steps] - states[partner[:, None] + steps], axis=2)
     with np.errstate(divide="ignore"):

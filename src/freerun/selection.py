@@ -165,7 +165,8 @@ class _Search:
     """One choice among recipes for a readout solved by ridge regression."""
 
     def __init__(self, settings: Settings, training: Series, scaling: Scaling, progress: Watcher | None) -> None:
-        self._settings, self._progress = settings.with_(optimizer="ridge"), progress
+        self._settings, self._progress = settings.with_(optimizer="ridge", restarts=1), progress
+        self._seeds = settings.restarts or 4
         self._values = scaling.apply(training.values)
         self._held_out = held_out(settings, len(training), choosing=True)
         fitted = self._values[: len(self._values) - self._held_out][-MOST_FITTED:]
@@ -189,7 +190,7 @@ class _Search:
         self._judge_all([self._with_all_units(c.settings) for c in finalists], self._finals)
         self._climb(self._finals, self._with_all_units)
         best = self._best(self._finals).settings
-        seeds = range(best.seed + 1, best.seed + (self._settings.restarts or 4))
+        seeds = range(best.seed + 1, best.seed + self._seeds)
         self._judge_all([best.with_(seed=seed) for seed in seeds], self._finals)
         return sorted(self._finals.values(), key=lambda c: c.error)
 

@@ -29,7 +29,7 @@ TRIALS = (0.1, 1.0, 10.0, 1000.0)
 FIRST_DAMPING, MOST_DAMPING = 1e-2, 1e12
 """The damping to begin with, and the one from which on steps are too short to change anything."""
 
-NO_GAIN, PATIENCE = 1e-6, 10
+NO_GAIN, PATIENCE = 1e-8, 10
 """Stop after this many iterations in a row that lower the objective by less than this share of itself."""
 
 
