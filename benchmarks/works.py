@@ -54,7 +54,8 @@ def _fit(values: Any, **parameters: Any) -> tuple[freerun.RNN, float, dict[str, 
 
 
 def _endures(rnn: freerun.RNN, training: Any) -> float:
-    return float(forecasting.endures(rnn.model_.best, rnn.model_.scaling, freerun.Series.of(training)))
+    model = rnn.model_
+    return float(forecasting.enduring_run(model.best, model.scaling, freerun.Series.of(training)) is not None)
 
 
 def _mackey_glass(work: str, peer: bool, **parameters: Any) -> Iterator[Row]:

@@ -57,3 +57,35 @@ def test_formats(tmp_path, suffix, start):
 def test_unknown_formats_are_refused(tmp_path):
     with pytest.raises(OutputError, match=r"unknown picture format '\.gif'"):
         plots.save(plots.data(SERIES), tmp_path / "p.gif")
+
+
+def test_an_attractor_of_one_channel_is_drawn_against_itself_a_quarter_period_ago():
+    wave = Series(np.sin(2 * np.pi * np.arange(400) / 40), ("tide",))
+    left, right = plots.attractor(wave, wave).axes
+    for axes in (left, right):
+        x, y = np.asarray(axes.lines[0].get_xydata()).T
+        np.testing.assert_allclose(x**2 + y**2, 1, atol=1e-9)  # a quarter of the period makes a circle
+    assert left.get_ylabel() == "tide (t - 10 steps)"
+
+
+def test_spectra_peak_where_the_waves_are():
+    wave = Series(np.sin(2 * np.pi * np.arange(4000) / 16), ("tide",))
+    drawn = curves(plots.spectra(wave, wave).axes[0])
+    assert drawn["data"][np.argmax(drawn["data"][:, 1]), 0] == pytest.approx(1 / 16, abs=0.002)
+
+
+def test_error_growth_shows_median_and_threshold():
+    errors = np.outer([1.0, 2.0, 3.0], np.geomspace(0.01, 1, 20))
+    figure = plots.error_growth(errors)
+    np.testing.assert_allclose(curves(figure.axes[0])["median"][:, 1], errors[1])
+    assert "threshold of the VPT, 0.4" in labels(figure)
+
+
+def test_a_return_map_holds_every_pair_of_maxima():
+    wave = Series(np.sin(2 * np.pi * np.arange(200) / 20), ("tide",))  # ten maxima
+    assert len(curves(plots.return_map(wave, wave).axes[0])["data"]) == 9
+
+
+def test_losses_show_free_runs_where_they_were_measured():
+    history = History([1.0, 0.5], [0, 1], [1.0, 0.5], [], [0.9, 0.3])
+    assert labels(plots.losses(history)) == ["training", "free runs (mean error, at most 1 sd)"]

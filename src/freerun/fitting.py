@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from freerun.errors import SeriesError, TrainingDiverged
-from freerun.forecasting import endures, moment_after
+from freerun.forecasting import enduring_run, moment_after
 from freerun.model import RECENT, Member, Model
 from freerun.scaling import Scaling, refuse_constant
-from freerun.selection import choose, held_out
+from freerun.selection import choose, held_out, resolved
 from freerun.series import Series
 from freerun.settings import Settings
 from freerun.training import Trained, Watcher, require_steps, train
+from freerun.validation import LONG, long_run_error
 
-CHECKED = 4
-"""How many choices that do not endure may be passed over for one that does, which then is the best member."""
+PASSED_OVER = 5
+"""How many choices may be passed over, once solved for all of the training series, for one with a better long run."""
 
 
 @dataclass(frozen=True)
@@ -53,26 +57,29 @@ def fit(
     else:
         asked, network = settings, None
         scaling = Scaling.standard(training) if settings.standardize else Scaling.identity(training)
-    choices = choose(asked, training, scaling, progress)
+    choices = [resolved(asked, len(training))] if before else choose(asked, training, scaling, progress)
     require_steps("training", training, choices[0].washout or 0)
 
     def member(trained: Trained) -> Member:
         ending = moment_after(trained.network, scaling, trained.settings, training)
         return Member(trained.settings, trained.network, ending, trained.history)
 
+    def solve(choice: Settings) -> Trained:
+        (trained,) = train(choice, training, validation, scaling, network, progress=progress)
+        if trained.failure is not None:
+            raise trained.failure
+        return trained
+
     if asked.method == "ridge":
-        members: list[Member] = []
-        weak: list[Member] = []
-        for choice in choices[: asked.members + CHECKED]:
-            if len(members) == asked.members:
-                break
-            (trained,) = train(choice, training, validation, scaling, network, progress=progress)
-            one = member(trained)
-            if trained.failure is not None:
-                return Fitted(_model(settings, [*members, *weak, one], scaling, training), trained.failure)
-            sound = members or len(choices) == 1 or endures(one, scaling, training)
-            (members if sound else weak).append(one)
-        return Fitted(_model(settings, (members + weak)[: asked.members], scaling, training), None)
+        solved = (member(solve(choice)) for choice in choices)
+        if len(choices) == 1:
+            members = list(solved)
+        elif len(training) < LONG:
+            members = _enduring_first(solved, asked.members, scaling, training)
+        else:
+            finalists = list(islice(solved, asked.members + PASSED_OVER))
+            members = _most_alike_first(finalists, scaling, training)[: asked.members]
+        return Fitted(_model(settings, members, scaling, training), None)
     (choice,) = choices
     trained = train(
         choice,
@@ -88,6 +95,29 @@ def fit(
     kept = [member(t) for t in (good or trained)[: asked.members]]
     failure = failures[0] if not good or isinstance(failures[0], KeyboardInterrupt) else None
     return Fitted(_model(settings, kept, scaling, training), failure)
+
+
+def _enduring_first(solved: Iterator[Member], count: int, scaling: Scaling, training: Series) -> list[Member]:
+    """The first `count` of the networks, without those before the first one that endures."""
+    weak: list[Member] = []
+    for one in solved:
+        if enduring_run(one, scaling, training) is not None:
+            return [one, *islice(solved, count - 1), *weak][:count]
+        weak.append(one)
+        if len(weak) > PASSED_OVER:
+            break
+    return [*weak, *islice(solved, count)][:count]
+
+
+def _most_alike_first(finalists: list[Member], scaling: Scaling, training: Series) -> list[Member]:
+    """Networks in the order of how much a long free run of each resembles the training series."""
+    values = scaling.apply(training.values)
+
+    def error(one: Member) -> float:
+        run = enduring_run(one, scaling, training)
+        return math.inf if run is None else long_run_error(values, run)
+
+    return sorted(finalists, key=error)
 
 
 def _model(settings: Settings, members: list[Member], scaling: Scaling, training: Series) -> Model:

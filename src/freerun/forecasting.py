@@ -102,21 +102,23 @@ def generate(model: Model, steps: int, after: Series | None = None, ensemble: En
     return Series(COMBINED[ensemble](np.stack(runs)), base.channels, base.following_times(steps), base.dt)
 
 
-def endures(member: Member, scaling: Scaling, training: Series) -> bool:
-    """Whether a free run of 100000 steps stays within 3 standard deviations of the range of the training series."""
+def enduring_run(member: Member, scaling: Scaling, training: Series) -> np.ndarray | None:
+    """A free run of 100000 steps after the training series, standardised, shape (100000, D).
+
+    None when it leaves the range of the training series by more than 3 standard deviations.
+    """
     values = scaling.apply(training.values)
     margin = RANGE * values.std(axis=0)
     low, high = values.min(axis=0) - margin, values.max(axis=0) + margin
+    pieces = []
     with precision(member.settings.dtype):
-        state, value = jax.tree.map(
-            jnp.asarray, (member.ending.state, member.ending.value.astype(member.settings.dtype))
-        )
+        state, value = member.ending.state, jnp.asarray(member.ending.value, member.settings.dtype)
         for _ in range(ENDURANCE // PIECE):
             run, state, value = _go_on(member.network, state, value, PIECE)
-            generated = np.asarray(run)
-            if not ((generated >= low) & (generated <= high)).all():
-                return False
-    return True
+            pieces.append(np.asarray(run, np.float64))
+            if not ((pieces[-1] >= low) & (pieces[-1] <= high)).all():
+                return None
+    return np.concatenate(pieces)
 
 
 @dataclass(frozen=True)

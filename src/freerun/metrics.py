@@ -113,9 +113,10 @@ def state_space_divergence(truth: np.ndarray, generated: np.ndarray, seed: int =
 
 def _histogram(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The numbers of the bins that are visited, ascending, and how often."""
-    place = np.floor((values - low) / (high - low) * BINS).astype(np.int64)
+    place = np.floor((values - low) / (high - low) * BINS)
     inside = ((place >= 0) & (place < BINS)).all(axis=1)
-    return np.unique(np.ravel_multi_index(tuple(place[inside].T), (BINS,) * values.shape[1]), return_counts=True)
+    bins = tuple(place[inside].astype(np.int64).T)
+    return np.unique(np.ravel_multi_index(bins, (BINS,) * values.shape[1]), return_counts=True)
 
 
 def _mixture_divergence(truth: np.ndarray, generated: np.ndarray, seed: int) -> float:
@@ -154,10 +155,10 @@ def spectrum_distance(truth: np.ndarray, generated: np.ndarray, smoothing: float
         smoothing: in frequency bins.
 
     Returns:
-        1 when the generated series is not finite or constant.
+        1 when the generated series is constant, not finite, or beyond all bounds.
     """
     steps = min(len(truth), len(generated))
-    if not np.isfinite(generated).all():
+    if not np.isfinite(generated).all() or np.abs(generated).max() > 1e100:
         return 1.0
     p, q = power_spectrum(truth[:steps], smoothing), power_spectrum(generated[:steps], smoothing)
     return float(np.sqrt(np.clip(1.0 - np.sqrt(p * q).sum(axis=0), 0.0, 1.0)).mean())

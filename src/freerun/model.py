@@ -97,7 +97,10 @@ class Model:
             if new is not None and new != old and (name != "delays" or settings.lags != have.lags):
                 raise SettingError(f"{name}={new!r}: the weights to go on from have {name}={old!r}; give the same")
         kept = {n: getattr(have, n) for n in ("hidden", "cell", "latent", "delays")}
-        return settings.with_(**kept, optimizer=settings.optimizer or have.optimizer)
+        method = settings.optimizer or have.optimizer
+        if method == "ridge" and settings.l2 is None:
+            kept["l2"] = have.l2
+        return settings.with_(**kept, optimizer=method)
 
     def boundary_in(self, series: Series) -> int | None:
         """The first step of `series` after the training series, if the one begins with the end of the other."""

@@ -20,7 +20,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from freerun import metrics
 from freerun.cells import Array
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.forcing import Pairs
@@ -32,7 +31,7 @@ from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import Settings
 from freerun.training import Progress, Watcher, drawn
-from freerun.validation import Validation, errors_of_readouts
+from freerun.validation import LONG, Validation, errors_of_readouts, long_run_error
 
 PENALTIES = tuple(10.0**-exponent for exponent in range(14, 0, -1))
 """Penalties to choose from."""
@@ -43,8 +42,11 @@ SPACINGS = ((3, 1), (6, 1), (12, 1), (25, 1), (50, 1), (8, 3), (16, 2), (16, 4),
 LEAKS = ((0.1, 0.5), (0.3, 0.9), (0.8, 0.9))
 """Leaky reservoirs of the grid: leak and spectral radius."""
 
-SCALES = (0.3, 1.0)
-"""Input scales of the grid."""
+SCALES, SCALES_OF_LONG = (0.3, 1.0), (0.3, 1.0, 3.0, 10.0)
+"""Input scales of the grid, and of the grid for long series."""
+
+NOISE_OF_LONG = 3e-3
+"""Noise on the inputs in the grid for long series, in standard deviations."""
 
 NOISES = (1e-3, 3e-3, 1e-2)
 """Noise on the inputs to choose from, in standard deviations."""
@@ -55,8 +57,8 @@ CLIMBS = 4
 LARGEST_RECURRENT = 500
 """Most units of a recurrent reservoir, whose free runs cost the square of them, unless more are asked for."""
 
-PROBE = 300
-"""Most units with which recipes are compared before the finalists get all of theirs."""
+PROBE, PROBE_OF_LONG = 300, 500
+"""Most units with which recipes are compared before the finalists get all of theirs; of long series."""
 
 TOGETHER = 2
 """Recipes that are judged at the same time."""
@@ -70,8 +72,8 @@ HELD_OUT, MOST_HELD_OUT = 0.25, 5_000
 MOST_FITTED = 20_000
 """Most steps that recipes are fitted to before one of them is fitted to all."""
 
-LONG, LONG_RUN = 8_000, 20_000
-"""From so many steps on a series is long enough to be compared with a long run, of so many steps, as a sample."""
+LONG_RUN = 20_000
+"""Steps of the long run by which recipes for long series are judged."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,7 @@ class _Search:
     def _grid(self) -> list[dict[str, Any]]:
         steps, cell = len(self._values), self._settings.cell
         recipes: list[dict[str, Any]] = []
-        for scale in SCALES:
+        for scale in SCALES_OF_LONG if self._long else SCALES:
             if cell in (None, "memoryless"):
                 recipes += [
                     {"cell": "memoryless", "delays": lags, "input_scale": scale}
@@ -232,7 +234,8 @@ class _Search:
             if cell != "memoryless":
                 recurrent = {"cell": cell or "leaky", "delays": 1, "input_scale": scale}
                 recipes += [recurrent | {"leak": leak, "spectral_radius": radius} for leak, radius in LEAKS]
-        return recipes
+        noise = NOISE_OF_LONG if self._long else 0.0
+        return [recipe | {"input_noise": noise} for recipe in recipes]
 
     def _neighbours(self, best: Settings) -> list[dict[str, Any]]:
         recipe = self._recipe_of(best)
@@ -270,7 +273,7 @@ class _Search:
                 given.pop("leak", None)
             if cell == "memoryless":
                 given.pop("spectral_radius", None)
-            units = min(PROBE, self._all_units(cell))
+            units = min(PROBE_OF_LONG if self._long else PROBE, self._all_units(cell))
             yield resolved(self._settings.with_(**given, hidden=units), len(self._values))
 
     def _judge_all(self, several: Iterable[Settings], choices: dict[Settings, Choice]) -> None:
@@ -300,14 +303,7 @@ class _Search:
 
     def _long_run_errors(self, network: Network, readouts: Network) -> np.ndarray:
         runs = np.asarray(_long_runs(network, readouts, self._validation))
-        return np.array(list(map(self._long_run_error, runs)))
-
-    def _long_run_error(self, run: np.ndarray) -> float:
-        settled, truth = run[len(run) // 5 :], self._values
-        spectra = metrics.spectrum_distance(truth, settled)
-        if truth.shape[1] > metrics.MOST_BINNED:
-            return spectra
-        return spectra + min(20.0, metrics.state_space_divergence(truth, settled)) / 10.0
+        return np.array([long_run_error(self._values, run) for run in runs])
 
     def _tell(self, best: float) -> None:
         if self._progress is not None:

@@ -27,6 +27,9 @@ from freerun.validation import Validation, errors_of
 EPOCHS = {"levenberg-marquardt": 100}
 """Default epochs of an optimiser; 1000 for those not named."""
 
+UNTHINNED = 2
+"""Stages of a forcing after which the worse half of the networks is dropped before each further stage."""
+
 RESERVOIR_PENALTY = 1e-8
 """The penalty with which the readout of a reservoir is solved before all of it is trained."""
 
@@ -114,7 +117,8 @@ def train(
             its last step counts.
         scaling: to the units of the network.
         network: the weights to start from, of all of them; None draws fresh ones, from seeds that follow each other.
-        held_out: last steps of `training` that are not trained on; free runs over them decide which weights are kept.
+        held_out: last steps of `training` that are not trained on; free runs over them decide which weights are kept,
+            and which networks are worth the later stages of a forcing.
         progress: called about a hundred times.
 
     Returns:
@@ -162,6 +166,8 @@ def train(
             for number, stage in enumerate(plan):
                 if not watch.running:
                     break
+                if number >= UNTHINNED and held_out:
+                    watch.drop_worse_half(settings.members)
                 now = watch.begin_stage()
                 watch.end_stage(optimizer.minimize(objective(stage(now)), now, jax.random.fold_in(key, number), watch))
         except _AllDivergedError:
@@ -270,6 +276,14 @@ class _Watch:
         self._training, self._validation, self._free_runs, self._scale = training, validation, free_runs, scale
         self._epochs, self._progress = epochs, progress
         self._began = time.perf_counter()
+
+    def drop_worse_half(self, least: int) -> None:
+        """Go on with the half whose free runs are better, but with `least` networks at least."""
+        ranked = sorted(self.running, key=lambda i: min(self._histories[i].free_run_error))
+        kept = ranked[: max(least, (len(ranked) + 1) // 2)]
+        for i in ranked[len(kept) :]:
+            self._histories[i].stopped = "others ran free better"
+        self.running = sorted(kept)
 
     def begin_stage(self) -> Network:
         """The networks that go on, stacked."""

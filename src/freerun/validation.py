@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from freerun import metrics
 from freerun.cells import Array as Weights
 from freerun.network import Network
 
@@ -22,6 +23,9 @@ MOST_RUNS, LONGEST = 32, 200
 
 LEAD = 2000
 """Steps read before the first run at most."""
+
+LONG = 8_000
+"""From so many steps on a series is a sample of its system with which a long free run can be compared."""
 
 
 class Validation(eqx.Module):
@@ -57,6 +61,23 @@ class Validation(eqx.Module):
         truth = self.values[self.starts[:, None] + 1 + jnp.arange(self.horizon)]
         errors = jnp.sqrt(((runs - truth) ** 2).mean(axis=-1))
         return jnp.where(errors < 1.0, errors, 1.0).mean()
+
+
+def long_run_error(values: np.ndarray, run: np.ndarray) -> float:
+    """How unlike a sample of the same system a long free run is: D_H + D_stsp / 10, its first fifth left out.
+
+    Args:
+        values: shape (T, D), the series.
+        run: shape (S, D).
+
+    Returns:
+        D_stsp counts for 20 at most, and not at all from 6 channels on, where its estimate is too coarse to choose by.
+    """
+    settled = run[len(run) // 5 :]
+    spectra = metrics.spectrum_distance(values, settled)
+    if values.shape[1] > metrics.MOST_BINNED:
+        return spectra
+    return spectra + min(20.0, metrics.state_space_divergence(values, settled)) / 10.0
 
 
 @jax.jit

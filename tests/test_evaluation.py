@@ -1,0 +1,97 @@
+"""Scores of free runs and of long runs, from Python and from the command line, against their definitions."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import freerun
+from freerun import forecasting, metrics
+from freerun.cli import main
+from freerun.errors import SettingError
+
+
+@pytest.fixture(scope="module")
+def series():
+    return freerun.systems.lorenz_dop853(3000, dt=0.02, washout=200)
+
+
+@pytest.fixture(scope="module")
+def rnn(series):
+    rnn = freerun.RNN(200, cell="memoryless", delays=1, optimizer="ridge", input_scale=0.3, l2=1e-11)
+    return rnn.fit(series.between(0, 2000))
+
+
+def test_errors_ahead_are_those_of_single_free_runs(rnn, series):
+    starts = np.array([2000, 2011, 2500])
+    errors = forecasting.errors_ahead(rnn.model_, series, starts, 6)
+    for start, row in zip(starts, errors, strict=True):
+        run = rnn.generate(6, after=series.between(0, start)).values
+        np.testing.assert_allclose(
+            row, np.sqrt(((run - series.values[start : start + 6]) ** 2).mean(axis=1)), rtol=1e-6, atol=1e-9
+        )
+
+
+def test_long_term_scores_are_their_definitions(rnn, series):
+    scores = rnn.evaluate_long_term(series, 2000)
+    truth = series.values[2000:]
+    run = rnn.generate(1250, after=series.between(0, 2000)).values[250:]
+    assert scores.steps == 1000
+    assert scores.state_space_divergence == pytest.approx(metrics.state_space_divergence(truth, run))
+    assert scores.state_space_floor == pytest.approx(metrics.state_space_divergence(truth, series.values[:2000]))
+    assert scores.spectrum_distance == pytest.approx(metrics.spectrum_distance(truth, run))
+    assert scores.endured
+    vpt = rnn.evaluate(series, 2000).vpt
+    assert scores.vpt_lyapunov_times == pytest.approx(vpt * scores.lyapunov[0])
+
+
+def test_pe20_is_the_mean_over_every_start(rnn, series):
+    short = series.between(0, 2024)
+    ahead = [
+        ((rnn.generate(20, after=series.between(0, start)).values[-1] - series.values[start + 19]) ** 2).mean()
+        for start in range(2000, 2005)
+    ]
+    assert rnn.evaluate_long_term(short, 2000).pe20 == pytest.approx(np.mean(ahead), rel=1e-4)
+
+
+def test_the_exponents_of_a_trained_network_are_those_of_the_lorenz_system(rnn):
+    """0.906, 0 and -14.572 per time unit (Sprott, 2003), learned from 2000 values 0.02 apart."""
+    first, second, third = np.array(rnn.lyapunov_exponents(3, steps=20_000)) / 0.02
+    assert first == pytest.approx(0.906, abs=0.03)
+    assert second == pytest.approx(0.0, abs=0.02)
+    assert third == pytest.approx(-14.572, abs=0.3)
+
+
+def test_a_mean_over_one_member_is_refused(rnn):
+    with pytest.raises(SettingError, match="the model has one network; fit with members=2"):
+        rnn.generate(5, ensemble="mean")
+
+
+def test_evaluate_long_term_on_the_command_line(rnn, series, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rnn.save("l.freerun")
+    series.write("l.csv")
+
+    def run(*options):
+        monkeypatch.setattr(sys, "argv", ["freerun", "evaluate", "l.freerun", "l.csv", "--from", "2000", *options])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 0
+        return capsys.readouterr().out
+
+    table = run("--long-term", "--plots", "pictures")
+    assert "D_stsp" in table
+    assert "floor" in table
+    assert {p.name for p in (tmp_path / "pictures").iterdir()} == {
+        "free-run.png",
+        "error-growth.png",
+        "attractor.png",
+        "spectra.png",
+        "return-map.png",
+    }
+    scores = json.loads(run("--long-term", "--json"))["long_term"]
+    assert scores["state_space_divergence"] == pytest.approx(
+        rnn.evaluate_long_term(series, 2000).state_space_divergence
+    )
+    assert len(scores["lyapunov"]) == 3
