@@ -1,5 +1,5 @@
 # Both main targets set up .venv by themselves; they need python3 (3.11 to 3.13) with venv and a package index.
-.PHONY: demo test test-slow format clean
+.PHONY: demo test test-slow benchmarks format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,6 +15,9 @@ test: .venv/installed-test
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow
+
+benchmarks: .venv/installed-test
+	$(BIN)/python benchmarks/quality.py $(WORKS)
 
 format: .venv/installed-test
 	$(BIN)/ruff format

@@ -19,9 +19,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from works import WORKS, Row
 
 import freerun
+from works import WORKS, Row
 
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
 

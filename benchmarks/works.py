@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peers import EchoStateNetwork
 
 import freerun
 from freerun import forecasting, metrics
+from freerun.settings import Ensemble
+from peers import EchoStateNetwork
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def dysts(data: Path) -> Iterator[Row]:
         values = np.array(system["values"])
         truth = values[1000:1199, None]
         rnn, seconds, notes = _fit(values[:1000], members=5)
-        for who, ensemble in (("freerun", "best"), ("freerun, median of 5 members", "median")):
+        kinds: tuple[tuple[str, Ensemble], ...] = (("freerun", "best"), ("freerun, median of 5 members", "median"))
+        for who, ensemble in kinds:
             smape = metrics.smape(truth, rnn.generate(199, ensemble=ensemble).values)
             found = {"sMAPE": smape} | ({"endures": _endures(rnn, values[:1000])} if ensemble == "best" else {})
             yield Row("dysts", who, name, found, seconds, notes)
