@@ -165,7 +165,7 @@ EPOCHS = {"levenberg-marquardt": 20, "lbfgs": 60, "adam": 500}
 @pytest.mark.parametrize("optimizer", EPOCHS)
 def test_any_forcing_goes_with_any_optimiser(forcing, optimizer):
     series = freerun.systems.multiple_sines(160, seed=0)
-    strength = (1.0, 0.5, 0.3) if forcing in ("generalized", "scheduled") else None
+    strength = {"generalized": (1.0, 0.5, 0.3), "scheduled": (1.0, 0.8)}.get(forcing)
     rnn = freerun.RNN(
         5,
         cell="simple",
@@ -173,8 +173,9 @@ def test_any_forcing_goes_with_any_optimiser(forcing, optimizer):
         optimizer=optimizer,
         forcing=forcing,
         forcing_strength=strength,
+        forcing_interval=3 if forcing == "sparse" else None,
         epochs=EPOCHS[optimizer],
         restarts=1,
         washout=5,
     ).fit(series)
-    assert rnn.history_.objective[-1] < 0.3  # predicting the mean would score 1
+    assert rnn.history_.objective[-1] < 0.5  # predicting the mean would score 1

@@ -66,11 +66,11 @@ def test_the_chosen_penalty_runs_free_best_over_the_held_out_steps(series):
 
 
 def test_members_are_kept_the_best_first(series):
-    rnn = freerun.RNN(**OPEN, members=3, input_scale=0.5).fit(series)
+    rnn = freerun.RNN(**{**OPEN, "restarts": 3}, members=3, input_scale=0.5).fit(series)
     assert len(rnn.model_.members) == 3
     runs = np.stack(
         [
-            freerun.RNN().set_params(**m.settings.model_dump() | {"members": 1}).fit(series).generate(10).values
+            freerun.RNN().set_params(**m.settings.model_dump()).fit(series).generate(10).values
             for m in rnn.model_.members
         ]
     )

@@ -45,6 +45,7 @@ def test_estimator_command_and_settings_have_the_same_parameters_and_defaults():
         ({"leak": 1.0}, "leak=1.0"),
         ({"batch": 4, "optimizer": "adam"}, "batch has no effect .* needs a window"),
         ({"holdout": 0.7}, "holdout=0.7"),
+        ({"members": 3, "restarts": 2}, "members=3: so many networks cannot be kept of restarts=2"),
         ({"optimizer": "ridge", "epochs": 3}, "epochs has no effect with optimizer='ridge'"),
         ({"optimizer": "ridge", "l1": 1.0}, "l1 has no effect with optimizer='ridge'"),
         ({"spectral_radius": 0.9, "hidden": 15}, "spectral_radius has no effect .* needs initial='reservoir'"),

@@ -122,7 +122,7 @@ def resolved(settings: Settings, steps: int) -> Settings:
         "optimizer": settings.method,
         "l2": 0.0,
         "input_noise": 0.0,
-        "restarts": 4 if levenberg and not settings.restarts else 1,
+        "restarts": max(4 if levenberg else 1, settings.members),
     }
     settings = settings.with_(**{n: value for n, value in filled.items() if getattr(settings, n) is None})
     memory = max(settings.lags)
@@ -160,15 +160,15 @@ def _open(settings: Settings) -> bool:
         names += ["leak"]
     if settings.cell not in (None, "memoryless"):
         names += ["spectral_radius"]
-    return any(getattr(settings, name) is None for name in names) or (settings.restarts or 1) > 1
+    return any(getattr(settings, name) is None for name in names) or max(settings.restarts or 1, settings.members) > 1
 
 
 class _Search:
     """One choice among recipes for a readout solved by ridge regression."""
 
     def __init__(self, settings: Settings, training: Series, scaling: Scaling, progress: Watcher | None) -> None:
-        self._settings, self._progress = settings.with_(optimizer="ridge", restarts=1), progress
-        self._seeds = settings.restarts or 4
+        self._settings, self._progress = settings.with_(optimizer="ridge", restarts=1, members=1), progress
+        self._seeds = max(settings.restarts or 4, settings.members)
         self._values = scaling.apply(training.values)
         self._held_out = held_out(settings, len(training), choosing=True)
         fitted = self._values[: len(self._values) - self._held_out][-MOST_FITTED:]

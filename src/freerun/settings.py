@@ -137,7 +137,7 @@ class Settings(BaseModel):
         None,
         ge=1,
         description="Networks from different seeds to train at once; free runs choose among them. "
-        "Default: 4 for levenberg-marquardt, else 1.",
+        "Default: 4 where free runs choose, else 1; at least members.",
     )
     holdout: float | None = Field(
         None,
@@ -221,6 +221,8 @@ class Settings(BaseModel):
                     f"{name} has no effect with optimizer={self.method!r}"
                     f"{'' if self.forcing is None else f', forcing={self.forcing!r}'}; it needs {need}; leave it out"
                 )
+        if self.restarts is not None and self.restarts < self.members:
+            raise ValueError(f"members={self.members}: so many networks cannot be kept of restarts={self.restarts}")
         if self.forcing_strength == "adaptive" and self.forced != "generalized":
             raise ValueError("forcing_strength='adaptive' needs forcing='generalized'")
         return self

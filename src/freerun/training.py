@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from freerun.errors import SeriesError, TrainingDiverged
+from freerun.errors import SeriesError, SettingError, TrainingDiverged
 from freerun.forcing import Forcing, Full, Pairs, stages
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
@@ -125,8 +125,21 @@ def train(
         The networks, the best free run first where steps are held out; those that diverged last.
 
     Raises:
+        SettingError: a window or a schedule that does not fit the series, or a Jacobian that does not fit the memory.
+        SeriesError: too few steps are left after washout and held-out steps.
         TrainingDiverged: no network has a finite objective at the weights to start from; there is nothing to keep.
     """
+    washout = settings.washout or 0
+    if settings.window is not None and not washout < settings.window < len(training) - held_out:
+        raise SettingError(
+            f"window={settings.window}: must be longer than the washout of {washout} and shorter than the "
+            f"{len(training) - held_out} steps to train on"
+        )
+    if len(training) - held_out < washout + 2:
+        raise SeriesError(
+            f"of the {len(training)} steps of the training series {held_out} are held out; with a washout of {washout} "
+            "nothing is left to train on; give a longer series, or a smaller holdout or washout"
+        )
     with precision(settings.dtype):
         values = scaling.apply(training.values)
         pairs = _pairs(values[: len(values) - held_out], settings)
@@ -141,8 +154,8 @@ def train(
             return _fresh(settings.with_(seed=seed), training.shape[1], pairs, key)
 
         def objective(forcing: Forcing) -> Objective:
-            length, washout = settings.window or 0, settings.washout or 0
-            return Objective(pairs, forcing, penalties[0], penalties[1], noise, length, settings.batch or 16, washout)
+            length, batch = settings.window or 0, settings.batch or 16
+            return Objective(pairs, forcing, penalties[0], penalties[1], noise, length, batch, washout)
 
         networks = stack([start(seed) for seed in seeds])
         plan = stages(
@@ -153,7 +166,7 @@ def train(
         epochs = 1 if settings.method == "ridge" else settings.epochs or EPOCHS.get(settings.method, 1000)
         optimizer = optimizer_for(settings, max(1, epochs // len(plan)), epochs)
         watch = _Watch(
-            [settings.with_(seed=seed, restarts=1) for seed in seeds],
+            [settings.with_(seed=seed, restarts=1, members=1) for seed in seeds],
             pairs,
             None if validation is None else _pairs(scaling.apply(validation.values), settings),
             Validation.of(values, held_out, settings.dtype) if held_out else None,
