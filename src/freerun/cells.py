@@ -243,7 +243,7 @@ class PiecewiseLinearCell(eqx.Module):
     @property
     def update(self) -> Update:
         """The elementwise update, the same object for equal cells."""
-        return _clipped_update if self.clipped else _piecewise_update
+        return _piecewise_update(self.clipped)
 
     def drive(self, inputs: Float[Array, "*T D"]) -> Float[Array, "*T H"]:
         """The input part of the affine map, for any number of steps at once."""
@@ -318,15 +318,13 @@ def _lstm_update(nonlinearity: str) -> Update:
     return update
 
 
-def _piecewise_update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-    del carry
-    (threshold,), total = elementwise, recurrent + drive
-    latent, units = jnp.split(total, [total.size - threshold.size])
-    return (jnp.concatenate([latent, jax.nn.relu(units + threshold)]),)
+@cache
+def _piecewise_update(clipped: bool) -> Update:
+    def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+        del carry
+        (threshold,), total = elementwise, recurrent + drive
+        latent, units = jnp.split(total, [total.size - threshold.size])
+        ramps = jax.nn.relu(units + threshold)
+        return (jnp.concatenate([latent, ramps - jax.nn.relu(units) if clipped else ramps]),)
 
-
-def _clipped_update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-    del carry
-    (threshold,), total = elementwise, recurrent + drive
-    latent, units = jnp.split(total, [total.size - threshold.size])
-    return (jnp.concatenate([latent, jax.nn.relu(units + threshold) - jax.nn.relu(units)]),)
+    return update

@@ -20,9 +20,9 @@ from freerun import forecasting, plots, systems
 from freerun.errors import SeriesError
 from freerun.estimator import RNN
 from freerun.forecasting import Evaluation
+from freerun.history import Watcher
 from freerun.report import Report
 from freerun.series import Series
-from freerun.training import Watcher
 from freerun.writing import replacing
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from freerun import fitting, forecasting, metrics
 from freerun.errors import NotFittedError, SettingError
 from freerun.forecasting import Evaluation, LongTerm
+from freerun.history import History, Watcher
 from freerun.model import Model
 from freerun.modelfile import load_model, save_model
 from freerun.series import Series
@@ -23,7 +24,6 @@ from freerun.settings import (
     ScheduleName,
     Settings,
 )
-from freerun.training import History, Watcher
 
 
 class RNN:

@@ -9,12 +9,13 @@ from itertools import islice
 
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.forecasting import enduring_run, moment_after
+from freerun.history import Trained, Watcher
 from freerun.model import RECENT, Member, Model
 from freerun.scaling import Scaling, refuse_constant
 from freerun.selection import choose, held_out, resolved
 from freerun.series import Series
 from freerun.settings import Settings
-from freerun.training import Trained, Watcher, require_steps, train
+from freerun.training import require_steps, train
 from freerun.validation import LONG, long_run_error
 
 PASSED_OVER = 5

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from freerun.errors import SeriesError, SettingError
+from freerun.history import History
 from freerun.network import Network, State
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import Settings
-from freerun.training import History
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,13 @@ import safetensors.numpy
 from freerun._version import __version__
 from freerun.cells import Array, LSTMCell
 from freerun.errors import FreerunError, ModelFileError
+from freerun.history import History
 from freerun.model import Member, Model, Moment
 from freerun.network import State, assemble
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import Settings
-from freerun.training import History, shape_of
+from freerun.training import shape_of
 from freerun.writing import replacing
 
 FORMAT = 1

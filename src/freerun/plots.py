@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from freerun.training import History
+    from freerun.history import History
 
 # Okabe and Ito's palette, told apart by colour-blind readers and in grey
 TRUTH, NETWORK, MARK, SECOND = "#222222", "#D55E00", "#0072B2", "#009E73"

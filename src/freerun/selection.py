@@ -23,6 +23,7 @@ import numpy as np
 from freerun.cells import Array
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.forcing import Pairs
+from freerun.history import Progress, Watcher
 from freerun.network import Network
 from freerun.objective import Noise
 from freerun.optimizers import Readout, stack
@@ -30,7 +31,7 @@ from freerun.precision import precision
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import Settings
-from freerun.training import Progress, Watcher, drawn
+from freerun.training import drawn
 from freerun.validation import LONG, Validation, errors_of_readouts, long_run_error
 
 PENALTIES = tuple(10.0**-exponent for exponent in range(14, 0, -1))

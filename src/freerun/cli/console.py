@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from freerun.training import Progress
+    from freerun.history import Progress
 
 LINES_EVERY = 5.0
 """Seconds between two lines of progress when stderr is not a terminal."""

@@ -1,0 +1,76 @@
+"""What a fit goes through, and how it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from freerun.errors import TrainingDiverged
+from freerun.network import Network
+from freerun.settings import Settings
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a fit has come.
+
+    Attributes:
+        task: what is going on, in a few words.
+        done, total: how much of it is done: epochs, or recipes tried.
+        training_mse, validation_mse: mean squared one-step error in the units of the series, mean over channels; of the
+            best of the networks trained at once.
+        free_run_error: mean error of free runs on the held-out steps, cut off at 1 standard deviation; of the best.
+        seconds: time since this task began.
+    """
+
+    task: str
+    done: int
+    total: int
+    training_mse: float | None
+    validation_mse: float | None
+    free_run_error: float | None
+    seconds: float
+
+
+Watcher = Callable[[Progress], None]
+
+
+@dataclass
+class History:
+    """What training went through.
+
+    Attributes:
+        objective: the objective of every epoch, standardised units, penalties included: before each update for
+            gradient methods, after each iteration for the others.
+        epochs: the epochs at which the errors below were measured; 0 is the initial network.
+        training_mse, validation_mse: mean squared one-step errors in the units of the series, mean over channels.
+        free_run_error: mean error of free runs on the held-out steps, cut off at 1 standard deviation; empty when none
+            were held out.
+        stopped: why training stopped, in words.
+        seconds: how long it took, together with the networks trained at once.
+    """
+
+    objective: list[float] = field(default_factory=list)
+    epochs: list[int] = field(default_factory=list)
+    training_mse: list[float] = field(default_factory=list)
+    validation_mse: list[float] = field(default_factory=list)
+    free_run_error: list[float] = field(default_factory=list)
+    stopped: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of training.
+
+    Attributes:
+        settings: what it was trained with; the seed is its own.
+        network: the weights, as NumPy arrays.
+        history: how they came about.
+        failure: what ended training before its time: divergence, or Ctrl-C. The weights are the last good ones.
+    """
+
+    settings: Settings
+    network: Network
+    history: History
+    failure: TrainingDiverged | KeyboardInterrupt | None = None

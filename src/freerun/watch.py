@@ -1,0 +1,171 @@
+"""Watching networks while they are trained: keeps weights, measures errors, drops what fails, tells the progress."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from freerun.errors import TrainingDiverged
+from freerun.forcing import Pairs
+from freerun.history import History, Progress, Trained, Watcher
+from freerun.network import Network
+from freerun.objective import Objective, value_at
+from freerun.optimizers import Stopped, stack, unstack
+from freerun.settings import Settings
+from freerun.validation import Validation, errors_of
+
+
+class Watch:
+    """Takes the reports of an optimiser: keeps weights, measures errors, tells the progress.
+
+    Networks are numbered as they began. `running` are those that have not failed; a report holds the networks that
+    were running when the stage began.
+    """
+
+    def __init__(
+        self,
+        settings: list[Settings],
+        training: Pairs,
+        validation: Pairs | None,
+        free_runs: Validation | None,
+        scale: Float[Array, " D"],
+        epochs: int,
+        progress: Watcher | None,
+    ) -> None:
+        self.settings = settings
+        self.running = list(range(len(settings)))
+        self.networks: list[Network] = []
+        self._reported = list(self.running)
+        self._kept: list[Network] = []
+        self._histories = [History() for _ in settings]
+        self._failures: list[TrainingDiverged | KeyboardInterrupt | None] = [None for _ in settings]
+        self._training, self._validation, self._free_runs, self._scale = training, validation, free_runs, scale
+        self._epochs, self._progress = epochs, progress
+        self._began = time.perf_counter()
+
+    def drop_worse_half(self, least: int) -> None:
+        """Go on with the half whose free runs are better, but with `least` networks at least."""
+        ranked = sorted(self.running, key=lambda i: min(self._histories[i].free_run_error))
+        kept = ranked[: max(least, (len(ranked) + 1) // 2)]
+        for i in ranked[len(kept) :]:
+            self._histories[i].stopped = "others ran free better"
+        self.running = sorted(kept)
+
+    def begin_stage(self) -> Network:
+        """The networks that go on, stacked."""
+        self._reported = list(self.running)
+        return stack([self.networks[i] for i in self.running])
+
+    def begin(self, networks: Network, objective: Objective, key: Array) -> None:
+        """Take the networks to start from; those whose objective is not finite are dropped."""
+        self.networks = unstack(networks)
+        self._kept = list(self.networks)
+        draw = key if objective.random else None
+        values = [float(value_at(network, objective, draw)) for network in self.networks]
+        for i, value in enumerate(values):
+            if not math.isfinite(value):
+                self._fail(
+                    i,
+                    TrainingDiverged(
+                        f"the objective is {value} at the initial weights (seed {self.settings[i].seed}); "
+                        "standardise the series, draw smaller weights (spectral_radius, input_scale), or choose a "
+                        "bounded nonlinearity"
+                    ),
+                )
+        if not self.running:
+            raise self._failures[0] or TrainingDiverged("there is nothing to train")
+        self(self.begin_stage(), np.empty((0, len(self.running))))
+
+    def __call__(self, networks: Network, objectives: np.ndarray) -> None:
+        """Take a report: see `optimizers.Report`."""
+        errors = np.asarray(_mean_squared_errors(self._training, networks, self._scale))
+        validation = (
+            None
+            if self._validation is None
+            else np.asarray(_mean_squared_errors(self._validation, networks, self._scale))
+        )
+        free = None if self._free_runs is None else np.asarray(errors_of(networks, self._free_runs))
+        for column, (i, network) in enumerate(zip(self._reported, unstack(networks), strict=True)):
+            if i not in self.running:
+                continue
+            history = self._histories[i]
+            if not math.isfinite(errors[column]):
+                self._fail(
+                    i,
+                    TrainingDiverged(
+                        f"the training error became {errors[column]} after epoch {history.epochs[-1]} "
+                        f"(seed {self.settings[i].seed}); add a penalty (l2), or choose a bounded nonlinearity"
+                    ),
+                )
+                continue
+            values = objectives[:, column]
+            history.objective.extend(values[np.isfinite(values)].tolist())
+            history.epochs.append(len(history.objective))
+            history.training_mse.append(float(errors[column]))
+            if validation is not None:
+                history.validation_mse.append(float(validation[column]))
+            self.networks[i] = network
+            if free is None or free[column] <= min(history.free_run_error, default=math.inf):
+                self._kept[i] = network
+            if free is not None:
+                history.free_run_error.append(float(free[column]))
+        if not self.running:
+            raise AllDivergedError
+        if self._progress is not None and len(objectives):
+            self._progress(
+                Progress(
+                    "training" if len(self.running) == 1 else f"training {len(self.running)} networks",
+                    max(self._histories[i].epochs[-1] for i in self.running),
+                    self._epochs,
+                    float(np.nanmin(errors)),
+                    None if validation is None else float(np.nanmin(validation)),
+                    None if free is None else float(np.nanmin(free)),
+                    time.perf_counter() - self._began,
+                )
+            )
+
+    def end_stage(self, stopped: list[Stopped]) -> None:
+        """Note why each network stopped."""
+        for i, stop in zip(self._reported, stopped, strict=True):
+            if i in self.running:
+                self._histories[i].stopped = stop.reason
+                if stop.diverged:
+                    self._fail(i, TrainingDiverged(stop.reason))
+
+    def interrupt(self, interrupt: KeyboardInterrupt) -> None:
+        """Ctrl-C: the weights reached are the result."""
+        for i in self.running:
+            self._histories[i].stopped, self._failures[i] = "interrupted", interrupt
+
+    def results(self) -> list[Trained]:
+        """What came of each network, in order of merit."""
+        seconds = time.perf_counter() - self._began
+
+        def trained(i: int) -> Trained:
+            network = jax.tree.map(np.asarray, self._kept[i])
+            return Trained(self.settings[i], network, replace(self._histories[i], seconds=seconds), self._failures[i])
+
+        def merit(i: int) -> tuple[bool, float]:
+            failed = isinstance(self._failures[i], TrainingDiverged)
+            return failed, min(self._histories[i].free_run_error, default=0.0)
+
+        return [trained(i) for i in sorted(range(len(self.settings)), key=merit)]
+
+    def _fail(self, i: int, failure: TrainingDiverged) -> None:
+        self.running.remove(i)
+        self._failures[i] = failure
+        self._histories[i].stopped = str(failure)
+
+
+class AllDivergedError(Exception):
+    """No network is left to train."""
+
+
+@jax.jit
+def _mean_squared_errors(pairs: Pairs, networks: Network, scale: Float[Array, " D"]) -> Float[Array, " M"]:
+    return jax.vmap(lambda network: (pairs.squared_errors(network) * scale**2).mean())(networks)
