@@ -57,6 +57,17 @@ PUBLISHED: dict[str, list[tuple[str, dict[str, str]]]] = {
 """Scores from the literature, for peers that cannot run here."""
 
 
+PICTURES = {
+    "free-run": "The default's free run against what really followed",
+    "error-growth": "The error of free runs grows exponentially, at the rate that chaos sets",
+    "attractor": "Data and free run visit the same states",
+    "spectra": "Power spectra of data and free run",
+    "return-map": "Each maximum against the one before it",
+    "losses": "One-step errors of 15 units fall and stay, while free runs go on improving",
+}
+"""The pictures of the page, and what each shows."""
+
+
 def main() -> None:
     """Run the works that are asked for, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -124,6 +135,10 @@ def page(results: dict[str, Any]) -> str:
         parts += [f"## {result['what']}", f"{result['machine']}, {result['date']}", "\n".join(table(work, rows))]
         if work == "dysts":
             parts.append(_wins(rows))
+    parts.append(
+        "## In pictures\n\nThe tutorial's series, 1500 training steps; drawn by `python benchmarks/pictures.py`."
+    )
+    parts += [f"![{text}](pictures/{name}.png)" for name, text in PICTURES.items()]
     return "\n\n".join(parts) + "\n"
 
 

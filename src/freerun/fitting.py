@@ -18,8 +18,11 @@ from freerun.settings import Settings
 from freerun.training import require_steps, train
 from freerun.validation import LONG, long_run_error
 
-PASSED_OVER = 5
-"""How many choices may be passed over, once solved for all of the training series, for one with a better long run."""
+PASSED_OVER = 40
+"""How many choices may be passed over for one that endures."""
+
+COMPARED = 6
+"""How many choices are solved for all of a long series and compared by long runs."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def fit(
         elif len(training) < LONG:
             members = _enduring_first(solved, asked.members, scaling, training)
         else:
-            finalists = list(islice(solved, asked.members + PASSED_OVER))
+            finalists = list(islice(solved, max(COMPARED, asked.members)))
             members = _most_alike_first(finalists, scaling, training)[: asked.members]
         return Fitted(_model(settings, members, scaling, training), None)
     (choice,) = choices
@@ -107,7 +110,7 @@ def _enduring_first(solved: Iterator[Member], count: int, scaling: Scaling, trai
         weak.append(one)
         if len(weak) > PASSED_OVER:
             break
-    return [*weak, *islice(solved, count)][:count]
+    return weak[:count]
 
 
 def _most_alike_first(finalists: list[Member], scaling: Scaling, training: Series) -> list[Member]:

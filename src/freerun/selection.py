@@ -185,7 +185,7 @@ class _Search:
             self._validation = Validation.of(self._values, self._held_out, settings.dtype)
 
     def choices(self) -> list[Choice]:
-        """The finalists, the best first."""
+        """The finalists, the best first, then all other recipes, the best first."""
         self.explored()
         ranking = sorted(self._choices.values(), key=lambda c: c.error)
         first_of_kind = {(c.settings.cell, c.settings.lags): c for c in reversed(ranking)}
@@ -195,7 +195,10 @@ class _Search:
         best = self._best(self._finals).settings
         seeds = range(best.seed + 1, best.seed + self._seeds)
         self._judge_all([best.with_(seed=seed) for seed in seeds], self._finals)
-        return sorted(self._finals.values(), key=lambda c: c.error)
+        finals = sorted(self._finals.values(), key=lambda c: c.error)
+        known = [c.settings.with_(l2=None) for c in finals]
+        others = [Choice(c.error, self._with_all_units(c.settings)) for c in ranking]
+        return finals + [c for c in others if c.settings.with_(l2=None) not in known]
 
     def explored(self) -> Choice:
         """The best recipe with few units."""
