@@ -57,7 +57,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     hidden: int | None = Field(
-        None, ge=1, description="Hidden units of each layer. Default: two for three training steps, 50 to 1000."
+        None,
+        ge=1,
+        description="Hidden units of each layer. "
+        "Default: for ridge two for three training steps, from 50 to 1000, else 15.",
     )
     cell: CellName | None = Field(None, description="Cell of the hidden units. Default: chosen, or simple.")
     layers: int = Field(1, ge=1, description="Layers of hidden units; the readout reads them all.")
@@ -117,7 +120,8 @@ class Settings(BaseModel):
     )
     forcing_interval: int | None = Field(None, ge=1, description="Steps between two forced ones, sparse. Default: 10.")
     segment_lengths: Lengths = Field(
-        None, description="Lengths of the free-run segments, one stage each. Default: 5, 20, 50, 100."
+        None,
+        description="Lengths of the free-run segments, one stage each. Default: 5, 20, 50, 100, as far as they fit.",
     )
     l1: float = Field(0.0, ge=0, description="Penalty on the absolute weights.")
     l2: float | None = Field(
