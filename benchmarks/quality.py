@@ -90,7 +90,7 @@ def main() -> None:
         results[work] = {
             "what": WORKS[work].__doc__,
             "date": datetime.date.today().isoformat(),
-            "machine": f"{os.cpu_count()} cores, {_processor()}",
+            "machine": f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores, {_processor()}",
             "versions": {"freerun": freerun.__version__, "jax": jax.__version__, "numpy": np.__version__},
             "rows": [asdict(row) for row in rows],
         }
@@ -157,7 +157,11 @@ def _spread(values: list[float], name: str) -> str:
     if name == "endures":
         return f"{np.mean(values):.0%}"
     middle, low, high = np.median(values), min(values), max(values)
-    return f"{middle:.3g}" + (f" ({low:.3g} to {high:.3g})" if len(values) > 1 else "")
+    return _number(middle) + (f" ({_number(low)} to {_number(high)})" if len(values) > 1 else "")
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _processor() -> str:
