@@ -225,8 +225,10 @@ def test_divergence_says_what_to_change_and_keeps_the_last_good_weights(run, tmp
 
 
 def command(*arguments, **options):
+    """A command in its own process, which heeds Ctrl-C even where the tests themselves run in the background."""
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     return subprocess.Popen(
-        [sys.executable, "-m", "freerun", *arguments],
+        [sys.executable, "-c", heeding + "from freerun.cli import main; main()", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

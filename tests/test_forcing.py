@@ -173,7 +173,7 @@ def test_any_forcing_goes_with_any_optimiser(forcing, optimizer):
         optimizer=optimizer,
         forcing=forcing,
         forcing_strength=strength,
-        segment_lengths=(5, 20) if forcing == "segments" else None,
+        segment_lengths=(2, 5) if forcing == "segments" else None,
         forcing_interval=3 if forcing == "sparse" else None,
         epochs=EPOCHS[optimizer],
         restarts=1,
