@@ -108,15 +108,13 @@ def enduring_run(member: Member, scaling: Scaling, training: Series) -> np.ndarr
     None when it leaves the range of the training series by more than 3 standard deviations.
     """
     values = scaling.apply(training.values)
-    margin = RANGE * values.std(axis=0)
-    low, high = values.min(axis=0) - margin, values.max(axis=0) + margin
     pieces = []
     with precision(member.settings.dtype):
         state, value = member.ending.state, jnp.asarray(member.ending.value, member.settings.dtype)
         for _ in range(ENDURANCE // PIECE):
             run, state, value = _go_on(member.network, state, value, PIECE)
             pieces.append(np.asarray(run, np.float64))
-            if not ((pieces[-1] >= low) & (pieces[-1] <= high)).all():
+            if not _stays_near(pieces[-1], values):
                 return None
     return np.concatenate(pieces)
 
@@ -209,8 +207,6 @@ def evaluate_long_term(model: Model, series: Series, start: int, vpt: int) -> tu
     before, truth = series.split(start)
     whole = generate(model, len(truth) + len(truth) // 4, before)
     run = whole.between(len(truth) // 4)
-    margin = RANGE * before.values.std(axis=0)
-    inside = (whole.values >= before.values.min(axis=0) - margin) & (whole.values <= before.values.max(axis=0) + margin)
     exponents = lyapunov_exponents(model, before, min(20_000, 10 * len(truth)), series.shape[1])
     starts = np.arange(start, len(series) - AHEAD + 1)
     scores = LongTerm(
@@ -222,7 +218,7 @@ def evaluate_long_term(model: Model, series: Series, start: int, vpt: int) -> tu
         spectrum_floor=metrics.spectrum_distance(truth.values, before.values),
         lyapunov=exponents,
         vpt_lyapunov_times=vpt * exponents[0] if exponents[0] > 0 else None,
-        endured=bool(inside.all()),
+        endured=_stays_near(whole.values, before.values),
     )
     return scores, run
 
@@ -279,6 +275,12 @@ def errors_ahead(model: Model, series: Series, starts: np.ndarray, horizon: int)
             truth = series.values[some[:, None] + np.arange(horizon)]
             errors.append(np.sqrt(((model.scaling.undo(runs) - truth) ** 2).mean(axis=-1)))
     return np.concatenate(errors)
+
+
+def _stays_near(run: np.ndarray, values: np.ndarray) -> bool:
+    """Whether a run, shape (T, D), stays within 3 standard deviations of the range of `values`, shape (S, D)."""
+    margin = RANGE * values.std(axis=0)
+    return bool(((run >= values.min(axis=0) - margin) & (run <= values.max(axis=0) + margin)).all())
 
 
 def _starts(series: Series, start: int, horizon: int) -> np.ndarray:

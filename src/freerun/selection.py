@@ -25,13 +25,12 @@ from freerun.errors import SeriesError, TrainingDiverged
 from freerun.forcing import Pairs
 from freerun.history import Progress, Watcher
 from freerun.network import Network
-from freerun.objective import Noise
 from freerun.optimizers import Readout, stack
 from freerun.precision import precision
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import Settings
-from freerun.training import drawn
+from freerun.training import drawn, noise_of
 from freerun.validation import LONG, Validation, errors_of_readouts, long_run_error
 
 PENALTIES = tuple(10.0**-exponent for exponent in range(14, 0, -1))
@@ -292,10 +291,9 @@ class _Search:
         penalties = PENALTIES if self._settings.l2 is None else (self._settings.l2,)
         with precision(settings.dtype):
             pairs = Pairs.of(self._fitted, settings.washout or 0)
-            noise = Noise(jnp.asarray(0.0), jnp.asarray(settings.input_noise)) if settings.input_noise else None
             network = drawn(settings, self._values.shape[1])
             try:
-                readout = Readout.of(network, pairs, noise, jax.random.key(settings.seed))
+                readout = Readout.of(network, pairs, noise_of(settings), jax.random.key(settings.seed))
             except TrainingDiverged:
                 return Choice(math.inf, settings.with_(l2=penalties[-1]))
             readouts = stack([readout.solve(penalty) for penalty in penalties])

@@ -76,7 +76,7 @@ def train(
         pairs = _pairs(values[: len(values) - held_out], settings)
         seeds = [settings.seed + i for i in range(settings.restarts or 1)]
         penalties = [jnp.asarray(factor) if factor else None for factor in (settings.l1, settings.l2)]
-        noise = _noise(settings)
+        noise = noise_of(settings)
         key = jax.random.key(settings.seed)
 
         def start(seed: int) -> Network:
@@ -180,7 +180,8 @@ def _pairs(values: np.ndarray, settings: Settings) -> Pairs:
     return Pairs.of(jnp.asarray(values), min(settings.washout or 0, len(values) - 2))
 
 
-def _noise(settings: Settings) -> Noise | None:
+def noise_of(settings: Settings) -> Noise | None:
+    """The noise that the settings ask for."""
     if not settings.weight_noise and not settings.input_noise:
         return None
     return Noise(jnp.asarray(settings.weight_noise), jnp.asarray(settings.input_noise or 0.0))
