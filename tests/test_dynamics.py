@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from freerun.cells import MemorylessCell
+from freerun.computing import computing
 from freerun.dynamics import expansion_along, lyapunov_spectrum
 from freerun.network import Network, State
-from freerun.precision import precision
 
 
 @pytest.fixture(autouse=True)
 def double():
-    with precision("float64"):
+    with computing("float64"):
         yield
 
 

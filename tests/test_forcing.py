@@ -9,12 +9,12 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import freerun
+from freerun.computing import computing
 from freerun.errors import SettingError
 from freerun.forcing import Full, Mixed, Pairs, Scheduled, Segments, stages
 from freerun.initial import Start, initial_network
 from freerun.network import Shape
 from freerun.objective import Noise, Objective
-from freerun.precision import precision
 from freerun.settings import Settings
 
 KEY = jax.random.key(0)
@@ -22,7 +22,7 @@ KEY = jax.random.key(0)
 
 @pytest.fixture(autouse=True)
 def double():
-    with precision("float64"):
+    with computing("float64"):
         yield
 
 
@@ -35,7 +35,7 @@ def network(cell="simple", lags=(0, 2)):
 
 @pytest.fixture
 def pairs():
-    with precision("float64"):
+    with computing("float64"):
         return Pairs.of(jnp.asarray(np.random.default_rng(0).normal(size=(31, 2))), 4)
 
 

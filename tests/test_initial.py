@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from freerun.computing import computing
 from freerun.initial import Start, initial_network
 from freerun.network import Shape
-from freerun.precision import precision
 
 
 def draw(initial, hidden=200, channels=3, cell="simple", delays=1, **start):
-    with precision("float64"):
+    with computing("float64"):
         network = initial_network(
             Shape(channels, hidden, cell, tuple(range(delays)), latent=4), Start(initial, **start)
         )

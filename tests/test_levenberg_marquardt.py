@@ -10,6 +10,7 @@ import scipy.optimize
 from jax.flatten_util import ravel_pytree
 
 import freerun
+from freerun.computing import computing
 from freerun.errors import SettingError
 from freerun.forcing import Full, Pairs
 from freerun.initial import Start, initial_network
@@ -17,12 +18,11 @@ from freerun.network import Shape
 from freerun.objective import Objective
 from freerun.optimizers import LevenbergMarquardt, stack, unstack
 from freerun.optimizers import levenberg_marquardt as module
-from freerun.precision import precision
 
 
 @pytest.fixture(autouse=True)
 def double():
-    with precision("float64"):
+    with computing("float64"):
         yield
 
 

@@ -7,9 +7,9 @@ import pytest
 from jax import lax
 
 from freerun.cells import NONLINEARITIES
+from freerun.computing import computing
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
-from freerun.precision import precision
 from freerun.recurrence import open_loop
 
 CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
@@ -65,7 +65,7 @@ def by_hand(kind, cell, h, c, x):
 
 @pytest.fixture(autouse=True)
 def double():
-    with precision("float64"):
+    with computing("float64"):
         yield
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import freerun
+from freerun.computing import computing
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.network import Network
-from freerun.precision import precision
 from freerun.scaling import Scaling
 from freerun.selection import resolved
 from freerun.settings import Settings
@@ -88,7 +88,7 @@ def test_restarts_are_judged_by_free_runs_and_the_best_weights_are_kept(series):
     lowest = [min(t.history.free_run_error) for t in trained]
     assert lowest == sorted(lowest)
     assert len({t.settings.seed for t in trained}) == 3
-    with precision("float64"):
+    with computing("float64"):
         judge = Validation.of(scaling.apply(series.values), 75, "float64")
         for t in trained:
             assert float(judge.error(t.network)) == pytest.approx(min(t.history.free_run_error), rel=1e-6)

@@ -15,6 +15,7 @@ from freerun.modelfile import load_model, save_model
 from freerun.series import Series
 from freerun.settings import (
     CellName,
+    Device,
     Dtype,
     Ensemble,
     ForcingName,
@@ -84,6 +85,7 @@ class RNN:
         members: how many networks to keep, the best first.
         standardize: bring each channel to mean 0 and standard deviation 1 inside. Results keep their own units.
         dtype: `float64` or `float32`.
+        device: where to train: `auto` is a GPU if JAX finds one, `cpu`, or `gpu`, which is refused where there is none.
         seed: seed of the initial weights and all other chance; the same seed gives the same result.
 
     Attributes:
@@ -126,6 +128,7 @@ class RNN:
         members: int = 1,
         standardize: bool = True,
         dtype: Dtype = "float64",
+        device: Device = "auto",
         seed: int = 0,
     ) -> None:
         self.hidden = hidden
@@ -160,6 +163,7 @@ class RNN:
         self.members = members
         self.standardize = standardize
         self.dtype = dtype
+        self.device = device
         self.seed = seed
 
     def fit(

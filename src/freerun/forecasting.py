@@ -17,11 +17,11 @@ from jaxtyping import Float, Int
 
 from freerun import metrics
 from freerun.cells import Array
+from freerun.computing import computing
 from freerun.dynamics import lyapunov_spectrum
 from freerun.errors import SeriesError, SettingError
 from freerun.model import Member, Model, Moment
 from freerun.network import Network, State
-from freerun.precision import precision
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import Ensemble, Settings
@@ -63,7 +63,7 @@ def predict(model: Model, series: Series) -> Series:
 
 def moment_after(network: Network, scaling: Scaling, settings: Settings, series: Series) -> Moment:
     """Let the network read `series` from a state of zero to its end."""
-    with precision(settings.dtype):
+    with computing(settings.dtype):
         last = jnp.asarray([len(series) - 1])
         states, outputs = _moments(network, jnp.asarray(scaling.apply(series.values), settings.dtype), last)
     state, output = jax.tree.map(lambda entry: np.asarray(entry[0]), (states, outputs))
@@ -109,7 +109,7 @@ def enduring_run(member: Member, scaling: Scaling, training: Series) -> np.ndarr
     """
     values = scaling.apply(training.values)
     pieces = []
-    with precision(member.settings.dtype):
+    with computing(member.settings.dtype):
         state, value = member.ending.state, jnp.asarray(member.ending.value, member.settings.dtype)
         for _ in range(ENDURANCE // PIECE):
             run, state, value = _go_on(member.network, state, value, PIECE)
@@ -229,7 +229,7 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
     moment = member.ending
     if after is not None:
         moment = moment_after(member.network, model.scaling, member.settings, after)
-    with precision(member.settings.dtype):
+    with computing(member.settings.dtype):
         value = jnp.asarray(moment.value, member.settings.dtype)
         exponents = lyapunov_spectrum(member.network, moment.state, value, steps, count, transient=steps // 10)
     return tuple(np.asarray(exponents, np.float64).tolist())
@@ -268,7 +268,7 @@ def errors_ahead(model: Model, series: Series, starts: np.ndarray, horizon: int)
     member = model.best
     inputs = model.scaling.apply(series.values)
     errors = []
-    with precision(member.settings.dtype):
+    with computing(member.settings.dtype):
         standard = jnp.asarray(inputs, member.settings.dtype)
         for some in np.array_split(starts, max(1, len(starts) // 1000)):
             runs = np.asarray(_runs(member.network, standard, jnp.asarray(some - 1), horizon), np.float64)
@@ -296,7 +296,7 @@ def _require_washout(member: Member, series: Series) -> None:
 
 
 def _free_run(member: Member, moment: Moment, steps: int) -> np.ndarray:
-    with precision(member.settings.dtype):
+    with computing(member.settings.dtype):
         value = jnp.asarray(moment.value, member.settings.dtype)
         values = np.asarray(_run_free(member.network, moment.state, value, steps), np.float64)
     if not np.isfinite(values).all():
@@ -308,7 +308,7 @@ def _free_run(member: Member, moment: Moment, steps: int) -> np.ndarray:
 def _outputs(model: Model, series: Series) -> np.ndarray:
     """Outputs of the best network, shape (T, D), standardised, of an open-loop pass from a state of zero."""
     member = model.best
-    with precision(member.settings.dtype):
+    with computing(member.settings.dtype):
         outputs = _predict(member.network, jnp.asarray(model.scaling.apply(series.values), member.settings.dtype))
     return np.asarray(outputs, np.float64)
 

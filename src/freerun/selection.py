@@ -21,12 +21,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from freerun.cells import Array
+from freerun.computing import computing
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.forcing import Pairs
 from freerun.history import Progress, Watcher
 from freerun.network import Network
 from freerun.optimizers import Readout, stack
-from freerun.precision import precision
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import Settings
@@ -102,7 +102,7 @@ def choose(settings: Settings, training: Series, scaling: Scaling, progress: Wat
             cell="memoryless",
             optimizer="ridge",
             restarts=1,
-            **settings.model_dump(include={"seed", "holdout", "nonlinearity", "standardize"}),
+            **settings.model_dump(include={"seed", "holdout", "nonlinearity", "standardize", "dtype", "device"}),
         )
         found = _Search(probe, training, scaling, progress).explored().settings
         settings = settings.with_(cell="memoryless", delays=found.delays)
@@ -179,7 +179,7 @@ class _Search:
         self._finals: dict[Settings, Choice] = {}
         self._finalists = max(FINALISTS, settings.members)
         self._total = len(self._grid()) + 12 + self._finalists
-        with precision(settings.dtype):
+        with computing(settings.dtype, settings.device):
             self._fitted = jnp.asarray(fitted)
             self._validation = Validation.of(self._values, self._held_out, settings.dtype)
 
@@ -289,7 +289,7 @@ class _Search:
 
     def _judge(self, settings: Settings) -> Choice:
         penalties = PENALTIES if self._settings.l2 is None else (self._settings.l2,)
-        with precision(settings.dtype):
+        with computing(settings.dtype, settings.device):
             pairs = Pairs.of(self._fitted, settings.washout or 0)
             network = drawn(settings, self._values.shape[1])
             try:

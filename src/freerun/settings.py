@@ -20,6 +20,7 @@ OptimizerName = Literal[
 ]
 ForcingName = Literal["full", "segments", "generalized", "sparse", "scheduled"]
 ScheduleName = Literal["constant", "exponential", "cosine"]
+Device = Literal["auto", "cpu", "gpu"]
 Dtype = Literal["float64", "float32"]
 
 Ensemble = Literal["best", "mean", "median"]
@@ -153,6 +154,7 @@ class Settings(BaseModel):
     members: int = Field(1, ge=1, description="Networks to keep, the best first; generate uses the best, or all.")
     standardize: bool = Field(True, description="Standardise each channel inside; results keep their own units.")
     dtype: Dtype = Field("float64", description="Precision of the computation.")
+    device: Device = Field("auto", description="Where to train: on a GPU if JAX finds one (auto), or cpu, or gpu.")
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the initial weights and all other chance.")
 
     @classmethod

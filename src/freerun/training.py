@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from freerun.computing import computing
 from freerun.errors import SeriesError, SettingError
 from freerun.forcing import Forcing, Full, Pairs, stages
 from freerun.history import Trained, Watcher
@@ -14,7 +15,6 @@ from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
 from freerun.objective import Noise, Objective
 from freerun.optimizers import BFGS, Gradient, LevenbergMarquardt, Optimizer, Readout, Ridge, stack
-from freerun.precision import precision
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import PIECEWISE_LINEAR, Settings
@@ -71,7 +71,7 @@ def train(
             f"of the {len(training)} steps of the training series {held_out} are held out; with a washout of {washout} "
             "nothing is left to train on; give a longer series, or a smaller holdout or washout"
         )
-    with precision(settings.dtype):
+    with computing(settings.dtype, settings.device):
         values = scaling.apply(training.values)
         pairs = _pairs(values[: len(values) - held_out], settings)
         seeds = [settings.seed + i for i in range(settings.restarts or 1)]

@@ -23,6 +23,7 @@ from freerun.cli.options import (
 )
 from freerun.settings import (
     CellName,
+    Device,
     Dtype,
     ForcingName,
     Initial,
@@ -84,6 +85,7 @@ def fit(
     members: Annotated[int, _setting("members")] = 1,
     standardize: Annotated[bool, _setting("standardize", "--standardize/--no-standardize")] = True,
     dtype: Annotated[Dtype, _setting("dtype")] = "float64",
+    device: Annotated[Device, _setting("device")] = "auto",
     seed: Annotated[int, _setting("seed")] = 0,
 ) -> None:
     """Train a network on a series and write it to a model file.

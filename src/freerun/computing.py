@@ -1,0 +1,88 @@
+"""How JAX computes, for one call at a time: the precision, the device, and compiled programs kept on disk.
+
+Nothing here happens on import. Precision and device hold within the context alone. The folder of compiled programs is
+the one setting of JAX's that outlives a call, made when freerun first computes and only where there is none yet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from freerun.errors import SettingError
+from freerun.settings import Device
+
+CACHE = "FREERUN_CACHE"
+"""Environment variable: the folder in which compiled programs are kept, or `off`."""
+
+WORTH_KEEPING = 0.1
+"""Programs that took this many seconds to compile are kept."""
+
+MOST_KEPT = 256 * 2**20
+"""Bytes of programs that are kept; the oldest go first."""
+
+
+@contextmanager
+def computing(dtype: str, device: Device = "auto") -> Iterator[None]:
+    """Within this context JAX computes in `float64` or `float32`, on the device asked for.
+
+    Raises:
+        SettingError: there is no such device.
+    """
+    _keep_compiled_programs()
+    with jax.enable_x64(dtype == "float64"), _on(device):
+        yield
+
+
+def _on(device: Device) -> AbstractContextManager[Any]:
+    if device == "auto":
+        return nullcontext()
+    try:
+        return jax.default_device(jax.devices(device)[0])
+    except RuntimeError as error:
+        found = ", ".join(sorted({one.platform for one in jax.devices()}))
+        raise SettingError(
+            f"device={device!r}: JAX finds none on this machine, only {found}; "
+            "install freerun[cuda] on a machine with an NVIDIA GPU, or leave device out"
+        ) from error
+
+
+@cache
+def _keep_compiled_programs() -> None:
+    """Let JAX keep compiled programs in a folder of the user's own, unless it keeps them elsewhere already.
+
+    Whoever can write to that folder can run code as its owner, so it is readable and writable by the owner alone.
+    """
+    wanted = os.environ.get(CACHE, "")
+    if wanted == "off" or jax.config.values["jax_compilation_cache_dir"] is not None:
+        return
+    folder = Path(wanted).expanduser() if wanted else default_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _drop_oldest(folder)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK):
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def default_folder() -> Path:
+    """Where compiled programs are kept unless `FREERUN_CACHE` says otherwise."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("freerun", appauthor=False) / "compiled"
+
+
+def _drop_oldest(folder: Path) -> None:
+    kept = 0
+    for path in sorted(folder.glob("*-cache"), key=lambda path: path.stat().st_mtime, reverse=True):
+        kept += path.stat().st_size
+        if kept > MOST_KEPT:
+            path.unlink(missing_ok=True)

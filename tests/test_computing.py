@@ -1,0 +1,82 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import freerun
+from freerun.computing import computing
+
+SCRIPT = """
+import json, sys, time
+import jax
+import freerun
+assert jax.config.jax_compilation_cache_dir is None, "changed on import"
+events = []
+jax.monitoring.register_event_listener(lambda name, **_: events.append(name))
+series = freerun.systems.mackey_glass(400, seed=0)
+rnn = freerun.RNN(hidden=5, optimizer="bfgs", epochs=3).fit(series)
+hits = sum(name == "/jax/compilation_cache/cache_hits" for name in events)
+print(json.dumps([hits, rnn.history_.training_mse[-1]]))
+"""
+
+
+def _run(cache: str) -> tuple[int, float]:
+    environment = os.environ | {"FREERUN_CACHE": cache}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    hits, error = json.loads(done.stdout)
+    return hits, error
+
+
+def test_precision_holds_within_the_context_alone() -> None:
+    before = jnp.zeros(1).dtype
+    for dtype in ("float64", "float32"):
+        with computing(dtype):
+            assert jnp.asarray(np.zeros(1)).dtype == dtype
+    assert jnp.zeros(1).dtype == before
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="there is a GPU")
+def test_a_gpu_that_is_asked_for_and_absent_is_refused() -> None:
+    with pytest.raises(freerun.FreerunError, match=r"device='gpu': JAX finds none on this machine, only cpu"):
+        freerun.RNN(hidden=3, device="gpu").fit(np.sin(np.arange(200) / 3))
+
+
+def test_programs_are_kept_for_the_next_process(tmp_path: Path) -> None:
+    folder = tmp_path / "compiled"
+    hits, first = _run(str(folder))
+    assert hits == 0
+    assert folder.stat().st_mode & 0o077 == 0
+    hits, second = _run(str(folder))
+    assert hits > 0
+    assert second == first
+
+
+def test_programs_are_not_kept_when_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    _run("off")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_used_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    hits, error = _run(str(tmp_path / "file" / "compiled"))
+    assert hits == 0
+    assert np.isfinite(error)
+
+
+def test_the_oldest_programs_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from freerun import computing as room
+
+    for age, name in enumerate(("new-cache", "old-cache")):
+        (tmp_path / name).write_bytes(bytes(100))
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    monkeypatch.setattr(room, "MOST_KEPT", 150)
+    room._drop_oldest(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["new-cache"]
