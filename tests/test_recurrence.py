@@ -10,7 +10,7 @@ from freerun.cells import NONLINEARITIES
 from freerun.computing import computing
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
-from freerun.recurrence import open_loop
+from freerun.recurrence import forced_loop, open_loop
 
 CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
 
@@ -82,8 +82,8 @@ def test_values_and_derivatives_are_those_of_a_plain_scan(kind):
 
     np.testing.assert_allclose(open_loop(cell, inputs, cell.rest())[0], plain(cell, inputs), rtol=1e-12, atol=1e-13)
     for derivative in (jax.grad, jax.jacfwd):
-        mine = derivative(ours, argnums=(0, 1))(cell, inputs)
-        expected = derivative(theirs, argnums=(0, 1))(cell, inputs)
+        mine = jax.jit(derivative(ours, argnums=(0, 1)))(cell, inputs)
+        expected = jax.jit(derivative(theirs, argnums=(0, 1)))(cell, inputs)
         for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
@@ -107,8 +107,8 @@ def test_every_nonlinearity_is_what_its_name_says(nonlinearity):
 def test_second_derivatives_agree_too():
     cell = random_network(hidden=3).cells[0]
     inputs = jnp.asarray(np.random.default_rng(2).normal(size=(6, 2)))
-    ours = jax.hessian(lambda cell: (open_loop(cell, inputs, cell.rest())[0] ** 2).sum())(cell)
-    theirs = jax.hessian(lambda cell: (plain(cell, inputs) ** 2).sum())(cell)
+    ours = jax.jit(jax.hessian(lambda cell: (open_loop(cell, inputs, cell.rest())[0] ** 2).sum()))(cell)
+    theirs = jax.jit(jax.hessian(lambda cell: (plain(cell, inputs) ** 2).sum()))(cell)
     for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
@@ -156,3 +156,45 @@ def test_a_network_of_numpy_arrays_runs_too():
     network = jax.tree.map(np.asarray, random_network("leaky"))
     assert isinstance(network, Network)
     assert network.predict(jnp.ones((4, 2))).shape == (4, 2)
+
+
+def plainly(network, state, output, inputs, strength):
+    """The forced loop without the derivative rule."""
+
+    def follow(at, now):
+        (state, output), (value, alpha) = at, now
+        after = network.step(state, alpha * value + (1 - alpha) * output)
+        return after, after[1]
+
+    return lax.scan(follow, (state, output), (inputs, strength))[1]
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize(("lags", "layers", "direct"), [((0,), 1, True), ((0, 1, 4), 2, True), ((1, 2), 1, False)])
+@pytest.mark.parametrize("free", [False, True])
+def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lags, layers, direct, free):
+    network = random_network(kind, lags=lags, layers=layers, direct=direct)
+    draw = np.random.default_rng(4)
+    inputs = jnp.asarray(draw.normal(size=(15, 2)))
+    strength = jnp.zeros(15) if free else jnp.asarray(draw.choice([0.0, 0.4, 1.0], size=15))
+    states, outputs = network.moments(inputs, jnp.asarray([9]))
+    state, output = jax.tree.map(lambda entry: entry[0], states), outputs[0]
+    arguments = (network, state, output, inputs, strength)
+
+    def ours(network, state, output, inputs, strength):
+        if free:
+            return network.run_free(state, output, len(strength) + 1)[1:]
+        return forced_loop(network, state, output, inputs, strength)[1]
+
+    direction = jax.tree.map(lambda a: jnp.asarray(draw.normal(size=a.shape)), arguments)
+    if free:
+        direction = (*direction[:3], jnp.zeros_like(inputs), jnp.zeros_like(strength))
+
+    def derivatives(run):
+        outputs, tangents = jax.jvp(run, arguments, direction)
+        gradients = jax.grad(lambda *a: (jnp.sin(run(*a)) * jnp.cos(inputs)).sum(), tuple(range(3 if free else 5)))
+        return outputs, tangents, gradients(*arguments)
+
+    mine, expected = (jax.tree.leaves(jax.jit(derivatives, static_argnums=0)(run)) for run in (ours, plainly))
+    for a, b in zip(mine, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)

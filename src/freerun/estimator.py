@@ -81,7 +81,8 @@ class RNN:
             means what the window needs, and up to 100 steps for a reservoir.
         restarts: networks from different seeds, of which free runs choose; None means 4 where free runs choose, else 1.
         holdout: share of the training series, its end, that free runs choose on; None means 0.25 where there is a
-            choice, else 0. Weights from `ridge` are solved for the whole series afterwards, others never see it.
+            choice, else 0. `ridge` takes as much before it too, each left out in its turn, and its weights are solved
+            for the whole series afterwards; others never see it.
         members: how many networks to keep, the best first.
         standardize: bring each channel to mean 0 and standard deviation 1 inside. Results keep their own units.
         dtype: `float64` or `float32`.

@@ -21,7 +21,7 @@ from freerun.validation import LONG, long_run_error
 PASSED_OVER = 40
 """How many choices may be passed over for one that endures."""
 
-COMPARED = 6
+COMPARED = 12
 """How many choices are solved for all of a long series and compared by long runs."""
 
 

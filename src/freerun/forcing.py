@@ -40,6 +40,11 @@ class Pairs(eqx.Module):
         steps = len(values) - 1
         return cls(values[:-1], values[1:], (jnp.arange(steps) >= washout).astype(values.dtype))
 
+    def without(self, first: int, stop: int) -> Pairs:
+        """The same without the errors of the steps from `first` to `stop` - 1 of the series."""
+        target = jnp.arange(len(self.weight)) + 1
+        return Pairs(self.inputs, self.targets, jnp.where((target >= first) & (target < stop), 0.0, self.weight))
+
     def windows(self, starts: Int[Array, " B"], length: int, washout: int) -> Pairs:
         """Pieces of equal length, stacked along a leading axis; the first `washout` errors of each do not count."""
         at = starts[:, None] + jnp.arange(length)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -133,18 +134,52 @@ class Network(eqx.Module):
 
     def step(self, state: State, value: Float[Array, " D"]) -> tuple[State, Float[Array, " D"]]:
         """Read one value: the state after it, and the estimate of the next value."""
+        return self._advance(state, value, [partial(cell.update, cell.elementwise) for cell in self.cells])
+
+    def _advance(self, state: State, value: Array, updates: Sequence[Callable[..., Carry]]) -> tuple[State, Array]:
         recent = jnp.concatenate([value[None], state.past])
-        window = recent[jnp.asarray(self.lags)].reshape(-1)
-        carries, driven_by = [], window
-        for cell, carry in zip(self.cells, state.cells, strict=True):
-            carries.append(cell.update(cell.elementwise, carry, cell.mix(carry[0]), cell.drive(driven_by)))
+        driven_by = window = recent[jnp.asarray(self.lags)].reshape(-1)
+        carries: list[Carry] = []
+        for cell, carry, update in zip(self.cells, state.cells, updates, strict=True):
+            carries.append(update(carry, cell.mix(carry[0]), cell.drive(driven_by)))
             driven_by = carries[-1][0]
         hidden = jnp.concatenate([carry[0] for carry in carries])
         return State(tuple(carries), recent[:-1]), self.output(hidden, window)
 
+    def carries_of(self, state: State) -> tuple[Carry, ...]:
+        """See `recurrence.Steps`."""
+        return state.cells
+
+    def linearized(self, tangent: Network, state: State, carries: tuple[Carry, ...], values: Array) -> Linear:
+        """See `recurrence.Steps`."""
+        driven_by = windows = self.windows(values, state.past)
+        layers: list[tuple[Any, Carry]] = []
+        hidden: list[Array] = []
+        for cell, d_cell, before in zip(self.cells, tangent.cells, carries, strict=True):
+            a, da = jax.jvp(lambda cell, h: cell.mix(h), (cell, before[0]), (d_cell, jnp.zeros_like(before[0])))
+            u, du = jax.jvp(lambda cell, x: cell.drive(x), (cell, driven_by), (d_cell, jnp.zeros_like(driven_by)))
+            after, linear, known = _linearized(cell, d_cell, before, (a, u), (da, du))
+            layers.append((linear, known))
+            driven_by = after[0]
+            hidden.append(driven_by)
+        at = (jnp.concatenate(hidden, axis=1), windows)
+        _, known = jax.jvp(lambda network: network.output(*at), (self,), (tangent,))
+        return Linear(tuple(layers), known)
+
+    def linear_step(self, linear: Linear, state: State, value: Array) -> tuple[State, Array]:
+        """See `recurrence.Steps`."""
+
+        def updated(slope: Any, known: Carry) -> Callable[..., Carry]:
+            return lambda *tangents: jax.tree.map(jnp.add, slope(*tangents), known)
+
+        network = eqx.tree_at(lambda n: [n.bias, *[c.bias for c in n.cells]], self, replace_fn=jnp.zeros_like)
+        state, output = network._advance(state, value, [updated(*layer) for layer in linear.layers])
+        return state, output + linear.output
+
     def run_free(self, state: State, value: Float[Array, " D"], steps: int) -> Float[Array, "steps D"]:
-        """Closed loop: `value` and the steps - 1 values that follow it; see `recurrence.closed_loop`."""
-        return self.go_on(state, value, steps)[0]
+        """Closed loop: `value` and the steps - 1 values that follow it; see `recurrence.forced_loop`."""
+        none = jnp.zeros((steps - 1, *value.shape), self.bias.dtype)
+        return jnp.concatenate([value[None], forced_loop(self, state, value, none, none[:, 0])[1]])
 
     def go_on(
         self, state: State, value: Float[Array, " D"], steps: int
@@ -154,7 +189,37 @@ class Network(eqx.Module):
 
     def run_forced(self, inputs: Float[Array, "T D"], strength: Float[Array, " T"]) -> Float[Array, "T D"]:
         """From rest, driven by a mixture of data and own output; see `recurrence.forced_loop`."""
-        return forced_loop(self.step, self.rest(), inputs[0], inputs, strength)
+        return forced_loop(self, self.rest(), jnp.asarray(inputs[0]), inputs, strength)[1]
+
+
+class Linear(NamedTuple):
+    """Steps of a network, linearised.
+
+    Attributes:
+        layers: of each layer, the slopes of its update, and what the tangent of its weights adds to its carry.
+        output: what the tangent of the readout adds to the output.
+    """
+
+    layers: tuple[tuple[Any, Carry], ...]
+    output: Array
+
+
+def _linearized(
+    cell: AnyCell, d_cell: AnyCell, before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]
+) -> tuple[Carry, Any, Carry]:
+    """The updates of all steps: the carry after each, its slopes, and what the tangent of the weights adds to it."""
+
+    def at_each(before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]) -> tuple[Carry, Any, Carry]:
+        after, linear = jax.linearize(partial(cell.update, cell.elementwise), before, *maps)
+        _, known = jax.jvp(
+            lambda elementwise, maps: cell.update(elementwise, before, *maps),
+            (cell.elementwise, maps),
+            (d_elementwise, d_maps),
+        )
+        return after, linear, known
+
+    _, d_elementwise = jax.jvp(lambda cell: cell.elementwise, (cell,), (d_cell,))
+    return jax.vmap(at_each)(before, maps, d_maps)
 
 
 Take = Callable[[str, tuple[int, ...]], Array]

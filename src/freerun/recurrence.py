@@ -1,20 +1,21 @@
 """Driving a network along a series: open loop (by data), forced (by a mixture) and closed loop (by its own output).
 
-This is the one room with a scan. The open loop carries its own derivative rule: with the affine map
-a_t = h_{t-1} @ W + u_t, everything in da_t that does not depend on the previous tangent,
+This is the one room with a scan, and every loop that is trained through carries its own derivative rule. With the
+affine map a_t = h_{t-1} @ W + u_t and an elementwise update after it, all that does not depend on the tangent before,
 
     b_t = h_{t-1} @ dW + du_t,
 
-is formed for all steps by one matrix product before the loop, and the loop itself is left with
-da_t = dh_{t-1} @ W + b_t. JAX transposes the rule by itself, so that in reverse mode the gradient of W is one
-matrix product after the backward loop instead of a rank-one update in each step.
+is formed for all steps by one matrix product before the loop, and so are the slopes of the update; the loop itself is
+left with dh_t = slope_t * (dh_{t-1} @ W + b_t). JAX transposes the rule by itself, so that in reverse mode the
+gradient of W is one matrix product after the backward loop instead of a rank-one update in each step. In a forced or
+free run the output is fed back through readout and input weights, which are affine too, so it takes the same form.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,30 @@ from freerun.cells import AnyCell, Array, Carry, PiecewiseLinearCell, RecurrentC
 State = TypeVar("State")
 Step = Callable[[State, Array], tuple[State, Array]]
 """Reads one value, shape (D,), and returns the state after it and the estimate of the next value."""
+
+
+@runtime_checkable
+class Steps(Protocol):
+    """A network that can be run step by step, and linearised along such a run."""
+
+    def step(self, state: Any, value: Array) -> tuple[Any, Array]:
+        """Read one value: the state after it, and the estimate of the next value."""
+        ...
+
+    def carries_of(self, state: Any) -> Any:
+        """What of the state cannot be had from the values read."""
+        ...
+
+    def linearized(self, tangent: Any, state: Any, carries: Any, values: Array) -> Any:
+        """The steps that read `values` from `state` on, linearised, stacked; `carries` are those before each of them.
+
+        `tangent` is the tangent of the weights, whose effect is a part of the result.
+        """
+        ...
+
+    def linear_step(self, linear: Any, state: Any, value: Array) -> tuple[Any, Array]:
+        """One linearised step: the tangents of state and output after it, from those of state and value before it."""
+        ...
 
 
 def open_loop(cell: AnyCell, inputs: Float[Array, "T D"], carry: Carry) -> Carry:
@@ -63,31 +88,51 @@ def closed_loop(
     return values, state, value
 
 
+@jax.custom_jvp
 def forced_loop(
-    step: Step[State],
-    state: State,
+    network: Steps,
+    state: Any,
     output: Float[Array, " D"],
     inputs: Float[Array, "T D"],
     strength: Float[Array, " T"],
-) -> Float[Array, "T D"]:
+) -> tuple[Any, Float[Array, "T D"]]:
     """Run with each input mixed of data and own output, strength * data + (1 - strength) * output.
 
     Args:
-        step: the network, one step at a time.
+        network: the network.
         state, output: before the first step, and the output that led to it.
         inputs: the data.
         strength: forcing strength at each step: 1 is the open loop, 0 the closed loop.
 
     Returns:
-        The output of each step.
+        The carries after each step and the output of each step.
     """
 
-    def follow(at: tuple[State, Array], now: tuple[Array, Array]) -> tuple[tuple[State, Array], Array]:
+    def follow(at: tuple[Any, Array], now: tuple[Array, Array]) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
         (state, output), (value, alpha) = at, now
-        after = step(state, alpha * value + (1.0 - alpha) * output)
-        return after, after[1]
+        state, output = network.step(state, alpha * value + (1.0 - alpha) * output)
+        return (state, output), (network.carries_of(state), output)
 
     return lax.scan(follow, (state, output), (inputs, strength))[1]
+
+
+@forced_loop.defjvp
+def _forced_loop_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+    network, state, output, inputs, strength = primals
+    d_network, d_state, d_output, d_inputs, d_strength = tangents
+    carries, outputs = after = forced_loop(*primals)
+    fed_back = _shifted(output, outputs)
+    alpha, d_alpha = strength[:, None], d_strength[:, None]
+    read = alpha * inputs + (1.0 - alpha) * fed_back
+    known = alpha * d_inputs + d_alpha * (inputs - fed_back)
+    linear = network.linearized(d_network, state, _shifted(network.carries_of(state), carries), read)
+
+    def follow(at: tuple[Any, Array], now: tuple[Any, Array, Array]) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
+        (d_state, d_output), (linear, known, alpha) = at, now
+        d_state, d_output = network.linear_step(linear, d_state, known + (1.0 - alpha) * d_output)
+        return (d_state, d_output), (network.carries_of(d_state), d_output)
+
+    return after, lax.scan(follow, (d_state, d_output), (linear, known, strength))[1]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -104,15 +149,23 @@ def _driven_jvp(update: Update, primals: tuple[Any, ...], tangents: tuple[Any, .
     elementwise, recurrent, drive, carry = primals
     d_elementwise, d_recurrent, d_drive, d_carry = tangents
     after = _driven(update, *primals)
-    before = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), carry, after)
-    affine = before[0] @ recurrent
-    outside = before[0] @ d_recurrent
+    before = _shifted(carry, after)
 
-    def step(tangent: Carry, at: tuple[Carry, Array, Array, Array, Array]) -> tuple[Carry, Carry]:
-        state, a, u, b, du = at
-        _, tangent = jax.jvp(
-            update, (elementwise, state, a, u), (d_elementwise, tangent, tangent[0] @ recurrent + b, du)
-        )
+    def at_each(before: Carry, a: Array, u: Array, b: Array, du: Array) -> tuple[Any, Carry]:
+        _, linear = jax.linearize(lambda before, a: update(elementwise, before, a, u), before, a)
+        _, known = jax.jvp(lambda e, a, u: update(e, before, a, u), (elementwise, a, u), (d_elementwise, b, du))
+        return linear, known
+
+    linear, known = jax.vmap(at_each)(before, before[0] @ recurrent, drive, before[0] @ d_recurrent, d_drive)
+
+    def step(tangent: Carry, now: tuple[Any, Carry]) -> tuple[Carry, Carry]:
+        linear, known = now
+        tangent = jax.tree.map(jnp.add, linear(tangent, tangent[0] @ recurrent), known)
         return tangent, tangent
 
-    return after, lax.scan(step, d_carry, (before, affine, drive, outside, d_drive))[1]
+    return after, lax.scan(step, d_carry, (linear, known))[1]
+
+
+def _shifted(first: Any, rest: Any) -> Any:
+    """What was there before each step, from what was there at first and after each step."""
+    return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), first, rest)

@@ -1,17 +1,17 @@
 """Choosing what the settings leave open, by free runs on the last part of the training series.
 
-A recipe fills in what was left open. Each recipe is fitted to the first part of the training series and judged by free
-runs over its last part; no later data, and no one-step error, has a say. Recipes that differ only in the penalty
-come from one factorisation. First a grid is tried with few units, then the neighbours of the best as long as that
-helps, then the finalists with all their units, and the winner with other seeds. The grid and the rules are the same
-for every series.
+A recipe fills in what was left open. Each recipe is judged by free runs over the last part of the training series and
+over as much before it, each left out of the fit in its turn; no later data, and no one-step error, has a say. Recipes
+that differ only in the penalty come from one factorisation. First a grid is tried with few units, then the neighbours
+of the best as long as that helps, then the finalists with all their units, and the winner with other seeds. The grid
+and the rules are the same for every series.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +68,9 @@ FINALISTS = 4
 
 HELD_OUT, MOST_HELD_OUT = 0.25, 5_000
 """Share of the training series that is held out for the choice unless the settings say, and its most steps."""
+
+FOLDS = 2
+"""Stretches of that length that are held out in turn; one of a long series."""
 
 MOST_FITTED = 20_000
 """Most steps that recipes are fitted to before one of them is fitted to all."""
@@ -171,7 +174,6 @@ class _Search:
         self._seeds = max(settings.restarts or 4, settings.members)
         self._values = scaling.apply(training.values)
         self._held_out = held_out(settings, len(training), choosing=True)
-        fitted = self._values[: len(self._values) - self._held_out][-MOST_FITTED:]
         self._long = len(training) >= LONG
         self._began = time.perf_counter()
         self._units = settings.hidden or default_hidden(len(training))
@@ -179,9 +181,11 @@ class _Search:
         self._finals: dict[Settings, Choice] = {}
         self._finalists = max(FINALISTS, settings.members)
         self._total = len(self._grid()) + 12 + self._finalists
+        self._recent = self._values[-(MOST_FITTED + self._held_out) :]
+        count = FOLDS if not self._long and len(self._values) > (FOLDS + 1) * self._held_out else 1
+        ends = [len(self._recent) - fold * self._held_out for fold in range(count)]
         with computing(settings.dtype, settings.device):
-            self._fitted = jnp.asarray(fitted)
-            self._validation = Validation.of(self._values, self._held_out, settings.dtype)
+            self._folds = [(end, Validation.of(self._recent[:end], self._held_out, settings.dtype)) for end in ends]
 
     def choices(self) -> list[Choice]:
         """The finalists, the best first, then all other recipes, the best first."""
@@ -290,22 +294,26 @@ class _Search:
     def _judge(self, settings: Settings) -> Choice:
         penalties = PENALTIES if self._settings.l2 is None else (self._settings.l2,)
         with computing(settings.dtype, settings.device):
-            pairs = Pairs.of(self._fitted, settings.washout or 0)
             network = drawn(settings, self._values.shape[1])
             try:
-                readout = Readout.of(network, pairs, noise_of(settings), jax.random.key(settings.seed))
+                errors = np.mean([self._errors(network, settings, penalties, *fold) for fold in self._folds], axis=0)
             except TrainingDiverged:
                 return Choice(math.inf, settings.with_(l2=penalties[-1]))
-            readouts = stack([readout.solve(penalty) for penalty in penalties])
-            errors = np.asarray(errors_of_readouts(network, readouts, self._validation))
-            if self._long:
-                errors = errors + self._long_run_errors(network, readouts)
         best = int(np.argmin(errors))
         return Choice(float(errors[best]), settings.with_(l2=penalties[best]))
 
-    def _long_run_errors(self, network: Network, readouts: Network) -> np.ndarray:
-        runs = np.asarray(_long_runs(network, readouts, self._validation))
-        return np.array([long_run_error(self._values, run) for run in runs])
+    def _errors(
+        self, network: Network, settings: Settings, penalties: Sequence[float], end: int, validation: Validation
+    ) -> np.ndarray:
+        """The error for each penalty on one fold, which ends before the step `end`."""
+        pairs = Pairs.of(jnp.asarray(self._recent), settings.washout or 0).without(end - self._held_out, end)
+        readout = Readout.of(network, pairs, noise_of(settings), jax.random.key(settings.seed))
+        readouts = stack([readout.solve(penalty) for penalty in penalties])
+        errors = np.asarray(errors_of_readouts(network, readouts, validation))
+        if not self._long:
+            return errors
+        runs = np.asarray(_long_runs(network, readouts, validation))
+        return errors + np.array([long_run_error(self._values, run) for run in runs])
 
     def _tell(self, best: float) -> None:
         if self._progress is not None:

@@ -148,8 +148,8 @@ class Settings(BaseModel):
         None,
         ge=0,
         le=0.5,
-        description="Share of the training series, its end, on which free runs choose. "
-        "Default: 0.2 where there is something to choose, else 0.",
+        description="Share of the training series, its end, on which free runs choose; ridge also takes as much before "
+        "it. Default: 0.25 where there is something to choose, else 0.",
     )
     members: int = Field(1, ge=1, description="Networks to keep, the best first; generate uses the best, or all.")
     standardize: bool = Field(True, description="Standardise each channel inside; results keep their own units.")
