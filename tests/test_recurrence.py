@@ -169,8 +169,14 @@ def plainly(network, state, output, inputs, strength):
     return lax.scan(follow, (state, output), (inputs, strength))[1]
 
 
-@pytest.mark.parametrize("kind", CELLS)
-@pytest.mark.parametrize(("lags", "layers", "direct"), [((0,), 1, True), ((0, 1, 4), 2, True), ((1, 2), 1, False)])
+DRIVEN = [
+    *[(kind, (0, 1, 4), 2, True) for kind in CELLS],
+    ("simple", (0,), 1, True),
+    ("gru", (1, 2), 1, False),
+]
+
+
+@pytest.mark.parametrize(("kind", "lags", "layers", "direct"), DRIVEN)
 @pytest.mark.parametrize("free", [False, True])
 def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lags, layers, direct, free):
     network = random_network(kind, lags=lags, layers=layers, direct=direct)

@@ -20,8 +20,9 @@ from freerun.optimizers.base import Report, Stopped, choose, report_interval
 MEMORY = 2**31
 """Most bytes that the Jacobian of one network may take."""
 
-TANGENTS = 2**28
-"""Most bytes of tangents that are pushed forward, or pulled back, at a time."""
+TANGENTS, FEWEST = 2**22, 4
+"""Most bytes of one array of tangents that are pushed forward, or pulled back, at a time, so that it stays in the
+cache; and how many directions go together at least."""
 
 TRIALS = (0.1, 1.0, 10.0, 1000.0)
 """The factors of the damping that are tried side by side in each iteration; the best step is taken."""
@@ -58,7 +59,7 @@ class LevenbergMarquardt:
         Raises:
             SettingError: the Jacobian would not fit in `MEMORY`.
         """
-        together = _require_memory(objective, networks, key)
+        _require_memory(objective, networks, key)
         members = networks.bias.shape[0]
         damping = jnp.full(members, FIRST_DAMPING)
         scaling = jax.vmap(lambda n: jnp.zeros_like(ravel_pytree(n)[0]))(networks)
@@ -70,7 +71,7 @@ class LevenbergMarquardt:
         for done in range(1, self.epochs + 1):
             running = np.array([i not in reasons for i in range(members)])
             networks, damping, scaling, values = _iterations(
-                objective, networks, damping, scaling, jnp.asarray(running), key, together
+                objective, networks, damping, scaling, jnp.asarray(running), key
             )
             value = np.asarray(values)
             objectives.append(np.where(running, value, np.nan))
@@ -90,8 +91,7 @@ class LevenbergMarquardt:
         return [Stopped(reasons.get(i, f"all {self.epochs} iterations done")) for i in range(members)]
 
 
-def _require_memory(objective: Objective, networks: Network, key: PRNGKeyArray) -> int:
-    """How many Jacobians fit in memory at a time."""
+def _require_memory(objective: Objective, networks: Network, key: PRNGKeyArray) -> None:
     one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), networks)
     residuals = jax.eval_shape(lambda n: objective.residuals(n, key if objective.random else None), one)
     weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(one))
@@ -102,10 +102,9 @@ def _require_memory(objective: Objective, networks: Network, key: PRNGKeyArray) 
             f"{size / 2**30:.1f} GiB, and the bound is {MEMORY / 2**30:.0f} GiB; "
             "choose fewer hidden units, a shorter series, or optimizer='lbfgs'"
         )
-    return max(1, MEMORY // max(1, size))
 
 
-@partial(jax.jit, static_argnames="together")
+@jax.jit
 def _iterations(
     objective: Objective,
     networks: Network,
@@ -113,11 +112,10 @@ def _iterations(
     scaling: Float[Array, "M P"],
     running: Array,
     key: PRNGKeyArray,
-    together: int,
 ) -> tuple[Network, Float[Array, " M"], Float[Array, "M P"], Float[Array, " M"]]:
-    """One iteration of each network that is still running, and the objectives after it."""
+    """One iteration of each network that is still running, one after the other, and the objectives after it."""
     step = partial(_iteration, objective, key)
-    after = jax.lax.map(lambda member: step(*member), (networks, damping, scaling), batch_size=together)
+    after = jax.lax.map(lambda member: step(*member), (networks, damping, scaling))
     return (*choose(running, after[:3], (networks, damping, scaling)), after[3])
 
 
@@ -133,7 +131,7 @@ def _iteration(
     def residuals(weights: Array) -> Array:
         return objective.residuals(unravel(weights), key if objective.random else None)
 
-    r, jacobian = _jacobian(residuals, theta)
+    r, jacobian = _jacobian(residuals, theta, network.readout.shape[0])
     value = r @ r
     scaling = jnp.maximum(scaling, (jacobian**2).sum(axis=0))
     safe = jnp.where(scaling > 0, scaling, 1.0)
@@ -151,10 +149,10 @@ def _iteration(
     return unravel(theta), damping, scaling, jnp.where(better, trials[best], value)
 
 
-def _jacobian(residuals, theta: Array) -> tuple[Array, Float[Array, "N P"]]:
-    """Residuals and their Jacobian, by whichever mode needs fewer passes, in chunks that fit in `TANGENTS`."""
+def _jacobian(residuals, theta: Array, hidden: int) -> tuple[Array, Float[Array, "N P"]]:
+    """Residuals and their Jacobian, by whichever mode needs fewer passes, a few directions at a time."""
     count = jax.eval_shape(residuals, theta).size
-    together = max(1, TANGENTS // (8 * max(count, theta.size) * 32))
+    together = max(FEWEST, TANGENTS // (theta.dtype.itemsize * count * hidden))
     if theta.size <= count:
         r = residuals(theta)
 
