@@ -1,5 +1,5 @@
 # Both main targets set up .venv by themselves; they need python3 (3.11 to 3.13) with venv and a package index.
-.PHONY: demo test test-slow benchmarks format clean
+.PHONY: demo test test-slow benchmarks speed format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,6 +18,9 @@ test-slow: .venv/installed-test
 
 benchmarks: .venv/installed-test
 	$(BIN)/python benchmarks/quality.py $(WORKS)
+
+speed: .venv/installed-peers
+	$(BIN)/python benchmarks/speed.py $(WORKS)
 
 format: .venv/installed-test
 	$(BIN)/ruff format
@@ -39,3 +42,7 @@ clean:
 .venv/installed-test: .venv/created pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@ .venv/installed
+
+.venv/installed-peers: .venv/created pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[test,peers]'
+	touch $@ .venv/installed .venv/installed-test

@@ -11,16 +11,14 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-import freerun
+from machine import machine, versions
 from works import WORKS, Row
 
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
@@ -90,8 +88,8 @@ def main() -> None:
         results[work] = {
             "what": WORKS[work].__doc__,
             "date": datetime.date.today().isoformat(),
-            "machine": f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores, {_processor()}",
-            "versions": {"freerun": freerun.__version__, "jax": jax.__version__, "numpy": np.__version__},
+            "machine": machine(),
+            "versions": versions(),
             "rows": [asdict(row) for row in rows],
         }
         for line in table(work, rows):
@@ -162,14 +160,6 @@ def _spread(values: list[float], name: str) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

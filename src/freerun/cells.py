@@ -18,6 +18,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Float
 
 Array = jax.Array | np.ndarray
@@ -299,9 +300,9 @@ def _gru_update(nonlinearity: str) -> Update:
 
     def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         (candidate,), (h,) = elementwise, carry
-        (ar, az, an), (ur, uz, un) = jnp.split(recurrent, 3), jnp.split(drive, 3)
-        reset, keep = jax.nn.sigmoid(ar + ur), jax.nn.sigmoid(az + uz)
-        return ((1.0 - keep) * function(un + reset * (an + candidate)) + keep * h,)
+        both = 2 * h.size
+        reset, keep = jnp.split(_gate(recurrent[:both] + drive[:both]), 2)
+        return ((1.0 - keep) * function(drive[both:] + reset * (recurrent[both:] + candidate)) + keep * h,)
 
     return update
 
@@ -312,8 +313,8 @@ def _lstm_update(nonlinearity: str) -> Update:
 
     def update(_: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         i, f, g, o = jnp.split(recurrent + drive, 4)
-        memory = jax.nn.sigmoid(f) * carry[1] + jax.nn.sigmoid(i) * function(g)
-        return (jax.nn.sigmoid(o) * function(memory), memory)
+        memory = lax.optimization_barrier(_gate(f) * carry[1] + _gate(i) * function(g))
+        return (_gate(o) * function(memory), memory)
 
     return update
 
@@ -328,3 +329,8 @@ def _piecewise_update(clipped: bool) -> Update:
         return (jnp.concatenate([latent, ramps - jax.nn.relu(units) if clipped else ramps]),)
 
     return update
+
+
+def _gate(a: Array) -> Array:
+    """The sigmoid by way of tanh, which compilers turn into faster code."""
+    return 0.5 + 0.5 * jnp.tanh(0.5 * a)

@@ -7,16 +7,20 @@ the one setting of JAX's that outlives a call, made when freerun first computes 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 
 from freerun.errors import SettingError
 from freerun.settings import Device
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 CACHE = "FREERUN_CACHE"
 """Environment variable: the folder in which compiled programs are kept, or `off`."""
@@ -38,6 +42,31 @@ def computing(dtype: str, device: Device = "auto") -> Iterator[None]:
     _keep_compiled_programs()
     with jax.enable_x64(dtype == "float64"), _on(device):
         yield
+
+
+def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Call `function` with each of the items, on as many threads as there are cores, computing as the caller does."""
+    if len(items) == 1:
+        return [function(items[0])]
+    wide = jax.numpy.zeros(()).dtype == jax.numpy.float64
+    device = current_device()
+
+    def call(item: Item) -> Result:
+        with jax.enable_x64(wide), jax.default_device(device):
+            return jax.block_until_ready(function(item))
+
+    with ThreadPoolExecutor(min(len(items), cores())) as pool:
+        return list(pool.map(call, items))
+
+
+def current_device() -> Any:
+    """Where JAX computes in this context."""
+    return next(iter(jax.numpy.zeros(()).devices()))
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _on(device: Device) -> AbstractContextManager[Any]:

@@ -148,22 +148,20 @@ def _driven(update: Update, elementwise: Any, recurrent: Array, drive: Array, ca
 def _driven_jvp(update: Update, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Carry, Carry]:
     elementwise, recurrent, drive, carry = primals
     d_elementwise, d_recurrent, d_drive, d_carry = tangents
-    after = _driven(update, *primals)
-    before = _shifted(carry, after)
 
-    def at_each(before: Carry, a: Array, u: Array, b: Array, du: Array) -> tuple[Any, Carry]:
-        _, linear = jax.linearize(lambda before, a: update(elementwise, before, a, u), before, a)
-        _, known = jax.jvp(lambda e, a, u: update(e, before, a, u), (elementwise, a, u), (d_elementwise, b, du))
-        return linear, known
+    def step(before: Carry, u: Array) -> tuple[Carry, tuple[Carry, Any]]:
+        after, linear = jax.linearize(update, elementwise, before, before[0] @ recurrent, u)
+        return after, (after, linear)
 
-    linear, known = jax.vmap(at_each)(before, before[0] @ recurrent, drive, before[0] @ d_recurrent, d_drive)
+    after, linear = lax.scan(step, carry, drive)[1]
+    outside = _shifted(carry[0], after[0]) @ d_recurrent
 
-    def step(tangent: Carry, now: tuple[Any, Carry]) -> tuple[Carry, Carry]:
-        linear, known = now
-        tangent = jax.tree.map(jnp.add, linear(tangent, tangent[0] @ recurrent), known)
+    def linear_step(tangent: Carry, now: tuple[Any, Array, Array]) -> tuple[Carry, Carry]:
+        linear, b, du = now
+        tangent = linear(d_elementwise, tangent, tangent[0] @ recurrent + b, du)
         return tangent, tangent
 
-    return after, lax.scan(step, d_carry, (linear, known))[1]
+    return after, lax.scan(linear_step, d_carry, (linear, outside, d_drive))[1]
 
 
 def _shifted(first: Any, rest: Any) -> Any:

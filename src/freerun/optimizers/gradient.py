@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from freerun.network import Network
 from freerun.objective import Objective
-from freerun.optimizers.base import Report, Stopped, choose, report_interval
+from freerun.optimizers.base import Report, Stopped, choose, each, report_interval
 
 METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "sgd": optax.sgd,
@@ -36,6 +36,9 @@ SCHEDULES: dict[str, Callable[[Array], Array]] = {
     "cosine": lambda done: FALL + (1.0 - FALL) * (1.0 + jnp.cos(jnp.pi * done)) / 2.0,
 }
 """The share of the learning rate, by name, as a function of the share of all updates done."""
+
+FEWEST = 10
+"""Updates between two reports at least, since one may take less time than a report."""
 
 DIVERGED = 1e6
 """Training has diverged when the objective exceeds its first value by this factor."""
@@ -66,30 +69,23 @@ class Gradient:
         """See `Optimizer.minimize`."""
         rate = jnp.asarray(self.learning_rate, networks.bias.dtype)
         members = networks.bias.shape[0]
+        names = (self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
         if self._state is None:
             self._state = jax.vmap(_transform(self.method, rate).init)(networks)
-            self._limit = DIVERGED * _values(objective, networks, key)
-        interval = report_interval(self.epochs)
+            self._limit = DIVERGED * each(_value, None, (objective, key), networks)
         good = np.ones(members, bool)
         done = 0
         while done < self.epochs and good.any():
-            count = min(interval, self.epochs - done)
+            count = min(names[2], self.epochs - done)
             progress = jnp.asarray([self._done, self.total], rate.dtype)
-            networks, self._state, objectives, healthy = _epochs(
-                (self.method, self.schedule),
-                interval,
-                rate,
-                objective,
-                self._limit,
-                networks,
-                self._state,
-                jnp.asarray(count),
-                progress,
-                jax.random.fold_in(key, done),
-                jnp.asarray(good),
+            keys = jax.random.key_data(jax.random.split(jax.random.fold_in(key, done), members))
+            networks, self._state, objectives, good = each(
+                _epochs,
+                names,
+                (rate, objective, jnp.asarray(count), progress),
+                (networks, self._state, self._limit, keys, good),
             )
-            good = np.asarray(healthy)
-            values = np.asarray(objectives)[:count]
+            values = objectives.T[:count]
             values = values[np.isfinite(values).any(axis=1)]
             report(networks, values)
             done += len(values)
@@ -111,48 +107,41 @@ def _transform(method: str, rate: Any) -> Any:
     return METHODS[method](rate)
 
 
-@jax.jit
-def _values(objective: Objective, networks: Network, key: PRNGKeyArray) -> Float[Array, " M"]:
-    return jax.vmap(lambda network: objective(network, key if objective.random else None))(networks)
+def _value(_: None, shared: tuple[Objective, PRNGKeyArray], network: Network) -> Float[Array, ""]:
+    objective, key = shared
+    return objective(network, key if objective.random else None)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
 def _epochs(
-    names: tuple[str, str],
-    most: int,
-    rate: Float[Array, ""],
-    objective: Objective,
-    limit: Float[Array, " M"],
-    networks: Network,
-    state: Any,
-    count: Int[Array, ""],
-    progress: Float[Array, " 2"],
-    key: PRNGKeyArray,
-    good: Array,
-) -> tuple[Network, Any, Float[Array, "most M"], Array]:
+    names: tuple[str, str, int],
+    shared: tuple[Float[Array, ""], Objective, Int[Array, ""], Float[Array, " 2"]],
+    member: tuple[Network, Any, Float[Array, ""], Any, Array],
+) -> tuple[Network, Any, Float[Array, " most"], Array]:
     """`count` <= `most` updates; a network whose objective exceeds `limit` or is not finite keeps its weights before.
 
     Returns:
         The last good weights, the state of the method, the objectives before each update (NaN where there was none),
-        and which networks are well.
+        and whether the network is well.
     """
-    method, schedule = names
+    method, schedule, most = names
+    rate, objective, count, progress = shared
+    network, state, limit, key_data, good = member
+    key = jax.random.wrap_key_data(key_data)
 
-    def value_and_gradient(network: Network, key: Array) -> tuple[Array, Network]:
-        return jax.value_and_grad(lambda n: objective(n, key if objective.random else None))(network)
+    def value(network: Network, key: Array) -> Array:
+        return objective(network, key if objective.random else None)
 
     def epoch(i: Array, at: tuple[Network, Network, Any, Array, Array]) -> tuple[Network, Network, Any, Array, Array]:
-        networks, previous, state, objectives, good = at
+        network, previous, state, objectives, good = at
         now = rate * SCHEDULES[schedule]((progress[0] + i) / progress[1])
-        keys = jax.random.split(jax.random.fold_in(key, i), limit.shape[0])
-        values, gradients = jax.vmap(value_and_gradient)(networks, keys)
-        good = good & (values <= limit)
-        updates, next_state = jax.vmap(_transform(method, now).update)(gradients, state, networks)
-        updated = jax.tree.map(jnp.add, networks, updates)
-        networks, previous, state = choose(good, (updated, networks, next_state), (previous, previous, state))
-        return networks, previous, state, objectives.at[i].set(jnp.where(good, values, jnp.nan)), good
+        found, gradient = jax.value_and_grad(value)(network, jax.random.fold_in(key, i))
+        good = good & (found <= limit)
+        update, next_state = _transform(method, now).update(gradient, state, network)
+        updated = jax.tree.map(jnp.add, network, update)
+        network, previous, state = choose(good, (updated, network, next_state), (previous, previous, state))
+        return network, previous, state, objectives.at[i].set(jnp.where(good, found, jnp.nan)), good
 
-    start = (networks, networks, state, jnp.full((most, limit.shape[0]), jnp.nan, rate.dtype), good)
-    networks, previous, state, objectives, good = jax.lax.fori_loop(0, count, epoch, start)
-    good = good & (_values(objective, networks, key) <= limit)
-    return choose(good, networks, previous), state, objectives, good
+    start = (network, network, state, jnp.full(most, jnp.nan, rate.dtype), good)
+    network, previous, state, objectives, good = jax.lax.fori_loop(0, count, epoch, start)
+    good = good & (value(network, key) <= limit)
+    return choose(good, network, previous), state, objectives, good

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from freerun.errors import SettingError
 from freerun.network import Network
 from freerun.objective import Objective
-from freerun.optimizers.base import Report, Stopped, choose, report_interval
+from freerun.optimizers.base import Report, Stopped, each, report_interval
 
 MEMORY = 2**31
 """Most bytes that the Jacobian of one network may take."""
@@ -61,19 +60,19 @@ class LevenbergMarquardt:
         """
         _require_memory(objective, networks, key)
         members = networks.bias.shape[0]
-        damping = jnp.full(members, FIRST_DAMPING)
-        scaling = jax.vmap(lambda n: jnp.zeros_like(ravel_pytree(n)[0]))(networks)
+        weights = sum(leaf[0].size for leaf in jax.tree.leaves(networks))
+        damping = np.full(members, FIRST_DAMPING, networks.bias.dtype)
+        scaling = np.zeros((members, weights), networks.bias.dtype)
         interval = report_interval(self.epochs)
-        last = np.full(members, np.inf)
+        last = np.full(members, np.inf, networks.bias.dtype)
         idle = np.zeros(members, int)
         reasons: dict[int, str] = {}
         objectives: list[np.ndarray] = []
         for done in range(1, self.epochs + 1):
             running = np.array([i not in reasons for i in range(members)])
-            networks, damping, scaling, values = _iterations(
-                objective, networks, damping, scaling, jnp.asarray(running), key
+            networks, damping, scaling, value = each(
+                _iteration, None, (objective, key), (networks, damping, scaling, last, running)
             )
-            value = np.asarray(values)
             objectives.append(np.where(running, value, np.nan))
             idle = np.where(value < last * (1.0 - NO_GAIN), 0, idle + 1)
             last = value
@@ -104,22 +103,19 @@ def _require_memory(objective: Objective, networks: Network, key: PRNGKeyArray) 
         )
 
 
-@jax.jit
-def _iterations(
-    objective: Objective,
-    networks: Network,
-    damping: Float[Array, " M"],
-    scaling: Float[Array, "M P"],
-    running: Array,
-    key: PRNGKeyArray,
-) -> tuple[Network, Float[Array, " M"], Float[Array, "M P"], Float[Array, " M"]]:
-    """One iteration of each network that is still running, one after the other, and the objectives after it."""
-    step = partial(_iteration, objective, key)
-    after = jax.lax.map(lambda member: step(*member), (networks, damping, scaling))
-    return (*choose(running, after[:3], (networks, damping, scaling)), after[3])
-
-
 def _iteration(
+    _: None,
+    shared: tuple[Objective, PRNGKeyArray],
+    member: tuple[Network, Float[Array, ""], Float[Array, " P"], Float[Array, ""], Array],
+) -> tuple[Network, Float[Array, ""], Float[Array, " P"], Float[Array, ""]]:
+    """One iteration of a network that is still running: weights, damping, scaling and objective after it."""
+    network, damping, scaling, value, running = member
+    return jax.lax.cond(
+        running, lambda: _improved(*shared, network, damping, scaling), lambda: (network, damping, scaling, value)
+    )
+
+
+def _improved(
     objective: Objective,
     key: PRNGKeyArray,
     network: Network,

@@ -1,0 +1,272 @@
+"""The works of the speed benchmark: what is timed, and against whom.
+
+Each work is a function that yields timings, freerun's first. Contestants take turns, round by round, in one process,
+but for what is timed from the start of a process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+import freerun
+import racers
+from freerun.computing import computing
+from freerun.forcing import Full, Pairs
+from freerun.initial import Start, initial_network
+from freerun.network import Network, Shape
+from freerun.objective import Objective
+from freerun.optimizers import Gradient, LevenbergMarquardt, stack
+
+Run = Callable[[], object]
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one contestant took.
+
+    Attributes:
+        task: what was done.
+        who: `freerun`, or a peer.
+        values: one a round.
+        unit: in which values are shown, times `factor`.
+        less_is_better: of the values.
+    """
+
+    task: str
+    who: str
+    values: list[float]
+    unit: str = "ms"
+    factor: float = 1e3
+    less_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Work:
+    """A work: what it is about, what is to be reached, and how to run it."""
+
+    what: str
+    reach: str
+    run: Callable[[], Iterator[Timing]]
+
+
+def in_turn(task: str, contestants: dict[str, tuple[Run, int]], rounds: int = 5) -> Iterator[Timing]:
+    """Seconds of one unit of work of each contestant, who do so many units in each of their turns."""
+    seconds: dict[str, list[float]] = {who: [] for who in contestants}
+    for run, _ in contestants.values():
+        run()
+    for _ in range(rounds):
+        for who, (run, units) in contestants.items():
+            began = time.perf_counter()
+            run()
+            seconds[who].append((time.perf_counter() - began) / units)
+    for who, values in seconds.items():
+        yield Timing(task, who, values)
+
+
+def tutorial_series(steps: int) -> np.ndarray:
+    """The tutorial's series, standardised, repeated as often as need be: shape (steps, 1)."""
+    values = freerun.systems.mackey_glass(min(steps, 20_000), seed=0).values
+    return np.resize((values - values.mean()) / values.std(), (steps, 1))
+
+
+def networks(cell: str, hidden: int, members: int, dtype: str, direct: bool = False) -> Network:
+    """Stacked networks with one input and one output."""
+    shape = Shape(1, hidden, cell, direct=direct)
+    drawn = [initial_network(shape, Start("glorot", seed=seed)) for seed in range(members)]
+    return stack([jax.tree.map(lambda w: np.asarray(w, dtype), network) for network in drawn])
+
+
+def descent(cell: str, hidden: int, steps: int, epochs: int, batch: int = 0, members: int = 1) -> Run:
+    """Gradient descent by freerun's optimiser, in single precision, on the whole series or on a batch of windows."""
+    dtype = "float32"
+    several = networks(cell, hidden, members, dtype)
+    with computing(dtype):
+        values = jnp.asarray(tutorial_series(5000 if batch else steps + 1), dtype)
+        objective = Objective(Pairs.of(values, 0), Full(), length=steps if batch else 0, batch=max(1, batch))
+
+    def run() -> None:
+        with computing(dtype):
+            method = Gradient("sgd", 1e-3, epochs, epochs)
+            method.minimize(objective, several, jax.random.key(0), lambda networks, _: jax.block_until_ready(networks))
+
+    return run
+
+
+def epoch() -> Iterator[Timing]:
+    """1500 steps x 15 units, one sequence."""
+    values = tutorial_series(1501).astype(np.float32)
+    contestants = {"freerun": (descent("simple", 15, 1500, 1000), 1000), **racers.sequence(values, 15)}
+    yield from in_turn("1 x 1500 x 15", contestants)
+
+
+def batches() -> Iterator[Timing]:
+    """Batches of sequences."""
+    for cell in ("simple", "gru", "lstm"):
+        for batch, steps, hidden in ((32, 200, 50), (32, 200, 256), (64, 100, 512), (512, 50, 64)):
+            epochs = 20 if hidden < 100 else 10
+            contestants = {
+                "freerun": (descent(cell, hidden, steps, epochs, batch), epochs),
+                **racers.batch(cell, batch, steps, hidden),
+            }
+            yield from in_turn(f"{cell}, {batch} x {steps} x {hidden}", contestants, rounds=3)
+
+
+def members() -> Iterator[Timing]:
+    """64 networks at once and one after the other, by what users call."""
+    series = freerun.systems.mackey_glass(1501, seed=0)
+    shared = {"hidden": 15, "optimizer": "adam", "epochs": 200, "dtype": "float32", "direct": False}
+
+    def together() -> None:
+        freerun.RNN(**shared, members=64, restarts=64, holdout=0.0).fit(series)
+
+    def single() -> None:
+        for seed in range(64):
+            freerun.RNN(**shared, seed=seed).fit(series)
+
+    yield from in_turn("64 networks, 200 epochs", {"freerun": (together, 1), "64 single fits": (single, 1)}, rounds=3)
+
+
+def levenberg() -> Iterator[Timing]:
+    """An iteration of Levenberg-Marquardt on the residuals of 1500 steps, in double precision."""
+    for hidden in (15, 40):
+        one = networks("simple", hidden, 1, "float64", direct=True)
+        with computing("float64"):
+            objective = Objective(Pairs.of(jnp.asarray(tutorial_series(1501)), 0), Full())
+            start, unravel = ravel_pytree(jax.tree.map(lambda w: jnp.asarray(w[0]), one))
+        iterations = 10 if hidden == 15 else 3
+
+        def run(objective: Objective = objective, one: Network = one, iterations: int = iterations) -> None:
+            with computing("float64"):
+                LevenbergMarquardt(iterations).minimize(objective, one, jax.random.key(0), lambda *_: None)
+
+        def residuals(weights: jax.Array, objective: Objective = objective, unravel=unravel) -> jax.Array:
+            return objective.residuals(unravel(weights), None)
+
+        contestants = {"freerun": (run, iterations), **racers.least_squares(residuals, start, iterations)}
+        yield from in_turn(f"{hidden} units, {start.size} weights", contestants, rounds=3)
+
+
+def free() -> Iterator[Timing]:
+    """Free runs: steps a second."""
+    with computing("float32"):
+        small = jax.tree.map(lambda w: jnp.asarray(w[0]), networks("simple", 15, 1, "float32"))
+        large = jax.tree.map(lambda w: jnp.asarray(w[0]), networks("simple", 1000, 1, "float32"))
+    advance = jax.jit(lambda network, steps: network.run_free(network.rest(), jnp.zeros(1), steps), static_argnums=1)
+
+    def run(network: Network, steps: int) -> Run:
+        def go() -> None:
+            with computing("float32"):
+                jax.block_until_ready(advance(network, steps))
+
+        return go
+
+    for timing in in_turn("15 units", {"freerun": (run(small, 1_000_000), 1_000_000)}):
+        yield Timing(timing.task, timing.who, [1 / t for t in timing.values], "million steps/s", 1e-6, False)
+    contestants = {"freerun": (run(large, 2000), 2000), **racers.matrix_vector(1000)}
+    for timing in in_turn("1000 units", contestants):
+        yield Timing(timing.task, timing.who, timing.values, "microseconds a step", 1e6)
+
+
+def startup() -> Iterator[Timing]:
+    """From the start of a process."""
+    python = [sys.executable]
+    with tempfile.TemporaryDirectory() as folder:
+        series = Path(folder) / "series.csv"
+        freerun.systems.mackey_glass(1500, seed=0).write(series)
+        environment = os.environ | {"FREERUN_CACHE": str(Path(folder) / "compiled")}
+        fit = [*python, "-m", "freerun", "fit", str(series), "--hidden", "15", "--optimizer", "adam", "--epochs", "10"]
+        fit += ["--quiet", "-o", str(Path(folder) / "model.freerun")]
+        commands = {
+            "import freerun": [*python, "-c", "import freerun"],
+            "freerun --help": [*python, "-m", "freerun", "--help"],
+            "second freerun fit, 10 epochs": fit,
+        }
+        for task, command in commands.items():
+
+            def run(command: list[str] = command) -> None:
+                subprocess.run(command, check=True, capture_output=True, env=environment)
+
+            for timing in in_turn(task, {"freerun": (run, 1)}):
+                yield Timing(timing.task, timing.who, timing.values, "s", 1.0)
+
+
+def growth() -> Iterator[Timing]:
+    """Seconds of an epoch against the length of the series and the number of units."""
+    for steps in (1_000, 10_000, 100_000, 1_000_000):
+        yield from in_turn(f"{steps} steps, 64 units", {"freerun": (descent("simple", 64, steps, 10), 10)}, rounds=3)
+    for hidden in (8, 32, 128, 512, 1024):
+        yield from in_turn(
+            f"1000 steps, {hidden} units", {"freerun": (descent("simple", hidden, 1000, 10), 10)}, rounds=3
+        )
+
+
+MEMORY = """
+import resource
+import freerun
+series = freerun.systems.mackey_glass(1_000_000, seed=0)
+rnn = freerun.RNN(hidden=64, optimizer="adam", epochs=200, window=200, batch=32).fit(series)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def memory() -> Iterator[Timing]:
+    """Peak memory of training on a million steps in windows, 64 units."""
+    done = subprocess.run([sys.executable, "-c", MEMORY], check=True, capture_output=True, text=True)
+    yield Timing("10^6 steps, 64 units, windows", "freerun", [float(done.stdout)], "GB", 1e-9)
+
+
+HOLDS = """
+import freerun
+series = freerun.systems.mackey_glass(2700, seed=0)
+rnn = freerun.RNN().fit(series.split(1500)[0])
+print(rnn.evaluate(series, 1500).vpt)
+"""
+
+
+def holds() -> Iterator[Timing]:
+    """From the start of a process to a free run that holds, on the tutorial's series."""
+    contestants = {"freerun": HOLDS, **racers.FREE_RUNNERS}
+    for who, script in contestants.items():
+        with tempfile.TemporaryDirectory() as folder:
+            environment = os.environ | {"FREERUN_CACHE": folder}
+            began = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment, cwd=HERE
+            )
+            seconds = time.perf_counter() - began
+        reached = "150 steps or more" if who == "freerun" else "15 steps or more"
+        yield Timing(f"{reached}; held {done.stdout.strip()} steps", who, [seconds], "s", 1.0)
+
+
+WORKS = {
+    "epoch": Work(
+        "Loss, gradient and update: 1500 steps x 15 tanh units, one sequence, single precision",
+        "3 times a plain scan, 3 times PyTensor, 80 times PyTorch; within 3 times of C",
+        epoch,
+    ),
+    "batches": Work("The same for batches: sequences x steps x units", "faster than PyTorch in every line", batches),
+    "members": Work("64 networks at once", "8 times the throughput of single fits", members),
+    "levenberg": Work(
+        "An iteration of Levenberg-Marquardt, 1500 steps, double precision", "5 times optimistix", levenberg
+    ),
+    "free": Work("Free runs", "2 million steps/s; within 2 times of a matrix-vector product", free),
+    "startup": Work("From the start of a process", "import 0.2 s, --help 0.3 s, second fit 2 s", startup),
+    "growth": Work("How an epoch grows", "linear in steps, at most quadratic in units", growth),
+    "memory": Work("Peak memory", "1.5 GB", memory),
+    "holds": Work("To a free run that holds", "150 steps sooner than PyTorch holds 15", holds),
+}
+"""The works by name."""

@@ -1,0 +1,123 @@
+"""How fast freerun is beside its peers: `python benchmarks/speed.py [WORK ...]`.
+
+Each work runs freerun and its peers in turn on the same task, prints times and ratios (a peer's time over freerun's:
+above 1, freerun is faster) with their spread, and keeps them in docs/benchmarks/speed.json, one entry a work, from
+which docs/benchmarks/speed.md is written. Peers that are not installed are left out; `make speed` installs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contests import WORKS, Timing
+from machine import machine, versions
+
+PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Who took how long for what.
+
+    Attributes:
+        task, who: of the timing.
+        shown: median and range, in the unit of the work.
+        ratio: of medians, to freerun's on the same task; above 1, freerun is better.
+        spread: smallest and largest ratio over the rounds.
+    """
+
+    task: str
+    who: str
+    shown: str
+    ratio: float | None
+    spread: tuple[float, float] | None
+
+
+def main() -> None:
+    """Run the works that are asked for, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("works", nargs="*", default=list(WORKS), help=f"some of: {', '.join(WORKS)}; default: all")
+    parser.add_argument("--json", type=Path, default=PAGES / "speed.json")
+    arguments = parser.parse_args()
+    results = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+    for name in arguments.works:
+        work = WORKS[name]
+        print(f"## {work.what}", flush=True)
+        timings = []
+        for timing in work.run():
+            timings.append(timing)
+            print(f"{timing.task:<34} {timing.who:<28} {_shown(timing)}", flush=True)
+        results[name] = {
+            "what": work.what,
+            "reach": work.reach,
+            "date": datetime.date.today().isoformat(),
+            "machine": machine(),
+            "versions": versions(),
+            "timings": [asdict(timing) for timing in timings],
+        }
+        for line in table(timings):
+            print(line)
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+    (PAGES / "speed.md").write_text(page(results))
+
+
+def lines(timings: list[Timing]) -> Iterator[Line]:
+    """The timings with their ratios to freerun's."""
+    for timing in timings:
+        ours = next((t for t in timings if t.task == timing.task and t.who == "freerun"), None)
+        if ours is None or ours is timing:
+            yield Line(timing.task, timing.who, _shown(timing), None, None)
+            continue
+        count = min(len(timing.values), len(ours.values))
+        pairs = zip(timing.values[:count], ours.values[:count], strict=True)
+        each = [(a / b) if timing.less_is_better else (b / a) for a, b in pairs]
+        medians = float(np.median(timing.values)), float(np.median(ours.values))
+        ratio = medians[0] / medians[1] if timing.less_is_better else medians[1] / medians[0]
+        yield Line(timing.task, timing.who, _shown(timing), ratio, (min(each), max(each)))
+
+
+def table(timings: list[Timing]) -> list[str]:
+    """Times and ratios as a Markdown table."""
+    rows = ["| task | who | median (smallest to largest) | freerun is better by |", "|---|---|---|---|"]
+    for line in lines(timings):
+        ratio = "" if line.ratio is None else f"{line.ratio:.3g}"
+        spread = "" if line.spread is None else f" ({line.spread[0]:.3g} to {line.spread[1]:.3g})"
+        rows.append(f"| {line.task} | {line.who} | {line.shown} | {ratio}{spread} |")
+    return rows
+
+
+def page(results: dict[str, Any]) -> str:
+    """The page that shows all results."""
+    parts = [
+        "# How fast freerun is",
+        "Medians over rounds in which freerun and its peers take turns, smallest and largest in brackets. Printed by "
+        "`python benchmarks/speed.py`; all times are in [speed.json](speed.json). What the numbers mean, and where "
+        "they fall short, is in [README.md](README.md).",
+    ]
+    for name in WORKS:
+        if name not in results:
+            continue
+        result = results[name]
+        timings = [Timing(**timing) for timing in result["timings"]]
+        parts += [f"## {result['what']}", f"To reach: {result['reach']}. {result['machine']}, {result['date']}."]
+        parts.append("\n".join(table(timings)))
+        if name == "growth":
+            parts.append("![Time of an epoch against length and units](pictures/growth.png)")
+    return "\n\n".join(parts) + "\n"
+
+
+def _shown(timing: Timing) -> str:
+    values = [value * timing.factor for value in timing.values]
+    return f"{np.median(values):.3g} {timing.unit} ({min(values):.3g} to {max(values):.3g})"
+
+
+if __name__ == "__main__":
+    main()
