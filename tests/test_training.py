@@ -98,3 +98,15 @@ def test_a_series_shorter_than_the_washout_is_refused(tutorial_series):
     train, valid = tutorial_series
     with pytest.raises(SeriesError, match="the validation series has 500 steps; with a washout of 600"):
         freerun.RNN(washout=600, optimizer="adam").fit(train, valid)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "advice"),
+    [
+        ({"hidden": 200, "window": 1000, "batch": 10**7}, r"batch=10000000 windows of 1000 steps.*choose batch=\d+ or"),
+        ({"hidden": 10**8}, r"all 2000 steps at once.*choose window=\d+ or less"),
+    ],
+)
+def test_what_does_not_fit_in_memory_is_refused_with_a_size_that_does(parameters, advice):
+    with pytest.raises(freerun.errors.SettingError, match=advice):
+        freerun.RNN(optimizer="adam", **parameters).fit(np.sin(np.arange(2000) / 5))

@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 CACHE = "FREERUN_CACHE"
 """Environment variable: the folder in which compiled programs are kept, or `off`."""
 
-WORTH_KEEPING = 0.1
+WORTH_KEEPING = 0.01
 """Programs that took this many seconds to compile are kept."""
 
 MOST_KEPT = 256 * 2**20
@@ -67,6 +67,14 @@ def current_device() -> Any:
 def cores() -> int:
     """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def physical_memory() -> int:
+    """Bytes of memory of this machine; where the system does not say, 8 GiB."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 2**33
 
 
 def _on(device: Device) -> AbstractContextManager[Any]:

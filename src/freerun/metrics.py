@@ -7,9 +7,6 @@ samples of a system. Published variants of the latter differ; compare only what 
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-from scipy.spatial import KDTree
-from scipy.special import logsumexp
 
 BINS = 30
 """Bins of each axis in the state space divergence."""
@@ -120,6 +117,8 @@ def _histogram(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[n
 
 
 def _mixture_divergence(truth: np.ndarray, generated: np.ndarray, seed: int) -> float:
+    from scipy.special import logsumexp
+
     draw = np.random.default_rng(seed)
     samples = truth[draw.integers(len(truth), size=1000)] + draw.normal(size=(1000, truth.shape[1]))
 
@@ -136,6 +135,8 @@ def power_spectrum(values: np.ndarray, smoothing: float = 20.0) -> np.ndarray:
     Each channel is standardised; the squared magnitudes of its real Fourier transform are smoothed by a Gaussian of
     standard deviation `smoothing` bins, cut off at 4 of them and reflected at the ends.
     """
+    from scipy.ndimage import gaussian_filter1d
+
     deviation = values.std(axis=0)
     standard = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
     power = np.abs(np.fft.rfft(standard, axis=0)) ** 2
@@ -196,6 +197,8 @@ def correlation_dimension(states: np.ndarray, seed: int = 0) -> float:
         states: shape (T, D): several channels, or the delay vectors of one (`embedded`).
         seed: of the draw.
     """
+    from scipy.spatial import KDTree
+
     if len(states) > 5000:
         states = states[np.random.default_rng(seed).choice(len(states), 5000, replace=False)]
     tree = KDTree(states)
@@ -216,6 +219,8 @@ def largest_lyapunov_exponent(states: np.ndarray, horizon: int, exclude: int) ->
         horizon: steps over which neighbours separate exponentially, before they are far apart; at least 2.
         exclude: at least a mean period, so that neighbours are not on the same piece of the trajectory.
     """
+    from scipy.spatial import KDTree
+
     usable = len(states) - horizon
     tree = KDTree(states[:usable])
     found_distances, found_neighbours = tree.query(states[:usable], k=min(usable, 2 * exclude + 2))

@@ -92,13 +92,11 @@ class _Table:
 
     def times(self, column: str) -> np.ndarray:
         """The column as times: numbers, or `datetime64` if any cell is a date."""
-        import pandas as pd
-
         cells = self.cells[column]
         numbers = [_number(cell) for cell in cells]
         times: list[Any] = [_date(cell) for cell in cells] if None in numbers else numbers
         for row, time in enumerate(times):
-            if pd.isna(time):
+            if time is None or time != time:  # noqa: PLR0124 - neither NaN nor NaT equals itself
                 self.refuse(column, row, "is not a time")
         return np.array(times)
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from freerun.computing import computing
+from freerun.cells import CELLS
+from freerun.computing import computing, physical_memory
 from freerun.errors import SeriesError, SettingError
 from freerun.forcing import Forcing, Full, Pairs, stages
 from freerun.history import Trained, Watcher
@@ -71,6 +72,8 @@ def train(
             f"of the {len(training)} steps of the training series {held_out} are held out; with a washout of {washout} "
             "nothing is left to train on; give a longer series, or a smaller holdout or washout"
         )
+    if settings.method != "ridge":
+        _require_memory(settings, len(training) - held_out)
     with computing(settings.dtype, settings.device):
         values = scaling.apply(training.values)
         pairs = _pairs(values[: len(values) - held_out], settings)
@@ -119,6 +122,29 @@ def train(
         except KeyboardInterrupt as interrupt:
             watch.interrupt(interrupt)
         return watch.results()
+
+
+def _require_memory(settings: Settings, steps: int) -> None:
+    """Refuse to train on more at a time than fits in memory: the states of every step are kept for the gradient."""
+    kind = CELLS.get(settings.cell or "simple")
+    gates = 1 if kind is None else kind.gates
+    width = {"float64": 8, "float32": 4}[settings.dtype]
+    one = (settings.window or steps) * settings.layers * (settings.hidden or 1) * (4 * gates + 4) * width
+    together = (settings.batch or 16) if settings.window else 1
+    memory = physical_memory()
+    if one * together <= memory:
+        return
+    fits = memory // one
+    advice = (
+        f"choose batch={fits} or less"
+        if settings.window and fits
+        else f"choose window={max(2, int((settings.window or steps) * memory / one / together))} or less"
+    )
+    what = f"batch={together} windows of {settings.window} steps" if settings.window else f"all {steps} steps at once"
+    raise SettingError(
+        f"training on {what} with {settings.hidden} units takes {one * together / 2**30:.1f} GiB, and this machine has "
+        f"{memory / 2**30:.1f} GiB; {advice}"
+    )
 
 
 def require_steps(name: str, series: Series, washout: int) -> None:

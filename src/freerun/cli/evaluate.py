@@ -62,7 +62,8 @@ def evaluate(
 
     Example: freerun evaluate mg.freerun mg.csv --from 1500 --json
     """
-    from freerun import forecasting, plots
+    import freerun
+    from freerun import forecasting
     from freerun.errors import SettingError
     from freerun.estimator import load
 
@@ -77,16 +78,22 @@ def evaluate(
     scores, run = forecasting.evaluate(rnn.model_, observed, start)
     if plot is not None:
         before, truth = observed.split(start)
-        plots.save(plots.free_run(run, before, truth, scores.vpt, f"Free run of {model.name} on {series.name}"), plot)
+        freerun.plots.save(
+            freerun.plots.free_run(run, before, truth, scores.vpt, f"Free run of {model.name} on {series.name}"), plot
+        )
     results = asdict(scores)
     table: dict[str, Any] = {}
     run_title = f"of {model.name} on {series.name}"
     if plots_to is not None:
         before, truth = observed.split(start)
-        plots.save(plots.free_run(run, before, truth, scores.vpt, f"Free run {run_title}"), plots_to / "free-run.png")
+        freerun.plots.save(
+            freerun.plots.free_run(run, before, truth, scores.vpt, f"Free run {run_title}"), plots_to / "free-run.png"
+        )
         horizon = max(1, min(len(truth), max(2 * scores.vpt, 50)) * 2 // 3)
         growth = forecasting.error_growth(rnn.model_, observed, start, horizon)
-        plots.save(plots.error_growth(growth, title=f"Growth of errors {run_title}"), plots_to / "error-growth.png")
+        freerun.plots.save(
+            freerun.plots.error_growth(growth, title=f"Growth of errors {run_title}"), plots_to / "error-growth.png"
+        )
     if long_term:
         long, long_run = forecasting.evaluate_long_term(rnn.model_, observed, start, scores.vpt)
         results |= {"long_term": asdict(long)}
@@ -94,11 +101,11 @@ def evaluate(
         if plots_to is not None:
             _, truth = observed.split(start)
             for name, figure in (
-                ("attractor", plots.attractor(truth, long_run, title=f"Attractor {run_title}")),
-                ("spectra", plots.spectra(truth, long_run, f"Power spectra {run_title}")),
-                ("return-map", plots.return_map(truth, long_run, f"Return map {run_title}")),
+                ("attractor", freerun.plots.attractor(truth, long_run, title=f"Attractor {run_title}")),
+                ("spectra", freerun.plots.spectra(truth, long_run, f"Power spectra {run_title}")),
+                ("return-map", freerun.plots.return_map(truth, long_run, f"Return map {run_title}")),
             ):
-                plots.save(figure, plots_to / f"{name}.png")
+                freerun.plots.save(figure, plots_to / f"{name}.png")
     held = f"{scores.vpt} steps" if scores.vpt < scores.steps else f"{scores.vpt} steps (all there were)"
     Console(as_json, quiet).result(
         results,

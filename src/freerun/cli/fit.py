@@ -97,7 +97,7 @@ def fit(
 
     On Ctrl-C during training, or when it diverges, the last good weights are written.
     """
-    from freerun import plots
+    import freerun
     from freerun.errors import TrainingDiverged
     from freerun.estimator import RNN, load
 
@@ -120,7 +120,7 @@ def fit(
     rnn.save(output)
     history = rnn.history_
     if plot is not None:
-        plots.save(plots.losses(history, f"Training on {series.name}"), plot)
+        freerun.plots.save(freerun.plots.losses(history, f"Training on {series.name}"), plot)
     best = rnn.model_.best.settings
     results = {
         "training_mse": history.training_mse[-1],

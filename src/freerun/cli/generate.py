@@ -44,7 +44,7 @@ def generate(
 
     Example: freerun generate mg.freerun --steps 200 --plot run.png
     """
-    from freerun import plots
+    import freerun
     from freerun.errors import SettingError
     from freerun.estimator import load
     from freerun.seriesfile import csv_text
@@ -60,7 +60,7 @@ def generate(
         run.write(output)
     if plot is not None:
         title = f"Free run of {model.name} after {'its training series' if after is None else after.name}"
-        plots.save(plots.free_run(run, before, title=title), plot)
+        freerun.plots.save(freerun.plots.free_run(run, before, title=title), plot)
     console = Console(as_json, quiet)
     if as_json:
         console.result(

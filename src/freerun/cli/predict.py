@@ -40,7 +40,8 @@ def predict(
 
     Example: freerun predict mg.freerun mg.csv -o onestep.csv --plot onestep.png
     """
-    from freerun import metrics, plots
+    import freerun
+    from freerun import metrics
     from freerun.estimator import load
 
     require_writable(output)
@@ -52,7 +53,7 @@ def predict(
     if plot is not None:
         boundary = rnn.model_.boundary_in(observed)
         title = f"One-step predictions of {series.name}"
-        plots.save(plots.one_step(observed, predictions, boundary, title), plot)
+        freerun.plots.save(freerun.plots.one_step(observed, predictions, boundary, title), plot)
     error = metrics.mean_squared_error(observed.values[1:], predictions.values)
     console = Console(as_json, quiet)
     console.result(

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import PRNGKeyArray
-from scipy.optimize import OptimizeResult, minimize
 
 from freerun.network import Network
 from freerun.objective import Objective
@@ -53,6 +52,8 @@ class BFGS:
         return stopped
 
     def _minimize(self, objective: Objective, network: Network, key: PRNGKeyArray, note) -> Stopped:
+        from scipy.optimize import OptimizeResult, minimize
+
         start, unravel = ravel_pytree(network)
 
         def weights_of(vector: np.ndarray) -> Network:
