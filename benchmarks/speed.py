@@ -65,6 +65,8 @@ def main() -> None:
         }
         for line in table(timings):
             print(line)
+        if name == "growth":
+            growth_picture(timings, PAGES / "pictures" / "growth.png")
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")
     (PAGES / "speed.md").write_text(page(results))
 
@@ -112,6 +114,31 @@ def page(results: dict[str, Any]) -> str:
         if name == "growth":
             parts.append("![Time of an epoch against length and units](pictures/growth.png)")
     return "\n\n".join(parts) + "\n"
+
+
+def growth_picture(timings: list[Timing], path: Path) -> None:
+    """Time of an epoch against steps and against units, beside straight lines of slope 1 and 2."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for axes, varied, fixed, slope in ((panels[0], 0, 64, 1), (panels[1], 1, 1000, 2)):
+        sizes = [[int(word) for word in t.task.replace(",", "").split() if word.isdigit()] for t in timings]
+        points = sorted(
+            (size[varied], float(np.median(t.values)))
+            for size, t in zip(sizes, timings, strict=True)
+            if size[1 - varied] == fixed
+        )
+        x, seconds = (np.array(column) for column in zip(*points, strict=True))
+        axes.loglog(x, seconds, "o-", color="#0072B2", label="an epoch")
+        reference = seconds[-1] * (x / x[-1]) ** slope
+        axes.loglog(x, reference, "--", color="#D55E00", label="linear" if slope == 1 else "quadratic")
+        axes.set_xlabel("steps of the series" if varied == 0 else "hidden units")
+        axes.set_title("64 units" if varied == 0 else "1000 steps")
+        axes.set_ylabel("seconds")
+        axes.legend(frameon=False)
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=150)
 
 
 def _shown(timing: Timing) -> str:
