@@ -128,3 +128,12 @@ def test_the_default_holds_on_the_tutorials_series():
     assert scores.nrmse84 < 5e-3
     (exponent,) = rnn.lyapunov_exponents()
     assert 0.003 < exponent < 0.012  # 0.0061 a step was measured from the equation
+
+
+def test_without_held_out_steps_all_restarts_are_kept_or_none_can_be_chosen():
+    values = np.sin(np.arange(300) / 5)
+    parameters: dict[str, Any] = {"hidden": 4, "optimizer": "adam", "epochs": 5, "restarts": 3, "holdout": 0.0}
+    rnn = freerun.RNN(**parameters, members=3).fit(values)
+    assert [member.settings.seed for member in rnn.model_.members] == [0, 1, 2]
+    with pytest.raises(freerun.errors.SettingError, match="holdout=0 leaves free runs nothing to choose by"):
+        freerun.RNN(**parameters).fit(values)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
+from threadpoolctl import threadpool_limits
 
 from freerun.errors import SettingError
 from freerun.settings import Device
@@ -32,6 +33,10 @@ MOST_KEPT = 256 * 2**20
 """Bytes of programs that are kept; the oldest go first."""
 
 
+MOST_THREADS = 8
+"""Threads that compute side by side at most, since each takes memory."""
+
+
 @contextmanager
 def computing(dtype: str, device: Device = "auto") -> Iterator[None]:
     """Within this context JAX computes in `float64` or `float32`, on the device asked for.
@@ -44,10 +49,15 @@ def computing(dtype: str, device: Device = "auto") -> Iterator[None]:
         yield
 
 
-def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Call `function` with each of the items, on as many threads as there are cores, computing as the caller does."""
-    if len(items) == 1:
-        return [function(items[0])]
+def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """The results of `function` for each of the items, in their order, computed on as many threads as there are cores.
+
+    Each computes as the caller does. NumPy gets its share of the cores in each thread, no more: threads that all use
+    all cores are many times slower.
+    """
+    if len(items) < 2:
+        yield from map(function, items)
+        return
     wide = jax.numpy.zeros(()).dtype == jax.numpy.float64
     device = current_device()
 
@@ -55,8 +65,9 @@ def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Re
         with jax.enable_x64(wide), jax.default_device(device):
             return jax.block_until_ready(function(item))
 
-    with ThreadPoolExecutor(min(len(items), cores())) as pool:
-        return list(pool.map(call, items))
+    together = min(len(items), cores(), MOST_THREADS)
+    with threadpool_limits(max(1, cores() // together)), ThreadPoolExecutor(together) as pool:
+        yield from pool.map(call, items)
 
 
 def current_device() -> Any:

@@ -21,7 +21,7 @@ from freerun.validation import LONG, long_run_error
 PASSED_OVER = 40
 """How many choices may be passed over for one that endures."""
 
-COMPARED = 12
+COMPARED = 6
 """How many choices are solved for all of a long series and compared by long runs."""
 
 
@@ -85,13 +85,15 @@ def fit(
             members = _most_alike_first(finalists, scaling, training)[: asked.members]
         return Fitted(_model(settings, members, scaling, training), None)
     (choice,) = choices
+    restarts = choice.restarts or 1
+    choosing = restarts > asked.members or (restarts > 1 and asked.holdout != 0)
     trained = train(
         choice,
         training,
         validation,
         scaling,
         network,
-        held_out(asked, len(training), (choice.restarts or 1) > 1),
+        held_out(asked, len(training), choosing),
         progress,
     )
     failures = [t.failure for t in trained]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from freerun.cells import Array
-from freerun.computing import computing
-from freerun.errors import SeriesError, TrainingDiverged
+from freerun.computing import computing, spread
+from freerun.errors import SeriesError, SettingError, TrainingDiverged
 from freerun.forcing import Pairs
 from freerun.history import Progress, Watcher
 from freerun.network import Network
@@ -59,9 +58,6 @@ LARGEST_RECURRENT = 500
 
 PROBE, PROBE_OF_LONG = 300, 500
 """Most units with which recipes are compared before the finalists get all of theirs; of long series."""
-
-TOGETHER = 2
-"""Recipes that are judged at the same time."""
 
 FINALISTS = 4
 """Fewest recipes that are judged with all their units."""
@@ -144,8 +140,13 @@ def held_out(settings: Settings, steps: int, choosing: bool) -> int:
     """How many steps at the end of the training series are held out for free runs.
 
     Raises:
+        SettingError: there is something to choose, and nothing is to be held out.
         SeriesError: the series is too short to hold anything out.
     """
+    if choosing and settings.holdout == 0:
+        raise SettingError(
+            "holdout=0 leaves free runs nothing to choose by; leave it out, or keep all restarts (members=restarts)"
+        )
     share = settings.holdout if settings.holdout is not None else HELD_OUT if choosing else 0.0
     count = min(int(share * steps), MOST_HELD_OUT)
     if choosing and (count < 3 or steps - count < 10):
@@ -284,12 +285,11 @@ class _Search:
             yield resolved(self._settings.with_(**given, hidden=units), len(self._values))
 
     def _judge_all(self, several: Iterable[Settings], choices: dict[Settings, Choice]) -> None:
-        """Judge settings that are new, a few at a time: most of the time is compiling, which leaves cores idle."""
+        """Judge settings that are new."""
         new = [s for s in dict.fromkeys(s.with_(l2=self._settings.l2) for s in several) if s not in choices]
-        with ThreadPoolExecutor(TOGETHER) as pool:
-            for settings, choice in zip(new, pool.map(self._judge, new), strict=True):
-                choices[settings] = choice
-                self._tell(self._best(choices).error)
+        for settings, choice in zip(new, spread(self._judge, new), strict=True):
+            choices[settings] = choice
+            self._tell(self._best(choices).error)
 
     def _judge(self, settings: Settings) -> Choice:
         penalties = PENALTIES if self._settings.l2 is None else (self._settings.l2,)

@@ -90,7 +90,7 @@ def each(step: Callable[[Any, Any, Any], Any], names: Hashable, shared: Any, mem
     """
     if current_device().platform != "cpu":
         return _all_at_once(step, names, shared, members)
-    return stack(spread(lambda member: _alone(step, names, shared, member), unstack(members)))
+    return stack(list(spread(lambda member: _alone(step, names, shared, member), unstack(members))))
 
 
 @partial(jax.jit, static_argnums=(0, 1))

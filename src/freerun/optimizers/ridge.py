@@ -75,7 +75,7 @@ class Readout:
                 "the series, draw smaller weights (spectral_radius, input_scale), or choose a bounded nonlinearity"
             )
         width = factor.shape[1] - pairs.targets.shape[1]
-        u, singular, right = scipy.linalg.svd(factor[:width, :width], full_matrices=False, check_finite=False)
+        u, singular, right = np.linalg.svd(factor[:width, :width], full_matrices=False)
         return cls(network, u.T @ factor[:width, width:], singular, right)
 
     def solve(self, l2: float) -> Network:
