@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from freerun import forcing
 from freerun.cells import NONLINEARITIES
 from freerun.computing import computing
 from freerun.initial import Start, initial_network
@@ -204,3 +205,19 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
     mine, expected = (jax.tree.leaves(jax.jit(derivatives, static_argnums=0)(run)) for run in (ours, plainly))
     for a, b in zip(mine, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "memoryless"])
+@pytest.mark.parametrize("steps", [7, 20, 26])
+def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):
+    network = random_network(kind, lags=(0, 3), layers=2)
+    values = jnp.asarray(np.random.default_rng(5).normal(size=(steps + 1, 2)))
+    states, outputs = network.moments(values[:-1], jnp.asarray([steps - 1]))
+    state, output = network.ending(values[:-1], 10)
+    np.testing.assert_allclose(output, outputs[0], rtol=1e-12)
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(states), strict=True):
+        np.testing.assert_allclose(a, b[0], rtol=1e-12, atol=1e-14)
+    monkeypatch.setattr(forcing, "PIECE", 10)
+    residuals = np.asarray(network.predict(values[:-1]) - values[1:])[4:]
+    pairs = forcing.Pairs.of(values, 4)
+    np.testing.assert_allclose(pairs.squared_errors(network), (residuals**2).mean(axis=0), rtol=1e-12)

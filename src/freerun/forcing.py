@@ -17,8 +17,12 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from freerun.cells import Array as Weights
 from freerun.dynamics import expansion_along
 from freerun.errors import SettingError
-from freerun.network import Network
+from freerun.network import Network, State
+from freerun.recurrence import in_pieces
 from freerun.settings import Settings
+
+PIECE = 10_000
+"""Steps of a long series whose hidden states are in memory at a time, where no gradient is taken."""
 
 
 class Pairs(eqx.Module):
@@ -53,8 +57,14 @@ class Pairs(eqx.Module):
 
     def squared_errors(self, network: Network) -> Float[Array, " D"]:
         """Mean squared error of the one-step predictions per channel, in standardised units, shape (D,)."""
-        residuals = (network.predict(self.inputs) - self.targets) * self.weight[:, None]
-        return (residuals**2).sum(axis=0) / self.weight.sum()
+
+        def add(at: tuple[State, Array], piece: Pairs) -> tuple[State, Array]:
+            hidden, windows, state = network.read_on(piece.inputs, at[0])
+            residuals = (network.output(hidden, windows) - piece.targets) * piece.weight[:, None]
+            return state, at[1] + (residuals**2).sum(axis=0)
+
+        start = network.rest(), jnp.zeros_like(network.bias)
+        return in_pieces(add, start, self, PIECE)[1] / self.weight.sum()
 
 
 Errors = tuple[Float[Weights, "*N D"], Float[Array, " *N"]]

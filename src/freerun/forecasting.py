@@ -64,10 +64,8 @@ def predict(model: Model, series: Series) -> Series:
 def moment_after(network: Network, scaling: Scaling, settings: Settings, series: Series) -> Moment:
     """Let the network read `series` from a state of zero to its end."""
     with computing(settings.dtype):
-        last = jnp.asarray([len(series) - 1])
-        states, outputs = _moments(network, jnp.asarray(scaling.apply(series.values), settings.dtype), last)
-    state, output = jax.tree.map(lambda entry: np.asarray(entry[0]), (states, outputs))
-    return Moment(state, np.asarray(output, np.float64))
+        state, output = _ending(network, jnp.asarray(scaling.apply(series.values), settings.dtype))
+    return Moment(jax.tree.map(np.asarray, state), np.asarray(output, np.float64))
 
 
 def generate(model: Model, steps: int, after: Series | None = None, ensemble: Ensemble = "best") -> Series:
@@ -319,8 +317,8 @@ def _predict(network: Network, inputs: Float[Array, "T D"]) -> Float[Array, "T D
 
 
 @jax.jit
-def _moments(network: Network, inputs: Float[Array, "T D"], at: Int[Array, " N"]) -> tuple[State, Float[Array, "N D"]]:
-    return network.moments(inputs, at)
+def _ending(network: Network, inputs: Float[Array, "T D"]) -> tuple[State, Float[Array, " D"]]:
+    return network.ending(inputs, PIECE)
 
 
 @partial(jax.jit, static_argnames="steps")

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from freerun.cells import CELLS, AnyCell, Array, Carry, PiecewiseLinearCell
-from freerun.recurrence import closed_loop, forced_loop, open_loop
+from freerun.recurrence import closed_loop, forced_loop, in_pieces, open_loop
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,22 @@ class Network(eqx.Module):
             carries.append(open_loop(cell, driven_by, carry))
             driven_by = carries[-1][0]
         return tuple(carries), jnp.concatenate([carry[0] for carry in carries], axis=1), windows
+
+    def read_on(self, inputs: Float[Array, "T D"], state: State) -> tuple[Array, Array, State]:
+        """Open loop from `state`: the hidden states (T, H), the windows (T, K), and the state after the last step."""
+        carries, hidden, windows = self.read(inputs, state)
+        known = jnp.concatenate([state.past[::-1], inputs])
+        past = known[len(known) - len(state.past) :][::-1]
+        return hidden, windows, State(jax.tree.map(lambda entry: entry[-1], carries), past)
+
+    def ending(self, inputs: Float[Array, "T D"], piece: int) -> tuple[State, Float[Array, " D"]]:
+        """Open loop from rest, `piece` steps at a time: the state and the output after the last step."""
+
+        def follow(at: tuple[State, Array], inputs: Array) -> tuple[State, Array]:
+            hidden, windows, state = self.read_on(inputs, at[0])
+            return state, self.output(hidden[-1], windows[-1])
+
+        return in_pieces(follow, (self.rest(), jnp.zeros_like(self.bias)), inputs, piece)
 
     def predict(self, inputs: Float[Array, "T D"], state: State | None = None) -> Float[Array, "T D"]:
         """Open loop: the estimate of the step after each input, from `state` or from rest."""

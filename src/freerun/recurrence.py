@@ -66,6 +66,27 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T D"], carry: Carry) -> Carry
     return cell.update(cell.elementwise, carry, jnp.zeros_like(drive), drive)
 
 
+def in_pieces(consume: Callable[[State, Any], State], state: State, arrays: Any, length: int) -> State:
+    """Run `consume` over arrays of many steps, piece by piece, so that memory holds one piece at a time.
+
+    Args:
+        consume: from a state and a piece to the state after it.
+        state: at the beginning.
+        arrays: a pytree of arrays whose leading axis is time.
+        length: steps of a piece; the last may be shorter.
+    """
+    steps = jax.tree.leaves(arrays)[0].shape[0]
+    whole = steps // length
+
+    def follow(state: State, piece: Any) -> tuple[State, None]:
+        return consume(state, piece), None
+
+    if whole:
+        pieces = jax.tree.map(lambda a: a[: whole * length].reshape(whole, length, *a.shape[1:]), arrays)
+        state, _ = lax.scan(follow, state, pieces)
+    return consume(state, jax.tree.map(lambda a: a[whole * length :], arrays)) if steps % length else state
+
+
 def closed_loop(
     step: Step[State], state: State, value: Float[Array, " D"], steps: int
 ) -> tuple[Float[Array, "steps D"], State, Float[Array, " D"]]:

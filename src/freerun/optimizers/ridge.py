@@ -119,14 +119,12 @@ def _features(
     targets: Float[Array, "T D"],
     share: Float[Array, " T"],
 ) -> tuple[Float[Array, "T F"], State]:
-    carries, hidden, windows = network.read(inputs, state)
-    known = jnp.concatenate([state.past[::-1], inputs])
-    past = known[len(known) - len(state.past) :][::-1]
+    hidden, windows, state = network.read_on(inputs, state)
     columns = [hidden, jnp.ones((len(hidden), 1), hidden.dtype)]
     if network.direct is not None:
         columns.append(windows)
     rows = jnp.sqrt(share)[:, None] * jnp.concatenate([*columns, targets], axis=1)
-    return rows, State(jax.tree.map(lambda entry: entry[-1], carries), past)
+    return rows, state
 
 
 @jax.jit
