@@ -185,9 +185,8 @@ def _torch(cell: str, inputs: np.ndarray, targets: np.ndarray, hidden: int, epoc
 
 
 TORCH = """
-import sys, time
+import time
 import numpy as np, torch
-sys.path.insert(0, ".")
 import freerun
 torch.manual_seed(0)
 values = freerun.systems.mackey_glass(2700, seed=0).values.astype(np.float32)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import jax
@@ -50,24 +51,39 @@ def computing(dtype: str, device: Device = "auto") -> Iterator[None]:
 
 
 def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """The results of `function` for each of the items, in their order, computed on as many threads as there are cores.
+    """The results of `function` for each of the items, in their order, on as many threads as there are cores.
 
-    Each computes as the caller does. NumPy gets its share of the cores in each thread, no more: threads that all use
-    all cores are many times slower.
+    Each computes as the caller does; compiled programs go through `run`. NumPy gets its share of the cores in each
+    thread, no more: threads that all use all cores are many times slower.
     """
-    if len(items) < 2:
-        yield from map(function, items)
-        return
     wide = jax.numpy.zeros(()).dtype == jax.numpy.float64
     device = current_device()
 
     def call(item: Item) -> Result:
         with jax.enable_x64(wide), jax.default_device(device):
-            return jax.block_until_ready(function(item))
+            return function(item)
 
-    together = min(len(items), cores(), MOST_THREADS)
+    together = min(cores(), MOST_THREADS)
     with threadpool_limits(max(1, cores() // together)), ThreadPoolExecutor(together) as pool:
         yield from pool.map(call, items)
+
+
+def run(program: Any, *arguments: Any) -> Any:
+    """The results of a jitted program, which runs while no other thread runs one; compiling goes on side by side.
+
+    Two programs with loops at once would deadlock: on a CPU, a loop occupies one of XLA's threads while it waits for
+    the others to do its products.
+    """
+    leaves, structure = jax.tree.flatten(arguments)
+    key = (program, structure, tuple(jax.typeof(leaf) for leaf in leaves))
+    if key not in _programs:
+        _programs[key] = program.lower(*arguments).compile()
+    with _running:
+        return jax.block_until_ready(_programs[key](*arguments))
+
+
+_programs: dict[Any, Any] = {}
+_running = Lock()
 
 
 def current_device() -> Any:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from freerun.cells import Array
-from freerun.computing import computing, spread
+from freerun.computing import computing, run, spread
 from freerun.errors import SeriesError, SettingError, TrainingDiverged
 from freerun.forcing import Pairs
 from freerun.history import Progress, Watcher
@@ -309,11 +309,11 @@ class _Search:
         pairs = Pairs.of(jnp.asarray(self._recent), settings.washout or 0).without(end - self._held_out, end)
         readout = Readout.of(network, pairs, noise_of(settings), jax.random.key(settings.seed))
         readouts = stack([readout.solve(penalty) for penalty in penalties])
-        errors = np.asarray(errors_of_readouts(network, readouts, validation))
+        errors = np.asarray(run(errors_of_readouts, network, readouts, validation))
         if not self._long:
             return errors
-        runs = np.asarray(_long_runs(network, readouts, validation))
-        return errors + np.array([long_run_error(self._values, run) for run in runs])
+        runs = np.asarray(run(_long_runs, network, readouts, validation))
+        return errors + np.array([long_run_error(self._values, one) for one in runs])
 
     def _tell(self, best: float) -> None:
         if self._progress is not None:
@@ -327,9 +327,9 @@ class _Search:
 def _long_runs(network: Network, readouts: Network, validation: Validation) -> Array:
     """A long free run of each of several readouts of one network."""
 
-    def run(readout: Array, bias: Array, direct: Array | None) -> Array:
+    def free_run(readout: Array, bias: Array, direct: Array | None) -> Array:
         one = Network(network.cells, readout, bias, direct, network.lags)
         states, outputs = one.moments(validation.values, validation.starts[:1])
         return one.run_free(jax.tree.map(lambda entry: entry[0], states), outputs[0], LONG_RUN)
 
-    return jax.vmap(run)(readouts.readout, readouts.bias, readouts.direct)
+    return jax.vmap(free_run)(readouts.readout, readouts.bias, readouts.direct)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from freerun.computing import current_device, spread
+from freerun.computing import current_device
 from freerun.network import Network
 from freerun.objective import Objective
 
@@ -79,8 +79,8 @@ def unstack(networks: Any) -> list[Any]:
 def each(step: Callable[[Any, Any, Any], Any], names: Hashable, shared: Any, members: Any) -> Any:
     """`step(names, shared, member)` for each of the stacked `members`, the results stacked.
 
-    On a CPU one member at a time, on every core: products of many small matrices at once serve its caches and vector
-    units badly. On other devices all at once.
+    On a CPU one member at a time: products of many small matrices at once serve its caches and vector units badly. On
+    other devices all at once.
 
     Args:
         step: a function of a module, so that it compiles once.
@@ -90,7 +90,7 @@ def each(step: Callable[[Any, Any, Any], Any], names: Hashable, shared: Any, mem
     """
     if current_device().platform != "cpu":
         return _all_at_once(step, names, shared, members)
-    return stack(list(spread(lambda member: _alone(step, names, shared, member), unstack(members))))
+    return stack([_alone(step, names, shared, member) for member in unstack(members)])
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from freerun.computing import run
 from freerun.errors import TrainingDiverged
 from freerun.forcing import Pairs
 from freerun.network import Network, State
@@ -102,13 +103,18 @@ def _rows(network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray
     """Rows (hidden states, 1, window, target), scaled so that plain least squares is the mean squared error."""
     inputs, targets, weight = (np.asarray(array) for array in (pairs.inputs, pairs.targets, pairs.weight))
     if noise is not None:
-        inputs = inputs + np.asarray(noise.inputs * jax.random.normal(key, inputs.shape, inputs.dtype))
+        inputs = np.asarray(run(_shaken, inputs, noise.inputs, key))
     share = weight / weight.sum()
     state = network.rest()
     for first in range(0, len(inputs), CHUNK):
         piece = slice(first, min(len(inputs), first + CHUNK))
-        rows, state = _features(network, state, inputs[piece], targets[piece], share[piece])
+        rows, state = run(_features, network, state, inputs[piece], targets[piece], share[piece])
         yield np.asarray(rows)[share[piece] > 0]
+
+
+@jax.jit
+def _shaken(inputs: Float[Array, "T D"], deviation: Float[Array, ""], key: PRNGKeyArray) -> Float[Array, "T D"]:
+    return inputs + deviation * jax.random.normal(key, inputs.shape, inputs.dtype)
 
 
 @jax.jit
