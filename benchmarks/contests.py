@@ -213,11 +213,12 @@ def growth() -> Iterator[Timing]:
 
 
 MEMORY = """
-import resource
+from pathlib import Path
 import freerun
 series = freerun.systems.mackey_glass(1_000_000, seed=0)
 rnn = freerun.RNN(hidden=64, optimizer="adam", epochs=200, window=200, batch=32).fit(series)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(int(peak.split()[1]) * 1024)
 """
 
 
