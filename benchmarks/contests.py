@@ -88,10 +88,10 @@ def networks(cell: str, hidden: int, members: int, dtype: str, direct: bool = Fa
     return stack([jax.tree.map(lambda w: np.asarray(w, dtype), network) for network in drawn])
 
 
-def descent(cell: str, hidden: int, steps: int, epochs: int, batch: int = 0, members: int = 1) -> Run:
+def descent(cell: str, hidden: int, steps: int, epochs: int, batch: int = 0) -> Run:
     """Gradient descent by freerun's optimiser, in single precision, on the whole series or on a batch of windows."""
     dtype = "float32"
-    several = networks(cell, hidden, members, dtype)
+    one = networks(cell, hidden, 1, dtype)
     with computing(dtype):
         values = jnp.asarray(tutorial_series(5000 if batch else steps + 1), dtype)
         objective = Objective(Pairs.of(values, 0), Full(), length=steps if batch else 0, batch=max(1, batch))
@@ -99,7 +99,7 @@ def descent(cell: str, hidden: int, steps: int, epochs: int, batch: int = 0, mem
     def run() -> None:
         with computing(dtype):
             method = Gradient("sgd", 1e-3, epochs, epochs)
-            method.minimize(objective, several, jax.random.key(0), lambda networks, _: jax.block_until_ready(networks))
+            method.minimize(objective, one, jax.random.key(0), lambda networks, _: jax.block_until_ready(networks))
 
     return run
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 import freerun
+from freerun.computing import cores
 
 
-def machine() -> str:
-    """Cores and processor."""
-    return f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores, {_processor()}"
-
-
-def versions() -> dict[str, str]:
-    """Of freerun and what it computes with."""
-    return {"freerun": freerun.__version__, "jax": jax.__version__, "numpy": np.__version__}
+def provenance() -> dict[str, Any]:
+    """When and on what: the date, cores and processor, and the versions of freerun and what it computes with."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{cores()} of {os.cpu_count()} cores, {_processor()}",
+        "versions": {"freerun": freerun.__version__, "jax": jax.__version__, "numpy": np.__version__},
+    }
 
 
 def _processor() -> str:

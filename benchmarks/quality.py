@@ -8,7 +8,6 @@ works `dysts`, `lorenz` and `ecg` need their data in FOLDER (or $FREERUN_DATA): 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from machine import machine, versions
+from machine import provenance
 from works import WORKS, Row
 
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
@@ -87,9 +86,7 @@ def main() -> None:
             continue
         results[work] = {
             "what": WORKS[work].__doc__,
-            "date": datetime.date.today().isoformat(),
-            "machine": machine(),
-            "versions": versions(),
+            **provenance(),
             "rows": [asdict(row) for row in rows],
         }
         for line in table(work, rows):

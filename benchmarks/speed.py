@@ -8,7 +8,6 @@ which docs/benchmarks/speed.md is written. Peers that are not installed are left
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from contests import WORKS, Timing
-from machine import machine, versions
+from machine import provenance
 
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
 
@@ -58,9 +57,7 @@ def main() -> None:
         results[name] = {
             "what": work.what,
             "reach": work.reach,
-            "date": datetime.date.today().isoformat(),
-            "machine": machine(),
-            "versions": versions(),
+            **provenance(),
             "timings": [asdict(timing) for timing in timings],
         }
         for line in table(timings):

@@ -39,7 +39,7 @@ ENDURANCE, RANGE = 100_000, 3.0
 """A network endures when a free run of so many steps stays so many standard deviations around its training data."""
 
 PIECE = 10_000
-"""Steps of a long free run that are generated at a time."""
+"""Steps of a long series that are read, and of a long free run that are generated, at a time."""
 
 COMBINED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "best": lambda runs: runs[0],
