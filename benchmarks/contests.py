@@ -94,7 +94,9 @@ def descent(cell: str, hidden: int, steps: int, epochs: int, batch: int = 0) -> 
     one = networks(cell, hidden, 1, dtype)
     with computing(dtype):
         values = jnp.asarray(tutorial_series(5000 if batch else steps + 1), dtype)
-        objective = Objective(Pairs.of(values, 0), Full(), length=steps if batch else 0, batch=max(1, batch))
+        objective = Objective(
+            Pairs.of([np.asarray(values)], 1, 0), Full(), length=steps if batch else 0, batch=max(1, batch)
+        )
 
     def run() -> None:
         with computing(dtype):
@@ -143,7 +145,7 @@ def levenberg() -> Iterator[Timing]:
     for hidden in (15, 40):
         one = networks("simple", hidden, 1, "float64", direct=True)
         with computing("float64"):
-            objective = Objective(Pairs.of(jnp.asarray(tutorial_series(1501)), 0), Full())
+            objective = Objective(Pairs.of([tutorial_series(1501)], 1, 0), Full())
             start, unravel = ravel_pytree(jax.tree.map(lambda w: jnp.asarray(w[0]), one))
         iterations = 10 if hidden == 15 else 3
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import freerun
-from freerun import forecasting, plots
+from freerun import evaluation, plots
 
 FOLDER = Path(__file__).parent.parent / "docs" / "benchmarks" / "pictures"
 
@@ -23,15 +23,15 @@ def main() -> None:
         plots.losses(small.history_, "15 units: training, and free runs on the held-out steps"), FOLDER / "losses.png"
     )
     rnn = freerun.RNN().fit(training)
-    scores, run = forecasting.evaluate(rnn.model_, series, 1500)
+    scores, run = evaluation.evaluate(rnn.model_, series, 1500)
     shown = 2000
     plots.save(
         plots.free_run(run.between(0, shown), training, truth.between(0, shown), scores.vpt, "The default's free run"),
         FOLDER / "free-run.png",
     )
-    growth = forecasting.error_growth(rnn.model_, series, 1500, 2000)
+    growth = evaluation.error_growth(rnn.model_, series, 1500, 2000)
     plots.save(plots.error_growth(growth, title="How the error of free runs grows"), FOLDER / "error-growth.png")
-    _, long_run = forecasting.evaluate_long_term(rnn.model_, series, 1500, scores.vpt)
+    _, long_run = evaluation.evaluate_long_term(rnn.model_, series, 1500, scores.vpt)
     plots.save(plots.attractor(truth, long_run, title="States that data and free run visit"), FOLDER / "attractor.png")
     plots.save(plots.spectra(truth, long_run, "Power spectra"), FOLDER / "spectra.png")
     plots.save(plots.return_map(truth, long_run, "Return map"), FOLDER / "return-map.png")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import freerun
-from freerun import forecasting, metrics
+from freerun import evaluation, forecasting, metrics
 from freerun.settings import Ensemble
 from peers import EchoStateNetwork
 
@@ -56,7 +56,7 @@ def _fit(values: Any, **parameters: Any) -> tuple[freerun.RNN, float, dict[str, 
 
 def _endures(rnn: freerun.RNN, training: Any) -> float:
     model = rnn.model_
-    return float(forecasting.enduring_run(model.best, model.scaling, freerun.Series.of(training)) is not None)
+    return float(forecasting.enduring_run(model.best, [freerun.Series.of(training)]) is not None)
 
 
 def _mackey_glass(work: str, peer: bool, **parameters: Any) -> Iterator[Row]:
@@ -151,7 +151,7 @@ def _attractor(work: str, training: np.ndarray, truth: np.ndarray) -> Iterator[R
         steps = len(truth) + len(truth) // 4
         run = rnn.generate(steps, after=truth[:2000]).values[len(truth) // 4 :]
         starts = np.arange(2000, len(truth) - 20, 20)
-        ahead = forecasting.errors_ahead(rnn.model_, freerun.Series.of(truth), starts, 20)[:, -1]
+        ahead = evaluation.errors_ahead(rnn.model_, freerun.Series.of(truth), starts, 20)[:, -1]
         found = {
             "D_stsp": metrics.state_space_divergence(truth, run),
             "D_H": metrics.spectrum_distance(truth, run),

@@ -40,7 +40,7 @@ def rnn(series):
 
 def by_hand(rnn, values, steps):
     """Open loop over `values`, then a free run, in NumPy and in the units of the series."""
-    network, scaling = rnn.model_.best.network, rnn.model_.scaling
+    network, scaling = rnn.model_.best.network, rnn.model_.best.scaling
     cell = network.cells[0]
     h, y, predictions = np.zeros(cell.hidden), None, []
     for x in (values - scaling.mean) / scaling.scale:
@@ -148,10 +148,10 @@ def test_score_is_the_coefficient_of_determination(rnn, series):
 
 def test_warm_start_goes_on_and_keeps_the_scaling(series):
     rnn = freerun.RNN(optimizer="adam", epochs=100).fit(series)
-    reached, scaling = rnn.history_.objective[-1], rnn.model_.scaling
+    reached, scaling = rnn.history_.objective[-1], rnn.model_.best.scaling
     rnn.fit(series, warm_start=True)
     assert rnn.history_.objective[0] <= reached * 1.01
-    assert rnn.model_.scaling is scaling
+    assert rnn.model_.best.scaling is scaling
     with pytest.raises(SettingError, match="hidden=9: the weights to go on from have hidden=15"):
         rnn.set_params(hidden=9).fit(series, warm_start=True)
 
@@ -195,7 +195,7 @@ def test_refusals(rnn, series):
         rnn.evaluate(series, start=700)
     with pytest.raises(SeriesError, match="channel 'x' is constant"):
         freerun.RNN().fit(np.full(100, 3.3))
-    with pytest.raises(SeriesError, match="2 channels, the training series 1"):
+    with pytest.raises(SeriesError, match="channels x0, x1, the training series channels mackey_glass"):
         freerun.RNN(hidden=15).fit(series, np.zeros((100, 2)))
     with pytest.raises(SeriesError, match="the training series has 1 steps"):
         freerun.RNN(standardize=False).fit([1.0])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import freerun
-from freerun import forecasting, metrics
+from freerun import evaluation, metrics
 from freerun.cli import main
 from freerun.errors import SettingError
 
@@ -25,8 +25,8 @@ def rnn(series):
 
 def test_errors_ahead_are_those_of_single_free_runs(rnn, series):
     starts = np.array([2000, 2011, 2500])
-    errors = forecasting.errors_ahead(rnn.model_, series, starts, 6)
-    for start, row in zip(starts, errors, strict=True):
+    errors = evaluation.errors_ahead(rnn.model_, series, starts, 6)
+    for start, row in zip(starts.tolist(), errors, strict=True):
         run = rnn.generate(6, after=series.between(0, start)).values
         np.testing.assert_allclose(
             row, np.sqrt(((run - series.values[start : start + 6]) ** 2).mean(axis=1)), rtol=1e-6, atol=1e-9

@@ -36,13 +36,13 @@ def network(cell="simple", lags=(0, 2)):
 @pytest.fixture
 def pairs():
     with computing("float64"):
-        return Pairs.of(jnp.asarray(np.random.default_rng(0).normal(size=(31, 2))), 4)
+        return Pairs.of([np.random.default_rng(0).normal(size=(31, 2))], 2, 4)
 
 
 def test_full_forcing_is_one_step_prediction(pairs):
     errors, weight = Full().errors(network(), pairs, KEY)
     np.testing.assert_allclose(errors, network().predict(pairs.inputs) - pairs.targets)
-    np.testing.assert_array_equal(weight, [0] * 4 + [1] * 26)
+    np.testing.assert_array_equal(weight, [[0, 0]] * 4 + [[1, 1]] * 26)
 
 
 def test_strength_one_is_full_forcing_and_zero_a_free_run(pairs):
@@ -50,15 +50,15 @@ def test_strength_one_is_full_forcing_and_zero_a_free_run(pairs):
     np.testing.assert_allclose(Mixed(jnp.ones(30)).errors(network(), pairs, KEY)[0], full, atol=1e-13)
     # From the fifth step on without data: the run that follows the first four.
     strength = jnp.asarray([1.0] * 4 + [0.0] * 26)
-    states, outputs = network().moments(pairs.inputs, jnp.asarray([3]))
-    run = network().run_free(jax.tree.map(lambda entry: entry[0], states), outputs[0], 27)
+    states, values = network().moments(pairs.inputs, jnp.asarray([3]))
+    run = network().run_free(jax.tree.map(lambda entry: entry[0], states), values[0], 27)
     errors, _ = Mixed(strength).errors(network(), pairs, KEY)
     np.testing.assert_allclose(errors[3:] + pairs.targets[3:], run, atol=1e-12)
 
 
 def test_scheduled_sampling_reads_the_data_as_often_as_it_should(pairs):
     """Each step's input is the data or the output: the mixture of one or the other explains every output."""
-    long = Pairs.of(jnp.asarray(np.random.default_rng(1).normal(size=(2001, 2))), 0)
+    long = Pairs.of([np.random.default_rng(1).normal(size=(2001, 2))], 2, 0)
     drawn = jax.random.bernoulli(KEY, jnp.full(2000, 0.3))
     errors, _ = Scheduled(jnp.full(2000, 0.3)).errors(network(), long, KEY)
     expected, _ = Mixed(drawn.astype(float)).errors(network(), long, KEY)
@@ -74,8 +74,8 @@ def test_segments_are_free_runs_from_states_of_the_forced_pass(pairs):
     errors, weight = forcing.errors(network(), pairs, KEY)
     assert errors.shape == (4, 7, 2)
     assert weight.all()
-    states, outputs = network().moments(pairs.inputs, jnp.asarray([14]))
-    run = network().run_free(jax.tree.map(lambda entry: entry[0], states), outputs[0], 7)
+    states, values = network().moments(pairs.inputs, jnp.asarray([14]))
+    run = network().run_free(jax.tree.map(lambda entry: entry[0], states), values[0], 7)
     np.testing.assert_allclose(errors[2], run - pairs.targets[14:21], atol=1e-13)
 
 
@@ -118,10 +118,13 @@ def test_derivatives_are_those_of_finite_differences(cell, forcing, pairs):
 
 def test_windows_are_pieces_of_the_series(pairs):
     objective = Objective(pairs, Full(), length=8, batch=5, washout=3)
-    pieces = pairs.windows(jnp.asarray([0, 22]), 8, 3)
-    np.testing.assert_array_equal(pieces.targets[1], pairs.targets[22:])
+    pieces = pairs.windows(KEY, 400, 8, 3)
+    parts = {np.asarray(pairs.targets[i : i + 8]).tobytes(): i for i in range(23)}
+    starts = [parts[np.asarray(piece).tobytes()] for piece in pieces.targets]
+    assert set(starts) == set(range(23))
+    np.testing.assert_array_equal(pieces.inputs[7], pairs.inputs[starts[7] : starts[7] + 8])
     alone = [network().predict(pairs.inputs[i : i + 8]) - pairs.targets[i : i + 8] for i in range(23)]
-    every = np.mean([np.asarray(errors[3:]) ** 2 for errors in alone])
+    every = np.mean(np.concatenate([errors[max(3, 4 - i) :] for i, errors in enumerate(alone)]) ** 2)
     values = jax.jit(jax.vmap(objective, in_axes=(None, 0)))(network(), jax.random.split(KEY, 300))
     assert np.mean(values) == pytest.approx(every, rel=0.1)
 
@@ -146,13 +149,13 @@ def test_the_stages_of_each_forcing(pairs):
 
 def test_adaptive_strength_comes_from_the_jacobians():
     """A network that doubles its input stretches errors by 2 a step: strength 1 - 1/2."""
-    inputs = jnp.asarray(np.random.default_rng(0).normal(size=(101, 1)))
+    values = np.random.default_rng(0).normal(size=(101, 1))
     linear = jax.tree.map(jnp.zeros_like, initial_network(Shape(1, 2, direct=True), Start("glorot")))
     doubling = jax.tree.map(
         lambda a: a[None], type(linear)(linear.cells, linear.readout, linear.bias, jnp.array([[2.0]]))
     )
     plan = stages(
-        Settings.checked(hidden=2, forcing="generalized", forcing_strength="adaptive"), Pairs.of(inputs, 0), 0
+        Settings.checked(hidden=2, forcing="generalized", forcing_strength="adaptive"), Pairs.of([values], 1, 0), 0
     )
     forcing = plan[1](doubling)
     assert isinstance(forcing, Mixed)

@@ -37,7 +37,7 @@ def minimized(objective, network, epochs):
 
 def problem(l2=None, hidden=3, steps=200):
     series = freerun.systems.multiple_sines(steps, seed=0).values
-    pairs = Pairs.of(jnp.asarray(series), 10)
+    pairs = Pairs.of([np.asarray(series)], 1, 10)
     network = initial_network(Shape(1, hidden, "simple", (0,), 1, True), Start("glorot", seed=1))
     return Objective(pairs, Full(), l2=l2), network
 
@@ -59,10 +59,10 @@ def test_it_reaches_the_minimum_that_scipy_finds():
 def test_a_linear_network_is_solved_in_a_few_iterations():
     """Least squares without a hidden layer's bend: the ridge solution is the exact minimum."""
     draw = np.random.default_rng(0)
-    pairs = Pairs.of(jnp.asarray(draw.normal(size=(300, 1)).cumsum(axis=0) * 0.1), 5)
+    pairs = Pairs.of([draw.normal(size=(300, 1)).cumsum(axis=0) * 0.1], 1, 5)
     network = initial_network(Shape(1, 1, "memoryless", (0, 1, 2), 1, True, "identity"), Start("glorot"))
     _, values, _ = minimized(Objective(pairs, Full()), network, 30)
-    windows = np.asarray(network.windows(pairs.inputs, jnp.zeros((2, 1))))[5:]
+    windows = np.asarray(network.windows(pairs.inputs, jnp.zeros((2, 1))).seen)[5:]
     features = np.column_stack([windows, np.ones(len(windows))])
     _, rest, *_ = np.linalg.lstsq(features, np.asarray(pairs.targets)[5:], rcond=None)
     assert values[-1] == pytest.approx(float(rest[0]) / len(windows), rel=1e-9)

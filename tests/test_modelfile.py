@@ -84,9 +84,12 @@ def rewrite(file, change):
     file.write_bytes(safetensors.numpy.save(arrays, metadata={KEY: json.dumps(header)}))
 
 
-def test_a_newer_version(file):
+def test_other_versions(file):
     rewrite(file, lambda header, _: header.update(format=FORMAT + 1, version="9.0"))
-    with pytest.raises(ModelFileError, match=r"written by freerun 9.0 in format 2, .* upgrade freerun"):
+    with pytest.raises(ModelFileError, match=r"written by freerun 9.0 in format 3, .* upgrade freerun"):
+        freerun.load(file)
+    rewrite(file, lambda header, _: header.update(format=FORMAT - 1, version="0.0"))
+    with pytest.raises(ModelFileError, match=r"in format 1, .* fit the network again"):
         freerun.load(file)
 
 
@@ -101,7 +104,7 @@ def test_a_newer_version(file):
         lambda header, arrays: header["members"].clear(),
         lambda header, arrays: header.pop("channels"),
         lambda header, arrays: header.update(channels=3),
-        lambda header, arrays: arrays.update({"recent.values": np.full((3, 2), np.nan)}),
+        lambda header, arrays: arrays.update({"recent.values": np.full((3, 2), np.inf)}),
     ],
 )
 def test_a_damaged_file(file, change):

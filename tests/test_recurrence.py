@@ -141,7 +141,9 @@ def test_open_loop_free_run_and_forced_run_are_the_hand_written_loop(kind, lags,
     outputs = loop(np.ones(12), 20)
     np.testing.assert_allclose(network.predict(jnp.asarray(inputs)), outputs[:12], rtol=1e-10, atol=1e-12)
     states, values = network.moments(jnp.asarray(inputs), jnp.asarray([4, 11]))
-    np.testing.assert_allclose(values, outputs[[4, 11]], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(values, inputs[[4, 11]])
+    first = jax.tree.map(lambda entry: entry[0], states)
+    np.testing.assert_allclose(network.step(first, values[0])[1], outputs[4], rtol=1e-10, atol=1e-12)
     last = jax.tree.map(lambda entry: entry[1], states)
     np.testing.assert_allclose(network.run_free(last, values[1], 20), outputs[11:31], rtol=1e-9, atol=1e-11)
     first, state, value = network.go_on(last, values[1], 8)
@@ -183,14 +185,14 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
     network = random_network(kind, lags=lags, layers=layers, direct=direct)
     draw = np.random.default_rng(4)
     inputs = jnp.asarray(draw.normal(size=(15, 2)))
-    strength = jnp.zeros(15) if free else jnp.asarray(draw.choice([0.0, 0.4, 1.0], size=15))
-    states, outputs = network.moments(inputs, jnp.asarray([9]))
-    state, output = jax.tree.map(lambda entry: entry[0], states), outputs[0]
+    strength = jnp.zeros((15, 1)) if free else jnp.asarray(draw.choice([0.0, 0.4, 1.0], size=(15, 2)))
+    states, values = network.moments(inputs, jnp.asarray([9]))
+    state, output = jax.tree.map(lambda entry: entry[0], states), values[0]
     arguments = (network, state, output, inputs, strength)
 
     def ours(network, state, output, inputs, strength):
         if free:
-            return network.run_free(state, output, len(strength) + 1)[1:]
+            return network.run_free(state, output, len(strength))
         return forced_loop(network, state, output, inputs, strength)[1]
 
     direction = jax.tree.map(lambda a: jnp.asarray(draw.normal(size=a.shape)), arguments)
@@ -212,12 +214,11 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
 def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):
     network = random_network(kind, lags=(0, 3), layers=2)
     values = jnp.asarray(np.random.default_rng(5).normal(size=(steps + 1, 2)))
-    states, outputs = network.moments(values[:-1], jnp.asarray([steps - 1]))
-    state, output = network.ending(values[:-1], 10)
-    np.testing.assert_allclose(output, outputs[0], rtol=1e-12)
+    states, _ = network.moments(values, jnp.asarray([steps]))
+    state = network.after(values[:-1], 10)
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(states), strict=True):
         np.testing.assert_allclose(a, b[0], rtol=1e-12, atol=1e-14)
     monkeypatch.setattr(forcing, "PIECE", 10)
     residuals = np.asarray(network.predict(values[:-1]) - values[1:])[4:]
-    pairs = forcing.Pairs.of(values, 4)
+    pairs = forcing.Pairs.of([np.asarray(values)], 2, 4)
     np.testing.assert_allclose(pairs.squared_errors(network), (residuals**2).mean(axis=0), rtol=1e-12)

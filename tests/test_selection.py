@@ -8,7 +8,6 @@ import pytest
 import freerun
 from freerun.computing import computing
 from freerun.errors import SeriesError, TrainingDiverged
-from freerun.network import Network
 from freerun.scaling import Scaling
 from freerun.selection import resolved
 from freerun.settings import Settings
@@ -53,7 +52,7 @@ def test_the_chosen_penalty_runs_free_best_over_the_held_out_steps(series):
     """Recomputed with public means: fit each penalty to the first three quarters, run free over the rest."""
     given = OPEN | {"input_scale": 0.5, "restarts": 1}
     best = freerun.RNN(**given).fit(series).model_.best.settings
-    standard = Scaling.standard(series).apply(series.values)
+    standard = Scaling.fitted([series], Settings.checked()).apply(series)
     starts = np.linspace(224, 274, 9).astype(int)
 
     def error(l2):
@@ -83,13 +82,13 @@ def test_restarts_are_judged_by_free_runs_and_the_best_weights_are_kept(series):
     settings = resolved(
         Settings.checked(hidden=4, cell="simple", delays=2, optimizer="levenberg-marquardt", epochs=10, restarts=3), 300
     )
-    scaling = Scaling.standard(series)
-    trained = train(settings, series, None, scaling, held_out=75)
+    scaling = Scaling.fitted([series], settings)
+    trained = train(settings, [series], None, scaling, held_out=75)
     lowest = [min(t.history.free_run_error) for t in trained]
     assert lowest == sorted(lowest)
     assert len({t.settings.seed for t in trained}) == 3
     with computing("float64"):
-        judge = Validation.of(scaling.apply(series.values), 75, "float64")
+        judge = Validation.of([scaling.apply(series)], 1, 75, "float64")
         for t in trained:
             assert float(judge.error(t.network)) == pytest.approx(min(t.history.free_run_error), rel=1e-6)
 
@@ -100,10 +99,10 @@ def test_a_member_that_diverges_is_dropped_and_named_and_the_others_go_on(series
 
     fresh = training._fresh
 
-    def spoiled(settings, channels, pairs, key):
-        network = fresh(settings, channels, pairs, key)
+    def spoiled(settings, series, pairs, key):
+        network = fresh(settings, series, pairs, key)
         if settings.seed == 1:
-            return Network(network.cells, network.readout, network.bias * np.nan, network.direct, network.lags)
+            return network.with_readout(network.readout, network.bias * np.nan, network.direct)
         return network
 
     monkeypatch.setattr(training, "_fresh", spoiled)

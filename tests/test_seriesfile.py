@@ -89,7 +89,11 @@ def test_a_byte_order_mark_is_no_part_of_the_header(write):
         ("a,b\n1,2\n3\n", {}, "s.csv, line 3: 1 columns where the first line has 2"),
         ("a,b\n1,2\n3,4,5\n", {}, "s.csv, line 3: 3 columns where the first line has 2"),
         ("a,b\n1,2\n3,four\n", {}, "s.csv, line 3, column 'b': 'four' is not a number"),
-        ("a,b\n1,2\n\n3,\n", {}, "s.csv, line 4, column 'b': '' is missing or infinite; fill it with missing="),
+        (
+            "a,b\n1,2\n\n3,\n",
+            {"missing": "error"},
+            "s.csv, line 4, column 'b': '' is missing or infinite; fill it with missing=",
+        ),
         ("a,b\n1,inf\n", {}, "s.csv, line 2, column 'b': 'inf' is missing or infinite"),
         ("a,b\n1,2\n", {"columns": ["c"]}, "s.csv: no column 'c'; there are: a, b"),
         ("a,b\n1,2\n", {"time": "t"}, "s.csv: no column 't'"),

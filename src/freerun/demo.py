@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from freerun import forecasting, plots, systems
+from freerun import evaluation, plots, systems
 from freerun.errors import SeriesError
 from freerun.estimator import RNN
-from freerun.forecasting import Evaluation
+from freerun.evaluation import Evaluation
 from freerun.history import Watcher
 from freerun.report import Report
 from freerun.series import Series
@@ -101,7 +101,7 @@ def tell(series: Series, note: Note, watch: Watcher) -> list[Chapter]:
     standardize = bool(np.abs(series.values).max() > 1)
 
     def chapter(name: str, title: str, text: str, rnn: RNN, seconds: float) -> Chapter:
-        return Chapter(name, title, text, rnn, seconds, *forecasting.evaluate(rnn.model_, series, start))
+        return Chapter(name, title, text, rnn, seconds, *evaluation.evaluate(rnn.model_, series, start))
 
     def fitted(rnn: RNN, warm_start: bool = False) -> tuple[RNN, float]:
         began = time.perf_counter()

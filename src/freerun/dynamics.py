@@ -26,7 +26,7 @@ def lyapunov_spectrum(
 
     Args:
         network: the network.
-        state, value: where the run begins: the state, and the first value to come.
+        state, value: where the run begins: the value of a step, and the state before it.
         steps: length of the run over which the logarithms are averaged.
         count: how many exponents; at most the length of the vector z.
         transient: steps before that, in which the tangents turn into their directions.
@@ -47,19 +47,25 @@ def lyapunov_spectrum(
 
 
 @jax.jit
-def expansion_along(network: Network, inputs: Float[Array, "T D"]) -> Float[Array, ""]:
+def expansion_along(network: Network, inputs: Float[Array, "T N"]) -> Float[Array, ""]:
     """kappa, the factor by which the closed loop stretches an error in one step, geometric mean along data.
 
     The network reads the data, while tangents follow the Jacobians of its closed loop: kappa is the norm of the product
     of these Jacobians to the power 1 / T.
     """
-    start, unravel = ravel_pytree((network.rest(), inputs[0]))
+    channels = network.bias.shape[0]
+    start, unravel = ravel_pytree((network.rest(), inputs[0, :channels]))
 
-    def push(at: tuple[Array, Array], value: Array) -> tuple[tuple[Array, Array], Array]:
+    def push(at: tuple[Array, Array], read: Array) -> tuple[tuple[Array, Array], Array]:
         z, basis = at
+        value, known = read[:channels], read[channels:]
+
+        def follow(z: Array) -> Array:
+            state, value = unravel(z)
+            return ravel_pytree(network.step(state, jnp.concatenate([value, known])))[0]
+
         state, _ = unravel(z)
-        z = ravel_pytree((state, value))[0]
-        after, tangents = _push(lambda z: ravel_pytree(network.step(*unravel(z)))[0], z, basis)
+        after, tangents = _push(follow, ravel_pytree((state, value))[0], basis)
         basis, growth = _orthonormal(tangents)
         return (after, basis), growth
 

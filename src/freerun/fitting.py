@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
+
+import numpy as np
 
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.forecasting import enduring_run, moment_after
 from freerun.history import Trained, Watcher
+from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
 from freerun.scaling import Scaling, refuse_constant
-from freerun.selection import choose, held_out, resolved
-from freerun.series import Series
+from freerun.selection import choose, held_out, resolved, sample_of_system
+from freerun.series import Series, longest_gap
 from freerun.settings import Settings
 from freerun.training import require_steps, train
-from freerun.validation import LONG, long_run_error
+from freerun.validation import long_run_error
 
 PASSED_OVER = 40
 """How many choices may be passed over for one that endures."""
+
+LONGEST_GAP = 100
+"""Most values in a row that may be missing unless the washout says."""
 
 COMPARED = 6
 """How many choices are solved for all of a long series and compared by long runs."""
@@ -39,75 +46,125 @@ class Fitted:
 
 
 def fit(
-    settings: Settings, training: Series, validation: Series | None, before: Model | None, progress: Watcher | None
+    settings: Settings,
+    training: Sequence[Series],
+    validation: Series | None,
+    before: Model | None,
+    progress: Watcher | None,
 ) -> Fitted:
-    """Fit networks to `training`, or, given the model `before`, train its best network further.
+    """Fit networks to the series of `training`, or, given the model `before`, train its best network further.
 
     Raises:
         SettingError, SeriesError, TrainingDiverged: see `freerun.RNN.fit`.
     """
-    washout = max(settings.lags) if settings.washout is None else settings.washout
-    require_steps("training", training, washout)
-    refuse_constant(training)
+    _refuse_mixture(training)
+    washout = settings.memory if settings.washout is None else settings.washout
+    for series in training:
+        require_steps("training", series, washout)
+        _refuse_long_gap(series, max(LONGEST_GAP, washout) if settings.washout is None else washout)
     if validation is not None:
         require_steps("validation", validation, washout)
-        if validation.shape[1] != training.shape[1]:
+        if validation.shape[1] != training[0].shape[1] or validation.inputs.shape[1] != training[0].inputs.shape[1]:
             raise SeriesError(
-                f"the validation series has {validation.shape[1]} channels, the training series {training.shape[1]}"
+                f"the validation series has {_width(validation)}, the training series {_width(training[0])}"
             )
-    if before is not None:
-        asked = before.require_same_shape(settings, training)
-        scaling, network = before.scaling, before.best.network
-    else:
-        asked, network = settings, None
-        scaling = Scaling.standard(training) if settings.standardize else Scaling.identity(training)
-    choices = [resolved(asked, len(training))] if before else choose(asked, training, scaling, progress)
-    require_steps("training", training, choices[0].washout or 0)
+    asked = settings if before is None else before.require_same_shape(settings, training[0])
+    network = None if before is None else before.best.network
+    for series in training:
+        refuse_constant(series)
+    steps = max(map(len, training))
+    choices = [resolved(asked, steps)] if before else choose(asked, training, progress)
+    for series in training:
+        require_steps("training", series, choices[0].washout or 0)
+
+    def scaling_of(choice: Settings) -> Scaling:
+        return Scaling.fitted(training, choice) if before is None else before.best.scaling
 
     def member(trained: Trained) -> Member:
-        ending = moment_after(trained.network, scaling, trained.settings, training)
-        return Member(trained.settings, trained.network, ending, trained.history)
+        scaling = scaling_of(trained.settings)
+        ending = moment_after(trained.network, scaling, trained.settings, training[-1])
+        return Member(trained.settings, trained.network, scaling, ending, trained.history)
 
     def solve(choice: Settings) -> Trained:
-        (trained,) = train(choice, training, validation, scaling, network, progress=progress)
+        (trained,) = train(choice, training, validation, scaling_of(choice), network, progress=progress)
         if trained.failure is not None:
             raise trained.failure
         return trained
 
+    failure: TrainingDiverged | KeyboardInterrupt | None = None
+    held = 0
     if asked.method == "ridge":
         solved = (member(solve(choice)) for choice in choices)
         if len(choices) == 1:
             members = list(solved)
-        elif len(training) < LONG:
-            members = _enduring_first(solved, asked.members, scaling, training)
+        elif not sample_of_system(training):
+            members = _enduring_first(solved, asked.members, training)
         else:
             finalists = list(islice(solved, max(COMPARED, asked.members)))
-            members = _most_alike_first(finalists, scaling, training)[: asked.members]
-        return Fitted(_model(settings, members, scaling, training), None)
-    (choice,) = choices
-    restarts = choice.restarts or 1
-    choosing = restarts > asked.members or (restarts > 1 and asked.holdout != 0)
-    trained = train(
-        choice,
-        training,
-        validation,
-        scaling,
-        network,
-        held_out(asked, len(training), choosing),
-        progress,
-    )
-    failures = [t.failure for t in trained]
-    good = [t for t in trained if not isinstance(t.failure, TrainingDiverged)]
-    kept = [member(t) for t in (good or trained)[: asked.members]]
-    failure = failures[0] if not good or isinstance(failures[0], KeyboardInterrupt) else None
-    return Fitted(_model(settings, kept, scaling, training), failure)
+            members = _most_alike_first(finalists, training[0])[: asked.members]
+    else:
+        (choice,) = choices
+        restarts = choice.restarts or 1
+        choosing = restarts > asked.members or (restarts > 1 and asked.holdout != 0)
+        held = held_out(asked, min(map(len, training)), choosing)
+        trained = train(choice, training, validation, scaling_of(choice), network, held, progress)
+        failures = [t.failure for t in trained]
+        good = [t for t in trained if not isinstance(t.failure, TrainingDiverged)]
+        members = [member(t) for t in (good or trained)[: asked.members]]
+        failure = failures[0] if not good or isinstance(failures[0], KeyboardInterrupt) else None
+    recent = training[-1].between(max(0, len(training[-1]) - RECENT))
+    errors = errors_left_out(members, training, held)
+    return Fitted(Model(settings, tuple(members), recent, len(training), errors), failure)
 
 
-def _enduring_first(solved: Iterator[Member], count: int, scaling: Scaling, training: Series) -> list[Member]:
-    """The first `count` of the networks, without those before the first one that endures."""
+def _refuse_mixture(training: Sequence[Series]) -> None:
+    """Refuse series that cannot be learned together."""
+    first = training[0]
+    for number, series in enumerate(training[1:], 1):
+        if series.channels != first.channels or series.input_names != first.input_names:
+            raise SeriesError(
+                f"series {number} of the training series has {_width(series)}, series 0 has {_width(first)}; "
+                "series that are learned together have the same"
+            )
+        if series.calendar.frequency != first.calendar.frequency or not _alike(series.dt, first.dt):
+            steps = [s.calendar.frequency or s.dt for s in (first, series)]
+            raise SeriesError(
+                f"the training series have mixed frequencies: steps of {steps[0]} in series 0, of {steps[1]} in series "
+                f"{number}; resample them to one (resample='D')"
+            )
+
+
+def _alike(first: Any, second: Any) -> bool:
+    if isinstance(first, np.timedelta64) or isinstance(second, np.timedelta64):
+        return type(first) is type(second) and 0.8 < first / second < 1.25
+    return bool(np.isclose(first, second, rtol=1e-3))
+
+
+def _width(series: Series) -> str:
+    driven = f" and external inputs {', '.join(series.input_names)}" if series.input_names else ""
+    return f"channels {', '.join(series.channels)}{driven}"
+
+
+def _refuse_long_gap(series: Series, longest: int) -> None:
+    length, start, channel = longest_gap(series)
+    if length > longest:
+        raise SeriesError(
+            f"{length} values in a row are missing in channel {channel!r}, from step {start} on: longer than {longest} "
+            "steps, over which the network would run on its own output; give the parts as several series, "
+            "interpolate (missing='interpolate'), or say a longer washout"
+        )
+
+
+def _enduring_first(solved: Iterator[Member], count: int, training: Sequence[Series]) -> list[Member]:
+    """The first `count` of the networks, without those before the first one that endures.
+
+    Networks with external inputs cannot run free for longer than these are known, and are taken as they come.
+    """
+    if training[0].input_names:
+        return list(islice(solved, count))
     weak: list[Member] = []
     for one in solved:
-        if enduring_run(one, scaling, training) is not None:
+        if enduring_run(one, training) is not None:
             return [one, *islice(solved, count - 1), *weak][:count]
         weak.append(one)
         if len(weak) > PASSED_OVER:
@@ -115,16 +172,11 @@ def _enduring_first(solved: Iterator[Member], count: int, scaling: Scaling, trai
     return weak[:count]
 
 
-def _most_alike_first(finalists: list[Member], scaling: Scaling, training: Series) -> list[Member]:
+def _most_alike_first(finalists: list[Member], training: Series) -> list[Member]:
     """Networks in the order of how much a long free run of each resembles the training series."""
-    values = scaling.apply(training.values)
 
     def error(one: Member) -> float:
-        run = enduring_run(one, scaling, training)
-        return math.inf if run is None else long_run_error(values, run)
+        run = enduring_run(one, [training])
+        return math.inf if run is None else long_run_error(one.scaling.apply(training), run)
 
     return sorted(finalists, key=error)
-
-
-def _model(settings: Settings, members: list[Member], scaling: Scaling, training: Series) -> Model:
-    return Model(settings, tuple(members), scaling, training.between(max(0, len(training) - RECENT)))

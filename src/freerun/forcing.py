@@ -6,15 +6,16 @@ optimiser, since all are plain differentiable functions of the network.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+import numpy as np
+from jaxtyping import Float, Int, PRNGKeyArray
 
-from freerun.cells import Array as Weights
+from freerun.cells import Array
 from freerun.dynamics import expansion_along
 from freerun.errors import SettingError
 from freerun.network import Network, State
@@ -26,48 +27,143 @@ PIECE = 10_000
 
 
 class Pairs(eqx.Module):
-    """Inputs with the values that follow them.
+    """What a network reads with the values that follow: of one series, or of several stacked along a leading axis.
 
     Attributes:
-        inputs: shape (T, D), steps 0 to T - 1 of a series, standardised.
-        targets: shape (T, D), steps 1 to T.
-        weight: shape (T,), 1 where the error of a step counts, 0 in the washout.
+        inputs: shape (T, N), steps 0 to T - 1 of a series, standardised, missing values interpolated.
+        targets: shape (T, D), steps 1 to T, zero where a value is missing.
+        weight: shape (T, D), 1 where an error counts, 0 in the washout, for missing values, and where a series that is
+            shorter than others is filled up.
+        observed: shape (T, D), 1 where there was a value to read, 0 where there was none; None when all are there.
+        length: T, or in a stack the steps of each series, without those that fill it up.
     """
 
-    inputs: Float[Array, "T D"]
-    targets: Float[Array, "T D"]
-    weight: Float[Array, " T"]
+    inputs: Float[Array, "*S T N"]
+    targets: Float[Array, "*S T D"]
+    weight: Float[Array, "*S T D"]
+    observed: Float[Array, "*S T D"] | None
+    length: Int[Array, "*S"]
 
     @classmethod
-    def of(cls, values: Float[Array, "steps D"], washout: int) -> Pairs:
-        """The pairs of a standardised series; the errors of its first `washout` predictions do not count."""
-        steps = len(values) - 1
-        return cls(values[:-1], values[1:], (jnp.arange(steps) >= washout).astype(values.dtype))
+    def of(cls, panel: Sequence[np.ndarray], channels: int, washout: int, at_least: int = 0) -> Pairs:
+        """The pairs of standardised series.
+
+        Args:
+            panel: arrays of shape (steps, N), NaN where a value is missing; see `Scaling.apply`.
+            channels: D, the first columns of each.
+            washout: the errors of the first `washout` predictions of each do not count.
+            at_least: fill up to this many steps, so that series of different lengths share one compiled program.
+        """
+        gaps = any(np.isnan(values[:, :channels]).any() for values in panel)
+        steps = max(at_least, *(len(values) - 1 for values in panel))
+        each = [_padded(values, channels, washout, steps, gaps) for values in panel]
+        return each[0] if len(each) == 1 else jax.tree.map(lambda *arrays: jnp.stack(arrays), *each)
+
+    @property
+    def stacked(self) -> bool:
+        """Whether these are several series."""
+        return self.inputs.ndim == 3
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.inputs.shape[-2]
+
+    @property
+    def channels(self) -> int:
+        """D."""
+        return self.targets.shape[-1]
+
+    def each(self) -> list[Pairs]:
+        """The pairs of each series."""
+        if not self.stacked:
+            return [self]
+        count = len(self.inputs)
+        return [jax.tree.map(lambda array, i=i: array[i], self) for i in range(count)]
 
     def without(self, first: int, stop: int) -> Pairs:
-        """The same without the errors of the steps from `first` to `stop` - 1 of the series."""
-        target = jnp.arange(len(self.weight)) + 1
-        return Pairs(self.inputs, self.targets, jnp.where((target >= first) & (target < stop), 0.0, self.weight))
+        """The same without the errors of the steps from `first` to `stop` - 1, counted from the end of each series.
 
-    def windows(self, starts: Int[Array, " B"], length: int, washout: int) -> Pairs:
-        """Pieces of equal length, stacked along a leading axis; the first `washout` errors of each do not count."""
+        Args:
+            first, stop: how many steps before the end: 0 < stop < first.
+        """
+        target = jnp.arange(self.steps) + 1
+        left = (self.length[..., None] + 1 - target)[..., None]
+        return eqx.tree_at(lambda p: p.weight, self, jnp.where((left <= first) & (left > stop), 0.0, self.weight))
+
+    def windows(self, key: PRNGKeyArray, count: int, length: int, washout: int) -> Pairs:
+        """`count` random pieces of equal length, stacked; the first `washout` errors of each do not count."""
+        of_series, of_start = jax.random.split(key)
+        series = jax.random.randint(of_series, (count,), 0, len(self.inputs) if self.stacked else 1)
+        room = self.length[series] if self.stacked else self.length
+        starts = jax.random.randint(of_start, (count,), 0, room - length + 1)
         at = starts[:, None] + jnp.arange(length)
-        weight = jnp.broadcast_to((jnp.arange(length) >= washout).astype(self.weight.dtype), at.shape)
-        return Pairs(self.inputs[at], self.targets[at], weight)
+        where = (series[:, None], at) if self.stacked else (at,)
+        inputs, targets, weight, observed = jax.tree.map(
+            lambda array: array[where], (self.inputs, self.targets, self.weight, self.observed)
+        )
+        counts = (jnp.arange(length) >= washout)[:, None]
+        return Pairs(inputs, targets, jnp.where(counts, weight, 0.0), observed, jnp.full(count, length))
+
+    def completed(self, network: Network) -> Pairs:
+        """The same where the network's own output stands in for every missing value that it reads; one series."""
+        if self.observed is None:
+            return self
+        inputs = network.completed(self.inputs, self.observed)
+        return eqx.tree_at(lambda p: p.inputs, self, inputs)
 
     def squared_errors(self, network: Network) -> Float[Array, " D"]:
         """Mean squared error of the one-step predictions per channel, in standardised units, shape (D,)."""
+        sums = jax.vmap(lambda one: one._sums(network)) if self.stacked else (lambda one: one._sums(network))
+        squares, counts = jax.tree.map(lambda a: a.reshape(-1, self.channels).sum(axis=0), sums(self))
+        return squares / counts
 
-        def add(at: tuple[State, Array], piece: Pairs) -> tuple[State, Array]:
-            hidden, windows, state = network.read_on(piece.inputs, at[0])
-            residuals = (network.output(hidden, windows) - piece.targets) * piece.weight[:, None]
+    def _sums(self, network: Network) -> tuple[Array, Array]:
+        """Of each channel, the sum of squared errors and the number of errors that count."""
+
+        def add(at: tuple[State, Array], piece: tuple[Array, Array, Array]) -> tuple[State, Array]:
+            inputs, targets, weight = piece
+            hidden, window, state = network.read_on(inputs, at[0])
+            residuals = (network.output(hidden, window) - targets) * weight
             return state, at[1] + (residuals**2).sum(axis=0)
 
+        whole = self.completed(network)
         start = network.rest(), jnp.zeros_like(network.bias)
-        return in_pieces(add, start, self, PIECE)[1] / self.weight.sum()
+        pieces = (whole.inputs, whole.targets, whole.weight)
+        return in_pieces(add, start, pieces, PIECE)[1], self.weight.sum(axis=0)
 
 
-Errors = tuple[Float[Weights, "*N D"], Float[Array, " *N"]]
+def _padded(values: np.ndarray, channels: int, washout: int, steps: int, gaps: bool) -> Pairs:
+    """The pairs of one series, filled up to `steps` of them."""
+    length = len(values) - 1
+    inputs, targets = np.zeros((steps, values.shape[1])), np.zeros((steps, channels))
+    inputs[:length], targets[:length] = interpolated(values)[:-1], np.nan_to_num(values[1:, :channels])
+    weight, observed = np.zeros((2, steps, channels))
+    weight[washout:length] = np.isfinite(values[1 + washout :, :channels])
+    observed[:length] = np.isfinite(values[:-1, :channels])
+    wide = jnp.zeros(()).dtype
+    return Pairs(
+        jnp.asarray(inputs, wide),
+        jnp.asarray(targets, wide),
+        jnp.asarray(weight, wide),
+        jnp.asarray(observed, wide) if gaps else None,
+        jnp.asarray(length),
+    )
+
+
+def interpolated(values: np.ndarray) -> np.ndarray:
+    """Missing values of each column replaced by linear interpolation over steps."""
+    if np.isfinite(values).all():
+        return values
+    filled, steps = values.copy(), np.arange(len(values))
+    for column in filled.T:
+        known = np.isfinite(column)
+        if known.any():
+            column[:] = np.interp(steps, steps[known], column[known])
+    return filled
+
+
+Errors = tuple[Float[Array, "*N D"], Float[Array, "*N D"]]
 """Output minus target, and the weight with which each counts."""
 
 
@@ -81,7 +177,7 @@ class Forcing(Protocol):
         ...
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
-        """The errors of `network` on `pairs` under this forcing."""
+        """The errors of `network` on the pairs of one series, completed, under this forcing."""
         ...
 
 
@@ -143,10 +239,21 @@ class Segments(eqx.Module):
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         del key
-        states, outputs = network.moments(pairs.inputs, self.starts)
-        runs = jax.vmap(lambda state, value: network.run_free(state, value, self.length))(states, outputs)
-        targets = pairs.targets[self.starts[:, None] + jnp.arange(self.length)]
-        return runs - targets, jnp.ones(runs.shape[:2], runs.dtype)
+        at = self.starts[:, None] + jnp.arange(self.length)
+        known = pairs.inputs[at][..., pairs.channels :]
+        runs = free_runs(network, pairs.inputs, self.starts, self.length, known)
+        return runs - pairs.targets[at], pairs.weight[at]
+
+
+def free_runs(
+    network: Network, inputs: Float[Array, "T N"], starts: Int[Array, " S"], length: int, known: Float[Array, "S L E"]
+) -> Float[Array, "S L D"]:
+    """Free runs, let loose after reading the steps `starts` of data, the external inputs of the steps to come known."""
+
+    def run(state: State, value: Array, known: Array) -> Array:
+        return network.run_free(state, value, length, known)
+
+    return jax.vmap(run)(*network.moments(inputs, starts), known)
 
 
 Stage = Callable[[Network], Forcing]
@@ -171,7 +278,7 @@ def stages(settings: Settings, pairs: Pairs, washout: int) -> list[Stage]:
     Raises:
         SettingError: a schedule that does not fit the series, or the window.
     """
-    steps, dtype = len(pairs.inputs), pairs.inputs.dtype
+    steps, dtype = pairs.steps, pairs.inputs.dtype
 
     def constant(forcing: Forcing) -> Stage:
         return lambda _: forcing
@@ -197,7 +304,7 @@ def stages(settings: Settings, pairs: Pairs, washout: int) -> list[Stage]:
     if settings.forcing_strength == "adaptive":
 
         def adapted(networks: Network) -> Forcing:
-            kappa = jax.vmap(expansion_along, in_axes=(0, None))(networks, pairs.inputs[:2000]).max()
+            kappa = jax.vmap(expansion_along, in_axes=(0, None))(networks, pairs.each()[0].inputs[:2000]).max()
             return Mixed(jnp.full(steps, jnp.maximum(0.0, 1.0 - 1.0 / kappa), dtype))
 
         return [constant(Full()), *[adapted] * ADAPTIVE_STAGES]

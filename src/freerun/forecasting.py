@@ -1,4 +1,4 @@
-"""Using a model: one-step predictions (open loop), free runs (closed loop), and how good they are.
+"""Using a model: one-step predictions (open loop) and free runs (closed loop).
 
 Step t is predicted from steps 0 to t - 1. A free run after a series of T steps begins with step T: its first value
 is the last one-step prediction, made from step T - 1, and from there on the network reads its own output.
@@ -6,8 +6,8 @@ is the last one-step prediction, made from step T - 1, and from there on the net
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -15,28 +15,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from freerun import metrics
 from freerun.cells import Array
 from freerun.computing import computing
-from freerun.dynamics import lyapunov_spectrum
 from freerun.errors import SeriesError, SettingError
-from freerun.model import Member, Model, Moment
+from freerun.forcing import free_runs, interpolated
+from freerun.model import RECENT, Member, Model, Moment
 from freerun.network import Network, State
 from freerun.scaling import Scaling
 from freerun.series import Series
-from freerun.settings import Ensemble, Settings
-
-HORIZON = 84
-"""The horizon of NRMSE84, in steps."""
-
-STARTS, STARTS_APART = 50, 20
-"""NRMSE84 and the growth of errors are taken over this many free runs, whose starts are this many steps apart."""
-
-AHEAD = 20
-"""The n of PE(n), in steps."""
+from freerun.settings import SHORT, Ensemble, Settings
 
 ENDURANCE, RANGE = 100_000, 3.0
-"""A network endures when a free run of so many steps stays so many standard deviations around its training data."""
+"""A network endures when a free run of so many steps, or on a short series of as many as that has, stays so many
+standard deviations around its training data."""
 
 PIECE = 10_000
 """Steps of a long series that are read, and of a long free run that are generated, at a time."""
@@ -53,239 +44,216 @@ def predict(model: Model, series: Series) -> Series:
     """One-step predictions of every step of `series` but the first, from a state of zero, by the best network.
 
     Returns:
-        T - 1 steps with their times: row i is the prediction of step i + 1, made from steps 0 to i.
+        T - 1 steps with their times: row i is the prediction of step i + 1, made from steps 0 to i. Where values are
+        missing the network reads its own predictions.
     """
     model.require_channels(series)
-    _require_washout(model.best, series)
-    outputs = _outputs(model, series)
-    return Series(model.scaling.undo(outputs[:-1]), series.channels, series.times[1:], series.dt)
+    require_washout(model.best, series)
+    after = series.between(1)
+    return replace(after, values=model.best.scaling.undo(one_step_outputs(model.best, series), after.times))
 
 
 def moment_after(network: Network, scaling: Scaling, settings: Settings, series: Series) -> Moment:
-    """Let the network read `series` from a state of zero to its end."""
+    """Let the network read `series` from a state of zero: its last value, and the state before it."""
+    channels = series.shape[1]
+    values = scaling.apply(series)
     with computing(settings.dtype):
-        state, output = _ending(network, jnp.asarray(scaling.apply(series.values), settings.dtype))
-    return Moment(jax.tree.map(np.asarray, state), np.asarray(output, np.float64))
+        known = _read_from(network, values, channels, settings.dtype)
+        state = _after(network, known[:-1]) if len(known) > 1 else network.rest()
+    return Moment(jax.tree.map(np.asarray, state), np.asarray(known[-1, :channels], np.float64))
 
 
-def generate(model: Model, steps: int, after: Series | None = None, ensemble: Ensemble = "best") -> Series:
+def generate(
+    model: Model, steps: int, after: Series | None = None, inputs: object = None, ensemble: Ensemble = "best"
+) -> Series:
     """Run free for `steps` steps after the training series, or after another one.
 
     Args:
         model: the trained networks.
         steps: how many values to generate, at least 1.
         after: a series to read first, from a state of zero; its washout must fit.
+        inputs: the external inputs of the steps to come; see `Series.with_coming_inputs`. None where they came with
+            the series.
         ensemble: the run of the `best` network, or the `mean` or `median` over the runs of all of them, step by step.
 
     Returns:
         `steps` values with the times that follow the series.
 
     Raises:
-        SeriesError: the run left the range of floating-point numbers, or `after` is too short.
+        SeriesError: the run left the range of floating-point numbers, `after` is too short, or external inputs end
+            before the run does.
     """
     if steps < 1:
         raise SettingError(f"steps={steps}: a free run has at least 1 step")
     if ensemble != "best" and len(model.members) == 1:
         raise SettingError(f"ensemble={ensemble!r}: the model has one network; fit with members=2 or more")
+    base = base_of(model, after, inputs)
+    require_known_inputs(base, steps)
+    runs = [
+        free_run(member, moment, base, steps)
+        for member, moment in moments(model, base, after is not None, ensemble == "best")
+    ]
+    return base.followed_by(COMBINED[ensemble](np.stack(runs)))
+
+
+def base_of(model: Model, after: Series | None, inputs: object) -> Series:
+    """The series that a free run continues, with the external inputs to come.
+
+    Raises:
+        SettingError: the model has learned several series, and it is not said which to continue.
+        SeriesError: other channels or inputs than those the network was trained on.
+    """
+    if after is None and model.trained_on > 1:
+        raise SettingError(
+            f"the network was trained on {model.trained_on} series; give the one to continue (after=..., --after)"
+        )
     if after is not None:
         model.require_channels(after)
-    runs = []
-    for member in model.members[:1] if ensemble == "best" else model.members:
-        moment = member.ending
-        if after is not None:
-            _require_washout(member, after)
-            moment = moment_after(member.network, model.scaling, member.settings, after)
-        runs.append(model.scaling.undo(_free_run(member, moment, steps)))
     base = model.recent if after is None else after
-    return Series(COMBINED[ensemble](np.stack(runs)), base.channels, base.following_times(steps), base.dt)
+    return base if inputs is None else base.with_coming_inputs(inputs)
 
 
-def enduring_run(member: Member, scaling: Scaling, training: Series) -> np.ndarray | None:
-    """A free run of 100000 steps after the training series, standardised, shape (100000, D).
+def moments(model: Model, base: Series, read: bool, best: bool) -> list[tuple[Member, Moment]]:
+    """Where free runs after `base` begin, of the best network or of all: at the end of training, or having read it."""
+    result = []
+    for member in model.members[:1] if best else model.members:
+        if read:
+            require_washout(member, base)
+            moment = moment_after(member.network, member.scaling, member.settings, base)
+        else:
+            moment = member.ending
+        result.append((member, moment))
+    return result
 
-    None when it leaves the range of the training series by more than 3 standard deviations.
+
+def require_known_inputs(base: Series, steps: int) -> None:
+    """Refuse a run beyond the steps of which the external inputs are known.
+
+    Raises:
+        SeriesError: they end before.
     """
-    values = scaling.apply(training.values)
+    if base.input_names and base.known_ahead < steps:
+        raise SeriesError(
+            f"the external inputs ({', '.join(base.input_names)}) are known for {base.known_ahead} steps after the "
+            f"series, and {steps} are asked for; give a row for each of these steps (inputs=...)"
+        )
+
+
+def free_run(member: Member, moment: Moment, base: Series, steps: int) -> np.ndarray:
+    """A free run from that moment, at the end of `base`, in the units of the series, shape (steps, D)."""
+    with computing(member.settings.dtype):
+        value = jnp.asarray(moment.value, member.settings.dtype)
+        known = jnp.asarray(member.scaling.scaled_inputs(inputs_ahead(base, steps)), member.settings.dtype)
+        values = np.asarray(_run_free(member.network, moment.state, value, known, steps), np.float64)
+    with np.errstate(over="ignore"):
+        values = member.scaling.undo(values, base.following_times(steps))
+    if not np.isfinite(values).all():
+        first = int(np.argmin(np.isfinite(values).all(axis=1)))
+        raise SeriesError(f"the free run diverged at step {first}; train with a penalty or a bounded non-linearity")
+    return values
+
+
+def inputs_ahead(base: Series, steps: int) -> np.ndarray:
+    """The external inputs of the `steps` steps after `base`, shape (steps, E)."""
+    return base.inputs[len(base) : len(base) + steps] if base.input_names else np.empty((steps, 0))
+
+
+def update(model: Model, new: Series) -> Model:
+    """The model having read further steps, which follow the last ones it has read; its weights are the same.
+
+    Raises:
+        SeriesError: another number of channels, or times that do not follow.
+        SettingError: the model has learned several series.
+    """
+    if model.trained_on > 1:
+        raise SettingError(
+            f"the network was trained on {model.trained_on} series, so new steps follow none of them; "
+            "give the series to continue instead: generate(steps, after=...)"
+        )
+    model.require_channels(new)
+    recent = model.recent
+    expected = recent.following_times(1)[0]
+    if new.times[0] == 0 and new.dt == 1.0 and new.times.dtype.kind != "M":
+        new = replace(new, times=recent.following_times(len(new)), dt=recent.dt)
+    elif recent.times.dtype.kind != new.times.dtype.kind or new.times[0] != expected:
+        raise SeriesError(
+            f"the new steps begin at {new.times[0]}, and the series has to go on at {expected}; "
+            "give the steps that follow, with nothing left out (missing values as NaN)"
+        )
+    joined = _joined(recent, new)
+    members = tuple(replace(m, ending=_read_further(m, joined, len(recent) - 1)) for m in model.members)
+    return replace(model, members=members, recent=joined.between(max(0, len(joined) - RECENT)))
+
+
+def _joined(first: Series, second: Series) -> Series:
+    """Two series, one after the other."""
+    known = second.inputs
+    return replace(
+        first,
+        values=np.concatenate([first.values, second.values]),
+        times=np.concatenate([first.times, second.times.astype(first.times.dtype)]),
+        inputs=np.concatenate([first.inputs[: len(first)], known]) if first.input_names else np.empty((0, 0)),
+    )
+
+
+def _read_further(member: Member, series: Series, step: int) -> Moment:
+    """Go on from the ending of the member, which is at that step of the series, to the end of the series."""
+    channels, dtype = len(member.ending.value), member.settings.dtype
+    values = member.scaling.apply(series)[step:]
+    values[0, :channels] = member.ending.value
+    observed = np.isfinite(values[:, :channels])
+    with computing(dtype):
+        state, value = _go_on_reading(
+            member.network,
+            jax.tree.map(lambda entry: jnp.asarray(entry, dtype), member.ending.state),
+            jnp.asarray(np.nan_to_num(values), dtype),
+            jnp.asarray(observed, dtype),
+        )
+    return Moment(jax.tree.map(np.asarray, state), np.asarray(value, np.float64))
+
+
+def enduring_run(member: Member, training: Sequence[Series]) -> np.ndarray | None:
+    """A free run of 100000 steps after the training series, standardised, shape (steps, D).
+
+    After a series of fewer than 1000 steps, which may have a trend, it is as long as the series.
+
+    None when it leaves the range of the training series by more than 3 standard deviations; where differences are
+    learned, when the differences do.
+    """
+    channels = len(member.ending.value)
+    differences = member.settings.differences
+    values = np.concatenate([_differenced(member.scaling.apply(s)[:, :channels], differences) for s in training])
     pieces = []
     with computing(member.settings.dtype):
         state, value = member.ending.state, jnp.asarray(member.ending.value, member.settings.dtype)
-        for _ in range(ENDURANCE // PIECE):
-            run, state, value = _go_on(member.network, state, value, PIECE)
+        steps = max(map(len, training))
+        for length in [PIECE] * (ENDURANCE // PIECE) if steps >= SHORT else [steps]:
+            run, state, value = _go_on(member.network, state, value, length)
             pieces.append(np.asarray(run, np.float64))
-            if not _stays_near(pieces[-1], values):
+            if not stays_near(_differenced(pieces[-1], differences), values):
                 return None
     return np.concatenate(pieces)
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """How well a model does on the part of a series from step `start` on.
-
-    Attributes:
-        start: first step that is scored; the network reads the steps before it.
-        steps: number of steps scored.
-        one_step_mse: mean squared error of the one-step predictions, in squared units of the series.
-        nrmse84: error of the 84th step of free runs, over the standard deviation of the whole series, root mean
-            square over `nrmse84_starts` starts 20 steps apart from `start` on; None where not even one fits.
-        nrmse84_starts: number of free runs behind `nrmse84`, at most 50.
-        vpt: valid prediction time in steps of the free run from `start` to the end of the series.
-        smape: symmetric mean absolute percentage error of that run, 0 to 200.
-    """
-
-    start: int
-    steps: int
-    one_step_mse: float
-    nrmse84: float | None
-    nrmse84_starts: int
-    vpt: int
-    smape: float
+def _differenced(values: np.ndarray, differences: tuple[int, ...]) -> np.ndarray:
+    for lag in differences:
+        values = values[lag:] - values[:-lag]
+    return values
 
 
-def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Series]:
-    """Score `model` on the steps of `series` from `start` on, which follow those it was trained on.
-
-    Returns:
-        The scores, and the free run from `start` to the end.
-
-    Raises:
-        SeriesError: `start` is outside the series, or leaves fewer steps before it than the washout needs.
-    """
-    model.require_channels(series)
-    before, truth = series.split(start)
-    _require_washout(model.best, before)
-    predictions = model.scaling.undo(_outputs(model, series)[start - 1 : -1])
-    deviation = series.values.std(axis=0)
-    run = generate(model, len(truth), before)
-    starts = _starts(series, start, HORIZON)
-    scores = Evaluation(
-        start=start,
-        steps=len(truth),
-        one_step_mse=metrics.mean_squared_error(truth.values, predictions),
-        nrmse84=free_run_error(model, series, start) if len(starts) else None,
-        nrmse84_starts=len(starts),
-        vpt=metrics.valid_prediction_time(truth.values, run.values, deviation),
-        smape=metrics.smape(truth.values, run.values),
-    )
-    return scores, run
-
-
-@dataclass(frozen=True)
-class LongTerm:
-    """How well a long free run resembles the series it should continue, as a sample of the same system.
-
-    Attributes:
-        steps: length of the run that is compared: 1.25 times the steps from `start` on, the first fifth dropped.
-        pe20: PE(20), the mean squared error 20 steps ahead from every point of the scored steps.
-        state_space_divergence: D_stsp of the run against the scored steps.
-        state_space_floor: D_stsp of the steps before `start` against the scored steps: truth against truth.
-        spectrum_distance: D_H of the run against the scored steps.
-        spectrum_floor: D_H of the steps before `start` against the scored steps.
-        lyapunov: the largest Lyapunov exponents of the closed loop, per step, descending; as many as channels.
-        vpt_lyapunov_times: the valid prediction time in Lyapunov times; None where no exponent is positive.
-        endured: whether the whole run stayed within 3 standard deviations of the range of the steps before `start`.
-    """
-
-    steps: int
-    pe20: float | None
-    state_space_divergence: float
-    state_space_floor: float
-    spectrum_distance: float
-    spectrum_floor: float
-    lyapunov: tuple[float, ...]
-    vpt_lyapunov_times: float | None
-    endured: bool
-
-
-def evaluate_long_term(model: Model, series: Series, start: int, vpt: int) -> tuple[LongTerm, Series]:
-    """Compare a long free run from step `start` on with what really followed.
-
-    Returns:
-        The scores, and the run without its first fifth.
-    """
-    before, truth = series.split(start)
-    whole = generate(model, len(truth) + len(truth) // 4, before)
-    run = whole.between(len(truth) // 4)
-    exponents = lyapunov_exponents(model, before, min(20_000, 10 * len(truth)), series.shape[1])
-    starts = np.arange(start, len(series) - AHEAD + 1)
-    scores = LongTerm(
-        steps=len(run),
-        pe20=float((errors_ahead(model, series, starts, AHEAD)[:, -1] ** 2).mean()) if len(starts) else None,
-        state_space_divergence=metrics.state_space_divergence(truth.values, run.values),
-        state_space_floor=metrics.state_space_divergence(truth.values, before.values),
-        spectrum_distance=metrics.spectrum_distance(truth.values, run.values),
-        spectrum_floor=metrics.spectrum_distance(truth.values, before.values),
-        lyapunov=exponents,
-        vpt_lyapunov_times=vpt * exponents[0] if exponents[0] > 0 else None,
-        endured=_stays_near(whole.values, before.values),
-    )
-    return scores, run
-
-
-def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: int) -> tuple[float, ...]:
-    """The largest Lyapunov exponents of the best network's closed loop, per step; see `freerun.dynamics`."""
-    member = model.best
-    moment = member.ending
-    if after is not None:
-        moment = moment_after(member.network, model.scaling, member.settings, after)
-    with computing(member.settings.dtype):
-        value = jnp.asarray(moment.value, member.settings.dtype)
-        exponents = lyapunov_spectrum(member.network, moment.state, value, steps, count, transient=steps // 10)
-    return tuple(np.asarray(exponents, np.float64).tolist())
-
-
-def free_run_error(model: Model, series: Series, start: int, horizon: int = HORIZON) -> float:
-    """NRMSE at a horizon: the error of the last step of many free runs, over the standard deviation of the series.
-
-    Root mean square over up to 50 runs, let loose at `start` and every 20 steps after it.
-
-    Raises:
-        SeriesError: not even one run of that length fits.
-    """
-    starts = _starts(series, start, horizon)
-    if not len(starts):
-        raise SeriesError(f"no free run of {horizon} steps fits between step {start} and the end at {len(series)}")
-    errors = errors_ahead(model, series, starts, horizon)[:, -1]
-    return float(np.sqrt((errors**2).mean() * series.shape[1] / (series.values.std(axis=0) ** 2).sum()))
-
-
-def error_growth(model: Model, series: Series, start: int, horizon: int) -> np.ndarray:
-    """Errors of many free runs from `start` on, in standard deviations of the series, shape (N, horizon)."""
-    starts = _starts(series, start, horizon)
-    if not len(starts):
-        raise SeriesError(f"no free run of {horizon} steps fits between step {start} and the end at {len(series)}")
-    deviation = np.sqrt((series.values.std(axis=0) ** 2).mean())
-    return errors_ahead(model, series, starts, horizon) / deviation
-
-
-def errors_ahead(model: Model, series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
-    """Errors of free runs whose first values are those of the steps `starts`, root mean square over channels.
-
-    Returns:
-        Shape (N, horizon), in the units of the series.
-    """
-    member = model.best
-    inputs = model.scaling.apply(series.values)
-    errors = []
-    with computing(member.settings.dtype):
-        standard = jnp.asarray(inputs, member.settings.dtype)
-        for some in np.array_split(starts, max(1, len(starts) // 1000)):
-            runs = np.asarray(_runs(member.network, standard, jnp.asarray(some - 1), horizon), np.float64)
-            truth = series.values[some[:, None] + np.arange(horizon)]
-            errors.append(np.sqrt(((model.scaling.undo(runs) - truth) ** 2).mean(axis=-1)))
-    return np.concatenate(errors)
-
-
-def _stays_near(run: np.ndarray, values: np.ndarray) -> bool:
+def stays_near(run: np.ndarray, values: np.ndarray) -> bool:
     """Whether a run, shape (T, D), stays within 3 standard deviations of the range of `values`, shape (S, D)."""
-    margin = RANGE * values.std(axis=0)
-    return bool(((run >= values.min(axis=0) - margin) & (run <= values.max(axis=0) + margin)).all())
+    margin = RANGE * np.nanstd(values, axis=0)
+    near = (run >= np.nanmin(values, axis=0) - margin) & (run <= np.nanmax(values, axis=0) + margin)
+    return bool(near.all())
 
 
-def _starts(series: Series, start: int, horizon: int) -> np.ndarray:
-    return np.arange(start, len(series) - horizon + 1, STARTS_APART)[:STARTS]
+def require_washout(member: Member, series: Series) -> None:
+    """Refuse a series that is no longer than the washout.
 
-
-def _require_washout(member: Member, series: Series) -> None:
+    Raises:
+        SeriesError: it is not.
+    """
     needed = max(2, member.washout + 1)
     if len(series) < needed:
         raise SeriesError(
@@ -293,37 +261,63 @@ def _require_washout(member: Member, series: Series) -> None:
         )
 
 
-def _free_run(member: Member, moment: Moment, steps: int) -> np.ndarray:
+def one_step_outputs(member: Member, series: Series) -> np.ndarray:
+    """The estimates of steps 1 to T - 1, shape (T - 1, D), standardised, of an open-loop pass from a state of zero."""
+    values = member.scaling.apply(series)[:-1]
     with computing(member.settings.dtype):
-        value = jnp.asarray(moment.value, member.settings.dtype)
-        values = np.asarray(_run_free(member.network, moment.state, value, steps), np.float64)
-    if not np.isfinite(values).all():
-        first = int(np.argmin(np.isfinite(values).all(axis=1)))
-        raise SeriesError(f"the free run diverged at step {first}; train with a penalty or a bounded non-linearity")
-    return values
+        known = _read_from(member.network, values, series.shape[1], member.settings.dtype)
+        return np.asarray(_predict(member.network, known), np.float64)
 
 
-def _outputs(model: Model, series: Series) -> np.ndarray:
-    """Outputs of the best network, shape (T, D), standardised, of an open-loop pass from a state of zero."""
-    member = model.best
+def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
+    """Free runs whose first values are those of the steps `starts` of `series`, standardised, (N, horizon, D)."""
+    values, channels = member.scaling.apply(series), series.shape[1]
+    runs = []
     with computing(member.settings.dtype):
-        outputs = _predict(member.network, jnp.asarray(model.scaling.apply(series.values), member.settings.dtype))
-    return np.asarray(outputs, np.float64)
+        known = _read_from(member.network, values[:-1], channels, member.settings.dtype)
+        for some in np.array_split(starts - 1, max(1, len(starts) // 1000)):
+            ahead = jnp.asarray(values[some[:, None] + np.arange(horizon), channels:], member.settings.dtype)
+            runs.append(np.asarray(_runs(member.network, known, jnp.asarray(some), horizon, ahead), np.float64))
+    return np.concatenate(runs)
+
+
+def _read_from(network: Network, values: np.ndarray, channels: int, dtype: str) -> Array:
+    """What the network reads of standardised values, shape (T, N): its own output where a value is missing."""
+    observed = np.isfinite(values[:, :channels])
+    known = jnp.asarray(interpolated(np.where(np.isfinite(values), values, np.nan)), dtype)
+    if observed.all():
+        return known
+    return _completed(network, jnp.nan_to_num(known), jnp.asarray(observed, dtype))
 
 
 @jax.jit
-def _predict(network: Network, inputs: Float[Array, "T D"]) -> Float[Array, "T D"]:
+def _completed(network: Network, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]) -> Float[Array, "T N"]:
+    return network.completed(inputs, observed)
+
+
+@jax.jit
+def _predict(network: Network, inputs: Float[Array, "T N"]) -> Float[Array, "T D"]:
     return network.predict(inputs)
 
 
 @jax.jit
-def _ending(network: Network, inputs: Float[Array, "T D"]) -> tuple[State, Float[Array, " D"]]:
-    return network.ending(inputs, PIECE)
+def _after(network: Network, inputs: Float[Array, "T N"]) -> State:
+    return network.after(inputs, PIECE)
+
+
+@jax.jit
+def _go_on_reading(
+    network: Network, state: State, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]
+) -> tuple[State, Array]:
+    """From the state before the first of `inputs`: the last value read, and the state before it."""
+    return network.read_gaps(state, inputs, observed)
 
 
 @partial(jax.jit, static_argnames="steps")
-def _run_free(network: Network, state: State, value: Float[Array, " D"], steps: int) -> Float[Array, "steps D"]:
-    return network.run_free(state, value, steps)
+def _run_free(
+    network: Network, state: State, value: Float[Array, " D"], known: Float[Array, "steps E"], steps: int
+) -> Float[Array, "steps D"]:
+    return network.run_free(state, value, steps, known)
 
 
 @partial(jax.jit, static_argnames="steps")
@@ -334,7 +328,8 @@ def _go_on(
 
 
 @partial(jax.jit, static_argnames="steps")
-def _runs(network: Network, inputs: Float[Array, "T D"], moments: Int[Array, " N"], steps: int) -> Array:
-    """N free runs, let loose after the steps `moments`, shape (N, steps, D)."""
-    states, outputs = network.moments(inputs, moments)
-    return jax.vmap(lambda state, value: network.run_free(state, value, steps))(states, outputs)
+def _runs(
+    network: Network, inputs: Float[Array, "T N"], at: Int[Array, " S"], steps: int, known: Float[Array, "S steps E"]
+) -> Float[Array, "S steps D"]:
+    """Free runs, let loose after reading the steps `at`."""
+    return free_runs(network, inputs, at, steps, known)

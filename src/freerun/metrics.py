@@ -16,8 +16,12 @@ MOST_BINNED = 5
 
 
 def mean_squared_error(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Mean of (truth - prediction)^2 over steps and channels, in squared units of the series."""
-    return float(np.mean((truth - prediction) ** 2))
+    """Mean of (truth - prediction)^2 over steps and channels, in squared units of the series.
+
+    Missing true values are left out.
+    """
+    known = np.isfinite(truth)
+    return float(np.mean((truth - prediction)[known] ** 2))
 
 
 def nrmse(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarray) -> float:
@@ -39,15 +43,15 @@ def valid_prediction_time(
     """VPT: the number of steps of a free run before its error first exceeds `threshold` standard deviations.
 
     For several channels the error is Euclidean, over the root of the summed variances (Vlachas et al., 2020).
-    A run that never exceeds the threshold yields its full length, which is then a lower bound. In Lyapunov times: the
-    result times the largest Lyapunov exponent per step.
+    Steps with a missing true value are passed over. A run that never exceeds the threshold yields its full length,
+    which is then a lower bound. In Lyapunov times: the result times the largest Lyapunov exponent per step.
 
     Args:
         truth, prediction: shape (T, D).
         deviation: shape (D,), the standard deviations of the series.
         threshold: in standard deviations.
     """
-    wrong = ~(error_growth(truth, prediction, deviation) <= threshold)
+    wrong = ~(error_growth(truth, prediction, deviation) <= threshold) & np.isfinite(truth).all(axis=-1)
     return int(np.argmax(wrong)) if wrong.any() else len(wrong)
 
 
@@ -64,11 +68,35 @@ def error_growth(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarra
 def smape(truth: np.ndarray, prediction: np.ndarray) -> float:
     """Symmetric mean absolute percentage error, 0 to 200: the mean of 200 |y - p| / (|y| + |p|) (as in dysts).
 
-    Where both are zero the error is zero.
+    Where both are zero the error is zero; missing true values are left out.
     """
     size = np.abs(truth) + np.abs(prediction)
-    error = np.divide(200.0 * np.abs(truth - prediction), size, out=np.zeros_like(size), where=size > 0)
-    return float(error.mean())
+    error = np.divide(200.0 * np.abs(truth - prediction), size, out=np.zeros_like(size), where=size != 0)
+    return float(error[np.isfinite(truth)].mean())
+
+
+def naive_error(training: np.ndarray, season: int = 1) -> np.ndarray:
+    """Mean absolute error of the seasonal naive forecast one season ahead on a series: the scale of MASE.
+
+    Args:
+        training: shape (T, D), NaN where a value is missing.
+        season: in steps; 1 is the naive forecast.
+
+    Returns:
+        Shape (D,).
+    """
+    return np.nanmean(np.abs(training[season:] - training[:-season]), axis=0)
+
+
+def mase(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, season: int = 1) -> float:
+    """Mean absolute scaled error (Hyndman and Koehler, 2006): the mean absolute error over `naive_error`.
+
+    Args:
+        truth, prediction: shape (T, D); missing true values are left out.
+        training: shape (S, D), the series before.
+        season: in steps.
+    """
+    return float(np.nanmean(np.abs(truth - prediction) / naive_error(training, season)))
 
 
 def state_space_divergence(truth: np.ndarray, generated: np.ndarray, seed: int = 0) -> float:

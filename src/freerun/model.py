@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -16,11 +16,11 @@ from freerun.settings import Settings
 
 @dataclass(frozen=True)
 class Moment:
-    """Where a free run begins: the network has read a series to its end.
+    """Where a free run begins: at the last step of a series, which the network has read as far as that.
 
     Attributes:
-        state: the state of the network after the last step read, NumPy arrays.
-        value: shape (D,), the first value to come, standardised.
+        state: the state of the network before that step, NumPy arrays.
+        value: shape (D,), the value of that step, standardised.
     """
 
     state: State
@@ -34,12 +34,14 @@ class Member:
     Attributes:
         settings: what it was trained with, nothing left to choose.
         network: the weights, as NumPy arrays.
-        ending: the moment at the end of the training series.
+        scaling: from the units of the series to those of the network.
+        ending: the moment at the end of the training series, or of what was read after it.
         history: what training went through.
     """
 
     settings: Settings
     network: Network
+    scaling: Scaling
     ending: Moment
     history: History
 
@@ -56,14 +58,17 @@ class Model:
     Attributes:
         settings: the parameters that were given.
         members: the networks, the best first.
-        scaling: from the units of the series to those of the networks.
-        recent: the last steps of the training series (at most `RECENT`), in its own units.
+        recent: the last steps read (at most `RECENT`), in their own units.
+        trained_on: how many series the networks have learned together.
+        errors: shape (N, H, D), what free runs of 1 to H steps missed on parts of the training series that were left
+            out of the fit, in the units of the series, or of its logarithm; NaN where a value is missing.
     """
 
     settings: Settings
     members: tuple[Member, ...]
-    scaling: Scaling
     recent: Series
+    trained_on: int = 1
+    errors: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 1)))
 
     @property
     def best(self) -> Member:
@@ -74,13 +79,19 @@ class Model:
         """Refuse a series that is not of the kind the network was trained on.
 
         Raises:
-            SeriesError: another number of channels.
+            SeriesError: another number of channels or external inputs.
         """
         expected = self.recent.channels
         if series.shape[1] != len(expected):
             raise SeriesError(
                 f"the series has {series.shape[1]} channels ({', '.join(series.channels)}), but the network was "
                 f"trained on {len(expected)} ({', '.join(expected)}); choose them by name (--column)"
+            )
+        inputs = self.recent.input_names
+        if len(series.input_names) != len(inputs):
+            raise SeriesError(
+                f"the series has {len(series.input_names)} external inputs, but the network was trained with "
+                f"{len(inputs)} ({', '.join(inputs) or 'none'}); give the same (inputs=..., --input)"
             )
 
     def require_same_shape(self, settings: Settings, series: Series) -> Settings:
@@ -92,11 +103,12 @@ class Model:
         """
         self.require_channels(series)
         have = self.best.settings
-        for name in ("hidden", "cell", "layers", "latent", "nonlinearity", "delays", "direct", "standardize"):
+        for name in SHAPING:
             old, new = getattr(have, name), getattr(settings, name)
-            if new is not None and new != old and (name != "delays" or settings.lags != have.lags):
+            same = {"delays": settings.lags == have.lags, "difference": settings.differences == have.differences}
+            if new is not None and new != old and not same.get(name, False):
                 raise SettingError(f"{name}={new!r}: the weights to go on from have {name}={old!r}; give the same")
-        kept = {n: getattr(have, n) for n in ("hidden", "cell", "latent", "delays")}
+        kept = {n: getattr(have, n) for n in ("hidden", "cell", "latent", "delays", "difference")}
         method = settings.optimizer or have.optimizer
         if method == "ridge" and settings.l2 is None:
             kept["l2"] = have.l2
@@ -108,9 +120,17 @@ class Model:
         if not len(ends) or ends[0] + 1 >= len(series):
             return None
         boundary = int(ends[0]) + 1
-        same = np.array_equal(series.values[max(0, boundary - len(self.recent)) : boundary], self.recent.values)
+        same = np.array_equal(
+            series.values[max(0, boundary - len(self.recent)) : boundary], self.recent.values, equal_nan=True
+        )
         return boundary if same else None
 
+
+SHAPING = (
+    *("hidden", "cell", "layers", "latent", "nonlinearity", "delays", "direct"),
+    *("difference", "detrend", "log", "standardize"),
+)
+"""Parameters on which the shape of the weights and the units of a network depend."""
 
 RECENT = 1000
 """Most steps of the training series that a model keeps, for pictures of how a free run goes on from it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,17 @@ from freerun.network import State, assemble
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import Settings
+from freerun.timeline import Calendar
 from freerun.training import shape_of
 from freerun.writing import replacing
 
-FORMAT = 1
-"""Version of the layout; a file with a higher one is refused."""
+FORMAT = 2
+"""Version of the layout; a file with another one is refused."""
 
 KEY = "freerun"
 """The entry of the safetensors metadata that holds the JSON."""
+
+_SCALING = ("mean", "scale", "slope", "input_mean", "input_scale")
 
 _CURVES = ("objective", "epochs", "training_mse", "validation_mse", "free_run_error")
 
@@ -40,9 +44,9 @@ def save_model(model: Model, path: str | Path) -> None:
     """
     recent = model.recent
     arrays = {
-        "scaling.mean": model.scaling.mean,
-        "scaling.scale": model.scaling.scale,
         "recent.values": recent.values,
+        "recent.inputs": recent.inputs,
+        "errors": model.errors,
         "recent.times": recent.times.view(np.int64) if recent.times.dtype.kind == "M" else recent.times,
     }
     for i, member in enumerate(model.members):
@@ -53,10 +57,19 @@ def save_model(model: Model, path: str | Path) -> None:
         "version": __version__,
         "settings": model.settings.model_dump(),
         "members": [
-            {"settings": m.settings.model_dump(), "stopped": m.history.stopped, "seconds": m.history.seconds}
+            {
+                "settings": m.settings.model_dump(),
+                "log": m.scaling.log,
+                "origin": m.scaling.origin,
+                "stopped": m.history.stopped,
+                "seconds": m.history.seconds,
+            }
             for m in model.members
         ],
+        "trained_on": model.trained_on,
         "channels": list(recent.channels),
+        "inputs": list(recent.input_names),
+        "calendar": asdict(recent.calendar),
         "dt": recent.dt.astype(np.int64).item() if dated else float(recent.dt),
         "dt_unit": np.datetime_data(recent.dt)[0] if dated else None,
         "times_unit": np.datetime_data(recent.times.dtype)[0] if recent.times.dtype.kind == "M" else None,
@@ -87,13 +100,14 @@ def load_model(path: str | Path) -> Model:
         raise ModelFileError(f"{path}: truncated, or not a freerun model file ({error})") from error
     try:
         header = json.loads(metadata[KEY])
-        newer = header["format"] > FORMAT
+        other = header["format"] != FORMAT
+        remedy = "upgrade freerun" if header["format"] > FORMAT else "fit the network again"
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path}: a safetensors file, but not a freerun model file") from error
-    if newer:
+    if other:
         raise ModelFileError(
             f"{path}: written by freerun {header.get('version')} in format {header['format']}, "
-            f"and this freerun {__version__} reads up to {FORMAT}; upgrade freerun"
+            f"and this freerun {__version__} reads format {FORMAT}; {remedy}"
         )
     try:
         return _model(header, arrays)
@@ -112,47 +126,59 @@ def _arrays(member: Member) -> dict[str, np.ndarray]:
         arrays[f"network.{name}"] = weights
         return weights
 
-    assemble(shape_of(member.settings, len(member.network.bias)), give)
+    assemble(shape_of(member.settings, len(member.network.bias), member.network.inputs), give)
     entries = jax.tree.leaves(member.ending.state.cells)
     arrays |= {f"ending.cells.{i}": entry for i, entry in enumerate(entries)}
     arrays |= {"ending.past": member.ending.state.past, "ending.value": member.ending.value}
+    arrays |= {f"scaling.{name}": getattr(member.scaling, name) for name in _SCALING}
     arrays |= {f"history.{name}": np.asarray(getattr(member.history, name), np.float64) for name in _CURVES}
     return {name: np.asarray(array) for name, array in arrays.items()}
 
 
 def _model(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
-    channels = len(header["channels"])
+    channels, inputs = len(header["channels"]), len(header["inputs"])
     times = arrays["recent.times"]
     if header["times_unit"]:
         times = times.view(f"datetime64[{header['times_unit']}]")
     dt = np.timedelta64(header["dt"], header["dt_unit"]) if header["dt_unit"] else header["dt"]
-    members = [_member(entry, arrays, f"{i}.", channels) for i, entry in enumerate(header["members"])]
+    members = [_member(entry, arrays, f"{i}.", channels, inputs) for i, entry in enumerate(header["members"])]
     if not members:
         raise ValueError("there is no network in it")
-    return Model(
-        Settings.checked(**header["settings"]),
-        tuple(members),
-        Scaling(_taken(arrays, "scaling.mean", channels), _taken(arrays, "scaling.scale", channels)),
-        Series(arrays["recent.values"], tuple(header["channels"]), times, dt),
+    recent = Series(
+        arrays["recent.values"],
+        tuple(header["channels"]),
+        times,
+        dt,
+        Calendar(**header["calendar"]),
+        arrays["recent.inputs"],
+        tuple(header["inputs"]),
     )
+    errors = _taken(arrays, "errors", *arrays["errors"].shape[:2], channels)
+    return Model(Settings.checked(**header["settings"]), tuple(members), recent, header["trained_on"], errors)
 
 
-def _member(entry: dict[str, Any], arrays: dict[str, np.ndarray], prefix: str, channels: int) -> Member:
+def _member(entry: dict[str, Any], arrays: dict[str, np.ndarray], prefix: str, channels: int, inputs: int) -> Member:
     settings = Settings.checked(**entry["settings"])
     network = assemble(
-        shape_of(settings, channels), lambda name, size: _taken(arrays, f"{prefix}network.{name}", *size)
+        shape_of(settings, channels, inputs), lambda name, size: _taken(arrays, f"{prefix}network.{name}", *size)
     )
     cells = []
     for cell in network.cells:
         gated = 2 if isinstance(cell, LSTMCell) else 1
         first = sum(map(len, cells))
         cells.append(tuple(_taken(arrays, f"{prefix}ending.cells.{first + k}", cell.hidden) for k in range(gated)))
-    past = _taken(arrays, f"{prefix}ending.past", max(settings.lags), channels)
+    past = _taken(arrays, f"{prefix}ending.past", settings.memory, channels + inputs)
     curves = {name: arrays[f"{prefix}history.{name}"].tolist() for name in _CURVES}
     curves["epochs"] = [int(epoch) for epoch in curves["epochs"]]
+    sizes = {name: inputs if name.startswith("input") else channels for name in _SCALING}
     return Member(
         settings,
         network,
+        Scaling(
+            **{name: _taken(arrays, f"{prefix}scaling.{name}", size) for name, size in sizes.items()},
+            origin=float(entry["origin"]),
+            log=bool(entry["log"]),
+        ),
         Moment(State(tuple(cells), past), _taken(arrays, f"{prefix}ending.value", channels)),
         History(**curves, stopped=entry["stopped"], seconds=entry["seconds"]),
     )

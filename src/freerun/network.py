@@ -10,10 +10,20 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, Int
 
 from freerun.cells import CELLS, AnyCell, Array, Carry, PiecewiseLinearCell
-from freerun.recurrence import closed_loop, forced_loop, in_pieces, open_loop
+from freerun.recurrence import (
+    closed_loop,
+    disturbed_loop,
+    forced_loop,
+    gappy_loop,
+    in_pieces,
+    mixed,
+    open_loop,
+    shifted,
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,7 @@ class Shape:
 
     Attributes:
         channels: D.
+        inputs: E, external inputs.
         hidden: units of each layer.
         cell: a name of `freerun.cells.CELLS`, `plrnn` or `clipped-plrnn`.
         lags: the delays of the values in a window, ascending; 0 is the current value.
@@ -29,6 +40,7 @@ class Shape:
         direct: direct connections or not.
         nonlinearity: of the hidden units.
         latent: latent variables M of a piecewise-linear cell.
+        differences: lags of the differences that are taken of the values, one after the other.
     """
 
     channels: int
@@ -39,11 +51,13 @@ class Shape:
     direct: bool = False
     nonlinearity: str = "tanh"
     latent: int = 0
+    inputs: int = 0
+    differences: tuple[int, ...] = ()
 
     @property
     def window(self) -> int:
-        """K = len(lags) * D, the number of inputs of the first layer."""
-        return len(self.lags) * self.channels
+        """K = len(lags) * (D + E), the number of inputs of the first layer."""
+        return len(self.lags) * (self.channels + self.inputs)
 
 
 class State(NamedTuple):
@@ -51,19 +65,35 @@ class State(NamedTuple):
 
     Attributes:
         cells: the carry of each layer.
-        past: the last max(lags) values read, latest first, shape (max(lags), D).
+        past: the last values read, latest last, shape (max(lags) + sum(differences), N).
     """
 
     cells: tuple[Carry, ...]
     past: Array
 
 
+class Window(NamedTuple):
+    """What a network makes of the latest values before anything else.
+
+    Attributes:
+        seen: the differenced values and the external inputs at each lag, one after the other, shape (*T, K).
+        base: what the differences leave out, to be added to the output, shape (*T, D); None without differences.
+    """
+
+    seen: Array
+    base: Array | None
+
+
 class Network(eqx.Module):
     """Predicts the next step of a series: y_t = h_t @ readout + bias (+ w_t @ direct), an estimate of x_{t+1}.
 
-    The window w_t holds the values x_{t - lag} for each lag, one after the other; values before the first step read
-    are zero. It drives the first layer and the direct connections; each further layer is driven by the hidden state
-    of the one below, and h_t is the hidden states of all layers side by side.
+    At step t it reads N = D + E numbers: the D values x_t, and E external inputs, those of step t + 1. The window w_t
+    holds what was read at steps t - lag for each lag, one after the other; before the first step all is zero. It drives
+    the first layer and the direct connections; each further layer is driven by the hidden state of the one below, and
+    h_t is the hidden states of all layers side by side.
+
+    With differences d1, d2, ... the window holds (1 - B^d1)(1 - B^d2) ... x instead of x, where B is the step back, and
+    the output is the estimate of the next difference plus what the differences leave out of x_{t+1}.
 
     A plain pytree: all arrays in it are weights.
 
@@ -71,8 +101,10 @@ class Network(eqx.Module):
         cells: the layers, from the bottom up.
         readout: shape (H, D), H the length of all hidden states together.
         bias: shape (D,).
-        direct: shape (K, D) with K = len(lags) * D, from window to output, or None.
+        direct: shape (K, D) with K = len(lags) * N, from window to output, or None.
         lags: the delays of the values in a window, ascending.
+        inputs: E, the number of external inputs.
+        differences: the lags of the differences.
     """
 
     cells: tuple[AnyCell, ...]
@@ -80,87 +112,121 @@ class Network(eqx.Module):
     bias: Float[Array, " D"]
     direct: Float[Array, "K D"] | None = None
     lags: tuple[int, ...] = eqx.field(static=True, default=(0,))
+    inputs: int = eqx.field(static=True, default=0)
+    differences: tuple[int, ...] = eqx.field(static=True, default=())
 
     @property
     def weights(self) -> int:
         """The number of weights, biases included."""
         return sum(array.size for array in jax.tree.leaves(self))
 
+    @property
+    def depth(self) -> int:
+        """Steps before the current one that a window reaches back."""
+        return max(self.lags) + sum(self.differences)
+
+    def with_readout(self, readout: Array, bias: Array, direct: Array | None) -> Network:
+        """The same network with another readout, bias and direct connections."""
+        return Network(self.cells, readout, bias, direct, self.lags, self.inputs, self.differences)
+
     def rest(self) -> State:
         """The state before the first step."""
-        return State(
-            tuple(cell.rest() for cell in self.cells),
-            jnp.zeros((max(self.lags), self.bias.shape[0]), self.bias.dtype),
+        width = self.bias.shape[0] + self.inputs
+        return State(tuple(cell.rest() for cell in self.cells), jnp.zeros((self.depth, width), self.bias.dtype))
+
+    def windows(self, inputs: Float[Array, "T N"], past: Float[Array, "depth N"]) -> Window:
+        """The window of each step of `inputs`, given what was read before the first of them, latest last."""
+        known, steps, channels = jnp.concatenate([past, inputs]), inputs.shape[0], self.bias.shape[0]
+        values = known[:, :channels]
+        base = None
+        for back, coefficient in _left_out(self.differences):
+            part = coefficient * values[self.depth - back : self.depth - back + steps]
+            base = part if base is None else base + part
+        for lag in self.differences:
+            values = values[lag:] - values[:-lag]
+        seen = (
+            values if not self.inputs else jnp.concatenate([values, known[sum(self.differences) :, channels:]], axis=1)
         )
+        at = max(self.lags) + jnp.arange(steps)[:, None] - jnp.asarray(self.lags)
+        return Window(seen[at].reshape(steps, -1), base)
 
-    def windows(self, inputs: Float[Array, "T D"], past: Float[Array, "depth D"]) -> Float[Array, "T K"]:
-        """The window of each step of `inputs`, given the values before the first of them, latest first."""
-        known = jnp.concatenate([past[::-1], inputs])
-        at = len(past) + jnp.arange(len(inputs))[:, None] - jnp.asarray(self.lags)
-        return known[at].reshape(len(inputs), -1)
-
-    def output(self, hidden: Float[Array, "*T H"], windows: Float[Array, "*T K"]) -> Float[Array, "*T D"]:
+    def output(self, hidden: Float[Array, "*T H"], window: Window) -> Float[Array, "*T D"]:
         """The estimate of the next value from the hidden states and the window that led to them."""
         outputs = hidden @ self.readout + self.bias
-        return outputs if self.direct is None else outputs + windows @ self.direct
+        outputs = outputs if self.direct is None else outputs + window.seen @ self.direct
+        return outputs if window.base is None else outputs + window.base
 
-    def read(self, inputs: Float[Array, "T D"], state: State | None = None) -> tuple[tuple[Carry, ...], Array, Array]:
-        """Open loop, from `state` or from rest.
-
-        Returns:
-            The carries of all layers after each step, the hidden states (T, H), and the windows (T, K).
-        """
+    def read(
+        self, inputs: Float[Array, "T N"], state: State | None = None
+    ) -> tuple[tuple[Carry, ...], Float[Array, "T H"], Window]:
+        """Open loop, from `state` or from rest: the carries of all layers and the hidden states after each step."""
         state = self.rest() if state is None else state
-        windows = self.windows(inputs, state.past)
-        carries, driven_by = [], windows
+        window = self.windows(inputs, state.past)
+        carries, driven_by = [], window.seen
         for cell, carry in zip(self.cells, state.cells, strict=True):
             carries.append(open_loop(cell, driven_by, carry))
             driven_by = carries[-1][0]
-        return tuple(carries), jnp.concatenate([carry[0] for carry in carries], axis=1), windows
+        return tuple(carries), jnp.concatenate([carry[0] for carry in carries], axis=1), window
 
-    def read_on(self, inputs: Float[Array, "T D"], state: State) -> tuple[Array, Array, State]:
-        """Open loop from `state`: the hidden states (T, H), the windows (T, K), and the state after the last step."""
-        carries, hidden, windows = self.read(inputs, state)
-        known = jnp.concatenate([state.past[::-1], inputs])
-        past = known[len(known) - len(state.past) :][::-1]
-        return hidden, windows, State(jax.tree.map(lambda entry: entry[-1], carries), past)
+    def read_on(self, inputs: Float[Array, "T N"], state: State) -> tuple[Float[Array, "T H"], Window, State]:
+        """Open loop from `state`: the hidden states, the windows, and the state after the last step."""
+        carries, hidden, window = self.read(inputs, state)
+        known = jnp.concatenate([state.past, inputs])
+        past = known[inputs.shape[0] :]
+        return hidden, window, State(jax.tree.map(lambda entry: entry[-1], carries), past)
 
-    def ending(self, inputs: Float[Array, "T D"], piece: int) -> tuple[State, Float[Array, " D"]]:
-        """Open loop from rest, `piece` steps at a time: the state and the output after the last step."""
+    def after(self, inputs: Float[Array, "T N"], piece: int) -> State:
+        """Open loop from rest, `piece` steps at a time: the state after the last step."""
+        return in_pieces(lambda state, inputs: self.read_on(inputs, state)[2], self.rest(), inputs, piece)
 
-        def follow(at: tuple[State, Array], inputs: Array) -> tuple[State, Array]:
-            hidden, windows, state = self.read_on(inputs, at[0])
-            return state, self.output(hidden[-1], windows[-1])
-
-        return in_pieces(follow, (self.rest(), jnp.zeros_like(self.bias)), inputs, piece)
-
-    def predict(self, inputs: Float[Array, "T D"], state: State | None = None) -> Float[Array, "T D"]:
+    def predict(self, inputs: Float[Array, "T N"], state: State | None = None) -> Float[Array, "T D"]:
         """Open loop: the estimate of the step after each input, from `state` or from rest."""
-        _, hidden, windows = self.read(inputs, state)
-        return self.output(hidden, windows)
+        _, hidden, window = self.read(inputs, state)
+        return self.output(hidden, window)
 
-    def moments(self, inputs: Float[Array, "T D"], at: Int[Array, " N"]) -> tuple[State, Float[Array, "N D"]]:
-        """Open loop from rest: the states and the outputs after each of the steps `at`, stacked."""
-        carries, hidden, windows = self.read(inputs)
-        depth = max(self.lags)
-        known = jnp.concatenate([jnp.zeros((depth, inputs.shape[1]), inputs.dtype), inputs])
-        past = known[at[:, None] + depth - jnp.arange(depth)]
-        cells = jax.tree.map(lambda entry: entry[at], carries)
-        return State(cells, past), self.output(hidden[at], windows[at])
+    def moments(self, inputs: Float[Array, "T N"], at: Int[Array, " S"]) -> tuple[State, Float[Array, "S D"]]:
+        """Open loop from rest: the states before each of the steps `at`, stacked, and the values of these steps."""
+        rest = self.rest()
+        carries = shifted(rest.cells, self.read(inputs)[0])
+        past = jnp.concatenate([rest.past, inputs])[at[:, None] + jnp.arange(self.depth)]
+        return State(jax.tree.map(lambda entry: entry[at], carries), past), inputs[at, : self.bias.shape[0]]
 
-    def step(self, state: State, value: Float[Array, " D"]) -> tuple[State, Float[Array, " D"]]:
-        """Read one value: the state after it, and the estimate of the next value."""
+    def completed(self, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]) -> Float[Array, "T N"]:
+        """What the network reads from rest on when its own output stands in for every value that is not observed.
+
+        Args:
+            inputs: any number where there is no value.
+            observed: 1 where there is one, 0 where there is none.
+        """
+        first = jnp.zeros_like(self.bias)
+        outputs = forced_loop(self, self.rest(), first, inputs, observed)[1]
+        return mixed(inputs, shifted(first, outputs), observed)
+
+    def read_gaps(
+        self, state: State, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]
+    ) -> tuple[State, Float[Array, " D"]]:
+        """Read on from `state`, own output standing in for what is not observed: the last value, and the state before.
+
+        The first step of `inputs` must be observed, or hold what stands in for it.
+        """
+
+        state, read = gappy_loop(self.step, state, inputs, observed)
+        return state, read[: self.bias.shape[0]]
+
+    def step(self, state: State, value: Float[Array, " N"]) -> tuple[State, Float[Array, " D"]]:
+        """Read one value and the external inputs beside it: the state after it, and the estimate of the next value."""
         return self._advance(state, value, [partial(cell.update, cell.elementwise) for cell in self.cells])
 
     def _advance(self, state: State, value: Array, updates: Sequence[Callable[..., Carry]]) -> tuple[State, Array]:
-        recent = jnp.concatenate([value[None], state.past])
-        driven_by = window = recent[jnp.asarray(self.lags)].reshape(-1)
+        window = jax.tree.map(lambda entry: entry[0], self.windows(value[None], state.past))
+        driven_by = window.seen
         carries: list[Carry] = []
         for cell, carry, update in zip(self.cells, state.cells, updates, strict=True):
             carries.append(update(carry, cell.mix(carry[0]), cell.drive(driven_by)))
             driven_by = carries[-1][0]
         hidden = jnp.concatenate([carry[0] for carry in carries])
-        return State(tuple(carries), recent[:-1]), self.output(hidden, window)
+        past = jnp.concatenate([state.past, value[None]])[1:]
+        return State(tuple(carries), past), self.output(hidden, window)
 
     def carries_of(self, state: State) -> tuple[Carry, ...]:
         """See `recurrence.Steps`."""
@@ -168,7 +234,8 @@ class Network(eqx.Module):
 
     def linearized(self, tangent: Network, state: State, carries: tuple[Carry, ...], values: Array) -> Linear:
         """See `recurrence.Steps`."""
-        driven_by = windows = self.windows(values, state.past)
+        window = self.windows(values, state.past)
+        driven_by = window.seen
         layers: list[tuple[Any, Carry]] = []
         hidden: list[Array] = []
         for cell, d_cell, before in zip(self.cells, tangent.cells, carries, strict=True):
@@ -178,7 +245,7 @@ class Network(eqx.Module):
             layers.append((linear, known))
             driven_by = after[0]
             hidden.append(driven_by)
-        at = (jnp.concatenate(hidden, axis=1), windows)
+        at = (jnp.concatenate(hidden, axis=1), window)
         _, known = jax.jvp(lambda network: network.output(*at), (self,), (tangent,))
         return Linear(tuple(layers), known)
 
@@ -192,10 +259,25 @@ class Network(eqx.Module):
         state, output = network._advance(state, value, [updated(*layer) for layer in linear.layers])
         return state, output + linear.output
 
-    def run_free(self, state: State, value: Float[Array, " D"], steps: int) -> Float[Array, "steps D"]:
-        """Closed loop: `value` and the steps - 1 values that follow it; see `recurrence.forced_loop`."""
-        none = jnp.zeros((steps - 1, *value.shape), self.bias.dtype)
-        return jnp.concatenate([value[None], forced_loop(self, state, value, none, none[:, 0])[1]])
+    def run_free(
+        self, state: State, value: Float[Array, " D"], steps: int, known: Float[Array, "steps E"] | None = None
+    ) -> Float[Array, "steps D"]:
+        """Closed loop: the `steps` values that follow `value`; see `recurrence.forced_loop`.
+
+        Args:
+            state, value: the value of a step, and the state before it.
+            steps: how many values to generate.
+            known: the external inputs of the steps that are generated.
+        """
+        none = jnp.zeros((steps, value.shape[0]), self.bias.dtype)
+        inputs = none if known is None or not known.shape[1] else jnp.concatenate([none, known], axis=1)
+        return forced_loop(self, state, value, inputs, none[:, :1])[1]
+
+    def run_disturbed(
+        self, state: State, value: Float[Array, " D"], shocks: Float[Array, "T D"], known: Float[Array, "T E"]
+    ) -> Float[Array, "T D"]:
+        """Closed loop with a shock added to each output before it is read; see `recurrence.disturbed_loop`."""
+        return disturbed_loop(self.step, state, value, shocks, known)
 
     def go_on(
         self, state: State, value: Float[Array, " D"], steps: int
@@ -203,9 +285,9 @@ class Network(eqx.Module):
         """Closed loop, with the state and the value from which it would go on; see `recurrence.closed_loop`."""
         return closed_loop(self.step, state, value, steps)
 
-    def run_forced(self, inputs: Float[Array, "T D"], strength: Float[Array, " T"]) -> Float[Array, "T D"]:
+    def run_forced(self, inputs: Float[Array, "T N"], strength: Float[Array, " T"]) -> Float[Array, "T D"]:
         """From rest, driven by a mixture of data and own output; see `recurrence.forced_loop`."""
-        return forced_loop(self, self.rest(), jnp.asarray(inputs[0]), inputs, strength)[1]
+        return forced_loop(self, self.rest(), inputs[0, : self.bias.shape[0]], inputs, strength[:, None])[1]
 
 
 class Linear(NamedTuple):
@@ -218,6 +300,14 @@ class Linear(NamedTuple):
 
     layers: tuple[tuple[Any, Carry], ...]
     output: Array
+
+
+def _left_out(differences: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Of x_{t+1} = (its difference) + sum of coefficient * x_{t - back}: the pairs (back, coefficient)."""
+    polynomial = np.ones(1, int)
+    for lag in differences:
+        polynomial = np.convolve(polynomial, [1, *[0] * (lag - 1), -1])
+    return [(k - 1, -int(c)) for k, c in enumerate(polynomial) if k and c]
 
 
 def _linearized(
@@ -261,6 +351,8 @@ def assemble(shape: Shape, take: Take) -> Network:
         take("bias", (shape.channels,)),
         take("direct", (shape.window, shape.channels)) if shape.direct else None,
         shape.lags,
+        shape.inputs,
+        shape.differences,
     )
 
 

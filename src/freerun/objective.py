@@ -5,7 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from freerun.forcing import Errors, Forcing, Pairs
 from freerun.network import Network
@@ -55,13 +55,13 @@ class Objective(eqx.Module):
     def __call__(self, network: Network, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
         """The objective at the weights of `network`; `key` decides noise, chance and windows."""
         errors, weight = self._errors(network, key)
-        mean = (errors**2 * weight[..., None]).sum() / (weight.sum() * errors.shape[-1])
+        mean = (errors**2 * weight).sum() / weight.sum()
         return mean + self.penalty(network)
 
     def residuals(self, network: Network, key: PRNGKeyArray | None = None) -> Float[Array, " N"]:
         """A vector whose squares sum to the objective: one entry for each error, and for each penalised weight."""
         errors, weight = self._errors(network, key)
-        rows = [(errors * jnp.sqrt(weight / (weight.sum() * errors.shape[-1]))[..., None]).ravel()]
+        rows = [(errors * jnp.sqrt(weight / weight.sum())).ravel()]
         weights = jnp.concatenate([w.ravel() for w in jax.tree.leaves(network)])
         if self.l2 is not None:
             rows.append(jnp.sqrt(self.l2) * weights)
@@ -89,12 +89,14 @@ class Objective(eqx.Module):
             inputs = pairs.inputs + self.noise.inputs * jax.random.normal(
                 keys[1], pairs.inputs.shape, pairs.inputs.dtype
             )
-            pairs = Pairs(inputs, pairs.targets, pairs.weight)
-        if not self.length:
-            return self.forcing.errors(network, pairs, keys[2])
-        starts: Int[Array, " B"] = jax.random.randint(keys[3], (self.batch,), 0, len(pairs.inputs) - self.length + 1)
-        pieces = pairs.windows(starts, self.length, self.washout)
-        return jax.vmap(lambda piece: self.forcing.errors(network, piece, keys[2]))(pieces)
+            pairs = eqx.tree_at(lambda p: p.inputs, pairs, inputs)
+
+        def errors(one: Pairs) -> Errors:
+            return self.forcing.errors(network, one.completed(network), keys[2])
+
+        if self.length:
+            return jax.vmap(errors)(pairs.windows(keys[3], self.batch, self.length, self.washout))
+        return jax.vmap(errors)(pairs) if pairs.stacked else errors(pairs)
 
 
 @jax.jit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,15 @@ import numpy as np
 from freerun import metrics
 from freerun.errors import OutputError
 from freerun.series import Series
+from freerun.timeline import drawn_times
 from freerun.writing import replacing
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from freerun.backtest import Backtest
     from freerun.history import History
 
 # Okabe and Ito's palette, told apart by colour-blind readers and in grey
@@ -101,6 +105,65 @@ def free_run(
         _note_at(grid[0], run.times[0], "let loose →")
     grid[-1].set_xlabel(_time_label(run))
     _legend(grid[0])
+    return figure
+
+
+def forecast(
+    table: pd.DataFrame,
+    before: Series | None = None,
+    levels: Sequence[float] = (),
+    truth: Series | None = None,
+    title: str = "",
+) -> Figure:
+    """A fan chart: a forecast with its intervals, after the last steps of the series that it continues.
+
+    Args:
+        table: what `RNN.forecast` returned.
+        before: the series; three times as many of its steps as are forecast are drawn, 50 at least.
+        levels: those of the table, in percent.
+        truth: what really followed.
+    """
+    channels = [
+        name for name in table.columns if f"{name}_low_{next(iter(levels), 0):g}" in table.columns or not levels
+    ]
+    times = drawn_times(table.index)
+    figure, grid = _figure(title, len(channels), [2] * len(channels))
+    for axes, channel in zip(grid, channels, strict=True):
+        values = table[channel].to_numpy()
+        if before is not None:
+            i = before.channels.index(channel)
+            shown = min(len(before), max(3 * len(table), 50))
+            past = np.append(before.values[-shown:, i], values[0] if truth is None else np.nan)
+            axes.plot(np.append(before.drawn_times[-shown:], times[0]), past, color=TRUTH, linewidth=1.4, label="data")
+        for number, level in enumerate(sorted(levels, reverse=True)):
+            low, high = table[f"{channel}_low_{level:g}"], table[f"{channel}_high_{level:g}"]
+            alpha = 0.18 + 0.22 * number / max(1, len(levels) - 1)
+            axes.fill_between(times, low, high, color=NETWORK, alpha=alpha, linewidth=0, label=f"{level:g} % interval")
+        if truth is not None:
+            axes.plot(truth.drawn_times, truth.values[:, truth.channels.index(channel)], color=TRUTH, linewidth=1.4)
+        axes.plot(times, values, color=NETWORK, linewidth=1.6, label="forecast")
+        axes.set_ylabel(channel)
+    grid[-1].set_xlabel("time")
+    _legend(grid[0])
+    return figure
+
+
+def backtest(result: Backtest, title: str = "") -> Figure:
+    """Error by horizon of the network and of the baselines beside it, as multiples of the naive error (MASE)."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, (axes,) = _figure(title, 1, [3])
+    errors = result.by_horizon()
+    styles = ["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1))]
+    colors = [NETWORK, TRUTH, MARK, SECOND, "#CC79A7"]
+    for name, style, color in zip(errors.columns, styles, colors, strict=False):
+        width = 2.0 if name == errors.columns[0] else 1.3
+        axes.plot(errors.index, errors[name], linestyle=style, color=color, linewidth=width, label=name)
+    axes.set_xlabel("horizon (steps)")
+    axes.set_ylabel("MASE")
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _legend(axes, columns=5)
     return figure
 
 
@@ -270,8 +333,8 @@ def _quarter_period(values: np.ndarray) -> int:
     return max(1, min(len(values) // 4, round(len(values) / (np.argmax(power) + 1) / 4)))
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, borderaxespad=0.2)
+def _legend(axes: Axes, columns: int = 4) -> None:
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=columns, frameon=False, borderaxespad=0.2)
 
 
 def _time_label(series: Series) -> str:

@@ -94,19 +94,52 @@ def closed_loop(
 
     Args:
         step: the network, one step at a time.
-        state: after the step whose output is `value`.
-        value: the first generated value, already known from the open loop.
-        steps: number of values to generate, `value` included.
+        state, value: the value of a step, and the state before it.
+        steps: number of values to generate.
 
     Returns:
-        The generated values, and the state and the value from which the run would go on.
+        The values that follow, and the state and the value from which the run would go on.
     """
 
     def follow(at: tuple[State, Array], _: None) -> tuple[tuple[State, Array], Array]:
-        return step(*at), at[1]
+        state, output = step(*at)
+        return (state, output), output
 
     (state, value), values = lax.scan(follow, (state, value), length=steps)
     return values, state, value
+
+
+def disturbed_loop(
+    step: Step[State],
+    state: State,
+    value: Float[Array, " D"],
+    shocks: Float[Array, "T D"],
+    known: Float[Array, "T E"],
+) -> Float[Array, "T D"]:
+    """Run free, a shock added to every output before it is read, with external inputs beside it."""
+
+    def follow(at: tuple[State, Array], now: tuple[Array, Array]) -> tuple[tuple[State, Array], Array]:
+        (state, value), (shock, known) = at, now
+        state, output = step(state, jnp.concatenate([value, known]))
+        return (state, output + shock), output + shock
+
+    return lax.scan(follow, (state, value), (shocks, known))[1]
+
+
+def gappy_loop(
+    step: Step[State], state: State, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]
+) -> tuple[State, Float[Array, " N"]]:
+    """Read data, own output standing in for what is not observed: what is read at the last step, and the state before.
+
+    The first step must be observed, or hold what stands in for it.
+    """
+
+    def follow(at: tuple[State, Array], now: tuple[Array, Array]) -> tuple[tuple[State, Array], None]:
+        (state, read), (value, there) = at, now
+        state, output = step(state, read)
+        return (state, mixed(value, output, there)), None
+
+    return lax.scan(follow, (state, inputs[0]), (inputs[1:], observed[1:]))[0]
 
 
 @jax.custom_jvp
@@ -114,16 +147,17 @@ def forced_loop(
     network: Steps,
     state: Any,
     output: Float[Array, " D"],
-    inputs: Float[Array, "T D"],
-    strength: Float[Array, " T"],
+    inputs: Float[Array, "T N"],
+    strength: Float[Array, "T S"],
 ) -> tuple[Any, Float[Array, "T D"]]:
     """Run with each input mixed of data and own output, strength * data + (1 - strength) * output.
 
     Args:
         network: the network.
         state, output: before the first step, and the output that led to it.
-        inputs: the data.
-        strength: forcing strength at each step: 1 is the open loop, 0 the closed loop.
+        inputs: the data; columns beyond the D of the output are external inputs, which are always read as they are.
+        strength: forcing strength at each step: 1 is the open loop, 0 the closed loop; of each value (S = D) or of
+            all of them (S = 1).
 
     Returns:
         The carries after each step and the output of each step.
@@ -131,7 +165,7 @@ def forced_loop(
 
     def follow(at: tuple[Any, Array], now: tuple[Array, Array]) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
         (state, output), (value, alpha) = at, now
-        state, output = network.step(state, alpha * value + (1.0 - alpha) * output)
+        state, output = network.step(state, mixed(value, output, alpha))
         return (state, output), (network.carries_of(state), output)
 
     return lax.scan(follow, (state, output), (inputs, strength))[1]
@@ -142,15 +176,15 @@ def _forced_loop_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
     network, state, output, inputs, strength = primals
     d_network, d_state, d_output, d_inputs, d_strength = tangents
     carries, outputs = after = forced_loop(*primals)
-    fed_back = _shifted(output, outputs)
-    alpha, d_alpha = strength[:, None], d_strength[:, None]
-    read = alpha * inputs + (1.0 - alpha) * fed_back
-    known = alpha * d_inputs + d_alpha * (inputs - fed_back)
-    linear = network.linearized(d_network, state, _shifted(network.carries_of(state), carries), read)
+    fed_back = shifted(output, outputs)
+    read, known = jax.jvp(
+        lambda inputs, strength: mixed(inputs, fed_back, strength), (inputs, strength), (d_inputs, d_strength)
+    )
+    linear = network.linearized(d_network, state, shifted(network.carries_of(state), carries), read)
 
     def follow(at: tuple[Any, Array], now: tuple[Any, Array, Array]) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
         (d_state, d_output), (linear, known, alpha) = at, now
-        d_state, d_output = network.linear_step(linear, d_state, known + (1.0 - alpha) * d_output)
+        d_state, d_output = network.linear_step(linear, d_state, known + mixed(jnp.zeros_like(known), d_output, alpha))
         return (d_state, d_output), (network.carries_of(d_state), d_output)
 
     return after, lax.scan(follow, (d_state, d_output), (linear, known, strength))[1]
@@ -175,7 +209,7 @@ def _driven_jvp(update: Update, primals: tuple[Any, ...], tangents: tuple[Any, .
         return after, (after, linear)
 
     after, linear = lax.scan(step, carry, drive)[1]
-    outside = _shifted(carry[0], after[0]) @ d_recurrent
+    outside = shifted(carry[0], after[0]) @ d_recurrent
 
     def linear_step(tangent: Carry, now: tuple[Any, Array, Array]) -> tuple[Carry, Carry]:
         linear, b, du = now
@@ -185,6 +219,13 @@ def _driven_jvp(update: Update, primals: tuple[Any, ...], tangents: tuple[Any, .
     return after, lax.scan(linear_step, d_carry, (linear, outside, d_drive))[1]
 
 
-def _shifted(first: Any, rest: Any) -> Any:
+def mixed(data: Float[Array, "*T N"], output: Float[Array, "*T D"], alpha: Float[Array, "*T S"]) -> Array:
+    """alpha * data + (1 - alpha) * output, and the columns of the data beyond those of the output as they are."""
+    channels = output.shape[-1]
+    values = alpha * data[..., :channels] + (1.0 - alpha) * output
+    return values if data.shape[-1] == channels else jnp.concatenate([values, data[..., channels:]], axis=-1)
+
+
+def shifted(first: Any, rest: Any) -> Any:
     """What was there before each step, from what was there at first and after each step."""
     return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), first, rest)

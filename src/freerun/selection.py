@@ -13,23 +13,23 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from freerun.cells import Array
 from freerun.computing import computing, run, spread
 from freerun.errors import SeriesError, SettingError, TrainingDiverged
-from freerun.forcing import Pairs
 from freerun.history import Progress, Watcher
 from freerun.network import Network
 from freerun.optimizers import Readout, stack
 from freerun.scaling import Scaling
+from freerun.seasons import season_of
 from freerun.series import Series
-from freerun.settings import Settings
-from freerun.training import drawn, noise_of
+from freerun.settings import SHORT, Settings
+from freerun.training import drawn, noise_of, pairs_of
 from freerun.validation import LONG, Validation, errors_of_readouts, long_run_error
 
 PENALTIES = tuple(10.0**-exponent for exponent in range(14, 0, -1))
@@ -74,6 +74,17 @@ MOST_FITTED = 20_000
 LONG_RUN = 20_000
 """Steps of the long run by which recipes for long series are judged."""
 
+KEPT_BY_PROBE = {
+    *("seed", "holdout", "nonlinearity", "standardize", "dtype", "device", "difference", "detrend", "log"),
+}
+"""What the networks that probe for the delays of others share with them."""
+
+
+def sample_of_system(training: Sequence[Series]) -> bool:
+    """Whether the training series can be compared with a long free run: one, long, complete and not driven."""
+    first = training[0]
+    return len(training) == 1 and len(first) >= LONG and first.complete and not first.inputs.shape[1]
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -88,23 +99,23 @@ class Choice:
     settings: Settings
 
 
-def choose(settings: Settings, training: Series, scaling: Scaling, progress: Watcher | None) -> list[Settings]:
-    """What the settings come to on this series, the best choice first; one alone when nothing is left open."""
-    steps = len(training)
+def choose(settings: Settings, training: Sequence[Series], progress: Watcher | None) -> list[Settings]:
+    """What the settings come to on these series, the best choice first; one alone when nothing is left open."""
+    steps = max(map(len, training))
     if settings.method == "ridge":
         if not _open(settings):
             return [resolved(settings, steps)]
-        return [c.settings for c in _Search(settings, training, scaling, progress).choices()]
+        return [c.settings for c in _Search(settings, training, progress).choices()]
     if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
         probe = Settings(
             hidden=min(PROBE, default_hidden(steps)),
             cell="memoryless",
             optimizer="ridge",
             restarts=1,
-            **settings.model_dump(include={"seed", "holdout", "nonlinearity", "standardize", "dtype", "device"}),
+            **settings.model_dump(include=KEPT_BY_PROBE),
         )
-        found = _Search(probe, training, scaling, progress).explored().settings
-        settings = settings.with_(cell="memoryless", delays=found.delays)
+        found = _Search(probe, training, progress).explored().settings
+        settings = settings.with_(cell="memoryless", delays=found.delays, difference=found.difference)
     return [resolved(settings, steps)]
 
 
@@ -117,6 +128,7 @@ def resolved(settings: Settings, steps: int) -> Settings:
         "hidden": default_hidden(steps) if ridge else 15,
         "cell": cell,
         "delays": 1,
+        "difference": 0,
         "initial": "reservoir" if ridge else "glorot",
         "optimizer": settings.method,
         "l2": 0.0,
@@ -124,10 +136,9 @@ def resolved(settings: Settings, steps: int) -> Settings:
         "restarts": max(4 if levenberg else 1, settings.members),
     }
     settings = settings.with_(**{n: value for n, value in filled.items() if getattr(settings, n) is None})
-    memory = max(settings.lags)
     if settings.washout is None:
         recurrent = min(100, steps // 10) if ridge and settings.cell != "memoryless" else 0
-        settings = settings.with_(washout=max(memory, recurrent))
+        settings = settings.with_(washout=max(settings.memory, recurrent))
     return settings
 
 
@@ -170,23 +181,23 @@ def _open(settings: Settings) -> bool:
 class _Search:
     """One choice among recipes for a readout solved by ridge regression."""
 
-    def __init__(self, settings: Settings, training: Series, scaling: Scaling, progress: Watcher | None) -> None:
+    def __init__(self, settings: Settings, training: Sequence[Series], progress: Watcher | None) -> None:
         self._settings, self._progress = settings.with_(optimizer="ridge", restarts=1, members=1), progress
         self._seeds = max(settings.restarts or 4, settings.members)
-        self._values = scaling.apply(training.values)
-        self._held_out = held_out(settings, len(training), choosing=True)
-        self._long = len(training) >= LONG
+        self._training = training
+        self._steps, shortest = max(map(len, training)), min(map(len, training))
+        self._held_out = held_out(settings, shortest, choosing=True)
+        self._long = sample_of_system(training)
+        self._season = season_of(training[0]) if self._steps < SHORT else None
         self._began = time.perf_counter()
-        self._units = settings.hidden or default_hidden(len(training))
+        self._units = settings.hidden or default_hidden(self._steps)
         self._choices: dict[Settings, Choice] = {}
         self._finals: dict[Settings, Choice] = {}
         self._finalists = max(FINALISTS, settings.members)
         self._total = len(self._grid()) + 12 + self._finalists
-        self._recent = self._values[-(MOST_FITTED + self._held_out) :]
-        count = FOLDS if not self._long and len(self._values) > (FOLDS + 1) * self._held_out else 1
-        ends = [len(self._recent) - fold * self._held_out for fold in range(count)]
-        with computing(settings.dtype, settings.device):
-            self._folds = [(end, Validation.of(self._recent[:end], self._held_out, settings.dtype)) for end in ends]
+        self._folds = FOLDS if not self._long and shortest > (FOLDS + 1) * self._held_out else 1
+        self._prepared: dict[tuple[int, ...], _Prepared] = {}
+        self._preparing = Lock()
 
     def choices(self) -> list[Choice]:
         """The finalists, the best first, then all other recipes, the best first."""
@@ -230,7 +241,7 @@ class _Search:
         return min(LARGEST_RECURRENT, self._units)
 
     def _grid(self) -> list[dict[str, Any]]:
-        steps, cell = len(self._values), self._settings.cell
+        steps, cell = self._steps, self._settings.cell
         recipes: list[dict[str, Any]] = []
         for scale in SCALES_OF_LONG if self._long else SCALES:
             if cell in (None, "memoryless"):
@@ -243,7 +254,17 @@ class _Search:
                 recurrent = {"cell": cell or "leaky", "delays": 1, "input_scale": scale}
                 recipes += [recurrent | {"leak": leak, "spectral_radius": radius} for leak, radius in LEAKS]
         noise = NOISE_OF_LONG if self._long else 0.0
-        return [recipe | {"input_noise": noise} for recipe in recipes]
+        return [
+            recipe | {"input_noise": noise, "difference": lags} for lags in self._differences() for recipe in recipes
+        ]
+
+    def _differences(self) -> list[tuple[int, ...] | int]:
+        """The differences that are tried: none but for short series, where a trend or a season may be all there is."""
+        if self._steps >= SHORT:
+            return [0]
+        if self._season is None or 3 * self._season > self._steps - FOLDS * self._held_out:
+            return [0, 1]
+        return [0, 1, self._season, (1, self._season)]
 
     def _neighbours(self, best: Settings) -> list[dict[str, Any]]:
         recipe = self._recipe_of(best)
@@ -258,7 +279,7 @@ class _Search:
                 (len(lags), spacing + 1),
                 (len(lags), spacing - 1),
             ):
-                if count > 1 and apart > 0 and (count - 1) * apart < len(self._values) // 4:
+                if count > 1 and apart > 0 and (count - 1) * apart < self._steps // 4:
                     near.append(recipe | {"delays": tuple(range(0, count * apart, apart))})
         if best.cell == "leaky":
             assert best.leak is not None
@@ -269,7 +290,7 @@ class _Search:
         return near
 
     def _recipe_of(self, settings: Settings) -> dict[str, Any]:
-        names = ("cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise")
+        names = ("cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise", "difference")
         return {name: getattr(settings, name) for name in names}
 
     def _filled(self, recipes: Iterable[dict[str, Any]]) -> Iterator[Settings]:
@@ -282,7 +303,7 @@ class _Search:
             if cell == "memoryless":
                 given.pop("spectral_radius", None)
             units = min(PROBE_OF_LONG if self._long else PROBE, self._all_units(cell))
-            yield resolved(self._settings.with_(**given, hidden=units), len(self._values))
+            yield resolved(self._settings.with_(**given, hidden=units), self._steps)
 
     def _judge_all(self, several: Iterable[Settings], choices: dict[Settings, Choice]) -> None:
         """Judge settings that are new."""
@@ -294,26 +315,46 @@ class _Search:
     def _judge(self, settings: Settings) -> Choice:
         penalties = PENALTIES if self._settings.l2 is None else (self._settings.l2,)
         with computing(settings.dtype, settings.device):
-            network = drawn(settings, self._values.shape[1])
+            prepared = self._prepare(settings)
+            network = drawn(settings, self._training[0])
             try:
-                errors = np.mean([self._errors(network, settings, penalties, *fold) for fold in self._folds], axis=0)
+                errors = np.mean(
+                    [self._errors(network, settings, penalties, prepared, fold) for fold in range(self._folds)], axis=0
+                )
             except TrainingDiverged:
                 return Choice(math.inf, settings.with_(l2=penalties[-1]))
         best = int(np.argmin(errors))
         return Choice(float(errors[best]), settings.with_(l2=penalties[best]))
 
+    def _prepare(self, settings: Settings) -> _Prepared:
+        """The series in the units of the network, which depend on the differences that are taken."""
+        with self._preparing:
+            if settings.differences not in self._prepared:
+                scaling = Scaling.fitted(self._training, settings)
+                self._prepared[settings.differences] = _Prepared.of(
+                    [scaling.apply(series) for series in self._training],
+                    self._training[0].shape[1],
+                    self._held_out,
+                    self._folds,
+                    settings.dtype,
+                )
+            return self._prepared[settings.differences]
+
     def _errors(
-        self, network: Network, settings: Settings, penalties: Sequence[float], end: int, validation: Validation
+        self, network: Network, settings: Settings, penalties: Sequence[float], prepared: _Prepared, fold: int
     ) -> np.ndarray:
-        """The error for each penalty on one fold, which ends before the step `end`."""
-        pairs = Pairs.of(jnp.asarray(self._recent), settings.washout or 0).without(end - self._held_out, end)
+        """The error for each penalty on one fold."""
+        pairs = pairs_of(prepared.recent, prepared.channels, settings).without(
+            (fold + 1) * self._held_out, fold * self._held_out
+        )
+        validation = prepared.folds[fold]
         readout = Readout.of(network, pairs, noise_of(settings), jax.random.key(settings.seed))
         readouts = stack([readout.solve(penalty) for penalty in penalties])
         errors = np.asarray(run(errors_of_readouts, network, readouts, validation))
         if not self._long:
             return errors
         runs = np.asarray(run(_long_runs, network, readouts, validation))
-        return errors + np.array([long_run_error(self._values, one) for one in runs])
+        return errors + np.array([long_run_error(prepared.values, one) for one in runs])
 
     def _tell(self, best: float) -> None:
         if self._progress is not None:
@@ -323,13 +364,39 @@ class _Search:
             self._progress(Progress("choosing a recipe", done, self._total, None, None, best, seconds))
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """The training series in the units of a network.
+
+    Attributes:
+        values: shape (T, D), the first of them.
+        recent: what recipes are fitted to, each of shape (steps, N).
+        channels: D.
+        folds: the free runs by which they are judged, on the last stretch, on the one before, ...
+    """
+
+    values: np.ndarray
+    recent: list[np.ndarray]
+    channels: int
+    folds: list[Validation]
+
+    @classmethod
+    def of(cls, panel: list[np.ndarray], channels: int, held_out: int, folds: int, dtype: str) -> _Prepared:
+        recent = [values[-(MOST_FITTED + held_out) :] for values in panel]
+        judges = [
+            Validation.of([values[: len(values) - fold * held_out] for values in recent], channels, held_out, dtype)
+            for fold in range(folds)
+        ]
+        return cls(panel[0][:, :channels], recent, channels, judges)
+
+
 @jax.jit
 def _long_runs(network: Network, readouts: Network, validation: Validation) -> Array:
     """A long free run of each of several readouts of one network."""
 
     def free_run(readout: Array, bias: Array, direct: Array | None) -> Array:
-        one = Network(network.cells, readout, bias, direct, network.lags)
-        states, outputs = one.moments(validation.values, validation.starts[:1])
-        return one.run_free(jax.tree.map(lambda entry: entry[0], states), outputs[0], LONG_RUN)
+        one = network.with_readout(readout, bias, direct)
+        states, values = one.moments(validation.inputs, validation.starts[:1])
+        return one.run_free(jax.tree.map(lambda entry: entry[0], states), values[0], LONG_RUN)
 
     return jax.vmap(free_run)(readouts.readout, readouts.bias, readouts.direct)

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from freerun.errors import SeriesError, SeriesFileError
-from freerun.series import Series, default_channels, fill_missing
+from freerun.series import Series, as_matrix, default_channels
 from freerun.settings import Missing
+from freerun.timeline import Calendar
 from freerun.writing import replacing
 
 TIME_COLUMNS = {"time", "t", "date", "datetime", "timestamp", "ds", "year", "month", "day", "step", "index"}
@@ -24,7 +25,11 @@ MISSING_CELLS = {"", "na", "n/a", "nan", "null", "none", "-"}
 
 
 def read_series(
-    path: str | Path, columns: Sequence[str] = (), time: str | None = None, missing: Missing = "error"
+    path: str | Path,
+    columns: Sequence[str] = (),
+    time: str | None = None,
+    missing: Missing = "mask",
+    resample: str | None = None,
 ) -> Series:
     """Read a series from a file.
 
@@ -34,7 +39,8 @@ def read_series(
         columns: the columns to take as channels; all number columns when empty.
         time: the column that holds the times; by default a first column of dates, or one with a name of
             `TIME_COLUMNS`, or the datetime index of a Parquet file.
-        missing: `error` refuses missing and infinite values, `interpolate` fills them linearly.
+        missing: see `freerun.settings.Missing`.
+        resample: average over steps of this length; see `Series.of`.
 
     Raises:
         SeriesFileError: the file is absent, empty, ragged or holds text where a number belongs; the message
@@ -51,7 +57,7 @@ def read_series(
     if reader is None:
         raise SeriesFileError(f"{path}: unknown format {path.suffix!r}; freerun reads {', '.join(_READERS)}")
     try:
-        return reader(path, tuple(columns), time, missing)
+        return reader(path, tuple(columns), time, missing, resample)
     except SeriesFileError:
         raise
     except SeriesError as error:
@@ -100,12 +106,19 @@ class _Table:
                 self.refuse(column, row, "is not a time")
         return np.array(times)
 
+    def zoned(self, column: str) -> bool:
+        """Whether the times carry an offset from UTC, to which they are converted."""
+        import pandas as pd
+
+        first = self.cells[column][0]
+        return _number(first) is None and pd.Timestamp(first).tz is not None
+
     def refuse(self, column: str, row: int, fault: str) -> NoReturn:
         cell = self.cells[column][row][:40]
         raise SeriesFileError(f"{self.path}, line {self.lines[row]}, column {column!r}: {cell!r} {fault}")
 
 
-def _read_csv(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing) -> Series:
+def _read_csv(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None) -> Series:
     table = _csv_table(path)
     header = list(table.cells)
     _refuse_unknown(path, columns + ((time,) if time else ()), header)
@@ -115,12 +128,15 @@ def _read_csv(path: Path, columns: tuple[str, ...], time: str | None, missing: M
     if not chosen:
         raise SeriesFileError(f"{path}: the only column, {time!r}, is the time; there is no channel")
     values = np.column_stack([table.numbers(name) for name in chosen])
-    if missing == "error" and not np.isfinite(values).all():
-        row, i = np.argwhere(~np.isfinite(values))[0]
+    refused = np.isinf(values) if missing == "mask" else ~np.isfinite(values)
+    if missing != "interpolate" and refused.any():
+        row, i = np.argwhere(refused)[0]
         table.refuse(
             chosen[i], row, "is missing or infinite; fill it with missing='interpolate' (--missing interpolate)"
         )
-    return Series(fill_missing(values, missing), chosen, table.times(time) if time else np.empty(0))
+    times = table.times(time) if time else np.empty(0)
+    calendar = Calendar(zone="UTC") if time and table.zoned(time) else Calendar()
+    return Series.gathered(values, chosen, times, calendar, missing, resample)
 
 
 def _csv_table(path: Path) -> _Table:
@@ -183,7 +199,9 @@ def _refuse_unknown(path: Path, wanted: Sequence[str], header: Sequence[str]) ->
             raise SeriesFileError(f"{path}: no column {name!r}; there are: {', '.join(header)}")
 
 
-def _read_parquet(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing) -> Series:
+def _read_parquet(
+    path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None
+) -> Series:
     import pandas as pd
     import pyarrow
 
@@ -201,15 +219,15 @@ def _read_parquet(path: Path, columns: tuple[str, ...], time: str | None, missin
         time = first
     if time:
         frame = frame.set_index(time)
-    return Series.from_pandas(frame[list(columns)] if columns else frame, missing)
+    return Series.from_pandas(frame[list(columns)] if columns else frame, missing, resample)
 
 
-def _read_npy(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing) -> Series:
+def _read_npy(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None) -> Series:
     _refuse_names(path, columns, time)
-    return Series.of(_load_numpy(path), missing)
+    return Series.gathered(as_matrix(_load_numpy(path)), (), np.empty(0), Calendar(), missing, resample)
 
 
-def _read_npz(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing) -> Series:
+def _read_npz(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None) -> Series:
     _refuse_names(path, (), time)
     with _load_numpy(path) as arrays:
         if "values" not in arrays:
@@ -217,7 +235,7 @@ def _read_npz(path: Path, columns: tuple[str, ...], time: str | None, missing: M
         names = tuple(map(str, arrays["channels"])) if "channels" in arrays else ()
         times = arrays["times"] if "times" in arrays else np.empty(0)
         raw = np.asarray(arrays["values"], np.float64)
-    series = Series(fill_missing(raw.reshape(len(raw), -1), missing), names, times)
+    series = Series.gathered(raw.reshape(len(raw), -1), names, times, Calendar(), missing, resample)
     _refuse_unknown(path, columns, series.channels)
     return series.channel(*columns) if columns else series
 
@@ -242,14 +260,20 @@ def csv_text(series: Series) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["time", *series.channels])
-    times = series.times.tolist() if numeric else np.datetime_as_string(series.times)
+    times = [f"{time:.15g}" for time in series.times.tolist()] if numeric else time_labels(series)
     for time, row in zip(times, series.values.tolist(), strict=True):
-        writer.writerow([f"{time:.15g}" if numeric else _short_date(time), *map(repr, row)])
+        writer.writerow([time, *("" if value != value else repr(value) for value in row)])  # noqa: PLR0124 - NaN
     return text.getvalue()
 
 
+def time_labels(series: Series) -> list[str]:
+    """The times of each step as text, without the zeros at their ends; with the offset from UTC where zones count."""
+    if series.calendar.zone is not None:
+        return [stamp.isoformat() for stamp in series.index]
+    return [_short_date(stamp) for stamp in np.datetime_as_string(series.times)]
+
+
 def _short_date(stamp: str) -> str:
-    """An ISO time stamp without the zeros at its end."""
     date, _, clock = stamp.partition("T")
     clock = clock.rstrip("0").rstrip(".") if "." in clock else clock
     return date if clock in ("", "00:00:00") else f"{date}T{clock}"

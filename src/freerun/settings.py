@@ -26,11 +26,15 @@ Dtype = Literal["float64", "float32"]
 Ensemble = Literal["best", "mean", "median"]
 """Which free run of a model with several members is given: that of the best, or their mean or median at each step."""
 
-Missing = Literal["error", "interpolate"]
-"""What to do with missing or infinite values of a series: refuse them, or fill them by linear interpolation."""
+Missing = Literal["mask", "interpolate", "error"]
+"""What to do with missing values of a series: leave them out of training and let the network run on its own output over
+them, fill them by linear interpolation, or refuse them. Infinite values are interpolated or refused."""
 
 GRADIENT_METHODS = ("sgd", "momentum", "adam", "nadam", "radam", "rmsprop")
 PIECEWISE_LINEAR = ("plrnn", "clipped-plrnn")
+
+SHORT = 1000
+"""A series of fewer steps than this may be all trend and season: differences are tried on it."""
 
 FEW_UNITS = 100
 """Networks with fewer units than this are trained by Levenberg-Marquardt unless another optimiser is asked for."""
@@ -77,6 +81,13 @@ class Settings(BaseModel):
         description="Values that each step reads: how many of the latest, or a list of lags (0 is the current value). "
         "Default: chosen, or 1.",
     )
+    difference: Lags = Field(
+        None,
+        description="Learn differences instead of values: the lag of the difference, or a list of lags to take one "
+        "after the other (1,12); 0 for none. Default: chosen for a series of fewer than 1000 steps, else none.",
+    )
+    detrend: bool = Field(False, description="Take a straight line out of each channel, and put it back in the end.")
+    log: bool = Field(False, description="Learn the logarithm of the values, which must be positive.")
     direct: bool = Field(True, description="Direct connections from the values read to the output.")
     initial: Initial | None = Field(
         None, description="How the initial weights are drawn. Default: reservoir for ridge, else glorot."
@@ -189,6 +200,18 @@ class Settings(BaseModel):
         return tuple(range(self.delays)) if isinstance(self.delays, int) else self.delays
 
     @property
+    def differences(self) -> tuple[int, ...]:
+        """The lags of the differences that are taken one after the other."""
+        if self.difference is None or self.difference == 0:
+            return ()
+        return (self.difference,) if isinstance(self.difference, int) else self.difference
+
+    @property
+    def memory(self) -> int:
+        """Steps before the current one that a window reaches back."""
+        return max(self.lags) + sum(self.differences)
+
+    @property
     def forced(self) -> str:
         """The forcing: the one asked for, or the one that suits the optimiser."""
         return self.forcing or ("segments" if self.method == "levenberg-marquardt" else "full")
@@ -246,6 +269,8 @@ class Settings(BaseModel):
             or any(b <= a for a, b in zip(self.delays, self.delays[1:], strict=False))
         ):
             raise ValueError(f"delays={self.delays}: lags are ascending numbers from 0 on, at least one")
+        if any(lag < 1 for lag in self.differences):
+            raise ValueError(f"difference={self.difference}: lags of differences are at least 1, or 0 for none")
         strengths = self.forcing_strength if isinstance(self.forcing_strength, tuple) else (self.forcing_strength,)
         for strength in strengths:
             if isinstance(strength, float | int) and not 0 <= strength <= 1:

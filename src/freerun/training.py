@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +20,7 @@ from freerun.objective import Noise, Objective
 from freerun.optimizers import BFGS, Gradient, LevenbergMarquardt, Optimizer, Readout, Ridge, stack
 from freerun.scaling import Scaling
 from freerun.series import Series
-from freerun.settings import PIECEWISE_LINEAR, Settings
+from freerun.settings import PIECEWISE_LINEAR, SHORT, Settings
 from freerun.validation import Validation
 from freerun.watch import AllDivergedError, Watch
 
@@ -28,13 +30,16 @@ EPOCHS = {"levenberg-marquardt": 100}
 UNTHINNED = 2
 """Stages of a forcing after which the worse half of the networks is dropped before each further stage."""
 
+LENGTHS = 32
+"""Short series are filled up to a multiple of so many steps."""
+
 RESERVOIR_PENALTY = 1e-8
 """The penalty with which the readout of a reservoir is solved before all of it is trained."""
 
 
 def train(
     settings: Settings,
-    training: Series,
+    training: Sequence[Series],
     validation: Series | None,
     scaling: Scaling,
     network: Network | None = None,
@@ -45,12 +50,13 @@ def train(
 
     Args:
         settings: of the networks and their training, with nothing left to choose; `restarts` is their number.
-        training, validation: in their own units. On a validation series that is shorter than the washout, the error of
-            its last step counts.
+        training: one series, or several that are learned together, in their own units.
+        validation: in its own units. On a validation series that is shorter than the washout, the error of its last
+            step counts.
         scaling: to the units of the network.
         network: the weights to start from, of all of them; None draws fresh ones, from seeds that follow each other.
-        held_out: last steps of `training` that are not trained on; free runs over them decide which weights are kept,
-            and which networks are worth the later stages of a forcing.
+        held_out: last steps of each training series that are not trained on; free runs over them decide which weights
+            are kept, and which networks are worth the later stages of a forcing.
         progress: called about a hundred times.
 
     Returns:
@@ -62,21 +68,23 @@ def train(
         TrainingDiverged: no network has a finite objective at the weights to start from; there is nothing to keep.
     """
     washout = settings.washout or 0
-    if settings.window is not None and not washout < settings.window < len(training) - held_out:
+    shortest = min(map(len, training))
+    if settings.window is not None and not washout < settings.window < shortest - held_out:
         raise SettingError(
             f"window={settings.window}: must be longer than the washout of {washout} and shorter than the "
-            f"{len(training) - held_out} steps to train on"
+            f"{shortest - held_out} steps to train on"
         )
-    if len(training) - held_out < washout + 2:
+    if shortest - held_out < washout + 2:
         raise SeriesError(
-            f"of the {len(training)} steps of the training series {held_out} are held out; with a washout of {washout} "
+            f"of the {shortest} steps of the training series {held_out} are held out; with a washout of {washout} "
             "nothing is left to train on; give a longer series, or a smaller holdout or washout"
         )
     if settings.method != "ridge":
-        _require_memory(settings, len(training) - held_out)
+        _require_memory(settings, sum(len(series) - held_out for series in training))
+    channels = training[0].shape[1]
     with computing(settings.dtype, settings.device):
-        values = scaling.apply(training.values)
-        pairs = _pairs(values[: len(values) - held_out], settings)
+        panel = [scaling.apply(series) for series in training]
+        pairs = pairs_of([values[: len(values) - held_out] for values in panel], channels, settings)
         seeds = [settings.seed + i for i in range(settings.restarts or 1)]
         penalties = [jnp.asarray(factor) if factor else None for factor in (settings.l1, settings.l2)]
         noise = noise_of(settings)
@@ -85,7 +93,7 @@ def train(
         def start(seed: int) -> Network:
             if network is not None:
                 return jax.tree.map(lambda w: jnp.asarray(w, settings.dtype), network)
-            return _fresh(settings.with_(seed=seed), training.shape[1], pairs, key)
+            return _fresh(settings.with_(seed=seed), training[0], pairs, key)
 
         def objective(forcing: Forcing) -> Objective:
             length, batch = settings.window or 0, settings.batch or 16
@@ -94,7 +102,7 @@ def train(
         networks = stack([start(seed) for seed in seeds])
         plan = stages(
             settings,
-            _pairs(values[: settings.window + 1], settings) if settings.window else pairs,
+            Pairs.of([panel[0][: settings.window + 1]], channels, washout) if settings.window else pairs,
             settings.washout or 0,
         )
         epochs = 1 if settings.method == "ridge" else settings.epochs or EPOCHS.get(settings.method, 1000)
@@ -102,8 +110,8 @@ def train(
         watch = Watch(
             [settings.with_(seed=seed, restarts=1, members=1) for seed in seeds],
             pairs,
-            None if validation is None else _pairs(scaling.apply(validation.values), settings),
-            Validation.of(values, held_out, settings.dtype) if held_out else None,
+            None if validation is None else pairs_of([scaling.apply(validation)], channels, settings),
+            Validation.of(panel, channels, held_out, settings.dtype) if held_out else None,
             jnp.asarray(scaling.scale),
             max(1, epochs // len(plan)) * len(plan),
             progress,
@@ -159,8 +167,8 @@ def require_steps(name: str, series: Series, washout: int) -> None:
         )
 
 
-def shape_of(settings: Settings, channels: int) -> Shape:
-    """The shape of the networks that the settings describe, with nothing left to choose."""
+def shape_of(settings: Settings, channels: int, inputs: int) -> Shape:
+    """The shape of the networks that the settings describe, with nothing left to choose, for D channels, E inputs."""
     hidden = settings.hidden or 1
     latent = settings.latent or max(channels, hidden // 4)
     return Shape(
@@ -172,11 +180,13 @@ def shape_of(settings: Settings, channels: int) -> Shape:
         settings.direct,
         settings.nonlinearity,
         latent if settings.cell in PIECEWISE_LINEAR else 0,
+        inputs,
+        settings.differences,
     )
 
 
-def drawn(settings: Settings, channels: int) -> Network:
-    """A network as the settings draw it."""
+def drawn(settings: Settings, series: Series) -> Network:
+    """A network as the settings draw it for such a series."""
     scale = 0.5 if settings.input_scale is None else settings.input_scale
     start = Start(
         settings.initial or "glorot",
@@ -186,7 +196,7 @@ def drawn(settings: Settings, channels: int) -> Network:
         max(1.0, scale) if settings.bias_scale is None else settings.bias_scale,
         0.3 if settings.leak is None else settings.leak,
     )
-    return initial_network(shape_of(settings, channels), start)
+    return initial_network(shape_of(settings, series.shape[1], series.inputs.shape[1]), start)
 
 
 def optimizer_for(settings: Settings, epochs: int, total: int) -> Optimizer:
@@ -201,9 +211,14 @@ def optimizer_for(settings: Settings, epochs: int, total: int) -> Optimizer:
     return Gradient(settings.method, rate, epochs, total, settings.schedule or "constant")
 
 
-def _pairs(values: np.ndarray, settings: Settings) -> Pairs:
-    """With the washout, or as much of it as leaves one error to count."""
-    return Pairs.of(jnp.asarray(values), min(settings.washout or 0, len(values) - 2))
+def pairs_of(panel: Sequence[np.ndarray], channels: int, settings: Settings) -> Pairs:
+    """With the washout, or as much of it as leaves one error to count.
+
+    Short series are filled up to one of a few lengths, so that a fit of a slightly longer one compiles nothing anew.
+    """
+    shortest, longest = min(map(len, panel)), max(map(len, panel)) - 1
+    filled = -(-longest // LENGTHS) * LENGTHS if longest < SHORT else 0
+    return Pairs.of(panel, channels, min(settings.washout or 0, shortest - 2), filled)
 
 
 def noise_of(settings: Settings) -> Noise | None:
@@ -213,8 +228,8 @@ def noise_of(settings: Settings) -> Noise | None:
     return Noise(jnp.asarray(settings.weight_noise), jnp.asarray(settings.input_noise or 0.0))
 
 
-def _fresh(settings: Settings, channels: int, pairs: Pairs, key: Array) -> Network:
-    network = drawn(settings, channels)
+def _fresh(settings: Settings, series: Series, pairs: Pairs, key: Array) -> Network:
+    network = drawn(settings, series)
     if settings.initial != "reservoir" or settings.method == "ridge":
         return network
     return Readout.of(network, pairs, None, key).solve(RESERVOIR_PENALTY)

@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 
 from freerun._version import __version__
+from freerun.cli.backtest import backtest
 from freerun.cli.data import data
 from freerun.cli.demo import demo
 from freerun.cli.evaluate import evaluate
 from freerun.cli.fit import fit
+from freerun.cli.forecast import forecast
 from freerun.cli.generate import generate
 from freerun.cli.info import info
 from freerun.cli.predict import predict
+from freerun.cli.update import update
 from freerun.errors import FreerunError
 
 app = typer.Typer(
@@ -25,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, data, fit, predict, generate, evaluate, info):
+for command in (demo, data, fit, predict, generate, forecast, backtest, evaluate, update, info):
     app.command()(command)
 
 

@@ -11,11 +11,13 @@ import typer
 from freerun.cli.console import Console
 from freerun.cli.options import (
     Column,
+    Inputs,
     Json,
     MissingValues,
     ModelFile,
     Plot,
     Quiet,
+    Resample,
     SeriesFile,
     TimeColumn,
     make_folder,
@@ -24,7 +26,7 @@ from freerun.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from freerun.forecasting import LongTerm
+    from freerun.evaluation import LongTerm
 
 
 def evaluate(
@@ -52,7 +54,9 @@ def evaluate(
     ] = None,
     column: Column = [],  # noqa: B006 - typer copies it
     time: TimeColumn = None,
-    missing: MissingValues = "error",
+    missing: MissingValues = "mask",
+    inputs: Inputs = [],  # noqa: B006 - typer copies it
+    resample: Resample = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -63,19 +67,19 @@ def evaluate(
     Example: freerun evaluate mg.freerun mg.csv --from 1500 --json
     """
     import freerun
-    from freerun import forecasting
+    from freerun import evaluation
     from freerun.errors import SettingError
     from freerun.estimator import load
 
     require_picture(plot)
     if plots_to is not None:
         make_folder(plots_to)
-    rnn, observed = load(model), read(series, column, time, missing)
+    rnn, observed = load(model), read(series, column, time, missing, inputs, resample)
     if start is None:
         start = rnn.model_.boundary_in(observed)
         if start is None:
             raise SettingError(f"{series} does not begin with the training series; say where to start with --from")
-    scores, run = forecasting.evaluate(rnn.model_, observed, start)
+    scores, run = evaluation.evaluate(rnn.model_, observed, start)
     if plot is not None:
         before, truth = observed.split(start)
         freerun.plots.save(
@@ -90,12 +94,12 @@ def evaluate(
             freerun.plots.free_run(run, before, truth, scores.vpt, f"Free run {run_title}"), plots_to / "free-run.png"
         )
         horizon = max(1, min(len(truth), max(2 * scores.vpt, 50)) * 2 // 3)
-        growth = forecasting.error_growth(rnn.model_, observed, start, horizon)
+        growth = evaluation.error_growth(rnn.model_, observed, start, horizon)
         freerun.plots.save(
             freerun.plots.error_growth(growth, title=f"Growth of errors {run_title}"), plots_to / "error-growth.png"
         )
     if long_term:
-        long, long_run = forecasting.evaluate_long_term(rnn.model_, observed, start, scores.vpt)
+        long, long_run = evaluation.evaluate_long_term(rnn.model_, observed, start, scores.vpt)
         results |= {"long_term": asdict(long)}
         table = _long_term_table(long)
         if plots_to is not None:

@@ -11,11 +11,12 @@ import typer
 from freerun.cli.console import Console
 from freerun.cli.options import (
     Column,
+    Inputs,
     Json,
     MissingValues,
     Plot,
     Quiet,
-    SeriesFile,
+    Resample,
     TimeColumn,
     read,
     require_picture,
@@ -40,7 +41,14 @@ def _setting(name: str, *flags: str) -> Any:
 
 def fit(
     ctx: typer.Context,
-    series: SeriesFile,
+    series: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Series: a CSV, Parquet, npy or npz file; several are learned together.",
+            show_default=False,
+            metavar="SERIES...",
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write.")],
     split: Annotated[
         int | None,
@@ -49,7 +57,9 @@ def fit(
     warm_start: Annotated[Path | None, typer.Option(help="Model file to go on from, instead of fresh weights.")] = None,
     column: Column = [],  # noqa: B006 - typer copies it
     time: TimeColumn = None,
-    missing: MissingValues = "error",
+    missing: MissingValues = "mask",
+    inputs: Inputs = [],  # noqa: B006 - typer copies it
+    resample: Resample = None,
     plot: Plot = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -60,6 +70,9 @@ def fit(
     nonlinearity: Annotated[Nonlinearity, _setting("nonlinearity")] = "tanh",
     leak: Annotated[float | None, _setting("leak")] = None,
     delays: Annotated[str | None, _setting("delays")] = None,
+    difference: Annotated[str | None, _setting("difference")] = None,
+    detrend: Annotated[bool, _setting("detrend", "--detrend/--no-detrend")] = False,
+    log: Annotated[bool, _setting("log", "--log/--no-log")] = False,
     direct: Annotated[bool, _setting("direct", "--direct/--no-direct")] = True,
     initial: Annotated[Initial | None, _setting("initial")] = None,
     spectral_radius: Annotated[float | None, _setting("spectral_radius")] = None,
@@ -97,16 +110,23 @@ def fit(
 
     On Ctrl-C during training, or when it diverges, the last good weights are written.
     """
+    import numpy as np
+
     import freerun
-    from freerun.errors import TrainingDiverged
+    from freerun.errors import SettingError, TrainingDiverged
     from freerun.estimator import RNN, load
 
     console, began = Console(as_json, quiet), perf_counter()
     require_writable(output)
     require_picture(plot)
     parameters = Settings.checked(**{name: ctx.params[name] for name in Settings.model_fields}).model_dump()
-    whole = read(series, column, time, missing)
-    training, validation = (whole, None) if split is None else whole.split(split)
+    panel = [read(path, column, time, missing, inputs, resample) for path in series]
+    if split is not None and len(panel) > 1:
+        raise SettingError("--split cuts one series in two; with several, leave it out")
+    missed = sum(int(np.isnan(one.values).sum()) for one in panel)
+    if missed:
+        console.note(f"{missed} values are missing: they do not count, and the network runs on its own output there")
+    (training, validation) = panel[0].split(split) if split is not None else (panel, None)
     rnn = RNN(**parameters) if warm_start is None else load(warm_start).set_params(**parameters)
     given = getattr(rnn, "model_", None)
     failure: TrainingDiverged | KeyboardInterrupt | None = None
@@ -120,7 +140,9 @@ def fit(
     rnn.save(output)
     history = rnn.history_
     if plot is not None:
-        freerun.plots.save(freerun.plots.losses(history, f"Training on {series.name}"), plot)
+        freerun.plots.save(
+            freerun.plots.losses(history, f"Training on {', '.join(path.name for path in series)}"), plot
+        )
     best = rnn.model_.best.settings
     results = {
         "training_mse": history.training_mse[-1],

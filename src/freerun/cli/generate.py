@@ -10,13 +10,16 @@ import typer
 from freerun.cli.console import Console
 from freerun.cli.options import (
     Column,
+    Inputs,
     Json,
     MissingValues,
     ModelFile,
     Plot,
     Quiet,
+    Resample,
     TimeColumn,
     read,
+    require_file_for,
     require_picture,
     require_writable,
 )
@@ -36,7 +39,9 @@ def generate(
     plot: Plot = None,
     column: Column = [],  # noqa: B006 - typer copies it
     time: TimeColumn = None,
-    missing: MissingValues = "error",
+    missing: MissingValues = "mask",
+    inputs: Inputs = [],  # noqa: B006 - typer copies it
+    resample: Resample = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -45,16 +50,14 @@ def generate(
     Example: freerun generate mg.freerun --steps 200 --plot run.png
     """
     import freerun
-    from freerun.errors import SettingError
     from freerun.estimator import load
     from freerun.seriesfile import csv_text
 
     require_writable(output)
     require_picture(plot)
-    if after is None and (column or time):
-        raise SettingError("--column and --time describe the file of --after; leave them out, or name one")
+    require_file_for(after, column, time, inputs, resample)
     rnn = load(model)
-    before = rnn.model_.recent if after is None else read(after, column, time, missing)
+    before = rnn.model_.recent if after is None else read(after, column, time, missing, inputs, resample)
     run = rnn.generate(steps, None if after is None else before, ensemble)
     if output is not None:
         run.write(output)

@@ -23,18 +23,70 @@ TimeColumn = Annotated[
     str | None, typer.Option("--time", help="Column of the times. Default: a first column of dates or named so.")
 ]
 MissingValues = Annotated[
-    Missing, typer.Option("--missing", help="Missing or infinite values: refuse them, or fill them linearly.")
+    Missing,
+    typer.Option(
+        "--missing",
+        help="Missing values: leave them out, the network running on its own output over them (mask), fill them "
+        "linearly, or refuse them.",
+    ),
+]
+Inputs = Annotated[
+    list[str],
+    typer.Option(
+        "--input",
+        help="Column that is known and not predicted, by name; repeat for several. Rows at the end that have no other "
+        "value are steps to come.",
+    ),
+]
+Resample = Annotated[
+    str | None,
+    typer.Option(help="Average over steps of this length: D, h, MS, 15min, ... for dates, or a number."),
+]
+Levels = Annotated[
+    str | None, typer.Option(help="Levels of prediction intervals in percent, with commas: 80,95. Default: none.")
 ]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Write a picture here: PNG, SVG or PDF.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout, all else on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 
 
-def read(path: Path, column: list[str], time: str | None, missing: Missing) -> Series:
+def read(
+    path: Path, column: list[str], time: str | None, missing: Missing, inputs: list[str], resample: str | None
+) -> Series:
     """The series that the options describe."""
+    from freerun.errors import SeriesError, SeriesFileError
     from freerun.series import Series
 
-    return Series.read(path, column, time, missing)
+    columns = [*column, *(name for name in inputs if name not in column)] if column else []
+    series = Series.read(path, columns, time, missing, resample)
+    try:
+        return series.with_inputs(inputs) if inputs else series
+    except SeriesError as error:
+        raise SeriesFileError(f"{path}: {error}") from error
+
+
+def numbers(option: str, text: str | None) -> tuple[float, ...]:
+    """Numbers with commas between them.
+
+    Raises:
+        SettingError: one is not a number.
+    """
+    from freerun.errors import SettingError
+
+    try:
+        return tuple(float(part) for part in (text or "").split(",") if part.strip())
+    except ValueError as error:
+        raise SettingError(f"{option} {text}: give numbers with commas between them: 80,95") from error
+
+
+def require_file_for(after: Path | None, *described_by: object) -> None:
+    """Refuse options that describe the file of --after where there is none."""
+    from freerun.errors import SettingError
+
+    if after is None and any(described_by):
+        raise SettingError(
+            "--column, --time, --input and --resample describe the file of --after; leave them out, or name one"
+        )
 
 
 def require_writable(*paths: Path | None) -> None:

@@ -10,11 +10,13 @@ import typer
 from freerun.cli.console import Console
 from freerun.cli.options import (
     Column,
+    Inputs,
     Json,
     MissingValues,
     ModelFile,
     Plot,
     Quiet,
+    Resample,
     SeriesFile,
     TimeColumn,
     read,
@@ -30,7 +32,9 @@ def predict(
     plot: Plot = None,
     column: Column = [],  # noqa: B006 - typer copies it
     time: TimeColumn = None,
-    missing: MissingValues = "error",
+    missing: MissingValues = "mask",
+    inputs: Inputs = [],  # noqa: B006 - typer copies it
+    resample: Resample = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -46,7 +50,7 @@ def predict(
 
     require_writable(output)
     require_picture(plot)
-    rnn, observed = load(model), read(series, column, time, missing)
+    rnn, observed = load(model), read(series, column, time, missing, inputs, resample)
     predictions = rnn.predict(observed)
     if output is not None:
         predictions.write(output)

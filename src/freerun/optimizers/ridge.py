@@ -21,6 +21,12 @@ from freerun.optimizers.base import Report, Stopped, stack, unstack
 CHUNK = 20_000
 """Steps whose hidden states are held in memory at a time."""
 
+ROUNDS = 3
+"""How often a readout is solved anew with the network's own output in the gaps of a series."""
+
+FAR = 1e3
+"""Output in a gap that is larger than this, in the units of the network, has run away."""
+
 
 @dataclass(frozen=True)
 class Ridge:
@@ -29,12 +35,51 @@ class Ridge:
     def minimize(self, objective: Objective, networks: Network, key: PRNGKeyArray, report: Report) -> list[Stopped]:
         """See `Optimizer.minimize`."""
         penalty = 0.0 if objective.l2 is None else float(objective.l2)
-        fitted = [
-            Readout.of(network, objective.pairs, objective.noise, key).solve(penalty) for network in unstack(networks)
-        ]
+        fitted = [_solved(network, objective, penalty, key) for network in unstack(networks)]
         objectives = [float(_value(objective, network)) for network in fitted]
         report(stack(fitted), np.array([objectives]))
         return [Stopped("the readout is solved exactly")] * len(fitted)
+
+
+def _solved(network: Network, objective: Objective, penalty: float, key: PRNGKeyArray) -> Network:
+    """The network with its readout solved.
+
+    Gaps are read as interpolated at first; then the network's own output stands in for them, and it is solved again.
+    """
+    solved = Readout.of(network, objective.pairs, objective.noise, key).solve(penalty)
+    for _ in range(ROUNDS if objective.pairs.observed is not None else 0):
+        pairs = _completed(objective.pairs, solved)
+        if not np.isfinite(np.asarray(pairs.inputs)).all() or np.abs(np.asarray(pairs.inputs)).max() > FAR:
+            break
+        solved = Readout.of(network, pairs, objective.noise, key).solve(penalty)
+    return solved
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The least-squares problem of the channels whose errors count at the same steps, reduced.
+
+    Attributes:
+        channels: their numbers.
+        damping: what the penalty counts here: the errors of all channels over those of one of these.
+        left: U^T times the reduced targets, shape (F, channels), where U S V^T are the singular vectors of the factor.
+        singular: S, shape (F,).
+        right: V^T, shape (F, F).
+    """
+
+    channels: np.ndarray
+    damping: float
+    left: np.ndarray
+    singular: np.ndarray
+    right: np.ndarray
+
+    def solution(self, l2: float) -> np.ndarray:
+        damping = l2 * self.damping
+        s = self.singular
+        sizes = s**2 + damping
+        reached = s > s[0] * len(s) * np.finfo(s.dtype).eps if damping == 0 else sizes > 0
+        gain = np.divide(s, sizes, out=np.zeros_like(s), where=reached)
+        return self.right.T @ (gain[:, None] * self.left)
 
 
 @dataclass(frozen=True)
@@ -43,19 +88,16 @@ class Readout:
 
     Rows (hidden states, 1, window) and targets pass through a QR factorisation in chunks (Golub and Van Loan, Matrix
     Computations, 5.2), so that a series of any length fits in memory; then the singular values of the triangular
-    factor give the solution for every penalty. Unlike the normal equations this keeps all digits.
+    factor give the solution for every penalty. Unlike the normal equations this keeps all digits. Channels whose
+    errors count at different steps, since values are missing, are problems of their own.
 
     Attributes:
         network: the network whose readout is solved.
-        left: U^T times the reduced targets, shape (F, D), where U S V^T are the singular vectors of the factor.
-        singular: S, shape (F,).
-        right: V^T, shape (F, F).
+        parts: the problems.
     """
 
     network: Network
-    left: np.ndarray
-    singular: np.ndarray
-    right: np.ndarray
+    parts: tuple[_Part, ...]
 
     @classmethod
     def of(cls, network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray) -> Readout:
@@ -64,73 +106,92 @@ class Readout:
         Raises:
             TrainingDiverged: the hidden states are not finite.
         """
-        factor: np.ndarray | None = None
-        for rows in _rows(network, pairs, noise, key):
-            stacked = rows if factor is None else np.concatenate([factor, rows])
-            factor = np.asarray(scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0])
-            factor = factor[: factor.shape[1]]
-        assert factor is not None
-        if not np.isfinite(factor).all():
-            raise TrainingDiverged(
-                "the hidden states are not finite at the weights drawn, so that no readout can be solved; standardise "
-                "the series, draw smaller weights (spectral_radius, input_scale), or choose a bounded nonlinearity"
-            )
-        width = factor.shape[1] - pairs.targets.shape[1]
-        u, singular, right = np.linalg.svd(factor[:width, :width], full_matrices=False)
-        return cls(network, u.T @ factor[:width, width:], singular, right)
+        weight = np.concatenate([np.asarray(one.weight) for one in pairs.each()])
+        patterns = np.unique(weight, axis=1, return_inverse=True)[1]
+        groups = [np.flatnonzero(patterns == pattern) for pattern in range(patterns.max() + 1)]
+        factors: list[np.ndarray | None] = [None] * len(groups)
+        width = 0
+        for rows, counts in _rows(network, pairs, noise, key):
+            width = rows.shape[1] - pairs.channels
+            for i, channels in enumerate(groups):
+                wanted = (
+                    rows if len(groups) == 1 else np.delete(rows, width + np.delete(range(pairs.channels), channels), 1)
+                )
+                factors[i] = _reduced(factors[i], wanted[counts[:, channels[0]] > 0])
+        counted = weight.sum(axis=0)
+        return cls(network, tuple(_part(f, c, width, counted) for f, c in zip(factors, groups, strict=True)))
 
     def solve(self, l2: float) -> Network:
         """The network with the readout (NumPy arrays) that minimises mean squared error + l2 * (sum of its squares).
 
         Directions in which the rows do not reach beyond rounding get no weight.
         """
-        # The objective is a mean over steps and channels, its penalty a plain sum: hence the number of channels.
-        damping = l2 * self.left.shape[1]
-        s = self.singular
-        sizes = s**2 + damping
-        reached = s > s[0] * len(s) * np.finfo(s.dtype).eps if damping == 0 else sizes > 0
-        gain = np.divide(s, sizes, out=np.zeros_like(s), where=reached)
-        return self._with(self.right.T @ (gain[:, None] * self.left))
-
-    def _with(self, solution: np.ndarray) -> Network:
         network, hidden = self.network, self.network.readout.shape[0]
-        weights = solution.astype(network.bias.dtype)
+        first = self.parts[0].solution(l2)
+        weights = np.empty((len(first), sum(len(part.channels) for part in self.parts)), network.bias.dtype)
+        weights[:, self.parts[0].channels] = first
+        for part in self.parts[1:]:
+            weights[:, part.channels] = part.solution(l2)
         direct = None if network.direct is None else weights[hidden + 1 :]
-        return Network(network.cells, weights[:hidden], weights[hidden], direct, network.lags)
+        return network.with_readout(weights[:hidden], weights[hidden], direct)
 
 
-def _rows(network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray) -> Iterator[np.ndarray]:
-    """Rows (hidden states, 1, window, target), scaled so that plain least squares is the mean squared error."""
-    inputs, targets, weight = (np.asarray(array) for array in (pairs.inputs, pairs.targets, pairs.weight))
-    if noise is not None:
-        inputs = np.asarray(run(_shaken, inputs, noise.inputs, key))
-    share = weight / weight.sum()
-    state = network.rest()
-    for first in range(0, len(inputs), CHUNK):
-        piece = slice(first, min(len(inputs), first + CHUNK))
-        rows, state = run(_features, network, state, inputs[piece], targets[piece], share[piece])
-        yield np.asarray(rows)[share[piece] > 0]
+def _reduced(factor: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    """The triangular factor of the rows seen so far."""
+    stacked = rows if factor is None else np.concatenate([factor, rows])
+    factor = np.asarray(scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0])
+    return factor[: factor.shape[1]]
+
+
+def _part(factor: np.ndarray | None, channels: np.ndarray, width: int, counted: np.ndarray) -> _Part:
+    assert factor is not None
+    if not np.isfinite(factor).all():
+        raise TrainingDiverged(
+            "the hidden states are not finite at the weights drawn, so that no readout can be solved; standardise "
+            "the series, draw smaller weights (spectral_radius, input_scale), or choose a bounded nonlinearity"
+        )
+    count = counted[channels[0]]
+    factor = factor / np.sqrt(count)
+    u, singular, right = np.linalg.svd(factor[:width, :width], full_matrices=False)
+    return _Part(channels, float(counted.sum() / count), u.T @ factor[:width, width:], singular, right)
+
+
+def _rows(
+    network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows (hidden states, 1, window, target) of which some error counts, and which of them do."""
+    for one in pairs.each():
+        inputs, targets, weight = (np.asarray(array) for array in (one.inputs, one.targets, one.weight))
+        if noise is not None:
+            inputs = np.asarray(run(_shaken, inputs, noise.inputs, key))
+        state = network.rest()
+        for first in range(0, len(inputs), CHUNK):
+            piece = slice(first, min(len(inputs), first + CHUNK))
+            rows, state = run(_features, network, state, inputs[piece], targets[piece])
+            counts = weight[piece].any(axis=1)
+            yield np.asarray(rows)[counts], weight[piece][counts]
 
 
 @jax.jit
-def _shaken(inputs: Float[Array, "T D"], deviation: Float[Array, ""], key: PRNGKeyArray) -> Float[Array, "T D"]:
+def _shaken(inputs: Float[Array, "T N"], deviation: Float[Array, ""], key: PRNGKeyArray) -> Float[Array, "T N"]:
     return inputs + deviation * jax.random.normal(key, inputs.shape, inputs.dtype)
 
 
 @jax.jit
 def _features(
-    network: Network,
-    state: State,
-    inputs: Float[Array, "T D"],
-    targets: Float[Array, "T D"],
-    share: Float[Array, " T"],
+    network: Network, state: State, inputs: Float[Array, "T N"], targets: Float[Array, "T D"]
 ) -> tuple[Float[Array, "T F"], State]:
-    hidden, windows, state = network.read_on(inputs, state)
+    hidden, window, state = network.read_on(inputs, state)
     columns = [hidden, jnp.ones((len(hidden), 1), hidden.dtype)]
     if network.direct is not None:
-        columns.append(windows)
-    rows = jnp.sqrt(share)[:, None] * jnp.concatenate([*columns, targets], axis=1)
-    return rows, state
+        columns.append(window.seen)
+    targets = targets if window.base is None else targets - window.base
+    return jnp.concatenate([*columns, targets], axis=1), state
+
+
+@jax.jit
+def _completed(pairs: Pairs, network: Network) -> Pairs:
+    return jax.vmap(lambda one: one.completed(network))(pairs) if pairs.stacked else pairs.completed(network)
 
 
 @jax.jit

@@ -1,0 +1,156 @@
+"""Rolling-origin evaluation: how good the forecasts of a series would have been, beside simple baselines.
+
+Fold by fold the series ends at an origin; a network that has seen nothing later forecasts the steps that follow it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from freerun import metrics
+from freerun.baselines import BASELINES
+from freerun.errors import SeriesError, SettingError
+from freerun.fitting import fit
+from freerun.forecasting import generate, update
+from freerun.history import Progress, Watcher
+from freerun.intervals import ensemble_of, interval, require_levels
+from freerun.model import Model
+from freerun.seasons import season_of
+from freerun.series import Series
+from freerun.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NETWORK = "freerun"
+"""The network's name in tables, beside those of the baselines."""
+
+FOLDS = 5
+"""Default number of folds."""
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What a backtest found.
+
+    Attributes:
+        channels: D names.
+        season: of the seasonal naive forecast, and of the scale of MASE; 1 for none.
+        origins: shape (N,), the first step of each forecast.
+        truth: shape (N, H, D), what followed each origin; NaN where a value is missing.
+        forecasts: of each method, shape (N, H, D).
+        scales: shape (N, D), the mean absolute error of the seasonal naive forecast in the training part of each fold.
+        bounds: by level in percent, the lower and upper bounds of the network's intervals, each (N, H, D).
+        seconds: of each method, for all folds.
+    """
+
+    channels: tuple[str, ...]
+    season: int
+    origins: np.ndarray
+    truth: np.ndarray
+    forecasts: dict[str, np.ndarray]
+    scales: np.ndarray
+    bounds: dict[float, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def table(self) -> pd.DataFrame:
+        """A row for each method, the best first: MASE, sMAPE, RMSE, coverage of the intervals in percent, seconds."""
+        import pandas as pd
+
+        rows = []
+        for name, forecast in self.forecasts.items():
+            row: dict[str, float | str] = {
+                "method": name,
+                "MASE": float(np.nanmean(self._scaled(forecast))),
+                "sMAPE": metrics.smape(self.truth, forecast),
+                "RMSE": float(np.sqrt(metrics.mean_squared_error(self.truth, forecast))),
+            }
+            for level in self.bounds:
+                row[f"coverage {level:g} %"] = self.coverage(level) if name == NETWORK else np.nan
+            row["seconds"] = self.seconds.get(name, np.nan)
+            rows.append(row)
+        return pd.DataFrame(rows).set_index("method").sort_values("MASE", kind="stable")
+
+    def by_horizon(self) -> pd.DataFrame:
+        """MASE of each method at each horizon, 1 to H, mean over folds and channels."""
+        import pandas as pd
+
+        columns = {name: np.nanmean(self._scaled(f), axis=(0, 2)) for name, f in self.forecasts.items()}
+        horizons = np.arange(1, self.truth.shape[1] + 1)
+        return pd.DataFrame(columns, index=pd.Index(horizons, name="horizon"))
+
+    def coverage(self, level: float) -> float:
+        """How much of the truth lies within the intervals of this level, in percent."""
+        low, high = self.bounds[level]
+        known = np.isfinite(self.truth)
+        return 100.0 * float(((self.truth >= low) & (self.truth <= high))[known].mean())
+
+    def _scaled(self, forecast: np.ndarray) -> np.ndarray:
+        return np.abs(forecast - self.truth) / self.scales[:, None]
+
+
+def backtest(
+    settings: Settings,
+    series: Series,
+    horizon: int,
+    folds: int = FOLDS,
+    stride: int | None = None,
+    sliding: int | None = None,
+    refit: bool = True,
+    levels: Sequence[float] = (),
+    baselines: bool = True,
+    progress: Watcher | None = None,
+) -> Backtest:
+    """Forecast a series from several origins; see `freerun.RNN.backtest`."""
+    require_levels(levels)
+    origins = _origins(series, horizon, folds, stride, sliding)
+    season = season_of(series.between(0, int(origins[0]))) or 1
+    parts = [series.between(max(0, int(o) - sliding) if sliding else 0, int(o)) for o in origins]
+    scales = np.stack([metrics.naive_error(part.values, season) for part in parts])
+    truth = np.stack([series.values[o : o + horizon] for o in origins])
+    runs, bounds, began = [], {level: ([], []) for level in levels}, time.perf_counter()
+    model: Model | None = None
+    for number, part in enumerate(parts):
+        if model is None or refit:
+            model = fit(settings, [part], None, None, None).model
+        else:
+            model = update(model, series.between(int(origins[number - 1]), int(origins[number])))
+        run = generate(model, horizon, ensemble=ensemble_of(model))
+        runs.append(run.values)
+        for level, (lows, highs) in bounds.items():
+            low, high = interval(model, model.recent, run, level, read=False)
+            lows.append(low)
+            highs.append(high)
+        if progress is not None:
+            progress(Progress("backtest", number + 1, folds, None, None, None, time.perf_counter() - began))
+    forecasts = {NETWORK: np.stack(runs)}
+    seconds = {NETWORK: time.perf_counter() - began}
+    for name, method in BASELINES.items() if baselines else ():
+        if name == "seasonal naive" and season == 1:
+            continue
+        began = time.perf_counter()
+        forecasts[name] = np.stack([method(part.values, horizon, season) for part in parts])
+        seconds[name] = time.perf_counter() - began
+    stacked = {level: (np.stack(lows), np.stack(highs)) for level, (lows, highs) in bounds.items()}
+    return Backtest(series.channels, season, origins, truth, forecasts, scales, stacked, seconds)
+
+
+def _origins(series: Series, horizon: int, folds: int, stride: int | None, sliding: int | None) -> np.ndarray:
+    """The first steps of the forecasts, ascending; the last forecast ends with the series."""
+    stride = horizon if stride is None else stride
+    for name, count in (("horizon", horizon), ("folds", folds), ("stride", stride), ("sliding", sliding or 1)):
+        if count < 1:
+            raise SettingError(f"{name}={count}: must be at least 1")
+    origins = len(series) - horizon - stride * np.arange(folds)[::-1]
+    if origins[0] < max(1, sliding or 1):
+        raise SeriesError(
+            f"{folds} forecasts of {horizon} steps, {stride} steps apart, leave {max(0, int(origins[0]))} of the "
+            f"{len(series)} steps to train the first on; choose fewer folds, a smaller horizon or stride, or a shorter "
+            "sliding window"
+        )
+    return origins

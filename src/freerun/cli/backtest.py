@@ -1,0 +1,97 @@
+"""`freerun backtest`: how good forecasts would have been."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freerun.cli.console import Console
+from freerun.cli.options import (
+    Column,
+    Inputs,
+    Json,
+    MissingValues,
+    Plot,
+    Quiet,
+    Resample,
+    SeriesFile,
+    TimeColumn,
+    numbers,
+    read,
+    require_picture,
+)
+
+
+def backtest(
+    series: SeriesFile,
+    horizon: Annotated[int, typer.Option("--horizon", "-n", min=1, help="Steps of each forecast.")],
+    folds: Annotated[int, typer.Option(min=1, help="Forecasts; the last one ends with the series.")] = 5,
+    stride: Annotated[
+        int | None, typer.Option(min=1, help="Steps between two forecasts. Default: the horizon.")
+    ] = None,
+    sliding: Annotated[
+        int | None, typer.Option(min=1, help="Train on the last so many steps before each forecast. Default: all.")
+    ] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit/--update", help="Fit anew for each forecast, or read on without training.")
+    ] = True,
+    levels: Annotated[str, typer.Option(help="Levels of intervals in percent, with commas.")] = "80,95",
+    baselines: Annotated[bool, typer.Option("--baselines/--no-baselines", help="Simple forecasts beside it.")] = True,
+    like: Annotated[
+        Path | None, typer.Option(help="Model file whose settings to use. Default: those of `freerun fit`.")
+    ] = None,
+    plot: Plot = None,
+    column: Column = [],  # noqa: B006 - typer copies it
+    time: TimeColumn = None,
+    missing: MissingValues = "mask",
+    inputs: Inputs = [],  # noqa: B006 - typer copies it
+    resample: Resample = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Forecast a series from several points of its past, each time without what came later (rolling origin).
+
+    MASE is the mean absolute error over that of the seasonal naive forecast in the training part: below 1 is better.
+
+    Example: freerun backtest air.csv --horizon 12 --folds 5 --plot errors.png
+    """
+    import freerun
+    from freerun.estimator import RNN, load
+
+    require_picture(plot)
+    rnn = RNN() if like is None else load(like)
+    observed = read(series, column, time, missing, inputs, resample)
+    console = Console(as_json, quiet)
+    with console.progress() as progress:
+        result = rnn.backtest(
+            observed,
+            horizon,
+            folds=folds,
+            stride=stride,
+            sliding=sliding,
+            refit=refit,
+            levels=numbers("--levels", levels),
+            baselines=baselines,
+            progress=progress,
+        )
+    if plot is not None:
+        freerun.plots.save(freerun.plots.backtest(result, f"Backtest of {series.name}"), plot)
+    table = result.table()
+    rows = [
+        [name, *row]
+        for name, row in zip(table.index, table.astype(object).where(table.notna(), None).values, strict=True)
+    ]
+    if as_json:
+        console.result(
+            {
+                "horizon": horizon,
+                "season": result.season,
+                "origins": result.origins.tolist(),
+                "methods": [dict(zip(["method", *table.columns], row, strict=True)) for row in rows],
+                "by_horizon": result.by_horizon().to_dict("list"),
+            }
+        )
+    console.table(["method", *table.columns], rows)
+    console.note(f"{folds} forecasts of {horizon} steps; season of {result.season} steps")

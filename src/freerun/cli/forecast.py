@@ -1,0 +1,79 @@
+"""`freerun forecast`: the next steps, with prediction intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from freerun.cli.console import Console
+from freerun.cli.options import (
+    Column,
+    Inputs,
+    Json,
+    Levels,
+    MissingValues,
+    ModelFile,
+    Plot,
+    Quiet,
+    Resample,
+    TimeColumn,
+    numbers,
+    read,
+    require_file_for,
+    require_picture,
+    require_writable,
+)
+
+
+def forecast(
+    model: ModelFile,
+    horizon: Annotated[int, typer.Option("--horizon", "-n", min=1, help="Steps to forecast.")],
+    levels: Levels = None,
+    after: Annotated[Path | None, typer.Option(help="Series to continue. Default: go on where training ended.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the forecast here, as CSV. Default: stdout.")
+    ] = None,
+    plot: Plot = None,
+    column: Column = [],  # noqa: B006 - typer copies it
+    time: TimeColumn = None,
+    missing: MissingValues = "mask",
+    inputs: Inputs = [],  # noqa: B006 - typer copies it
+    resample: Resample = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Forecast the next steps, with intervals that hold the truth as often as their levels say.
+
+    The intervals come from the errors of free runs on parts of the training series that were left out of the fit.
+
+    Example: freerun forecast air.freerun --horizon 24 --levels 80,95 --plot fan.png
+    """
+    import freerun
+    from freerun.estimator import load
+    from freerun.intervals import require_levels
+    from freerun.writing import replacing
+
+    require_writable(output)
+    require_picture(plot)
+    require_file_for(after, column, time, inputs, resample)
+    wanted = numbers("--levels", levels)
+    require_levels(wanted)
+    rnn = load(model)
+    before = rnn.model_.recent if after is None else read(after, column, time, missing, inputs, resample)
+    table = rnn.forecast(horizon, wanted, None if after is None else before)
+    if output is not None:
+        with replacing(output) as beside:
+            table.to_csv(beside)
+    if plot is not None:
+        title = f"Forecast of {model.name} after {'its training series' if after is None else after.name}"
+        freerun.plots.save(freerun.plots.forecast(table, before, wanted, title=title), plot)
+    console = Console(as_json, quiet)
+    if as_json:
+        columns = {name: table[name].tolist() for name in table.columns}
+        console.result({"horizon": horizon, "times": [str(stamp) for stamp in table.index], **columns})
+    elif output is None and plot is None:
+        print(table.to_csv(), end="")
+    else:
+        console.note(f"{horizon} steps forecast: {', '.join(str(p) for p in (output, plot) if p is not None)}")

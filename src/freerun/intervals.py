@@ -1,0 +1,234 @@
+"""Forecasts with prediction intervals, and sample paths of the future.
+
+Intervals are calibrated by split conformal prediction (Vovk et al., 2005; for forecasts Stankeviciute et al., 2021):
+by the errors of free runs on parts of the training series that were left out of the fit, horizon by horizon. The half
+width at a level is the ceil((n + 1) * level)-th smallest of the n absolute errors at that horizon and its neighbours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from freerun.cells import Array
+from freerun.computing import computing
+from freerun.errors import SettingError
+from freerun.forecasting import (
+    COMBINED,
+    base_of,
+    generate,
+    inputs_ahead,
+    moments,
+    one_step_outputs,
+    require_known_inputs,
+    runs_from,
+)
+from freerun.model import Member, Model
+from freerun.network import Network, State
+from freerun.optimizers import Readout
+from freerun.selection import FOLDS, HELD_OUT, MOST_FITTED, MOST_HELD_OUT, sample_of_system
+from freerun.series import Series
+from freerun.settings import Ensemble
+from freerun.training import noise_of, pairs_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONGEST, ORIGINS = 200, 100
+"""Steps of the runs that calibrate, and runs on each part that was left out, at most."""
+
+PANEL = 8
+"""Series of a panel on which errors are taken at most."""
+
+NEIGHBOURS = 8
+"""Errors of a horizon are taken together with those of the horizons around it, one in so many to each side."""
+
+PATHS = 200
+"""Sample paths that tell how intervals widen beyond the horizons that are calibrated."""
+
+
+def ensemble_of(model: Model) -> Ensemble:
+    """How the runs of the members become a point forecast."""
+    return "best" if len(model.members) == 1 else "median"
+
+
+def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series | None, inputs: Any) -> pd.DataFrame:
+    """See `freerun.RNN.forecast`."""
+    import pandas as pd
+
+    require_levels(levels)
+    base = base_of(model, after, inputs)
+    run = generate(
+        model, horizon, None if after is None else base, inputs if after is None else None, ensemble_of(model)
+    )
+    columns = {name: run.values[:, i] for i, name in enumerate(run.channels)}
+    for level in levels:
+        low, high = interval(model, base, run, level, after is not None)
+        for i, name in enumerate(run.channels):
+            columns[f"{name}_low_{level:g}"] = low[:, i]
+            columns[f"{name}_high_{level:g}"] = high[:, i]
+    return pd.DataFrame(columns, index=base.following_index(horizon))
+
+
+def require_levels(levels: Sequence[float]) -> None:
+    """Refuse levels that are no percentages.
+
+    Raises:
+        SettingError: one is not above 0 and below 100, or given twice.
+    """
+    for level in levels:
+        if not 0 < level < 100:
+            raise SettingError(f"level {level:g}: levels of intervals are percentages above 0 and below 100: 80, 95")
+    if len(set(levels)) < len(levels):
+        raise SettingError(f"levels {', '.join(f'{level:g}' for level in levels)}: each can be given once")
+
+
+def interval(model: Model, base: Series, run: Series, level: float, read: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bounds at a level in percent, around a run that continues `base`, both of shape (steps, D).
+
+    Beyond the horizons that are calibrated, intervals widen as sample paths do.
+
+    Raises:
+        SettingError: there are no errors to calibrate by.
+    """
+    if not model.errors.size:
+        raise SettingError(
+            "there are no errors to calibrate intervals by, since no part of the training series was left out of the "
+            "fit; give a series of 20 steps or more, and holdout=0.25 unless the optimizer is ridge"
+        )
+    widths = half_widths(model.errors, level / 100.0)
+    steps = len(run)
+    if steps > len(widths):
+        spread = _sampled(model, base, steps, PATHS, 0, read).std(axis=0)
+        growth = spread[len(widths) :] / np.maximum(spread[len(widths) - 1], 1e-300)
+        beyond = widths[-1] * np.maximum(1.0, np.maximum.accumulate(growth, axis=0))
+        widths = np.concatenate([widths, beyond])
+    widths = widths[:steps]
+    if model.settings.log:
+        return run.values * np.exp(-widths), run.values * np.exp(widths)
+    return run.values - widths, run.values + widths
+
+
+def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
+    """Half widths of intervals that hold a share of the truth, for each horizon, shape (H, D).
+
+    Where there are too few errors for the share, Student's t distribution about zero takes their place.
+
+    Args:
+        errors: shape (N, H, D), NaN where one is not known.
+        share: between 0 and 1.
+    """
+    horizons, channels = errors.shape[1:]
+    widths = np.empty((horizons, channels))
+    for h in range(horizons):
+        around = (h + 1) // NEIGHBOURS
+        near = np.abs(errors[:, max(0, h - around) : h + around + 1])
+        for channel in range(channels):
+            known = np.sort(near[:, :, channel], axis=None)
+            known = known[np.isfinite(known)]
+            alone = int(np.isfinite(errors[:, h, channel]).sum())
+            # Errors of neighbouring horizons are nearly the same, so only those of one horizon count as new.
+            rank = math.ceil((alone + 1) * share) / max(alone, 1)
+            if rank <= 1:
+                widths[h, channel] = known[math.ceil(rank * len(known)) - 1]
+            else:
+                scale = np.sqrt((known**2).mean()) if len(known) else np.nan
+                widths[h, channel] = scale * stats.t.ppf((1 + share) / 2, max(alone, 1))
+    return widths
+
+
+def errors_left_out(members: Sequence[Member], training: Sequence[Series], held_out: int) -> np.ndarray:
+    """Errors of the forecast on parts of the training series that are left out of the fit, shape (N, H, D).
+
+    Readouts are solved anew without each part in turn; networks trained otherwise have never seen the last `held_out`
+    steps.
+
+    Returns:
+        Truth minus forecast, in the units of the series, or of its logarithm; empty where nothing can be left out.
+    """
+    shortest, channels = min(map(len, training)), training[0].shape[1]
+    ridge = members[0].settings.method == "ridge"
+    if ridge:
+        share = members[0].settings.holdout
+        held_out = min(int((HELD_OUT if share is None else share) * shortest), MOST_HELD_OUT)
+    washout = max(member.washout for member in members)
+    folds = FOLDS if ridge and not sample_of_system(training) and shortest > (FOLDS + 1) * held_out + washout else 1
+    horizon = max(1, min(LONGEST, 2 * held_out // 3))
+    if held_out < 3 or shortest - held_out < washout + 10:
+        return np.empty((0, 0, channels))
+    recent = [series.between(max(0, len(series) - MOST_FITTED - held_out)) for series in training]
+    errors = []
+    for fold in range(folds):
+        fitted = [_without(m, recent, held_out, fold) if ridge else m for m in members]
+        for series in recent[:PANEL]:
+            last = len(series) - fold * held_out
+            starts = np.linspace(last - held_out, last - horizon, min(ORIGINS, held_out - horizon + 1)).astype(int)
+            errors.append(_errors(fitted, series, starts, horizon))
+    kept = np.concatenate(errors)
+    return kept[np.isfinite(kept).any(axis=(1, 2))]
+
+
+def _without(member: Member, training: Sequence[Series], held_out: int, fold: int) -> Member:
+    """The member with its readout solved without that part of the training series."""
+    settings = member.settings
+    channels = training[0].shape[1]
+    with computing(settings.dtype, settings.device):
+        values = [member.scaling.apply(series) for series in training]
+        pairs = pairs_of(values, channels, settings).without((fold + 1) * held_out, fold * held_out)
+        readout = Readout.of(member.network, pairs, noise_of(settings), jax.random.key(settings.seed))
+        return replace(member, network=readout.solve(settings.l2 or 0.0))
+
+
+def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
+    at = starts[:, None] + np.arange(horizon)
+    with np.errstate(over="ignore", invalid="ignore"):
+        runs = np.stack([m.scaling.undo(runs_from(m, series, starts, horizon), series.times[at]) for m in members])
+        run = COMBINED["best" if len(members) == 1 else "median"](runs)
+        truth = series.values[at]
+        return np.log(truth) - np.log(run) if members[0].scaling.log else truth - run
+
+
+def sample(model: Model, horizon: int, paths: int, after: Series | None, inputs: Any, seed: int) -> np.ndarray:
+    """See `freerun.RNN.sample`."""
+    for name, count in (("horizon", horizon), ("paths", paths)):
+        if count < 1:
+            raise SettingError(f"{name}={count}: must be at least 1")
+    base = base_of(model, after, inputs)
+    require_known_inputs(base, horizon)
+    return _sampled(model, base, horizon, paths, seed, after is not None)
+
+
+def _sampled(model: Model, base: Series, steps: int, paths: int, seed: int, read: bool) -> np.ndarray:
+    ((member, moment),) = moments(model, base, read, best=True)
+    scaling, recent, channels = member.scaling, model.recent, len(moment.value)
+    residuals = scaling.apply(recent)[1:, :channels] - one_step_outputs(member, recent)
+    residuals = residuals[min(member.washout, len(residuals) // 2) :]
+    residuals = residuals[np.isfinite(residuals).all(axis=1)]
+    residuals = residuals - residuals.mean(axis=0)
+    drawn = residuals[np.random.default_rng(seed).integers(len(residuals), size=(paths, steps))]
+    dtype = member.settings.dtype
+    with computing(dtype):
+        known = jnp.asarray(scaling.scaled_inputs(inputs_ahead(base, steps)), dtype)
+        value = jnp.asarray(moment.value, dtype)
+        runs = np.asarray(_disturbed(member.network, moment.state, value, jnp.asarray(drawn, dtype), known), np.float64)
+    with np.errstate(over="ignore"):
+        return scaling.undo(runs, np.broadcast_to(base.following_times(steps), (paths, steps)))
+
+
+@jax.jit
+def _disturbed(
+    network: Network,
+    state: State,
+    value: Float[Array, " D"],
+    shocks: Float[Array, "P steps D"],
+    known: Float[Array, "steps E"],
+) -> Float[Array, "P steps D"]:
+    return jax.vmap(lambda shocks: network.run_disturbed(state, value, shocks, known))(shocks)

@@ -1,0 +1,54 @@
+"""The season of a series: after how many steps it repeats itself, if it does."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from freerun.series import Series
+
+CALENDAR = {
+    "h": 24,
+    "D": 7,
+    "B": 5,
+    "W": 52,
+    "M": 12,
+    "MS": 12,
+    "ME": 12,
+    "BMS": 12,
+    "BME": 12,
+    "Q": 4,
+    "QS": 4,
+    "QE": 4,
+}
+"""Steps after which a series of this frequency usually repeats itself, by the first part of its pandas name."""
+
+LEAST = 0.3
+"""Autocorrelation from which on a peak counts as a season."""
+
+CYCLES = 3
+"""A season occurs so many times in the series at least."""
+
+
+def season_of(series: Series) -> int | None:
+    """The season by the calendar, or else by the highest peak of the autocorrelation; None without one."""
+    by_calendar = CALENDAR.get((series.calendar.frequency or "").partition("-")[0])
+    if by_calendar is not None:
+        return by_calendar if CYCLES * by_calendar <= len(series) else None
+    return _by_autocorrelation(series.values[:, 0])
+
+
+def _by_autocorrelation(values: np.ndarray) -> int | None:
+    """The lag of the highest local maximum of the autocorrelation of the detrended values, from lag 2 on."""
+    steps = np.arange(len(values))
+    known = np.isfinite(values)
+    longest = len(values) // CYCLES
+    if known.sum() < 10 or longest < 3:
+        return None
+    rest = np.where(known, values - np.polyval(np.polyfit(steps[known], values[known], 1), steps), 0.0)
+    power = float(rest @ rest)
+    if power == 0:
+        return None
+    correlation = np.array([rest[lag:] @ rest[: len(rest) - lag] for lag in range(longest + 2)]) / power
+    inner = correlation[2:-1]
+    peaks = np.flatnonzero((inner > correlation[1:-2]) & (inner >= correlation[3:]) & (inner > LEAST))
+    return int(peaks[np.argmax(inner[peaks])]) + 2 if len(peaks) else None
