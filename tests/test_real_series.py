@@ -1,0 +1,122 @@
+"""Real series: gaps, external inputs, differences, panels, calendars, intervals, backtests, export."""
+
+from typing import Any
+
+import jax
+import jax.export
+import numpy as np
+import pandas as pd
+import pytest
+
+import freerun
+from freerun.errors import SeriesError, SettingError
+
+SMALL: dict[str, Any] = {
+    "hidden": 40,
+    "cell": "memoryless",
+    "delays": 3,
+    "difference": 0,
+    "optimizer": "ridge",
+    "input_scale": 0.3,
+    "l2": 1e-8,
+}
+
+
+def test_gaps_are_masked_and_read_as_the_networks_own_output():
+    """One value in twenty missing, and twelve in a row: the free run still follows what really came."""
+    values = freerun.systems.mackey_glass(900, seed=0).values
+    gappy = values[:700].copy()
+    gappy[np.random.default_rng(0).random(700) < 0.05] = np.nan
+    gappy[300:312] = np.nan
+    rnn = freerun.RNN(**{**SMALL, "hidden": 200, "delays": 12, "input_scale": 0.5, "l2": 1e-9}).fit(gappy)
+    assert np.sqrt(np.mean((rnn.generate(30).values - values[700:730]) ** 2)) < 0.1 * values.std()
+    assert np.isfinite(rnn.predict(gappy).values).all()
+
+
+def test_external_inputs_of_the_predicted_step_are_used():
+    draw = np.random.default_rng(0)
+    u = draw.normal(size=300)
+    y = np.zeros(300)
+    for t in range(1, 300):
+        y[t] = 0.6 * y[t - 1] + 0.5 * u[t]
+    rnn = freerun.RNN(**SMALL).fit(y[:250], inputs=u[:250])
+    np.testing.assert_allclose(rnn.generate(20, inputs=u[250:270]).values[:, 0], y[250:270], atol=0.02)
+    with pytest.raises(SeriesError, match="known for 0 steps after the series, and 5 are asked for"):
+        rnn.generate(5)
+
+
+def test_differences_continue_a_trend_and_a_season():
+    t = np.arange(150.0)
+    values = 0.5 * t + 10 * np.sin(2 * np.pi * t / 12)
+    rnn = freerun.RNN(**{**SMALL, "difference": 12}).fit(values[:120])
+    np.testing.assert_allclose(rnn.generate(30).values[:, 0], values[120:], atol=1e-6)
+    line = freerun.RNN(**{**SMALL, "delays": 13, "l2": 1e-6}, detrend=True, log=True).fit(np.exp(values[:120] / 30))
+    assert np.abs(30 * np.log(line.generate(24).values[:, 0]) - values[120:144]).max() < 0.5
+
+
+def test_update_is_reading_the_whole_series():
+    values = freerun.systems.mackey_glass(400, seed=0).values
+    rnn = freerun.RNN(**SMALL).fit(values[:300])
+    expected = rnn.generate(20, after=values[:350]).values
+    np.testing.assert_allclose(rnn.update(values[300:350]).generate(20).values, expected, atol=1e-12)
+
+
+def test_a_panel_of_unequal_lengths_learns_the_common_law():
+    values = freerun.systems.mackey_glass(900, seed=0).values
+    rnn = freerun.RNN(**{**SMALL, "hidden": 150, "delays": 12}).fit([values[:300], values[300:520], values[520:800]])
+    run = rnn.generate(20, after=values[:700]).values
+    np.testing.assert_allclose(run, values[700:720], atol=0.02)
+    with pytest.raises(SettingError, match="trained on 3 series; give the one to continue"):
+        rnn.generate(5)
+    with pytest.raises(SeriesError, match="series 1 of the training series has channels"):
+        freerun.RNN(**SMALL).fit([values[:100], np.ones((100, 2))])
+
+
+def test_forecasts_keep_the_index_and_intervals_nest():
+    index = pd.date_range("2015-01-01", periods=96, freq="MS", tz="Europe/Berlin")
+    draw = np.random.default_rng(0)
+    data = pd.Series(np.sin(np.arange(96) * np.pi / 6) + 0.1 * draw.normal(size=96), index=index, name="y")
+    table = freerun.RNN(**{**SMALL, "delays": 12, "l2": 1e-2}).fit(data).forecast(6, (80, 95))
+    expected = pd.date_range("2023-01-01", periods=6, freq="MS", tz="Europe/Berlin")
+    assert list(table.index) == list(expected)
+    assert (table["y_low_95"] <= table["y_low_80"]).all()
+    assert (table["y_low_80"] < table["y"]).all()
+    assert (table["y_high_80"] <= table["y_high_95"]).all()
+
+
+@pytest.mark.parametrize("level", [0, 100, -5])
+def test_levels_outside_the_percentages(level):
+    with pytest.raises(SettingError, match="above 0 and below 100"):
+        freerun.RNN(**SMALL).fit(np.sin(np.arange(60.0))).forecast(3, (level,))
+
+
+def test_a_backtest_by_hand():
+    draw = np.random.default_rng(0)
+    values = draw.normal(size=150).cumsum()
+    result = freerun.RNN(**{**SMALL, "l2": 1e-2}).backtest(values, 5, folds=3)
+    np.testing.assert_array_equal(result.origins, [135, 140, 145])
+    np.testing.assert_allclose(result.truth[1, :, 0], values[140:145])
+    rnn = freerun.RNN(**{**SMALL, "l2": 1e-2}).fit(values[:140])
+    np.testing.assert_allclose(result.forecasts["freerun"][1], rnn.generate(5).values, atol=1e-9)
+    np.testing.assert_allclose(result.forecasts["last value"][2], np.full((5, 1), values[144]))
+    assert {"freerun", "last value", "drift", "linear autoregression"} <= set(result.table().index)
+
+
+def test_irregular_and_repeated_times_are_refused_and_resampled_on_request():
+    index = pd.DatetimeIndex(["2020-01-01", "2020-01-02", "2020-01-04", "2020-01-05"])
+    data = pd.Series([1.0, 2, 4, 5], index=index)
+    with pytest.raises(SeriesError, match="times are not regular: after 2020-01-02"):
+        freerun.Series.of(data)
+    np.testing.assert_array_equal(freerun.Series.of(data, resample="D").values[:, 0], [1, 2, np.nan, 4, 5])
+    with pytest.raises(SeriesError, match="occurs twice"):
+        freerun.Series.of(pd.Series([1.0, 2, 3], index=index[[0, 0, 1]]))
+
+
+def test_the_exported_program_is_the_free_run(tmp_path):
+    values = freerun.systems.mackey_glass(300, seed=0).values
+    rnn = freerun.RNN(**SMALL).fit(values)
+    rnn.export(tmp_path / "run.stablehlo", 20)
+    with jax.enable_x64(True):
+        program = jax.export.deserialize(bytearray((tmp_path / "run.stablehlo").read_bytes()))
+        run = np.asarray(program.call(values[:222]))
+    np.testing.assert_allclose(run, rnn.generate(20, after=values[:222]).values, atol=1e-10)
