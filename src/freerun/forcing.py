@@ -20,6 +20,7 @@ from freerun.dynamics import expansion_along
 from freerun.errors import SettingError
 from freerun.network import Network, State
 from freerun.recurrence import in_pieces
+from freerun.series import interpolated
 from freerun.settings import Settings
 
 PIECE = 10_000
@@ -149,18 +150,6 @@ def _padded(values: np.ndarray, channels: int, washout: int, steps: int, gaps: b
         jnp.asarray(observed, wide) if gaps else None,
         jnp.asarray(length),
     )
-
-
-def interpolated(values: np.ndarray) -> np.ndarray:
-    """Missing values of each column replaced by linear interpolation over steps."""
-    if np.isfinite(values).all():
-        return values
-    filled, steps = values.copy(), np.arange(len(values))
-    for column in filled.T:
-        known = np.isfinite(column)
-        if known.any():
-            column[:] = np.interp(steps, steps[known], column[known])
-    return filled
 
 
 Errors = tuple[Float[Array, "*N D"], Float[Array, "*N D"]]

@@ -18,11 +18,11 @@ from jaxtyping import Float, Int
 from freerun.cells import Array
 from freerun.computing import computing
 from freerun.errors import SeriesError, SettingError
-from freerun.forcing import free_runs, interpolated
+from freerun.forcing import free_runs
 from freerun.model import RECENT, Member, Model, Moment
 from freerun.network import Network, State
-from freerun.scaling import Scaling
-from freerun.series import Series
+from freerun.scaling import Scaling, differenced
+from freerun.series import Series, interpolated
 from freerun.settings import SHORT, Ensemble, Settings
 
 ENDURANCE, RANGE = 100_000, 3.0
@@ -180,20 +180,9 @@ def update(model: Model, new: Series) -> Model:
             f"the new steps begin at {new.times[0]}, and the series has to go on at {expected}; "
             "give the steps that follow, with nothing left out (missing values as NaN)"
         )
-    joined = _joined(recent, new)
+    joined = recent.joined(new)
     members = tuple(replace(m, ending=_read_further(m, joined, len(recent) - 1)) for m in model.members)
     return replace(model, members=members, recent=joined.between(max(0, len(joined) - RECENT)))
-
-
-def _joined(first: Series, second: Series) -> Series:
-    """Two series, one after the other."""
-    known = second.inputs
-    return replace(
-        first,
-        values=np.concatenate([first.values, second.values]),
-        times=np.concatenate([first.times, second.times.astype(first.times.dtype)]),
-        inputs=np.concatenate([first.inputs[: len(first)], known]) if first.input_names else np.empty((0, 0)),
-    )
 
 
 def _read_further(member: Member, series: Series, step: int) -> Moment:
@@ -222,7 +211,7 @@ def enduring_run(member: Member, training: Sequence[Series]) -> np.ndarray | Non
     """
     channels = len(member.ending.value)
     differences = member.settings.differences
-    values = np.concatenate([_differenced(member.scaling.apply(s)[:, :channels], differences) for s in training])
+    values = np.concatenate([differenced(member.scaling.apply(s)[:, :channels], differences) for s in training])
     pieces = []
     with computing(member.settings.dtype):
         state, value = member.ending.state, jnp.asarray(member.ending.value, member.settings.dtype)
@@ -230,15 +219,9 @@ def enduring_run(member: Member, training: Sequence[Series]) -> np.ndarray | Non
         for length in [PIECE] * (ENDURANCE // PIECE) if steps >= SHORT else [steps]:
             run, state, value = _go_on(member.network, state, value, length)
             pieces.append(np.asarray(run, np.float64))
-            if not stays_near(_differenced(pieces[-1], differences), values):
+            if not stays_near(differenced(pieces[-1], differences), values):
                 return None
     return np.concatenate(pieces)
-
-
-def _differenced(values: np.ndarray, differences: tuple[int, ...]) -> np.ndarray:
-    for lag in differences:
-        values = values[lag:] - values[:-lag]
-    return values
 
 
 def stays_near(run: np.ndarray, values: np.ndarray) -> bool:
@@ -284,7 +267,7 @@ def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) 
 def _read_from(network: Network, values: np.ndarray, channels: int, dtype: str) -> Array:
     """What the network reads of standardised values, shape (T, N): its own output where a value is missing."""
     observed = np.isfinite(values[:, :channels])
-    known = jnp.asarray(interpolated(np.where(np.isfinite(values), values, np.nan)), dtype)
+    known = jnp.asarray(interpolated(values), dtype)
     if observed.all():
         return known
     return _completed(network, jnp.nan_to_num(known), jnp.asarray(observed, dtype))

@@ -66,9 +66,7 @@ def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series 
 
     require_levels(levels)
     base = base_of(model, after, inputs)
-    run = generate(
-        model, horizon, None if after is None else base, inputs if after is None else None, ensemble_of(model)
-    )
+    run = generate(model, horizon, after, inputs, ensemble_of(model))
     columns = {name: run.values[:, i] for i, name in enumerate(run.channels)}
     for level in levels:
         low, high = interval(model, base, run, level, after is not None)

@@ -55,8 +55,7 @@ class Scaling:
         origin = float(times[0])
         mean, slope = _line(times - origin, np.concatenate(values), settings.detrend)
         rest = [v - mean - slope * (_numbers(s.times) - origin)[:, None] for v, s in zip(values, panel, strict=True)]
-        for lag in settings.differences:
-            rest = [v[lag:] - v[:-lag] for v in rest]
+        rest = [differenced(v, settings.differences) for v in rest]
         whole = np.nanstd(np.concatenate(values), axis=0)
         scale = np.nanstd(np.concatenate(rest), axis=0)
         scale = np.where(scale > ROUNDING * whole, scale, whole)
@@ -95,6 +94,13 @@ class Scaling:
         if not self.slope.any():
             return self.mean
         return self.mean + self.slope * (_numbers(times) - self.origin)[..., None]
+
+
+def differenced(values: np.ndarray, differences: tuple[int, ...]) -> np.ndarray:
+    """(1 - B^d1)(1 - B^d2) ... of values, shape (T, D), where B is the step back: shape (T - d1 - d2 - ..., D)."""
+    for lag in differences:
+        values = values[lag:] - values[:-lag]
+    return values
 
 
 def refuse_constant(series: Series) -> np.ndarray:

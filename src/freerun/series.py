@@ -296,6 +296,15 @@ class Series:
             input_names=self.input_names if self.known_ahead >= len(values) else (),
         )
 
+    def joined(self, later: Series) -> Series:
+        """This series and the steps that follow it, with the external inputs that `later` knows."""
+        return replace(
+            self,
+            values=np.concatenate([self.values, later.values]),
+            times=np.concatenate([self.times, later.times.astype(self.times.dtype)]),
+            inputs=np.concatenate([self.inputs[: len(self)], later.inputs]) if self.input_names else np.empty((0, 0)),
+        )
+
     def following_times(self, steps: int) -> np.ndarray:
         """The times of the `steps` steps that come after the last one; calendar steps (months, years) are kept."""
         return following(self.times, self.dt, self.calendar, steps)
@@ -312,13 +321,21 @@ def treat_missing(values: np.ndarray, missing: Missing) -> np.ndarray:
     if missing == "error":
         names = default_channels(values.shape[1])
         _refuse(~np.isfinite(values), names, "missing or infinite values", "mask them (--missing mask), or interpolate")
-    steps = np.arange(len(values))
-    filled = np.array(values, np.float64)
-    for channel in range(values.shape[1]):
-        known = np.isfinite(values[:, channel])
-        if not known.any():
-            raise SeriesError(f"channel {channel} has no finite value to interpolate from")
-        filled[:, channel] = np.interp(steps, steps[known], values[known, channel])
+    empty = ~np.isfinite(values).any(axis=0)
+    if empty.any():
+        raise SeriesError(f"channel {int(empty.argmax())} has no finite value to interpolate from")
+    return interpolated(np.asarray(values, np.float64))
+
+
+def interpolated(values: np.ndarray) -> np.ndarray:
+    """Missing values of each column replaced by linear interpolation over steps."""
+    if np.isfinite(values).all():
+        return values
+    filled, steps = values.copy(), np.arange(len(values))
+    for column in filled.T:
+        known = np.isfinite(column)
+        if known.any():
+            column[:] = np.interp(steps, steps[known], column[known])
     return filled
 
 

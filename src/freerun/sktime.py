@@ -82,11 +82,7 @@ class RNNForecaster(BaseForecaster):
         if not len(later):
             return self
         new = new.between(int(later[0]))
-        joined = pd.concat([self._seen.to_pandas(), new.to_pandas()])
-        seen = Series.of(joined)
-        if new.input_names:
-            inputs = np.concatenate([self._seen.inputs[: len(self._seen)], new.inputs[: len(new)]])
-            seen = seen.with_inputs(inputs)
+        seen = self._seen.joined(new)
         if update_params:
             return self._fit_to(seen)
         self.rnn_.update(new)

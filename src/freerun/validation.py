@@ -16,8 +16,9 @@ from jaxtyping import Float, Int
 
 from freerun import metrics
 from freerun.cells import Array
-from freerun.forcing import free_runs, interpolated
+from freerun.forcing import free_runs
 from freerun.network import Network
+from freerun.series import interpolated
 
 MOST_RUNS, LONGEST = 32, 200
 """At most so many free runs, of at most so many steps."""
