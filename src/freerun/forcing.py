@@ -110,8 +110,24 @@ class Pairs(eqx.Module):
         """The same where the network's own output stands in for every missing value that it reads; one series."""
         if self.observed is None:
             return self
-        inputs = network.completed(self.inputs, self.observed)
-        return eqx.tree_at(lambda p: p.inputs, self, inputs)
+        return Pairs(
+            network.completed(self.inputs, self.observed), self.targets, self.weight, observed=None, length=self.length
+        )
+
+    def with_whole_windows(self, depth: int) -> Pairs:
+        """The same without the errors of steps that read a missing value, if at least half of the errors are left.
+
+        Args:
+            depth: steps before the current one that a step reads.
+        """
+        if self.observed is None:
+            return self
+        missing = jnp.cumsum(1.0 - self.observed.min(axis=-1), axis=-1)
+        before = jnp.concatenate([jnp.zeros_like(missing[..., : depth + 1]), missing], axis=-1)[..., : self.steps]
+        weight = jnp.where((missing - before > 0)[..., None], 0.0, self.weight)
+        if 2 * float(weight.sum(axis=(0, -2) if self.stacked else -2).min()) < float(self.weight.sum()) / self.channels:
+            return self
+        return eqx.tree_at(lambda p: p.weight, self, weight)
 
     def squared_errors(self, network: Network) -> Float[Array, " D"]:
         """Mean squared error of the one-step predictions per channel, in standardised units, shape (D,)."""

@@ -44,7 +44,7 @@ class Ridge:
 def _solved(network: Network, objective: Objective, penalty: float, key: PRNGKeyArray) -> Network:
     """The network with its readout solved.
 
-    Gaps are read as interpolated at first; then the network's own output stands in for them, and it is solved again.
+    Steps that read a gap are left out at first; then the network's own output stands in for it, and it is solved again.
     """
     solved = Readout.of(network, objective.pairs, objective.noise, key).solve(penalty)
     for _ in range(ROUNDS if objective.pairs.observed is not None else 0):
@@ -103,9 +103,12 @@ class Readout:
     def of(cls, network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray) -> Readout:
         """Reduce the problem of fitting `network` to `pairs`, noise on the inputs drawn once.
 
+        Steps whose window holds a missing value are left out, or read as interpolated where most are of that kind.
+
         Raises:
             TrainingDiverged: the hidden states are not finite.
         """
+        pairs = pairs.with_whole_windows(network.depth)
         weight = np.concatenate([np.asarray(one.weight) for one in pairs.each()])
         patterns = np.unique(weight, axis=1, return_inverse=True)[1]
         groups = [np.flatnonzero(patterns == pattern) for pattern in range(patterns.max() + 1)]
