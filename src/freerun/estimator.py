@@ -100,7 +100,8 @@ class RNN:
         holdout: share of the training series, its end, that free runs choose on; None means 0.25 where there is a
             choice, else 0. `ridge` takes as much before it too, each left out in its turn, and its weights are solved
             for the whole series afterwards; others never see it.
-        members: how many networks to keep, the best first.
+        members: how many networks to keep, the best first; None means 10 for series of fewer than 1000 steps where
+            free runs choose for `ridge`, and 1 otherwise.
         standardize: bring each channel to mean 0 and standard deviation 1 inside. Results keep their own units.
         dtype: `float64` or `float32`.
         device: where to train: `auto` is a GPU if JAX finds one, `cpu`, or `gpu`, which is refused where there is none.
@@ -146,7 +147,7 @@ class RNN:
         washout: int | None = None,
         restarts: int | None = None,
         holdout: float | None = None,
-        members: int = 1,
+        members: int | None = None,
         standardize: bool = True,
         dtype: Dtype = "float64",
         device: Device = "auto",
@@ -254,8 +255,9 @@ class RNN:
         Args:
             steps: number of values to generate.
             after: the series to continue, with its external inputs in it; None continues the training series.
-            ensemble: `best` gives the run of the best network; `mean` and `median` let all members run free by
-                themselves and combine their runs step by step, which is the better forecast, but no run of a system.
+            ensemble: `best` gives the run of the best network; `mean`, `median` and `trimmed` (the mean of the middle
+                half) let all members run free by themselves and combine their runs step by step, which is the better
+                forecast, but no run of a system.
             inputs: the external inputs of the steps to come, a row for each; None where they came with the series.
 
         Returns:
@@ -270,7 +272,7 @@ class RNN:
     ) -> pd.DataFrame:
         """The next `horizon` steps as a DataFrame, with prediction intervals.
 
-        The point forecast is the free run of the network, or the median over those of several members, step by step.
+        The point forecast is the free run of the network, or the trimmed mean over those of several members.
         Intervals come from the errors of such runs on parts of the training series that were left out of the fit,
         horizon by horizon; see `freerun.intervals`.
 

@@ -13,10 +13,12 @@ import numpy as np
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.forecasting import enduring_run, moment_after
 from freerun.history import Trained, Watcher
+from freerun.holdout import held_out, require_held_out, sample_of_system
 from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
+from freerun.recipes import members_of, resolved
 from freerun.scaling import Scaling, refuse_constant
-from freerun.selection import choose, held_out, resolved, sample_of_system
+from freerun.selection import choose
 from freerun.series import Series, longest_gap
 from freerun.settings import Settings
 from freerun.training import require_steps, train
@@ -73,6 +75,8 @@ def fit(
     for series in training:
         refuse_constant(series)
     steps = max(map(len, training))
+    count = members_of(asked, steps)
+    asked = asked.with_(members=count)
     choices = [resolved(asked, steps)] if before else choose(asked, training, progress)
     for series in training:
         require_steps("training", series, choices[0].washout or 0)
@@ -98,19 +102,20 @@ def fit(
         if len(choices) == 1:
             members = list(solved)
         elif not sample_of_system(training):
-            members = _enduring_first(solved, asked.members, training)
+            members = _enduring_first(solved, count, training)
         else:
-            finalists = list(islice(solved, max(COMPARED, asked.members)))
-            members = _most_alike_first(finalists, training[0])[: asked.members]
+            finalists = list(islice(solved, max(COMPARED, count)))
+            members = _most_alike_first(finalists, training[0])[:count]
     else:
         (choice,) = choices
         restarts = choice.restarts or 1
-        choosing = restarts > asked.members or (restarts > 1 and asked.holdout != 0)
-        held = held_out(asked, min(map(len, training)), choosing)
+        choosing = restarts > count or (restarts > 1 and asked.holdout != 0)
+        shortest = min(map(len, training))
+        held = require_held_out(asked, shortest) if choosing else held_out(asked, shortest, choosing)
         trained = train(choice, training, validation, scaling_of(choice), network, held, progress)
         failures = [t.failure for t in trained]
         good = [t for t in trained if not isinstance(t.failure, TrainingDiverged)]
-        members = [member(t) for t in (good or trained)[: asked.members]]
+        members = [member(t) for t in (good or trained)[:count]]
         failure = failures[0] if not good or isinstance(failures[0], KeyboardInterrupt) else None
     recent = training[-1].between(max(0, len(training[-1]) - RECENT))
     errors = errors_left_out(members, training, held)
@@ -156,20 +161,19 @@ def _refuse_long_gap(series: Series, longest: int) -> None:
 
 
 def _enduring_first(solved: Iterator[Member], count: int, training: Sequence[Series]) -> list[Member]:
-    """The first `count` of the networks, without those before the first one that endures.
+    """The first `count` of the networks that endure, and if there are too few, of the others after them.
 
     Networks with external inputs cannot run free for longer than these are known, and are taken as they come.
     """
     if training[0].input_names:
         return list(islice(solved, count))
+    enduring: list[Member] = []
     weak: list[Member] = []
     for one in solved:
-        if enduring_run(one, training) is not None:
-            return [one, *islice(solved, count - 1), *weak][:count]
-        weak.append(one)
-        if len(weak) > PASSED_OVER:
+        (weak if enduring_run(one, training) is None else enduring).append(one)
+        if len(enduring) == count or len(weak) > PASSED_OVER:
             break
-    return weak[:count]
+    return (enduring + weak)[:count]
 
 
 def _most_alike_first(finalists: list[Member], training: Series) -> list[Member]:

@@ -23,6 +23,9 @@ from freerun.recurrence import in_pieces
 from freerun.series import interpolated
 from freerun.settings import Settings
 
+LENGTHS = 32
+"""Short series are filled up to a multiple of so many steps."""
+
 PIECE = 10_000
 """Steps of a long series whose hidden states are in memory at a time, where no gradient is taken."""
 
@@ -148,6 +151,11 @@ class Pairs(eqx.Module):
         start = network.rest(), jnp.zeros_like(network.bias)
         pieces = (whole.inputs, whole.targets, whole.weight)
         return in_pieces(add, start, pieces, PIECE)[1], self.weight.sum(axis=0)
+
+
+def filled_up(steps: int) -> int:
+    """The next of the few lengths that short series are given, so that those of nearly one length share programs."""
+    return -(-steps // LENGTHS) * LENGTHS
 
 
 def _padded(values: np.ndarray, channels: int, washout: int, steps: int, gaps: bool) -> Pairs:

@@ -14,11 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.stats import trim_mean
 
 from freerun.cells import Array
 from freerun.computing import computing
 from freerun.errors import SeriesError, SettingError
-from freerun.forcing import free_runs
+from freerun.forcing import filled_up, free_runs
 from freerun.model import RECENT, Member, Model, Moment
 from freerun.network import Network, State
 from freerun.scaling import Scaling, differenced
@@ -36,6 +37,7 @@ COMBINED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "best": lambda runs: runs[0],
     "mean": lambda runs: runs.mean(axis=0),
     "median": lambda runs: np.median(runs, axis=0),
+    "trimmed": lambda runs: trim_mean(runs, 0.25, axis=0),
 }
 """How free runs of several members, shape (M, T, D), become one."""
 
@@ -74,7 +76,8 @@ def generate(
         after: a series to read first, from a state of zero; its washout must fit.
         inputs: the external inputs of the steps to come; see `Series.with_coming_inputs`. None where they came with
             the series.
-        ensemble: the run of the `best` network, or the `mean` or `median` over the runs of all of them, step by step.
+        ensemble: the run of the `best` network, or the `mean`, `median` or `trimmed` mean over the runs of all of them,
+            step by step.
 
     Returns:
         `steps` values with the times that follow the series.
@@ -204,7 +207,7 @@ def _read_further(member: Member, series: Series, step: int) -> Moment:
 def enduring_run(member: Member, training: Sequence[Series]) -> np.ndarray | None:
     """A free run of 100000 steps after the training series, standardised, shape (steps, D).
 
-    After a series of fewer than 1000 steps, which may have a trend, it is as long as the series.
+    After a series of fewer than 1000 steps, which may have a trend, it is about as long as the series.
 
     None when it leaves the range of the training series by more than 3 standard deviations; where differences are
     learned, when the differences do.
@@ -216,7 +219,7 @@ def enduring_run(member: Member, training: Sequence[Series]) -> np.ndarray | Non
     with computing(member.settings.dtype):
         state, value = member.ending.state, jnp.asarray(member.ending.value, member.settings.dtype)
         steps = max(map(len, training))
-        for length in [PIECE] * (ENDURANCE // PIECE) if steps >= SHORT else [steps]:
+        for length in [PIECE] * (ENDURANCE // PIECE) if steps >= SHORT else [filled_up(steps)]:
             run, state, value = _go_on(member.network, state, value, length)
             pieces.append(np.asarray(run, np.float64))
             if not stays_near(differenced(pieces[-1], differences), values):

@@ -31,10 +31,10 @@ from freerun.forecasting import (
     require_known_inputs,
     runs_from,
 )
+from freerun.holdout import folds_of, held_out, recent
 from freerun.model import Member, Model
 from freerun.network import Network, State
 from freerun.optimizers import Readout
-from freerun.selection import FOLDS, HELD_OUT, MOST_FITTED, MOST_HELD_OUT, sample_of_system
 from freerun.series import Series
 from freerun.settings import Ensemble
 from freerun.training import noise_of, pairs_of
@@ -57,7 +57,7 @@ PATHS = 200
 
 def ensemble_of(model: Model) -> Ensemble:
     """How the runs of the members become a point forecast."""
-    return "best" if len(model.members) == 1 else "median"
+    return "best" if len(model.members) == 1 else "trimmed"
 
 
 def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series | None, inputs: Any) -> pd.DataFrame:
@@ -143,10 +143,10 @@ def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
     return widths
 
 
-def errors_left_out(members: Sequence[Member], training: Sequence[Series], held_out: int) -> np.ndarray:
+def errors_left_out(members: Sequence[Member], training: Sequence[Series], never_seen: int) -> np.ndarray:
     """Errors of the forecast on parts of the training series that are left out of the fit, shape (N, H, D).
 
-    Readouts are solved anew without each part in turn; networks trained otherwise have never seen the last `held_out`
+    Readouts are solved anew without each part in turn; networks trained otherwise have not seen the last `never_seen`
     steps.
 
     Returns:
@@ -154,33 +154,31 @@ def errors_left_out(members: Sequence[Member], training: Sequence[Series], held_
     """
     shortest, channels = min(map(len, training)), training[0].shape[1]
     ridge = members[0].settings.method == "ridge"
-    if ridge:
-        share = members[0].settings.holdout
-        held_out = min(int((HELD_OUT if share is None else share) * shortest), MOST_HELD_OUT)
+    count = held_out(members[0].settings, shortest, choosing=True) if ridge else never_seen
     washout = max(member.washout for member in members)
-    folds = FOLDS if ridge and not sample_of_system(training) and shortest > (FOLDS + 1) * held_out + washout else 1
-    horizon = max(1, min(LONGEST, 2 * held_out // 3))
-    if held_out < 3 or shortest - held_out < washout + 10:
+    folds = folds_of(training, count, washout) if ridge else 1
+    horizon = max(1, min(LONGEST, 2 * count // 3))
+    if count < 3 or shortest - count < washout + 10:
         return np.empty((0, 0, channels))
-    recent = [series.between(max(0, len(series) - MOST_FITTED - held_out)) for series in training]
+    known = recent(training, count)
     errors = []
     for fold in range(folds):
-        fitted = [_without(m, recent, held_out, fold) if ridge else m for m in members]
-        for series in recent[:PANEL]:
-            last = len(series) - fold * held_out
-            starts = np.linspace(last - held_out, last - horizon, min(ORIGINS, held_out - horizon + 1)).astype(int)
+        fitted = [_without(m, known, count, fold) if ridge else m for m in members]
+        for series in known[:PANEL]:
+            last = len(series) - fold * count
+            starts = np.linspace(last - count, last - horizon, min(ORIGINS, count - horizon + 1)).astype(int)
             errors.append(_errors(fitted, series, starts, horizon))
     kept = np.concatenate(errors)
     return kept[np.isfinite(kept).any(axis=(1, 2))]
 
 
-def _without(member: Member, training: Sequence[Series], held_out: int, fold: int) -> Member:
+def _without(member: Member, training: Sequence[Series], count: int, fold: int) -> Member:
     """The member with its readout solved without that part of the training series."""
     settings = member.settings
     channels = training[0].shape[1]
     with computing(settings.dtype, settings.device):
         values = [member.scaling.apply(series) for series in training]
-        pairs = pairs_of(values, channels, settings).without((fold + 1) * held_out, fold * held_out)
+        pairs = pairs_of(values, channels, settings).without((fold + 1) * count, fold * count)
         readout = Readout.of(member.network, pairs, noise_of(settings), jax.random.key(settings.seed))
         return replace(member, network=readout.solve(settings.l2 or 0.0))
 
@@ -189,7 +187,7 @@ def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horiz
     at = starts[:, None] + np.arange(horizon)
     with np.errstate(over="ignore", invalid="ignore"):
         runs = np.stack([m.scaling.undo(runs_from(m, series, starts, horizon), series.times[at]) for m in members])
-        run = COMBINED["best" if len(members) == 1 else "median"](runs)
+        run = COMBINED["best" if len(members) == 1 else "trimmed"](runs)
         truth = series.values[at]
         return np.log(truth) - np.log(run) if members[0].scaling.log else truth - run
 

@@ -129,6 +129,32 @@ class Network(eqx.Module):
         """The same network with another readout, bias and direct connections."""
         return Network(self.cells, readout, bias, direct, self.lags, self.inputs, self.differences)
 
+    def plain(self, depth: int) -> Network:
+        """The same network as one that reads all of the last values, and no differences.
+
+        Both are affine maps of the last values, so they fold into the weights of the first layer and the direct
+        connections (NumPy arrays). Networks that read different windows then share one compiled program.
+
+        Args:
+            depth: steps before the current one that it reaches back, at least its own `depth`.
+        """
+        channels, width = self.bias.shape[0], self.bias.shape[0] + self.inputs
+        taps = np.zeros((len(self.lags), width, depth + 1, width))
+        for i, lag in enumerate(self.lags):
+            for back, coefficient in enumerate(_polynomial(self.differences)):
+                taps[i, range(channels), lag + back, range(channels)] += coefficient
+            taps[i, range(channels, width), lag, range(channels, width)] = 1.0
+        unfolded = taps.reshape(len(self.lags) * width, -1).T
+        direct = np.zeros((depth + 1, width, channels))
+        if self.differences:
+            for back, coefficient in _left_out(self.differences):
+                direct[back, range(channels), range(channels)] = coefficient
+        direct = direct.reshape(-1, channels)
+        if self.direct is not None:
+            direct = direct + unfolded @ np.asarray(self.direct)
+        first = eqx.tree_at(lambda cell: cell.input, self.cells[0], unfolded @ np.asarray(self.cells[0].input))
+        return Network((first, *self.cells[1:]), self.readout, self.bias, direct, tuple(range(depth + 1)), self.inputs)
+
     def rest(self) -> State:
         """The state before the first step."""
         width = self.bias.shape[0] + self.inputs
@@ -302,12 +328,17 @@ class Linear(NamedTuple):
     output: Array
 
 
-def _left_out(differences: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Of x_{t+1} = (its difference) + sum of coefficient * x_{t - back}: the pairs (back, coefficient)."""
+def _polynomial(differences: tuple[int, ...]) -> np.ndarray:
+    """The coefficients of (1 - B^d1)(1 - B^d2) ... in the powers of B."""
     polynomial = np.ones(1, int)
     for lag in differences:
         polynomial = np.convolve(polynomial, [1, *[0] * (lag - 1), -1])
-    return [(k - 1, -int(c)) for k, c in enumerate(polynomial) if k and c]
+    return polynomial
+
+
+def _left_out(differences: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Of x_{t+1} = (its difference) + sum of coefficient * x_{t - back}: the pairs (back, coefficient)."""
+    return [(k - 1, -int(c)) for k, c in enumerate(_polynomial(differences)) if k and c]
 
 
 def _linearized(

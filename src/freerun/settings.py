@@ -23,8 +23,9 @@ ScheduleName = Literal["constant", "exponential", "cosine"]
 Device = Literal["auto", "cpu", "gpu"]
 Dtype = Literal["float64", "float32"]
 
-Ensemble = Literal["best", "mean", "median"]
-"""Which free run of a model with several members is given: that of the best, or their mean or median at each step."""
+Ensemble = Literal["best", "mean", "median", "trimmed"]
+"""Which free run of a model with several members is given: that of the best, or their mean or median at each step, or
+the mean of the middle half of them."""
 
 Missing = Literal["mask", "interpolate", "error"]
 """What to do with missing values of a series: leave them out of training and let the network run on its own output over
@@ -162,7 +163,12 @@ class Settings(BaseModel):
         description="Share of the training series, its end, on which free runs choose; ridge also takes as much before "
         "it. Default: 0.25 where there is something to choose, else 0.",
     )
-    members: int = Field(1, ge=1, description="Networks to keep, the best first; generate uses the best, or all.")
+    members: int | None = Field(
+        None,
+        ge=1,
+        description="Networks to keep, the best first; generate uses the best, or all, forecast all. "
+        "Default: 10 for a series of fewer than 1000 steps where free runs choose for ridge, else 1.",
+    )
     standardize: bool = Field(True, description="Standardise each channel inside; results keep their own units.")
     dtype: Dtype = Field("float64", description="Precision of the computation.")
     device: Device = Field("auto", description="Where to train: on a GPU if JAX finds one (auto), or cpu, or gpu.")
@@ -250,7 +256,7 @@ class Settings(BaseModel):
                     f"{name} has no effect with optimizer={self.method!r}"
                     f"{'' if self.forcing is None else f', forcing={self.forcing!r}'}; it needs {need}; leave it out"
                 )
-        if self.restarts is not None and self.restarts < self.members:
+        if self.restarts is not None and self.restarts < (self.members or 1):
             raise ValueError(f"members={self.members}: so many networks cannot be kept of restarts={self.restarts}")
         if self.forcing_strength == "adaptive" and self.forced != "generalized":
             raise ValueError("forcing_strength='adaptive' needs forcing='generalized'")

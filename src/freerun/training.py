@@ -12,7 +12,7 @@ from jaxtyping import Array
 from freerun.cells import CELLS
 from freerun.computing import computing, physical_memory
 from freerun.errors import SeriesError, SettingError
-from freerun.forcing import Forcing, Full, Pairs, stages
+from freerun.forcing import Forcing, Full, Pairs, filled_up, stages
 from freerun.history import Trained, Watcher
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
@@ -29,9 +29,6 @@ EPOCHS = {"levenberg-marquardt": 100}
 
 UNTHINNED = 2
 """Stages of a forcing after which the worse half of the networks is dropped before each further stage."""
-
-LENGTHS = 32
-"""Short series are filled up to a multiple of so many steps."""
 
 RESERVOIR_PENALTY = 1e-8
 """The penalty with which the readout of a reservoir is solved before all of it is trained."""
@@ -122,7 +119,7 @@ def train(
                 if not watch.running:
                     break
                 if number >= UNTHINNED and held_out:
-                    watch.drop_worse_half(settings.members)
+                    watch.drop_worse_half(settings.members or 1)
                 now = watch.begin_stage()
                 watch.end_stage(optimizer.minimize(objective(stage(now)), now, jax.random.fold_in(key, number), watch))
         except AllDivergedError:
@@ -217,7 +214,7 @@ def pairs_of(panel: Sequence[np.ndarray], channels: int, settings: Settings) -> 
     Short series are filled up to one of a few lengths, so that a fit of a slightly longer one compiles nothing anew.
     """
     shortest, longest = min(map(len, panel)), max(map(len, panel)) - 1
-    filled = -(-longest // LENGTHS) * LENGTHS if longest < SHORT else 0
+    filled = filled_up(longest) if longest < SHORT else 0
     return Pairs.of(panel, channels, min(settings.washout or 0, shortest - 2), filled)
 
 

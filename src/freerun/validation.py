@@ -16,18 +16,16 @@ from jaxtyping import Float, Int
 
 from freerun import metrics
 from freerun.cells import Array
-from freerun.forcing import free_runs
+from freerun.forcing import filled_up, free_runs
 from freerun.network import Network
 from freerun.series import interpolated
+from freerun.settings import SHORT
 
 MOST_RUNS, LONGEST = 32, 200
 """At most so many free runs, of at most so many steps."""
 
 LEAD = 2000
 """Steps read before the first run at most."""
-
-LONG = 8_000
-"""From so many steps on a series is a sample of its system with which a long free run can be compared."""
 
 
 class Validation(eqx.Module):
@@ -51,6 +49,8 @@ class Validation(eqx.Module):
     def of(cls, panel: Sequence[np.ndarray], channels: int, held_out: int, dtype: str) -> Validation:
         """Runs over the last `held_out` steps of each series, of a third of them each, evenly spread.
 
+        Short series are filled up at their end, so that one compiled program serves several lengths.
+
         Args:
             panel: arrays of shape (steps, N), NaN where a value is missing; see `Scaling.apply`.
             channels: D, the first columns of each.
@@ -62,9 +62,14 @@ class Validation(eqx.Module):
         first = len(last[0]) - held_out
         horizon = max(1, min(LONGEST, held_out // 3))
         count = max(1, min(MOST_RUNS, 3 * held_out // horizon, held_out - horizon + 1))
+        filled = len(last[0])
+        if filled < SHORT:
+            horizon, count, filled = horizon - horizon % 4 or horizon, MOST_RUNS, filled_up(filled)
         starts = np.linspace(first - 1, len(last[0]) - 1 - horizon, count).astype(int)
-        inputs = np.stack([interpolated(values) for values in last])
-        observed = np.isfinite(np.stack([values[:, :channels] for values in last])).astype(float)
+        inputs, observed = np.zeros((len(last), filled, last[0].shape[1])), np.ones((len(last), filled, channels))
+        for i, values in enumerate(last):
+            inputs[i, : len(values)] = interpolated(values)
+            observed[i, : len(values)] = np.isfinite(values[:, :channels])
         if len(panel) == 1:
             inputs, observed = inputs[0], observed[0]
         return cls(

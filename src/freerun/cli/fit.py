@@ -95,7 +95,7 @@ def fit(
     washout: Annotated[int | None, _setting("washout")] = None,
     restarts: Annotated[int | None, _setting("restarts")] = None,
     holdout: Annotated[float | None, _setting("holdout")] = None,
-    members: Annotated[int, _setting("members")] = 1,
+    members: Annotated[int | None, _setting("members")] = None,
     standardize: Annotated[bool, _setting("standardize", "--standardize/--no-standardize")] = True,
     dtype: Annotated[Dtype, _setting("dtype")] = "float64",
     device: Annotated[Device, _setting("device")] = "auto",

@@ -34,7 +34,7 @@ def generate(
         Path | None, typer.Option("--output", "-o", help="Write the free run here. Default: CSV on stdout.")
     ] = None,
     ensemble: Annotated[
-        Ensemble, typer.Option(help="Run of the best network, or the mean or median over the runs of all members.")
+        Ensemble, typer.Option(help="Run of the best network, or mean, median or trimmed mean over all members.")
     ] = "best",
     plot: Plot = None,
     column: Column = [],  # noqa: B006 - typer copies it
