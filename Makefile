@@ -1,5 +1,5 @@
 # Both main targets set up .venv by themselves; they need python3 (3.11 to 3.13) with venv and a package index.
-.PHONY: demo test test-slow benchmarks speed format clean
+.PHONY: demo test test-slow benchmarks speed real format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,12 +22,15 @@ benchmarks: .venv/installed-test
 speed: .venv/installed-peers
 	$(BIN)/python benchmarks/speed.py $(WORKS)
 
+real: .venv/installed-peers .venv-forecasters/installed
+	$(BIN)/python benchmarks/real.py $(SERIES)
+
 format: .venv/installed-test
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 clean:
-	rm -rf .venv freerun-demo
+	rm -rf .venv .venv-forecasters freerun-demo
 
 .venv/created:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "freerun needs Python 3.11 to 3.13; set PYTHON=...")'
@@ -46,3 +49,9 @@ clean:
 .venv/installed-peers: .venv/created pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[test,peers]'
 	touch $@ .venv/installed .venv/installed-test
+
+# peers of `make real` that need pandas below 3
+.venv-forecasters/installed:
+	$(PYTHON) -m venv .venv-forecasters
+	.venv-forecasters/bin/python -m pip install --quiet 'statsforecast>=2' 'neuralforecast>=3' 'pandas<3'
+	touch $@

@@ -8,8 +8,8 @@ import pytest
 import freerun
 from freerun.computing import computing
 from freerun.errors import SeriesError, TrainingDiverged
+from freerun.recipes import resolved
 from freerun.scaling import Scaling
-from freerun.selection import resolved
 from freerun.settings import Settings
 from freerun.training import train
 from freerun.validation import Validation

@@ -26,6 +26,9 @@ from freerun.settings import Settings
 LENGTHS = 32
 """Short series are filled up to a multiple of so many steps."""
 
+DEPTHS = 16
+"""Networks that share programs reach back a multiple of so many steps."""
+
 PIECE = 10_000
 """Steps of a long series whose hidden states are in memory at a time, where no gradient is taken."""
 
@@ -156,6 +159,11 @@ class Pairs(eqx.Module):
 def filled_up(steps: int) -> int:
     """The next of the few lengths that short series are given, so that those of nearly one length share programs."""
     return -(-steps // LENGTHS) * LENGTHS
+
+
+def shared(network: Network) -> Network:
+    """The network in a form in which those that read different windows share programs; worth it on short series."""
+    return network.plain(-(-network.depth // DEPTHS) * DEPTHS)
 
 
 def _padded(values: np.ndarray, channels: int, washout: int, steps: int, gaps: bool) -> Pairs:

@@ -19,7 +19,7 @@ from scipy.stats import trim_mean
 from freerun.cells import Array
 from freerun.computing import computing
 from freerun.errors import SeriesError, SettingError
-from freerun.forcing import filled_up, free_runs
+from freerun.forcing import filled_up, free_runs, shared
 from freerun.model import RECENT, Member, Model, Moment
 from freerun.network import Network, State
 from freerun.scaling import Scaling, differenced
@@ -61,8 +61,10 @@ def moment_after(network: Network, scaling: Scaling, settings: Settings, series:
     values = scaling.apply(series)
     with computing(settings.dtype):
         known = _read_from(network, values, channels, settings.dtype)
-        state = _after(network, known[:-1]) if len(known) > 1 else network.rest()
-    return Moment(jax.tree.map(np.asarray, state), np.asarray(known[-1, :channels], np.float64))
+        reader = shared(network) if len(series) < SHORT else network
+        state = _after(reader, known[:-1]) if len(known) > 1 else network.rest()
+        state = jax.tree.map(np.asarray, state).deepened(network.depth)
+    return Moment(state, np.asarray(known[-1, :channels], np.float64))
 
 
 def generate(
@@ -147,13 +149,22 @@ def free_run(member: Member, moment: Moment, base: Series, steps: int) -> np.nda
     with computing(member.settings.dtype):
         value = jnp.asarray(moment.value, member.settings.dtype)
         known = jnp.asarray(member.scaling.scaled_inputs(inputs_ahead(base, steps)), member.settings.dtype)
-        values = np.asarray(_run_free(member.network, moment.state, value, known, steps), np.float64)
+        network, state = _runner(member.network, moment, len(base))
+        values = np.asarray(_run_free(network, state, value, known, steps), np.float64)
     with np.errstate(over="ignore"):
         values = member.scaling.undo(values, base.following_times(steps))
     if not np.isfinite(values).all():
         first = int(np.argmin(np.isfinite(values).all(axis=1)))
         raise SeriesError(f"the free run diverged at step {first}; train with a penalty or a bounded non-linearity")
     return values
+
+
+def _runner(network: Network, moment: Moment, steps: int) -> tuple[Network, State]:
+    """Network and state for a run after a series of so many steps, in shared form after a short one."""
+    if steps >= SHORT:
+        return network, moment.state
+    network = shared(network)
+    return network, moment.state.deepened(network.depth)
 
 
 def inputs_ahead(base: Series, steps: int) -> np.ndarray:
@@ -217,10 +228,10 @@ def enduring_run(member: Member, training: Sequence[Series]) -> np.ndarray | Non
     values = np.concatenate([differenced(member.scaling.apply(s)[:, :channels], differences) for s in training])
     pieces = []
     with computing(member.settings.dtype):
-        state, value = member.ending.state, jnp.asarray(member.ending.value, member.settings.dtype)
-        steps = max(map(len, training))
+        steps, value = max(map(len, training)), jnp.asarray(member.ending.value, member.settings.dtype)
+        network, state = _runner(member.network, member.ending, steps)
         for length in [PIECE] * (ENDURANCE // PIECE) if steps >= SHORT else [filled_up(steps)]:
-            run, state, value = _go_on(member.network, state, value, length)
+            run, state, value = _go_on(network, state, value, length)
             pieces.append(np.asarray(run, np.float64))
             if not stays_near(differenced(pieces[-1], differences), values):
                 return None
@@ -260,10 +271,13 @@ def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) 
     values, channels = member.scaling.apply(series), series.shape[1]
     runs = []
     with computing(member.settings.dtype):
-        known = _read_from(member.network, values[:-1], channels, member.settings.dtype)
+        network = member.network
+        known = _read_from(network, values[:-1], channels, member.settings.dtype)
+        if len(series) < SHORT:
+            network, known = shared(network), jnp.pad(known, ((0, filled_up(len(known)) - len(known)), (0, 0)))
         for some in np.array_split(starts - 1, max(1, len(starts) // 1000)):
             ahead = jnp.asarray(values[some[:, None] + np.arange(horizon), channels:], member.settings.dtype)
-            runs.append(np.asarray(_runs(member.network, known, jnp.asarray(some), horizon, ahead), np.float64))
+            runs.append(np.asarray(_runs(network, known, jnp.asarray(some), horizon, ahead), np.float64))
     return np.concatenate(runs)
 
 

@@ -71,6 +71,11 @@ class State(NamedTuple):
     cells: tuple[Carry, ...]
     past: Array
 
+    def deepened(self, depth: int) -> State:
+        """The same for a network that reaches back `depth` steps, but gives the values that are new to it no weight."""
+        missing = np.zeros((max(0, depth - len(self.past)), self.past.shape[1]), self.past.dtype)
+        return State(self.cells, np.concatenate([missing, self.past[max(0, len(self.past) - depth) :]]))
+
 
 class Window(NamedTuple):
     """What a network makes of the latest values before anything else.
@@ -136,7 +141,7 @@ class Network(eqx.Module):
         connections (NumPy arrays). Networks that read different windows then share one compiled program.
 
         Args:
-            depth: steps before the current one that it reaches back, at least its own `depth`.
+            depth: steps before the current one that it reaches back, at least its own `depth`; see `State.deepened`.
         """
         channels, width = self.bias.shape[0], self.bias.shape[0] + self.inputs
         taps = np.zeros((len(self.lags), width, depth + 1, width))

@@ -21,6 +21,7 @@ import numpy as np
 from freerun.cells import Array
 from freerun.computing import computing, run, spread
 from freerun.errors import TrainingDiverged
+from freerun.forcing import shared
 from freerun.history import Progress, Watcher
 from freerun.holdout import folds_of, recent, require_held_out
 from freerun.network import Network
@@ -40,9 +41,6 @@ FINALISTS = 4
 
 SEEDS = 4
 """Fewest seeds with which the winner is judged."""
-
-DEPTHS = 16
-"""On short series windows reach back a multiple of so many steps while recipes are judged."""
 
 LONG_RUN = 20_000
 """Steps of the long run by which recipes for a sample of a system are judged."""
@@ -196,7 +194,7 @@ class _Search:
         readout = Readout.of(network, pairs, noise_of(settings), jax.random.key(settings.seed))
         several = [readout.solve(penalty) for penalty in penalties]
         if self._recipes.short:
-            network, *several = (one.plain(-(-network.depth // DEPTHS) * DEPTHS) for one in (network, *several))
+            network, *several = map(shared, (network, *several))
         readouts = stack(several)
         errors = np.asarray(run(errors_of_readouts, network, readouts, validation))
         if not self._recipes.sample:

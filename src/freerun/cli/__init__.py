@@ -12,6 +12,7 @@ from freerun.cli.backtest import backtest
 from freerun.cli.data import data
 from freerun.cli.demo import demo
 from freerun.cli.evaluate import evaluate
+from freerun.cli.export import export
 from freerun.cli.fit import fit
 from freerun.cli.forecast import forecast
 from freerun.cli.generate import generate
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, data, fit, predict, generate, forecast, backtest, evaluate, update, info):
+for command in (demo, data, fit, predict, generate, forecast, backtest, evaluate, update, export, info):
     app.command()(command)
 
 
