@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+import freerun
 from freerun import forcing
 from freerun.cells import NONLINEARITIES
 from freerun.computing import computing
@@ -222,3 +223,43 @@ def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):
     residuals = np.asarray(network.predict(values[:-1]) - values[1:])[4:]
     pairs = forcing.Pairs.of([np.asarray(values)], 2, 4)
     np.testing.assert_allclose(pairs.squared_errors(network), (residuals**2).mean(axis=0), rtol=1e-12)
+
+
+def test_gaps_inputs_and_differences_against_a_loop_by_hand():
+    """A memoryless network on lags 0 and 2 of first differences and an external input, with one value missing."""
+    draw = np.random.default_rng(0)
+    values, inputs = draw.normal(size=12).cumsum(), draw.normal(size=16)
+    values[7] = np.nan
+    rnn = freerun.RNN(
+        5,
+        cell="memoryless",
+        delays=(0, 2),
+        difference=1,
+        optimizer="ridge",
+        l2=1e-2,
+        input_scale=0.5,
+        standardize=False,
+    ).fit(values, inputs=inputs)
+    network, scaling = rnn.model_.best.network, rnn.model_.best.scaling
+    assert network.direct is not None
+    known = (inputs - scaling.input_mean) / scaling.input_scale
+
+    def output(read: list[float]) -> float:
+        """The estimate of step t from the values of steps 0 to t - 1."""
+        t = len(read)
+        padded = np.concatenate([np.zeros(3), read])
+        rises = np.diff(padded)
+        window = np.array([rises[-1], known[t], rises[-3], known[t - 2]])
+        hidden = np.tanh(window @ np.asarray(network.cells[0].input) + np.asarray(network.cells[0].bias))
+        return float((hidden @ network.readout + network.bias + window @ network.direct)[0] + read[-1])
+
+    read: list[float] = []
+    for t, value in enumerate(values):
+        read.append(value if np.isfinite(value) else output(read[:t]))
+    for _ in range(4):
+        read.append(output(read))
+    np.testing.assert_allclose(rnn.generate(4).values[:, 0], read[-4:], rtol=1e-9)
+    predicted = [output(read[:t]) for t in range(3, 12)]
+    np.testing.assert_allclose(
+        rnn.predict(freerun.Series.of(values, inputs=inputs)).values[2:, 0], predicted, rtol=1e-9
+    )

@@ -83,7 +83,7 @@ class Cell(eqx.Module):
 
     def rest(self) -> Carry:
         """The carry before the first step: hidden state zero."""
-        return (jnp.zeros(self.hidden, self.bias.dtype),)
+        return (np.zeros(self.hidden, self.bias.dtype),)
 
 
 class MemorylessCell(Cell):
@@ -257,7 +257,7 @@ class PiecewiseLinearCell(eqx.Module):
 
     def rest(self) -> Carry:
         """The carry before the first step: z and phi zero."""
-        return (jnp.zeros(self.hidden, self.bias.dtype),)
+        return (np.zeros(self.hidden, self.bias.dtype),)
 
 
 AnyCell = Cell | PiecewiseLinearCell

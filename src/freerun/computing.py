@@ -34,6 +34,10 @@ MOST_KEPT = 256 * 2**20
 """Bytes of programs that are kept; the oldest go first."""
 
 
+MOST_IN_MEMORY = 200
+"""Programs of `run` that are kept in memory; beyond, JAX forgets all programs, since a system lets a process have only
+so many memory maps, and each program takes some. Those that are needed again come from the folder."""
+
 MOST_THREADS = 8
 """Threads that compute side by side at most, since each takes memory."""
 
@@ -56,6 +60,9 @@ def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterato
     Each computes as the caller does; compiled programs go through `run`. NumPy gets its share of the cores in each
     thread, no more: threads that all use all cores are many times slower.
     """
+    if len(_programs) > MOST_IN_MEMORY:
+        _programs.clear()
+        jax.clear_caches()
     wide = jax.numpy.zeros(()).dtype == jax.numpy.float64
     device = current_device()
 

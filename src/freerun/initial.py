@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from freerun.cells import CELLS, Array
@@ -65,7 +65,7 @@ def initial_network(shape: Shape, start: Start) -> Network:
             weights = _matrix(start, draw, name, *size)
         else:
             weights = _vector(shape, start, draw, path, size[0])
-        return jnp.asarray(weights)
+        return np.asarray(weights, jax.dtypes.canonicalize_dtype(np.float64))
 
     return assemble(shape, take)
 

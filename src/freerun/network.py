@@ -163,7 +163,7 @@ class Network(eqx.Module):
     def rest(self) -> State:
         """The state before the first step."""
         width = self.bias.shape[0] + self.inputs
-        return State(tuple(cell.rest() for cell in self.cells), jnp.zeros((self.depth, width), self.bias.dtype))
+        return State(tuple(cell.rest() for cell in self.cells), np.zeros((self.depth, width), self.bias.dtype))
 
     def windows(self, inputs: Float[Array, "T N"], past: Float[Array, "depth N"]) -> Window:
         """The window of each step of `inputs`, given what was read before the first of them, latest last."""

@@ -11,12 +11,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from freerun.errors import TrainingDiverged
-from freerun.forcing import Pairs
+from freerun.forcing import Pairs, shared
 from freerun.history import History, Progress, Trained, Watcher
 from freerun.network import Network
 from freerun.objective import Objective, value_at
 from freerun.optimizers import Stopped, stack, unstack
-from freerun.settings import Settings
+from freerun.settings import SHORT, Settings
 from freerun.validation import Validation, errors_of
 
 
@@ -83,11 +83,12 @@ class Watch:
 
     def __call__(self, networks: Network, objectives: np.ndarray) -> None:
         """Take a report: see `optimizers.Report`."""
-        errors = np.asarray(_mean_squared_errors(self._training, networks, self._scale))
+        measured = stack(list(map(shared, unstack(networks)))) if self._training.steps < SHORT else networks
+        errors = np.asarray(_mean_squared_errors(self._training, measured, self._scale))
         validation = (
             None
             if self._validation is None
-            else np.asarray(_mean_squared_errors(self._validation, networks, self._scale))
+            else np.asarray(_mean_squared_errors(self._validation, measured, self._scale))
         )
         free = None if self._free_runs is None else np.asarray(errors_of(networks, self._free_runs))
         for column, (i, network) in enumerate(zip(self._reported, unstack(networks), strict=True)):

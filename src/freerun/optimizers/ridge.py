@@ -15,7 +15,7 @@ from freerun.computing import run
 from freerun.errors import TrainingDiverged
 from freerun.forcing import Pairs
 from freerun.network import Network, State
-from freerun.objective import Noise, Objective
+from freerun.objective import Noise, Objective, value_at
 from freerun.optimizers.base import Report, Stopped, stack, unstack
 
 CHUNK = 20_000
@@ -36,7 +36,7 @@ class Ridge:
         """See `Optimizer.minimize`."""
         penalty = 0.0 if objective.l2 is None else float(objective.l2)
         fitted = [_solved(network, objective, penalty, key) for network in unstack(networks)]
-        objectives = [float(_value(objective, network)) for network in fitted]
+        objectives = [float(value_at(network, objective, None)) for network in fitted]
         report(stack(fitted), np.array([objectives]))
         return [Stopped("the readout is solved exactly")] * len(fitted)
 
@@ -195,8 +195,3 @@ def _features(
 @jax.jit
 def _completed(pairs: Pairs, network: Network) -> Pairs:
     return jax.vmap(lambda one: one.completed(network))(pairs) if pairs.stacked else pairs.completed(network)
-
-
-@jax.jit
-def _value(objective: Objective, network: Network) -> Float[Array, ""]:
-    return objective(network)
