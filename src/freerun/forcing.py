@@ -6,6 +6,7 @@ optimiser, since all are plain differentiable functions of the network.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -23,8 +24,8 @@ from freerun.recurrence import in_pieces
 from freerun.series import interpolated
 from freerun.settings import Settings
 
-LENGTHS = 32
-"""Short series are filled up to a multiple of so many steps."""
+SHORTEST = 64
+"""Short series are filled up to so many steps, or twice, four times ... as many."""
 
 DEPTHS = 16
 """Networks that share programs reach back a multiple of so many steps."""
@@ -157,8 +158,14 @@ class Pairs(eqx.Module):
 
 
 def filled_up(steps: int) -> int:
-    """The next of the few lengths that short series are given, so that those of nearly one length share programs."""
-    return -(-steps // LENGTHS) * LENGTHS
+    """The next of the few lengths that short series are given, so that they share compiled programs."""
+    return SHORTEST << max(0, math.ceil(math.log2(steps / SHORTEST)))
+
+
+def cut_down(steps: int) -> int:
+    """The largest of the few lengths 1, 2, 3, 4, 6, 8, 12, 16, ... of free runs over short series that is not more."""
+    power = 1 << (steps.bit_length() - 1)
+    return power + power // 2 if steps >= power + power // 2 and power > 1 else power
 
 
 def shared(network: Network) -> Network:

@@ -33,6 +33,9 @@ standard deviations around its training data."""
 PIECE = 10_000
 """Steps of a long series that are read, and of a long free run that are generated, at a time."""
 
+MULTIPLE = 16
+"""Free runs are made so many at a time, or twice, three times ... as many, so that they share compiled programs."""
+
 COMBINED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "best": lambda runs: runs[0],
     "mean": lambda runs: runs.mean(axis=0),
@@ -61,9 +64,11 @@ def moment_after(network: Network, scaling: Scaling, settings: Settings, series:
     values = scaling.apply(series)
     with computing(settings.dtype):
         known = _read_from(network, values, channels, settings.dtype)
-        reader = shared(network) if len(series) < SHORT else network
-        state = _after(reader, known[:-1]) if len(known) > 1 else network.rest()
-        state = jax.tree.map(np.asarray, state).deepened(network.depth)
+        if len(known) < SHORT:
+            state, _ = _moments(shared(network), _filled(known), jnp.array([len(known) - 1]))
+            state = jax.tree.map(lambda entry: np.asarray(entry[0]), state).deepened(network.depth)
+        else:
+            state = jax.tree.map(np.asarray, _after(network, known[:-1]))
     return Moment(state, np.asarray(known[-1, :channels], np.float64))
 
 
@@ -274,11 +279,17 @@ def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) 
         network = member.network
         known = _read_from(network, values[:-1], channels, member.settings.dtype)
         if len(series) < SHORT:
-            network, known = shared(network), jnp.pad(known, ((0, filled_up(len(known)) - len(known)), (0, 0)))
+            network, known = shared(network), _filled(known)
         for some in np.array_split(starts - 1, max(1, len(starts) // 1000)):
-            ahead = jnp.asarray(values[some[:, None] + np.arange(horizon), channels:], member.settings.dtype)
-            runs.append(np.asarray(_runs(network, known, jnp.asarray(some), horizon, ahead), np.float64))
+            at = np.pad(some, (0, -len(some) % MULTIPLE), mode="edge")
+            ahead = np.asarray(values[at[:, None] + np.arange(horizon), channels:], member.settings.dtype)
+            runs.append(np.asarray(_runs(network, known, at, horizon, ahead), np.float64)[: len(some)])
     return np.concatenate(runs)
+
+
+def _filled(known: Array) -> np.ndarray:
+    """The same, filled up at the end."""
+    return np.pad(np.asarray(known), ((0, filled_up(len(known)) - len(known)), (0, 0)))
 
 
 def _read_from(network: Network, values: np.ndarray, channels: int, dtype: str) -> Array:
@@ -298,6 +309,11 @@ def _completed(network: Network, inputs: Float[Array, "T N"], observed: Float[Ar
 @jax.jit
 def _predict(network: Network, inputs: Float[Array, "T N"]) -> Float[Array, "T D"]:
     return network.predict(inputs)
+
+
+@jax.jit
+def _moments(network: Network, inputs: Float[Array, "T N"], at: Int[Array, " S"]) -> tuple[State, Float[Array, "S D"]]:
+    return network.moments(inputs, at)
 
 
 @jax.jit

@@ -21,6 +21,7 @@ from scipy import stats
 from freerun.cells import Array
 from freerun.computing import computing
 from freerun.errors import SettingError
+from freerun.forcing import cut_down
 from freerun.forecasting import (
     COMBINED,
     base_of,
@@ -36,7 +37,7 @@ from freerun.model import Member, Model
 from freerun.network import Network, State
 from freerun.optimizers import Readout
 from freerun.series import Series
-from freerun.settings import Ensemble
+from freerun.settings import SHORT, Ensemble
 from freerun.training import noise_of, pairs_of
 
 if TYPE_CHECKING:
@@ -158,6 +159,8 @@ def errors_left_out(members: Sequence[Member], training: Sequence[Series], never
     washout = max(member.washout for member in members)
     folds = folds_of(training, count, washout) if ridge else 1
     horizon = max(1, min(LONGEST, 2 * count // 3))
+    if shortest < SHORT:
+        horizon = cut_down(horizon)
     if count < 3 or shortest - count < washout + 10:
         return np.empty((0, 0, channels))
     known = recent(training, count)

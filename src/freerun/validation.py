@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 
 from freerun import metrics
 from freerun.cells import Array
-from freerun.forcing import filled_up, free_runs
+from freerun.forcing import cut_down, filled_up, free_runs
 from freerun.network import Network
 from freerun.series import interpolated
 from freerun.settings import SHORT
@@ -64,7 +64,7 @@ class Validation(eqx.Module):
         count = max(1, min(MOST_RUNS, 3 * held_out // horizon, held_out - horizon + 1))
         filled = len(last[0])
         if filled < SHORT:
-            horizon, count, filled = horizon - horizon % 4 or horizon, MOST_RUNS, filled_up(filled)
+            horizon, count, filled = cut_down(horizon), MOST_RUNS, filled_up(filled)
         starts = np.linspace(first - 1, len(last[0]) - 1 - horizon, count).astype(int)
         inputs, observed = np.zeros((len(last), filled, last[0].shape[1])), np.ones((len(last), filled, channels))
         for i, values in enumerate(last):

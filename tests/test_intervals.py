@@ -1,0 +1,76 @@
+"""Intervals hold the truth as often as they say, on series whose law is known."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import freerun
+from freerun.errors import SettingError
+from freerun.intervals import half_widths
+
+LINEAR: dict[str, Any] = {
+    "hidden": 5,
+    "cell": "memoryless",
+    "delays": 2,
+    "difference": 0,
+    "optimizer": "ridge",
+    "input_scale": 0.1,
+    "l2": 1e-3,
+}
+
+
+def autoregression(seed: int, steps: int) -> np.ndarray:
+    """x' = 0.7 x + normal noise."""
+    shocks = np.random.default_rng(seed).normal(size=steps + 50)
+    x = np.zeros(steps + 50)
+    for t in range(1, len(x)):
+        x[t] = 0.7 * x[t - 1] + shocks[t]
+    return x[50:]
+
+
+def test_intervals_cover_as_often_as_they_say():
+    """Of 60 series, independent of each other; each count deviates by 4 to 5 of a hundred (one standard deviation)."""
+    inside = {80: [], 95: []}
+    for seed in range(60):
+        x = autoregression(seed, 254)
+        table = freerun.RNN(**LINEAR).fit(x[:250]).forecast(4, (80, 95))
+        for level, found in inside.items():
+            found.append((table[f"x_low_{level}"] <= x[250:]) & (x[250:] <= table[f"x_high_{level}"]))
+    assert np.mean(inside[80]) == pytest.approx(0.80, abs=0.09)
+    assert np.mean(inside[95]) == pytest.approx(0.95, abs=0.05)
+
+
+def test_widths_grow_to_those_of_the_process():
+    """The half width at 80 % of an autoregression is 1.2816 standard deviations of the forecast error.
+
+    A quantile of 200 errors, half of which are news, has a standard deviation of 9 %.
+    """
+    x = autoregression(1, 2000)
+    table = freerun.RNN(**LINEAR).fit(x).forecast(40, (80,))
+    width = ((table["x_high_80"] - table["x_low_80"]) / 2).to_numpy()
+    deviation = np.sqrt((1 - 0.49 ** np.arange(1, 41)) / (1 - 0.49))
+    np.testing.assert_allclose(width, 1.2816 * deviation, rtol=0.27)
+    assert np.mean(width / deviation) == pytest.approx(1.2816, rel=0.09)
+
+
+def test_half_widths_are_the_conformal_quantile():
+    errors = np.arange(1.0, 100.0).reshape(99, 1, 1)
+    assert half_widths(errors, 0.8) == pytest.approx(80)
+    assert half_widths(-errors, 0.95) == pytest.approx(95)
+    with_gaps = np.concatenate([errors, np.full((30, 1, 1), np.nan)])
+    assert half_widths(with_gaps, 0.8) == pytest.approx(80)
+
+
+def test_sample_paths_spread_like_the_process():
+    x = autoregression(2, 1500)
+    paths = freerun.RNN(**LINEAR).fit(x).sample(20, 2000, seed=0)
+    assert paths.shape == (2000, 20, 1)
+    deviation = np.sqrt((1 - 0.49 ** np.arange(1, 21)) / (1 - 0.49))
+    np.testing.assert_allclose(paths.std(axis=0)[:, 0], deviation, rtol=0.1)
+
+
+def test_without_a_part_left_out_there_are_no_intervals():
+    rnn = freerun.RNN(3, cell="simple", delays=1, optimizer="adam", epochs=2, restarts=1).fit(autoregression(0, 60))
+    with pytest.raises(SettingError, match="no errors to calibrate intervals by"):
+        rnn.forecast(3, (80,))
