@@ -213,6 +213,55 @@ def test_bad_use_of_a_model_is_one_message_and_exit_status_2(run, tmp_path, mode
     assert message in " ".join(err.replace("│", " ").split())
 
 
+def test_forecasting_from_the_command_line(run, tmp_path, model):
+    """Fit to monthly data, forecast with intervals, read on, forecast again; a backtest beside the baselines."""
+    draw = np.random.default_rng(0)
+    index = pd.date_range("2010-01-01", periods=132, freq="MS")
+    values = 10 + np.sin(np.arange(132) * np.pi / 6) + 0.1 * draw.normal(size=132)
+    frame = pd.DataFrame({"month": index.strftime("%Y-%m-%d"), "y": values})
+    frame[:120].to_csv(tmp_path / "air.csv", index=False)
+    frame[120:].to_csv(tmp_path / "new.csv", index=False)
+    small = "--hidden 10 --cell memoryless --delays 12 --difference 0 --input-scale 0.3 --l2 1e-2"
+    assert run(f"fit air.csv {small} --optimizer ridge -o air.freerun")[0] == 0
+    code, out, _ = run("forecast air.freerun --horizon 12 --levels 80,95 -o next.csv --plot fan.png --json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["times"][0].startswith("2020-01-01")
+    table = pd.read_csv(tmp_path / "next.csv", index_col=0)
+    assert list(table) == ["y", "y_low_80", "y_high_80", "y_low_95", "y_high_95"]
+    np.testing.assert_allclose(table["y"], found["y"])
+    np.testing.assert_allclose(table["y"], values[120:], atol=0.5)
+    assert (tmp_path / "fan.png").read_bytes().startswith(b"\x89PNG")
+    code, out, _ = run("update air.freerun new.csv --json")
+    assert json.loads(out)["read_to"].startswith("2020-12-01")
+    assert json.loads(run("forecast air.freerun --horizon 1 --json")[1])["times"] == ["2021-01-01 00:00:00"]
+    code, out, _ = run("backtest air.csv --horizon 6 --folds 2 --like air.freerun --plot errors.png --json")
+    assert code == 0
+    methods = {row["method"]: row for row in json.loads(out)["methods"]}
+    assert methods["freerun"]["MASE"] < methods["last value"]["MASE"]
+    code, _, err = run("forecast air.freerun --horizon 3 --levels 0,80")
+    assert code == 2
+    assert "level 0: levels of intervals are percentages above 0 and below 100" in err
+    code, _, err = run("update air.freerun new.csv")
+    assert code == 2
+    assert "the series has to go on at 2021-01-01" in err
+
+
+def test_an_exported_program_runs_without_freerun(run, tmp_path, model):
+    code, _, _ = run(f"export {model / 'mg.freerun'} --steps 10 -o run.stablehlo")
+    assert code == 0
+    script = (
+        "import jax, numpy as np, pathlib; jax.config.update('jax_enable_x64', True); import jax.export;"
+        "program = jax.export.deserialize(bytearray(pathlib.Path('run.stablehlo').read_bytes()));"
+        "values = np.loadtxt('mg.csv', delimiter=',', skiprows=1, usecols=1)[:300, None];"
+        "np.savetxt('run.txt', program.call(values))"
+    )
+    (tmp_path / "mg.csv").write_bytes((model / "mg.csv").read_bytes())
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
+    expected = freerun.load(model / "mg.freerun").generate(10).values[:, 0]
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "run.txt"), expected, atol=1e-9)
+
+
 def test_divergence_says_what_to_change_and_keeps_the_last_good_weights(run, tmp_path):
     freerun.systems.mackey_glass(200, seed=0).write(tmp_path / "s.csv")
     line = "fit s.csv --optimizer sgd --learning-rate 1e3 --nonlinearity identity --epochs 100 --no-direct"
@@ -258,7 +307,10 @@ def test_import_and_help_do_not_wait_for_jax():
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
-@pytest.mark.parametrize("name", ["demo", "data", "fit", "predict", "generate", "evaluate", "info"])
+@pytest.mark.parametrize(
+    "name",
+    ["demo", "data", "fit", "predict", "generate", "forecast", "backtest", "evaluate", "update", "export", "info"],
+)
 def test_every_command_has_help_with_an_example(run, name):
     code, out, _ = run(f"{name} --help")
     assert code == 0

@@ -1,5 +1,6 @@
 """Real series: gaps, external inputs, differences, panels, calendars, intervals, backtests, export."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -7,6 +8,11 @@ import jax.export
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 import freerun
 from freerun.errors import SeriesError, SettingError
@@ -20,6 +26,10 @@ SMALL: dict[str, Any] = {
     "input_scale": 0.3,
     "l2": 1e-8,
 }
+
+
+def _dated(start: str, frequency: str) -> pd.Series:
+    return pd.Series(np.sin(np.arange(60.0)), pd.date_range(start, periods=60, freq=frequency))
 
 
 def test_gaps_are_masked_and_read_as_the_networks_own_output():
@@ -120,3 +130,80 @@ def test_the_exported_program_is_the_free_run(tmp_path):
         program = jax.export.deserialize(bytearray((tmp_path / "run.stablehlo").read_bytes()))
         run = np.asarray(program.call(values[:222]))
     np.testing.assert_allclose(run, rnn.generate(20, after=values[:222]).values, atol=1e-10)
+
+
+def test_a_noise_free_series_with_gaps_is_learned_to_rounding():
+    """What reads a gap is left out of the fit, so that interpolated values do not spoil a tiny penalty."""
+    t = np.arange(200.0)
+    values = np.sin(0.3 * t) + np.sin(0.7 * t)
+    gappy = values[:160].copy()
+    gappy[[20, 21, 70, 110, 140]] = np.nan
+    rnn = freerun.RNN(**{**SMALL, "hidden": 10, "delays": 5, "l2": 1e-12}).fit(gappy)
+    np.testing.assert_allclose(rnn.generate(40).values[:, 0], values[160:], atol=1e-3)
+
+
+def test_a_short_series_keeps_ten_networks_of_many_kinds():
+    values = freerun.systems.multiple_sines(120, seed=0).values
+    rnn = freerun.RNN(cell="memoryless", input_scale=0.3, seed=1).fit(values)
+    kinds = [(m.settings.lags, m.settings.differences) for m in rnn.model_.members]
+    assert len(kinds) == 10
+    assert len(set(kinds)) > 3
+    runs = np.stack([_alone(rnn, i).generate(6).values for i in range(10)])
+    np.testing.assert_allclose(rnn.forecast(6).to_numpy(), scipy.stats.trim_mean(runs, 0.25, axis=0), atol=1e-9)
+
+
+def _alone(rnn: freerun.RNN, i: int) -> freerun.RNN:
+    alone = freerun.RNN()
+    alone.model_ = dataclasses.replace(rnn.model_, members=rnn.model_.members[i : i + 1])
+    return alone
+
+
+@pytest.mark.parametrize(
+    ("training", "inputs", "message"),
+    [
+        ([np.arange(50.0), np.ones((50, 2))], None, "series 1 of the training series has channels"),
+        (np.column_stack([np.sin(np.arange(60.0)), np.full(60, np.nan)]), None, "channel 'x1' has no value at all"),
+        (np.where((np.arange(300) > 50) & (np.arange(300) < 160), np.nan, np.sin(np.arange(300))), None, "109 values"),
+        (np.sin(np.arange(60.0)), np.ones(59), "the external inputs have 59 steps, the series has 60"),
+        (np.sin(np.arange(60.0)), np.full(60, np.nan), "missing or infinite external inputs at step 0 of 'u'"),
+        (
+            [_dated("2020-01-01", "D"), _dated("2020-01-01", "h")],
+            None,
+            "mixed frequencies: steps of D in series 0, of h in series 1; resample",
+        ),
+        ([np.sin(np.arange(50.0))] * 2, [np.ones(50)], "1 of external inputs for 2 series"),
+        (np.append(np.sin(np.arange(60.0)), np.inf), None, "infinite"),
+    ],
+    ids=["channels", "empty", "gap", "inputs", "unknown", "frequencies", "panel", "infinite"],
+)
+def test_bad_series_are_refused_by_name(training, inputs, message):
+    with pytest.raises(SeriesError, match=message):
+        freerun.RNN(**SMALL).fit(training, inputs=inputs)
+
+
+def test_inputs_that_end_before_the_horizon():
+    u = np.random.default_rng(0).normal(size=70)
+    rnn = freerun.RNN(**SMALL).fit(np.sin(np.arange(60.0)), inputs=u)
+    assert len(rnn.generate(10)) == 10
+    with pytest.raises(SeriesError, match="known for 10 steps after the series, and 11 are asked for"):
+        rnn.forecast(11)
+
+
+def test_times_that_do_not_follow_are_refused():
+    rnn = freerun.RNN(**SMALL).fit(_dated("2020-01-01", "D"))
+    with pytest.raises(SeriesError, match="the series has to go on at 2020-03-01"):
+        rnn.update(_dated("2020-03-05", "D"))
+
+
+def test_scikit_learn_searches_and_splits():
+    """What cross validation over time needs: clone, parameter grids, fit and score on arrays."""
+    values = freerun.systems.multiple_sines(150, seed=0).values
+    search = GridSearchCV(freerun.RNN(**SMALL), {"delays": [1, 4]}, cv=TimeSeriesSplit(3), refit=True)
+    search.fit(values)
+    assert search.best_params_ == {"delays": 4}
+    assert search.best_estimator_.generate(3).shape == (3, 1)
+    scores = cross_val_score(freerun.RNN(**SMALL), values, cv=TimeSeriesSplit(3))
+    assert scores[-1] > 0.99
+    pipeline = Pipeline([("scale", StandardScaler()), ("rnn", freerun.RNN(**SMALL))])
+    copy: Any = clone(pipeline)
+    assert copy.set_params(rnn__delays=5).fit(values).named_steps["rnn"].delays == 5

@@ -119,7 +119,8 @@ def interval(model: Model, base: Series, run: Series, level: float, read: bool) 
 def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
     """Half widths of intervals that hold a share of the truth, for each horizon, shape (H, D).
 
-    Where there are too few errors for the share, Student's t distribution about zero takes their place.
+    Errors of runs that overlap are nearly the same. Where there are too few new ones for the share, Student's t
+    distribution about zero, with as many degrees of freedom, takes their place.
 
     Args:
         errors: shape (N, H, D), NaN where one is not known.
@@ -134,13 +135,13 @@ def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
             known = np.sort(near[:, :, channel], axis=None)
             known = known[np.isfinite(known)]
             alone = int(np.isfinite(errors[:, h, channel]).sum())
-            # Errors of neighbouring horizons are nearly the same, so only those of one horizon count as new.
-            rank = math.ceil((alone + 1) * share) / max(alone, 1)
-            if rank <= 1:
-                widths[h, channel] = known[math.ceil(rank * len(known)) - 1]
-            else:
+            new = (alone + horizons) / (h + 2)
+            if (new + 1) * share > new:
                 scale = np.sqrt((known**2).mean()) if len(known) else np.nan
-                widths[h, channel] = scale * stats.t.ppf((1 + share) / 2, max(alone, 1))
+                widths[h, channel] = scale * stats.t.ppf((1 + share) / 2, new)
+            else:
+                rank = math.ceil((alone + 1) * share) / alone
+                widths[h, channel] = known[math.ceil(rank * len(known)) - 1]
     return widths
 
 

@@ -175,6 +175,12 @@ class Parameters:
         changed = {name: value for name, value in self.get_params().items() if value != defaults[name]}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn (1.6 and later) asks: no target beside the series, missing values allowed."""
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(None, TargetTags(required=False), input_tags=InputTags(allow_nan=True))
+
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
         """The parameters with their defaults."""
