@@ -27,9 +27,6 @@ Result = TypeVar("Result")
 CACHE = "FREERUN_CACHE"
 """Environment variable: the folder in which compiled programs are kept, or `off`."""
 
-WORTH_KEEPING = 0.01
-"""Programs that took this many seconds to compile are kept."""
-
 MOST_KEPT = 256 * 2**20
 """Bytes of programs that are kept; the oldest go first."""
 
@@ -140,7 +137,7 @@ def _keep_compiled_programs() -> None:
     except OSError:
         return
     if os.access(folder, os.W_OK):
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", WORTH_KEEPING)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
