@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.forecasting import enduring_run, moment_after
-from freerun.history import Trained, Watcher
+from freerun.history import Progress, Trained, Watcher
 from freerun.holdout import held_out, require_held_out, sample_of_system
 from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
-from freerun.recipes import members_of, resolved
+from freerun.recipes import is_open, members_of, resolved
 from freerun.scaling import Scaling, refuse_constant
 from freerun.selection import choose
 from freerun.series import Series, longest_gap
@@ -59,67 +59,102 @@ def fit(
     Raises:
         SettingError, SeriesError, TrainingDiverged: see `freerun.RNN.fit`.
     """
+    _require(settings, training, validation)
+    asked = settings if before is None else before.require_same_shape(settings, training[0])
+    steps = max(map(len, training))
+    asked = asked.with_(members=members_of(asked, steps))
+    choices = [resolved(asked, steps)] if before else choose(asked, training, progress)
+    for series in training:
+        require_steps("training", series, choices[0].washout or 0)
+    one = _Fit(settings, training, validation, before, progress)
+    members, held, failure = (one.solved if asked.method == "ridge" else one.trained)(asked, choices)
+    chosen = asked.method == "ridge" and is_open(asked)
+    errors = errors_left_out(members, training, held, chosen)
+    return Fitted(replace(one.model(members), errors=errors), failure)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """What all networks of a fit share."""
+
+    settings: Settings
+    training: Sequence[Series]
+    validation: Series | None
+    before: Model | None
+    progress: Watcher | None
+
+    def solved(self, asked: Settings, choices: list[Settings]) -> tuple[list[Member], int, None]:
+        """The members whose readouts are solved, each of a choice of its own."""
+        count, training = asked.members or 1, self.training
+
+        def solve(choice: Settings) -> Member:
+            (trained,) = self._train(choice, 0)
+            if trained.failure is not None:
+                raise trained.failure
+            return self._member(trained)
+
+        solved = map(solve, choices)
+        if len(choices) == 1:
+            return list(solved), 0, None
+        if not sample_of_system(training):
+            return _enduring_first(solved, count, training), 0, None
+        finalists = list(islice(solved, max(COMPARED, count)))
+        return _most_alike_first(finalists, training[0])[:count], 0, None
+
+    def trained(
+        self, asked: Settings, choices: list[Settings]
+    ) -> tuple[list[Member], int, TrainingDiverged | KeyboardInterrupt | None]:
+        """The members trained at once, the steps that were held out, and what ended training before its time."""
+        (choice,), count = choices, asked.members or 1
+        restarts, shortest = choice.restarts or 1, min(map(len, self.training))
+        choosing = restarts > count or (restarts > 1 and asked.holdout != 0)
+        held = require_held_out(asked, shortest) if choosing else held_out(asked, shortest, choosing)
+        trained = self._train(choice, held)
+        failures = [t.failure for t in trained]
+        good = [t for t in trained if not isinstance(t.failure, TrainingDiverged)]
+        members = [self._member(t) for t in (good or trained)[:count]]
+        return members, held, failures[0] if not good or isinstance(failures[0], KeyboardInterrupt) else None
+
+    def model(self, members: Sequence[Member]) -> Model:
+        """What is left behind, as far as it has come."""
+        last = self.training[-1]
+        return Model(self.settings, tuple(members), last.between(max(0, len(last) - RECENT)), len(self.training))
+
+    def _train(self, choice: Settings, held: int) -> list[Trained]:
+        network = None if self.before is None else self.before.best.network
+        tell = None if self.progress is None else self._tell
+        return train(choice, self.training, self.validation, self._scaling(choice), network, held, tell)
+
+    def _scaling(self, choice: Settings) -> Scaling:
+        return Scaling.fitted(self.training, choice) if self.before is None else self.before.best.scaling
+
+    def _member(self, trained: Trained) -> Member:
+        scaling = self._scaling(trained.settings)
+        ending = moment_after(trained.network, scaling, trained.settings, self.training[-1])
+        return Member(trained.settings, trained.network, scaling, ending, trained.history)
+
+    def _tell(self, said: Progress) -> None:
+        """Tell the watcher, the network in it as a model."""
+        trained = said.current
+        assert self.progress is not None
+        assert trained is not None
+        self.progress(replace(said, current=lambda: self.model([self._member(trained())])))
+
+
+def _require(settings: Settings, training: Sequence[Series], validation: Series | None) -> None:
+    """Refuse series that cannot be learned, or not together."""
     _refuse_mixture(training)
     washout = settings.memory if settings.washout is None else settings.washout
     for series in training:
         require_steps("training", series, washout)
         _refuse_long_gap(series, max(LONGEST_GAP, washout) if settings.washout is None else washout)
+        refuse_constant(series)
     if validation is not None:
         require_steps("validation", validation, washout)
         if validation.shape[1] != training[0].shape[1] or validation.inputs.shape[1] != training[0].inputs.shape[1]:
             raise SeriesError(
                 f"the validation series has {_width(validation)}, the training series {_width(training[0])}"
             )
-    asked = settings if before is None else before.require_same_shape(settings, training[0])
-    network = None if before is None else before.best.network
-    for series in training:
-        refuse_constant(series)
-    steps = max(map(len, training))
-    count = members_of(asked, steps)
-    asked = asked.with_(members=count)
-    choices = [resolved(asked, steps)] if before else choose(asked, training, progress)
-    for series in training:
-        require_steps("training", series, choices[0].washout or 0)
-
-    def scaling_of(choice: Settings) -> Scaling:
-        return Scaling.fitted(training, choice) if before is None else before.best.scaling
-
-    def member(trained: Trained) -> Member:
-        scaling = scaling_of(trained.settings)
-        ending = moment_after(trained.network, scaling, trained.settings, training[-1])
-        return Member(trained.settings, trained.network, scaling, ending, trained.history)
-
-    def solve(choice: Settings) -> Trained:
-        (trained,) = train(choice, training, validation, scaling_of(choice), network, progress=progress)
-        if trained.failure is not None:
-            raise trained.failure
-        return trained
-
-    failure: TrainingDiverged | KeyboardInterrupt | None = None
-    held = 0
-    if asked.method == "ridge":
-        solved = (member(solve(choice)) for choice in choices)
-        if len(choices) == 1:
-            members = list(solved)
-        elif not sample_of_system(training):
-            members = _enduring_first(solved, count, training)
-        else:
-            finalists = list(islice(solved, max(COMPARED, count)))
-            members = _most_alike_first(finalists, training[0])[:count]
-    else:
-        (choice,) = choices
-        restarts = choice.restarts or 1
-        choosing = restarts > count or (restarts > 1 and asked.holdout != 0)
-        shortest = min(map(len, training))
-        held = require_held_out(asked, shortest) if choosing else held_out(asked, shortest, choosing)
-        trained = train(choice, training, validation, scaling_of(choice), network, held, progress)
-        failures = [t.failure for t in trained]
-        good = [t for t in trained if not isinstance(t.failure, TrainingDiverged)]
-        members = [member(t) for t in (good or trained)[:count]]
-        failure = failures[0] if not good or isinstance(failures[0], KeyboardInterrupt) else None
-    recent = training[-1].between(max(0, len(training[-1]) - RECENT))
-    errors = errors_left_out(members, training, held)
-    return Fitted(Model(settings, tuple(members), recent, len(training), errors), failure)
 
 
 def _refuse_mixture(training: Sequence[Series]) -> None:

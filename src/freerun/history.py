@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from freerun.errors import TrainingDiverged
 from freerun.network import Network
@@ -21,6 +22,8 @@ class Progress:
             best of the networks trained at once.
         free_run_error: mean error of free runs on the held-out steps, cut off at 1 standard deviation; of the best.
         seconds: time since this task began.
+        current: the best network so far as a `freerun.model.Model`: what is left behind if the fit stops here; None
+            while recipes are tried.
     """
 
     task: str
@@ -30,6 +33,7 @@ class Progress:
     validation_mse: float | None
     free_run_error: float | None
     seconds: float
+    current: Callable[[], Any] | None = None
 
 
 Watcher = Callable[[Progress], None]

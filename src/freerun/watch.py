@@ -127,6 +127,7 @@ class Watch:
                     None if validation is None else float(np.nanmin(validation)),
                     None if free is None else float(np.nanmin(free)),
                     time.perf_counter() - self._began,
+                    lambda: self.results()[0],
                 )
             )
 
