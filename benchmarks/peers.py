@@ -71,7 +71,8 @@ def _solved(states: np.ndarray, targets: np.ndarray, ridge: float) -> Any:
     from reservoirpy.nodes import Ridge
 
     readout = Ridge(ridge=ridge)
-    readout.fit(states[WASHOUT:], targets[WASHOUT:])
+    washout = min(WASHOUT, len(states) // 5)
+    readout.fit(states[washout:], targets[washout:])
     return readout
 
 

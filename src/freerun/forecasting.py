@@ -236,7 +236,7 @@ def enduring_run(member: Member, training: Sequence[Series]) -> np.ndarray | Non
         steps, value = max(map(len, training)), jnp.asarray(member.ending.value, member.settings.dtype)
         network, state = _runner(member.network, member.ending, steps)
         for length in [PIECE] * (ENDURANCE // PIECE) if steps >= SHORT else [filled_up(steps)]:
-            run, state, value = _go_on(network, state, value, length)
+            run, state, value = continued(network, state, value, length)
             pieces.append(np.asarray(run, np.float64))
             if not stays_near(differenced(pieces[-1], differences), values):
                 return None
@@ -337,7 +337,7 @@ def _run_free(
 
 
 @partial(jax.jit, static_argnames="steps")
-def _go_on(
+def continued(
     network: Network, state: State, value: Float[Array, " D"], steps: int
 ) -> tuple[Float[Array, "steps D"], State, Float[Array, " D"]]:
     return network.go_on(state, value, steps)

@@ -53,8 +53,8 @@ NEIGHBOURS = 8
 """Errors of a horizon are taken together with those of the horizons around it, one in so many to each side."""
 
 OPTIMISM = 1.1
-"""Errors on the parts by which recipes were chosen are smaller than those to come, by so much on 21 series that are in no
-benchmark."""
+"""Errors on the parts by which recipes were chosen are smaller than those to come: by so much on 21 series that are in
+no benchmark."""
 
 PATHS = 200
 """Sample paths that tell how intervals widen beyond the horizons that are calibrated."""

@@ -208,6 +208,12 @@ def return_map(values: np.ndarray) -> np.ndarray:
     return np.column_stack([maxima[:-1], maxima[1:]])
 
 
+def quarter_period(values: np.ndarray) -> int:
+    """A quarter of the period of most power of a channel, shape (T,), in steps: a delay to embed it with."""
+    power = power_spectrum(values[:, None], smoothing=0.0)[1:, 0]
+    return max(1, min(len(values) // 4, round(len(values) / (np.argmax(power) + 1) / 4)))
+
+
 def embedded(values: np.ndarray, dimension: int, delay: int) -> np.ndarray:
     """Delay vectors (x_t, x_{t - delay}, ...) of one channel, shape (T - (dimension - 1) * delay, dimension)."""
     last = (dimension - 1) * delay

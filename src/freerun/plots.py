@@ -180,7 +180,7 @@ def attractor(truth: Series, run: Series, delay: int | None = None, title: str =
         names = first, others[0]
         clouds = [series.values[:, :2] for series in (truth, run)]
     else:
-        lag = delay or _quarter_period(truth.values[:, 0])
+        lag = delay or metrics.quarter_period(truth.values[:, 0])
         names = f"{first} (t)", f"{first} (t - {lag} steps)"
         clouds = [np.column_stack([s.values[lag:, 0], s.values[:-lag, 0]]) for s in (truth, run)]
     figure = Figure(figsize=(10, 5.2), layout="constrained")
@@ -325,12 +325,6 @@ def _note_at(axes: Axes, time: Any, text: str) -> None:
         color=MARK,
         fontsize=9,
     )
-
-
-def _quarter_period(values: np.ndarray) -> int:
-    """A quarter of the dominant period, in steps, at least 1."""
-    power = metrics.power_spectrum(values[:, None], smoothing=0.0)[1:, 0]
-    return max(1, min(len(values) // 4, round(len(values) / (np.argmax(power) + 1) / 4)))
 
 
 def _legend(axes: Axes, columns: int = 4) -> None:

@@ -1,0 +1,67 @@
+"""Who may speak to the studio: this machine, or whoever has the token; and no page of another site.
+
+The token comes once in the address (`?token=...`) and then in a cookie that other sites' pages do not send. A request
+from a page of another origin is refused, whatever it carries, and so is one for a host name that is not ours, by which
+a page elsewhere could reach a loopback address.
+"""
+
+from __future__ import annotations
+
+import hmac
+from http.cookies import SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+COOKIE = "freerun-studio"
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Host names of this machine."""
+
+
+class Guard:
+    """ASGI middleware that lets through what may pass.
+
+    Args:
+        app: what is guarded.
+        token: None where everyone on this machine may come in.
+        hosts: names under which the studio may be addressed.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None, hosts: tuple[str, ...]) -> None:
+        self._app, self._token, self._hosts = app, token, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it with a refusal."""
+        if scope["type"] not in ("http", "websocket"):
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        refusal = self._refusal(headers)
+        if refusal is None and self._token is not None:
+            given = parse_qs(scope["query_string"].decode()).get("token", [""])[0]
+            if hmac.compare_digest(given.encode(), self._token.encode()) and scope["type"] == "http":
+                answer = RedirectResponse(scope["path"] or "/", 303)
+                answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict", max_age=30 * 86400)
+                return await answer(scope, receive, send)
+            cookies = SimpleCookie(headers.get("cookie", ""))
+            held = cookies[COOKIE].value if COOKIE in cookies else ""
+            if not hmac.compare_digest(held.encode(), self._token.encode()):
+                refusal = "This studio needs a token: open the address that `freerun studio` printed."
+        if refusal is None:
+            return await self._app(scope, receive, send)
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": 1008})
+        return await PlainTextResponse(refusal, 403)(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> str | None:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        if host not in self._hosts:
+            return f"This studio is not called {host!r}."
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+            return "A page of another site may not use this studio."
+        if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
+            return "A page of another site may not use this studio."
+        return None

@@ -1,0 +1,114 @@
+"""The page: three panes side by side, and below them the runs, the system, the endless run and the way out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from nicegui import app, ui
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from freerun.studio.desk import Desk
+from freerun.studio.free_pane import FreePane
+from freerun.studio.guard import LOOPBACK, Guard
+from freerun.studio.jobs import Jobs
+from freerun.studio.network_pane import NetworkPane
+from freerun.studio.run_pane import RunPane
+from freerun.studio.runs_pane import RunsPane
+from freerun.studio.series_pane import SeriesPane
+from freerun.studio.store import Store
+from freerun.studio.system_pane import SystemPane
+from freerun.studio.takeaway_pane import TakeAwayPane, download
+
+LOOK_AFTER = 0.5
+"""Seconds between two looks at which training processes have ended."""
+
+STYLE = Path(__file__).with_name("style.css")
+
+
+def serve(folder: Path, host: str, port: int, token: str | None, show: bool, say: Callable[[str], None]) -> None:
+    """Serve the studio until Ctrl-C.
+
+    Args:
+        folder: where the runs are kept.
+        host, port: the address to listen at.
+        token: what a browser must bring; None needs none on this machine, and makes one up for any other address.
+        show: whether to open a browser.
+        say: told the address.
+
+    Raises:
+        OutputError: the folder cannot be used.
+    """
+    store = Store(folder)
+    jobs = Jobs(store)
+    if token is None and host not in LOOPBACK:
+        token = secrets.token_urlsafe(16)
+    names = LOOPBACK if host in LOOPBACK else (*LOOPBACK, host, *_names_of_this_machine())
+    app.user_middleware.insert(0, Middleware(Guard, token=token, hosts=names))
+
+    def runs(request: Request) -> Response:
+        return download(store, request)
+
+    app.add_route("/runs/{number:int}.{suffix:str}", runs)
+
+    def page() -> None:
+        _page(Desk(store, jobs))
+
+    app.timer(LOOK_AFTER, jobs.look_after)
+    shown = "127.0.0.1" if host in ("0.0.0.0", *LOOPBACK) else host
+    query = "" if token is None else f"?token={token}"
+    say(f"studio at http://{shown}:{port}/{query}, runs in {folder}; Ctrl-C ends it")
+    ui.run(
+        page,
+        host=host,
+        port=port,
+        title="freerun studio",
+        dark=None,
+        reload=False,
+        show=show and token is None,
+        show_welcome_message=False,
+        reconnect_timeout=10.0,
+    )
+
+
+def _page(desk: Desk) -> None:
+    ui.add_css(STYLE.read_text())
+    ui.colors(primary="#1c6ea4", negative="#b3261e")
+    newest = desk.store.runs()
+    running = [run for run in newest if run.state == "running"]
+    desk.selected = (running or newest)[0].id if newest else None
+    with ui.header().classes("bar"):
+        ui.label("freerun studio").classes("title")
+        ui.label("train a network, watch it learn, let it run").classes("subtitle")
+    with ui.element("main").classes("panes"):
+        SeriesPane(desk)
+        network = NetworkPane()
+        RunPane(desk, network)
+    with ui.element("section").classes("below"):
+        with ui.tabs().props("align=left dense no-caps") as tabs:
+            for name in ("Runs", "System", "Let it run", "Take it away"):
+                ui.tab(name)
+        with ui.tab_panels(tabs, value="Runs", animated=False).classes("w-full"):
+            with ui.tab_panel("Runs"):
+                table = RunsPane(desk, network)
+            with ui.tab_panel("System"):
+                system = SystemPane(desk)
+            with ui.tab_panel("Let it run"):
+                FreePane(desk)
+            with ui.tab_panel("Take it away"):
+                away = TakeAwayPane(desk)
+    ui.timer(1.0, lambda: [pane.refresh() for pane in (table, system, away)])
+
+
+def _names_of_this_machine() -> tuple[str, ...]:
+    import socket
+
+    name = socket.gethostname()
+    try:
+        addresses = [str(info[4][0]) for info in socket.getaddrinfo(name, None)]
+    except OSError:
+        addresses = []
+    return (name, socket.getfqdn(), *addresses)

@@ -1,0 +1,135 @@
+"""The third pane: train, watch, stop, go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import ui
+
+from freerun.errors import FreerunError, SeriesError
+from freerun.studio.charts import MARK, NETWORK, SECOND, TRUTH, Curve, chart, over_steps
+from freerun.studio.desk import Desk, complain
+from freerun.studio.network_pane import NetworkPane
+from freerun.studio.store import Run, told
+
+REFRESH = 0.5
+"""Seconds between two looks at what the training process says."""
+
+
+class RunPane:
+    """Run pane of one page."""
+
+    def __init__(self, desk: Desk, network: NetworkPane) -> None:
+        self._desk, self._network = desk, network
+        self._shown: dict[str, Any] = {}
+        with ui.card().classes("pane").props("role=region aria-label=Run"):
+            with ui.row().classes("w-full items-center no-wrap gap-2"):
+                ui.label("Run").classes("pane-title grow")
+                self._train = ui.button("Train", icon="play_arrow", on_click=self._begin)
+                self._stop = ui.button("Stop", icon="stop", on_click=self._end).props("outline")
+                self._further = ui.button("Continue", icon="redo", on_click=self._go_on).props("outline")
+            self._state = ui.label().classes("state").props("role=status aria-live=polite")
+            self._bar = ui.linear_progress(0, show_value=False).props('aria-label="Progress of training"')
+            self._losses = ui.echart({}).classes("w-full h-40").props('aria-label="Losses"')
+            self._live = ui.echart({}).classes("w-full h-56").props('aria-label="Free run against what followed"')
+        desk.listeners.append(self.refresh)
+        ui.timer(REFRESH, self.refresh)
+
+    def refresh(self) -> None:
+        """Show what the run in view has come to."""
+        run = self._desk.run()
+        running = run is not None and run.state == "running"
+        self._stop.set_enabled(running)
+        self._further.set_enabled(run is not None and not running and self._desk.store.model_of(run.id).exists())
+        if run is None:
+            self._show("state", None, lambda: self._state.set_text("Nothing trained yet: press Train."))
+            self._show("progress", None, lambda: self._draw(self._losses, _losses({})))
+            self._show("live", None, lambda: self._draw(self._live, chart([], "steps after the split", "")))
+            return
+        folder = self._desk.store.folder_of(run.id)
+        progress, live = told(folder, "progress") or {}, told(folder, "live")
+        self._show("state", (run, progress.get("done")), lambda: self._state.set_text(_sentence(run, progress)))
+        share = progress["done"] / max(1, progress["total"]) if progress else 0.0
+        self._bar.set_value(share if running else float(run.state == "done"))
+        losses = progress.get("losses", {})
+        self._show("progress", (run.id, losses), lambda: self._draw(self._losses, _losses(losses)))
+        self._show("live", (run.id, live), lambda: self._draw(self._live, _live(live)))
+
+    def _show(self, what: str, content: Any, draw: Any) -> None:
+        """Draw only what has changed."""
+        if self._shown.get(what, self) != content:
+            self._shown[what] = content
+            draw()
+
+    def _draw(self, element: ui.echart, options: dict[str, Any]) -> None:
+        element.options.clear()
+        element.options.update(options)
+        element.update()
+
+    def _begin(self) -> None:
+        self._start(further=False)
+
+    def _go_on(self) -> None:
+        self._start(further=True)
+
+    def _start(self, further: bool) -> None:
+        desk, before = self._desk, self._desk.run()
+        try:
+            settings = self._network.settings()
+            if desk.series is None or desk.source is None:
+                raise SeriesError("there is no series; choose a system, or drop a file")
+            name = _name(settings)
+            if further and before is not None:
+                settings, name = before.settings | settings, f"{before.name}, continued"
+            run = desk.store.add(name, desk.series, desk.source, desk.split, settings)
+            model = desk.store.model_of(before.id) if further and before is not None else None
+            desk.jobs.start(run, model)
+        except FreerunError as error:
+            complain(error)
+            return
+        desk.select(run.id)
+
+    def _end(self) -> None:
+        if self._desk.selected is not None:
+            self._desk.jobs.stop(self._desk.selected)
+            ui.notify("Stopping; the weights reached are kept.", position="top")
+
+
+def _name(settings: dict[str, Any]) -> str:
+    """What a run is called until it is given a name."""
+    words = [f"{name} {value}" for name, value in settings.items()]
+    return ", ".join(words[:3]) + (", ..." if len(words) > 3 else "") if words else "default"
+
+
+def _sentence(run: Run, progress: dict[str, Any]) -> str:
+    if run.state == "running":
+        if not progress:
+            return f"{run.name}: starting"
+        done = f"{progress['task']} {progress['done']} of {progress['total']}"
+        return f"{run.name}: {done}, {progress['rate']:.3g} a second, {progress['left']:.0f} s left"
+    if run.state == "failed":
+        return f"{run.name}: {run.message}"
+    vpt = run.scores.get("vpt")
+    held = "" if vpt is None else f"; the free run holds {vpt} of {run.scores['of']} steps"
+    return f"{run.name}: {run.state} after {run.scores.get('seconds', 0):.1f} s{held}"
+
+
+def _losses(losses: dict[str, list[Any]]) -> dict[str, Any]:
+    names = {"training": ("training MSE", TRUTH), "validation": ("validation MSE", MARK), "free": ("free run", NETWORK)}
+    curves = []
+    for key, (name, color) in names.items():
+        points = [[x, y] for x, y in zip(losses.get("done", []), losses.get(key, []), strict=False) if y]
+        if points:
+            curves.append(Curve(name, points, color))
+    return chart(curves, "epoch", "", log=True)
+
+
+def _live(live: dict[str, Any] | None) -> dict[str, Any]:
+    if live is None:
+        return chart([], "steps after the split", "")
+    curves = []
+    for name, key, color in (("data", "truth", TRUTH), ("one step", "one_step", SECOND), ("free run", "run", NETWORK)):
+        if live.get(key) is not None:
+            curves.append(Curve(name, over_steps(live[key][0]), color))
+    marks = [] if live.get("vpt") is None else [(live["vpt"], f"VPT {live['vpt']}")]
+    return chart(curves, "steps after the split", live["channels"][0], marks=marks)

@@ -1,0 +1,150 @@
+"""All runs: a table, several of them in one picture, and one with one thing changed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from nicegui import ui
+
+from freerun.series import Series
+from freerun.studio.charts import RUNS, TRUTH, Curve, chart, over_steps
+from freerun.studio.desk import Desk
+from freerun.studio.network_pane import NetworkPane
+from freerun.studio.store import Run, told
+
+COLUMNS = {
+    "name": "run",
+    "series": "series",
+    "state": "state",
+    "training": "training MSE",
+    "validation": "validation MSE",
+    "vpt": "VPT",
+    "nrmse84": "NRMSE84",
+    "d_stsp": "D_stsp",
+    "d_h": "D_H",
+    "seconds": "seconds",
+    "created": "when",
+}
+"""Columns of the table by the names of their cells."""
+
+
+class RunsPane:
+    """Table of runs and their comparison, on one page."""
+
+    def __init__(self, desk: Desk, network: NetworkPane) -> None:
+        self._desk, self._network = desk, network
+        self._rows: list[dict[str, Any]] = []
+        columns = [
+            {"name": n, "field": n, "label": text, "align": "left" if n in ("name", "series", "state") else "right"}
+            for n, text in COLUMNS.items()
+        ]
+        with ui.row().classes("w-full items-center gap-2"):
+            ui.label("Select one run to see it above, two or more to compare them.").classes("hint grow")
+            self._copy = ui.button("Change one thing", icon="content_copy", on_click=self._change).props("outline")
+            self._rename = ui.button("Rename", icon="edit", on_click=self._ask_name).props("outline")
+            self._drop = ui.button("Delete", icon="delete", on_click=self._ask_delete).props("outline")
+        self._table = ui.table(rows=[], columns=columns, row_key="id", selection="multiple", on_select=self._select)
+        self._table.classes("w-full").props("dense flat")
+        self._chart = ui.echart({}).classes("w-full h-64").props('aria-label="Free runs that are compared"')
+        desk.listeners.append(self.refresh)
+        self.refresh()
+        self._draw()
+
+    def refresh(self) -> None:
+        """Show all runs as they are now."""
+        rows = [_row(run) for run in self._desk.store.runs()]
+        if rows != self._rows:
+            self._rows = rows
+            known = {row["id"] for row in rows}
+            self._table.rows = rows
+            self._table.selected = [row for row in self._table.selected if row["id"] in known]
+            self._draw()
+        self._enable()
+
+    @property
+    def _selected(self) -> list[int]:
+        return [row["id"] for row in self._table.selected]
+
+    def _select(self) -> None:
+        if len(self._selected) == 1:
+            self._desk.select(self._selected[0])
+        self._enable()
+        self._draw()
+
+    def _enable(self) -> None:
+        for button in (self._copy, self._rename):
+            button.set_enabled(len(self._selected) == 1)
+        self._drop.set_enabled(bool(self._selected))
+
+    def _draw(self) -> None:
+        runs = [run for run in self._desk.store.runs() if run.id in self._selected]
+        curves: list[Curve] = []
+        for run, color in zip(runs, RUNS, strict=False):
+            live = told(self._desk.store.folder_of(run.id), "live")
+            if live is None or live.get("run") is None:
+                continue
+            if not curves and live.get("truth") is not None:
+                curves.append(Curve("data", over_steps(live["truth"][0]), TRUTH))
+            curves.append(Curve(f"{run.id}: {run.name}", over_steps(live["run"][0]), color))
+        self._chart.set_visibility(bool(curves))
+        self._chart.options.clear()
+        self._chart.options.update(chart(curves, "steps after the split", ""))
+        self._chart.update()
+
+    def _change(self) -> None:
+        run = self._desk.store.run(self._selected[0])
+        self._network.show(run.settings)
+        self._desk.series = Series.read(self._desk.store.series_of(run.id))
+        self._desk.source, self._desk.split = run.source, run.split
+        ui.notify(f"Settings and series of {run.name!r} taken over: change one thing and press Train.", position="top")
+
+    async def _ask_name(self) -> None:
+        run = self._desk.store.run(self._selected[0])
+        with ui.dialog() as dialog, ui.card():
+            entry = ui.input("Name of the run", value=run.name).classes("w-80").props("maxlength=80 autofocus")
+            with ui.row():
+                ui.button("Rename", on_click=lambda: dialog.submit(entry.value))
+                ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat")
+        name = await dialog
+        if name and name.strip():
+            self._desk.store.rename(run.id, name.strip())
+            self._desk.changed()
+
+    async def _ask_delete(self) -> None:
+        numbers = self._selected
+        with ui.dialog() as dialog, ui.card():
+            ui.label(
+                f"Delete {len(numbers)} run{'s' * (len(numbers) > 1)} with model and series? There is no way back."
+            )
+            with ui.row():
+                ui.button("Delete", on_click=lambda: dialog.submit(True)).props("color=negative")
+                ui.button("Keep", on_click=lambda: dialog.submit(False)).props("flat")
+        if await dialog:
+            for number in numbers:
+                self._desk.jobs.kill(number)
+                self._desk.store.delete(number)
+            self._desk.select(None)
+
+
+def _row(run: Run) -> dict[str, Any]:
+    scores = run.scores
+    vpt = scores.get("vpt")
+    return {
+        "id": run.id,
+        "name": run.name,
+        "series": run.source.name,
+        "state": run.state,
+        "training": _text(scores.get("training_mse")),
+        "validation": _text(scores.get("validation_mse")),
+        "vpt": "" if vpt is None else f"{vpt} of {scores['of']}",
+        "nrmse84": _text(scores.get("nrmse84")),
+        "d_stsp": _text(scores.get("d_stsp")),
+        "d_h": _text(scores.get("d_h")),
+        "seconds": "" if "seconds" not in scores else f"{scores['seconds']:.1f}",
+        "created": time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created)),
+    }
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.2g}"

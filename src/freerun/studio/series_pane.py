@@ -1,0 +1,156 @@
+"""The first pane: which series, and how much of it is for training."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from nicegui import events, ui
+
+from freerun import systems
+from freerun.errors import FreerunError
+from freerun.series import Series
+from freerun.studio.charts import MARK, SECOND, TRUTH, Curve, chart, over_steps
+from freerun.studio.desk import Desk, complain
+from freerun.studio.intake import MOST_BYTES, SUFFIXES, taken_in
+from freerun.studio.store import Source
+
+SYSTEMS = {
+    "mackey-glass": "Mackey-Glass",
+    "multiple-sines": "Multiple sines",
+    "lorenz": "Lorenz",
+}
+"""The built-in systems, by the names of `freerun data`."""
+
+SHOWN = 3000
+"""Most steps that are drawn."""
+
+COLORS = (TRUTH, MARK, SECOND, "#CC79A7")
+"""Of the channels that are drawn."""
+
+LONGEST = 100_000
+"""Most steps of a system."""
+
+_DRAG = """
+const chart = getElement(%d).chart, zr = chart.getZr();
+let held = false;
+const tell = e => emitEvent('split-%d', Math.round(chart.convertFromPixel({xAxisIndex: 0}, e.offsetX)));
+zr.on('mousedown', e => { if (chart.containPixel('grid', [e.offsetX, e.offsetY])) { held = true; tell(e); } });
+zr.on('mousemove', e => { if (held) tell(e); });
+zr.on('mouseup', () => { held = false; });
+zr.on('globalout', () => { held = false; });
+"""
+
+
+class SeriesPane:
+    """Series pane of one page."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._file: Series | None = None
+        with ui.card().classes("pane").props("role=region aria-label=Series"):
+            ui.label("Series").classes("pane-title")
+            with ui.row().classes("w-full items-end no-wrap gap-2"):
+                self._system = ui.select(SYSTEMS, value="mackey-glass", label="System").classes("grow")
+                self._steps = ui.number("Steps", value=2000, min=50, max=LONGEST, step=100).classes("w-24")
+                self._seed = ui.number("Seed", value=0, min=0, step=1).classes("w-16")
+            for entry in (self._system, self._steps, self._seed):
+                entry.on_value_change(self._take_system)
+            ui.upload(
+                label="or drop a CSV, Parquet, npy or npz file",
+                max_file_size=MOST_BYTES,
+                auto_upload=True,
+                on_upload=self._take_file,
+                on_rejected=lambda: complain(FreerunError(f"the file is larger than {MOST_BYTES >> 20} MB")),
+            ).classes("w-full").props(f"accept={','.join(SUFFIXES)} flat bordered")
+            self._channels = ui.select([], multiple=True, label="Channels", on_change=self._choose).props("use-chips")
+            self._channels.classes("w-full").set_visibility(False)
+            self._chart = ui.echart({}).classes("w-full h-48").props('aria-label="The series and the split"')
+            self._split = ui.slider(min=20, max=2000, value=1500, on_change=self._move)
+            self._split.props('aria-label="First step that is not trained on"')
+            self._about = ui.label().classes("hint")
+        ui.on(f"split-{self._chart.id}", lambda e: self._split.set_value(self._within(e.args)))
+        ui.timer(0.3, lambda: ui.run_javascript(_DRAG % (self._chart.id, self._chart.id)), once=True)
+        self._take_system()
+
+    def _take_system(self) -> None:
+        name, steps = str(self._system.value), int(self._steps.value or 0)
+        seed = None if self._seed.value is None else int(self._seed.value)
+        if not 50 <= steps <= LONGEST:
+            self._about.set_text(f"Steps: choose 50 to {LONGEST}.")
+            return
+        options: dict[str, Any] = {"steps": steps} | ({} if name == "lorenz" or seed is None else {"seed": seed})
+        self._seed.set_enabled(name != "lorenz")
+        try:
+            self._show(systems.make(name, **options), Source(name, options), split=int(0.75 * steps))
+        except (FreerunError, ValueError) as error:
+            complain(error)
+            return
+        self._channels.set_visibility(False)
+
+    async def _take_file(self, upload: events.UploadEventArguments) -> None:
+        folder = self._desk.store.folder / "uploads"
+        suffix = "." + upload.file.name.rsplit(".", 1)[-1].lower()
+        if suffix not in SUFFIXES:
+            complain(FreerunError(f"{upload.file.name}: give a file that ends in {', '.join(SUFFIXES)}"))
+            return
+        beside = folder / f"{uuid.uuid4().hex}{suffix}"
+        target = beside.with_suffix(".series.npz")
+        try:
+            folder.mkdir(exist_ok=True)
+            await upload.file.save(beside)
+            found = await taken_in(beside, target)
+            if "error" in found:
+                raise FreerunError(f"{upload.file.name}: {found['error']}")
+            series = Series.read(target)
+        except (OSError, FreerunError) as error:
+            complain(error)
+            return
+        finally:
+            beside.unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
+        self._file = series
+        self._show(series, Source(upload.file.name), split=int(0.75 * len(series)))
+        self._channels.set_options(list(series.channels), value=list(series.channels))
+        self._channels.set_visibility(len(series.channels) > 1)
+
+    def _choose(self) -> None:
+        chosen = self._channels.value or []
+        if self._file is not None and chosen and self._desk.source is not None and self._desk.source.options is None:
+            self._show(self._file.channel(*chosen), self._desk.source, self._desk.split)
+
+    def _show(self, series: Series, source: Source, split: int) -> None:
+        self._desk.series, self._desk.source = series, source
+        self._split.props(f"min=20 max={len(series)}")
+        self._desk.split = self._within(split)
+        self._split.set_value(self._desk.split)
+        self._draw()
+
+    def _within(self, step: float) -> int:
+        assert self._desk.series is not None
+        return int(min(max(20, step), len(self._desk.series)))
+
+    def _move(self) -> None:
+        if self._desk.series is not None:
+            self._desk.split = self._within(self._split.value or 0)
+            self._draw()
+
+    def _draw(self) -> None:
+        series, split = self._desk.series, self._desk.split
+        if series is None:
+            return
+        every = -(-len(series) // SHOWN)
+        curves = [
+            Curve(name, over_steps(column[::every].tolist(), every=every), color)
+            for name, column, color in zip(series.channels, series.values.T, COLORS, strict=False)
+        ]
+        options = chart(curves, "step", "", marks=[(split, "split")])
+        self._chart.options.clear()
+        self._chart.options.update(options)
+        self._chart.update()
+        rest = len(series) - split
+        compared = f"compares with the {rest} that follow" if rest else "leaves nothing to compare with"
+        channels = f"{len(series.channels)} channel{'s' * (len(series.channels) > 1)}"
+        self._about.set_text(
+            f"{len(series)} steps, {channels}: trains on {split}, {compared}. Drag the line to move the split."
+        )

@@ -1,0 +1,100 @@
+"""What the network has learned of the system: attractor, spectra, return map, growth of errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from nicegui import ui
+
+from freerun.studio.charts import MARK, NETWORK, TRUTH, Curve, chart, in_space, over_steps
+from freerun.studio.desk import Desk
+from freerun.studio.store import told
+
+VIEWS = {
+    "attractor": "Attractor",
+    "space": "Attractor in 3-D",
+    "spectrum": "Power spectrum",
+    "return_map": "Return map",
+    "growth": "Growth of errors",
+}
+"""The views by name."""
+
+THRESHOLD = 0.4
+"""Standard deviations beyond which a free run has lost the data."""
+
+
+class SystemPane:
+    """Views of the run in view, on one page."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._shown: Any = self
+        with ui.row().classes("w-full items-center gap-2"):
+            self._view = ui.toggle(VIEWS, value="attractor", on_change=self._draw).props('aria-label="View"')
+            self._about = ui.label().classes("hint")
+        self._flat = ui.echart({}).classes("w-full h-96").props('aria-label="View of the system"')
+        self._space = ui.echart({"series": []}, enable_3d=True).classes("w-full h-96")
+        self._space.props('aria-label="Attractor in space"').set_visibility(False)
+        desk.listeners.append(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the run in view, if it is another one or has got views since."""
+        run = self._desk.run()
+        now = None if run is None else (run.id, run.state)
+        if now != self._shown:
+            self._shown = now
+            self._draw()
+
+    def _draw(self) -> None:
+        run, view = self._desk.run(), str(self._view.value)
+        views = None if run is None else told(self._desk.store.folder_of(run.id), "views")
+        self._space.set_visibility(view == "space" and views is not None)
+        self._flat.set_visibility(view != "space" or views is None)
+        if views is None:
+            self._about.set_text("Appears when a run has ended.")
+            _put(self._flat, chart([], "", ""))
+            return
+        self._about.set_text(_ABOUT[view].format(delay=views["delay"]))
+        _put(self._space if view == "space" else self._flat, _options(view, views))
+
+
+_ABOUT = {
+    "attractor": "Each value against the one {delay} steps before it: a free run that holds visits the same states.",
+    "space": "Each value against those {delay} and twice as many steps before it; drag to turn.",
+    "spectrum": "Which frequencies data and free run contain.",
+    "return_map": "Each maximum against the one before it.",
+    "growth": "Errors of many free runs, in standard deviations; in a chaotic system they grow exponentially.",
+}
+
+
+def _options(view: str, views: dict[str, Any]) -> dict[str, Any]:
+    both = (("data", views["truth"], TRUTH), ("free run", views["run"], NETWORK))
+    before, twice = f"x at {views['delay']} steps before", f"x at {2 * views['delay']} steps before"
+    if view == "space":
+        return in_space([Curve(name, what["states"], color) for name, what, color in both], ("x", before, twice))
+    if view == "attractor":
+        return chart([Curve(n, [s[:2] for s in w["states"]], color) for n, w, color in both], "x", before)
+    if view == "return_map":
+        curves = [Curve(name, what["return_map"], color, "scatter") for name, what, color in both]
+        return chart(curves, "maximum", "next maximum")
+    if view == "spectrum":
+        curves = [
+            Curve(name, [[i / (2 * len(s)), y] for i, y in enumerate(s) if i and y], color)
+            for name, s, color in ((n, w["spectrum"], color) for n, w, color in both)
+        ]
+        return chart(curves, "frequency (per step)", "power", log=True)
+    errors = np.array(views.get("growth", []), float)
+    if not errors.size:
+        return chart([], "steps", "")
+    typical = over_steps(np.exp(np.nanmean(np.log(np.maximum(errors, 1e-12)), axis=0)).tolist(), 1)
+    limit = [[1, THRESHOLD], [errors.shape[1], THRESHOLD]]
+    curves = [Curve("error (geometric mean)", typical, NETWORK), Curve("lost the data", limit, MARK)]
+    return chart(curves, "steps of the free run", "standard deviations", log=True)
+
+
+def _put(element: ui.echart, options: dict[str, Any]) -> None:
+    element.options.clear()
+    element.options.update(options)
+    element.update()

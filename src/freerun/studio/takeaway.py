@@ -1,0 +1,58 @@
+"""The commands and the Python lines that make a run again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import PurePath
+from typing import Any
+
+from freerun.studio.store import Run
+
+
+def commands(run: Run) -> str:
+    """What to type in a shell."""
+    file = _file_of(run)
+    lines = []
+    if run.source.options is not None:
+        options = " ".join(f"--{name} {value}" for name, value in run.source.options.items() if value is not None)
+        lines.append(f"freerun data {run.source.name} {options} -o {file}")
+    given = [_option(name, value) for name, value in run.settings.items()]
+    words = [f"freerun fit {shlex.quote(file)} --split {run.split}", *given, f"-o {stem(run)}.freerun"]
+    return "\n".join([*lines, " ".join(words)])
+
+
+def snippet(run: Run) -> str:
+    """The same in Python."""
+    settings = ", ".join(f"{name}={value!r}" for name, value in run.settings.items())
+    if run.source.options is None:
+        series = f"freerun.Series.read({_file_of(run)!r})"
+    else:
+        options = ", ".join(f"{n}={value!r}" for n, value in run.source.options.items() if value is not None)
+        series = f"freerun.systems.make({run.source.name!r}, {options})"
+    return "\n".join(
+        [
+            "import freerun",
+            "",
+            f"train, rest = {series}.split({run.split})",
+            f"rnn = freerun.RNN({settings}).fit(train, rest)",
+            "run = rnn.generate(len(rest))",
+        ]
+    )
+
+
+def stem(run: Run) -> str:
+    """The name of a run as part of the name of a file."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", run.name).strip("-").lower() or f"run-{run.id}"
+
+
+def _file_of(run: Run) -> str:
+    return f"{run.source.name}.csv" if run.source.options is not None else PurePath(run.source.name).name
+
+
+def _option(name: str, value: Any) -> str:
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return f"--{option} {shlex.quote(text)}"

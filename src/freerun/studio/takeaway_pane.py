@@ -1,0 +1,98 @@
+"""Take it away: model, numbers, pictures, and how to make the run again."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from nicegui import ui
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+
+from freerun.errors import FreerunError
+from freerun.studio.desk import Desk
+from freerun.studio.store import Store, told
+from freerun.studio.takeaway import commands, snippet, stem
+
+KINDS = {
+    "freerun": ("Model file", "memory"),
+    "csv": ("Free run as CSV", "table_chart"),
+    "png": ("Picture as PNG", "image"),
+    "svg": ("Picture as SVG", "polyline"),
+}
+"""What can be taken away, by suffix."""
+
+
+class TakeAwayPane:
+    """Downloads of the run in view, on one page."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._shown: Any = self
+        with ui.row().classes("gap-2"):
+            self._buttons = [
+                ui.button(text, icon=icon, on_click=partial(self._take, suffix)).props("outline")
+                for suffix, (text, icon) in KINDS.items()
+            ]
+        ui.label("On the command line").classes("hint")
+        self._commands = ui.code("", language="bash").classes("w-full")
+        ui.label("In Python").classes("hint")
+        self._snippet = ui.code("", language="python").classes("w-full")
+        desk.listeners.append(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the run in view."""
+        run = self._desk.run()
+        if run != self._shown:
+            self._shown = run
+            there = run is not None and self._desk.store.model_of(run.id).exists()
+            for button in self._buttons:
+                button.set_enabled(there)
+            self._commands.set_content("" if run is None else commands(run))
+            self._snippet.set_content("" if run is None else snippet(run))
+
+    def _take(self, suffix: str) -> None:
+        if (run := self._desk.run()) is not None:
+            ui.download(f"/runs/{run.id}.{suffix}", f"{stem(run)}.{suffix}")
+
+
+def download(store: Store, request: Request) -> Response:
+    """Answer the request for something of a run; nothing outside its folder can be asked for."""
+    try:
+        run = store.run(int(request.path_params["number"]))
+        suffix = request.path_params["suffix"]
+        if suffix == "freerun":
+            return FileResponse(store.model_of(run.id), media_type="application/octet-stream")
+        live = told(store.folder_of(run.id), "live")
+        if live is None or live.get("run") is None:
+            return PlainTextResponse("there is no free run yet", 404)
+        if suffix == "csv":
+            return PlainTextResponse(_csv(live), media_type="text/csv")
+        return Response(_picture(live, run.name, suffix), media_type=PICTURES[suffix])
+    except (FreerunError, ValueError, KeyError, RuntimeError):
+        return PlainTextResponse("there is no such thing", 404)
+
+
+PICTURES = {"png": "image/png", "svg": "image/svg+xml"}
+
+
+def _csv(live: dict[str, Any]) -> str:
+    lines = ["step," + ",".join(live["channels"])]
+    rows = zip(*live["run"], strict=True)
+    return "\n".join(lines + [",".join(map(str, (i, *row))) for i, row in enumerate(rows)]) + "\n"
+
+
+def _picture(live: dict[str, Any], title: str, suffix: str) -> bytes:
+    import io
+
+    import numpy as np
+
+    from freerun import plots
+    from freerun.series import Series
+
+    run = Series(np.array(live["run"], float).T, tuple(live["channels"]))
+    truth = None if live["truth"] is None else Series(np.array(live["truth"], float).T, tuple(live["channels"]))
+    content = io.BytesIO()
+    plots.free_run(run, truth=truth, vpt=live["vpt"], title=title).savefig(content, format=suffix)
+    return content.getvalue()
