@@ -25,7 +25,8 @@ class Curve:
         name: for the legend.
         points: pairs (x, y), or triples for a view in space.
         color: of the palette.
-        kind: `line` or `scatter`.
+        kind: `line` for values over time; `back` for one that others are drawn over; `orbit` for a line that may turn
+            back; `scatter` for points.
     """
 
     name: str
@@ -35,7 +36,12 @@ class Curve:
 
 
 def chart(
-    curves: Sequence[Curve], x: str, y: str, log: bool = False, marks: Sequence[tuple[float, str]] = ()
+    curves: Sequence[Curve],
+    x: str,
+    y: str,
+    log: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
+    empty: str = "",
 ) -> dict[str, Any]:
     """Curves over a common axis.
 
@@ -44,25 +50,32 @@ def chart(
         x, y: names of the axes, with units.
         log: whether the ordinate is logarithmic.
         marks: places on the abscissa with a word for each, drawn as upright lines.
+        empty: what stands there while there is no curve.
     """
     drawn = [_flat(curve) for curve in curves]
-    if marks and drawn:
+    if marks:
         drawn[0]["markLine"] = {
             "symbol": "none",
             "silent": True,
             "lineStyle": {"color": MARK, "type": "dashed", "width": 1.5},
             "data": [{"xAxis": at, "label": {"formatter": word, "color": MARK}} for at, word in marks],
         }
+    if not drawn:
+        style = {"color": _TEXT, "fontSize": 13, "fontWeight": "normal"}
+        return {"title": {"text": empty, "left": "center", "top": "middle", "textStyle": style}, "series": []}
     return {
         "animation": False,
-        "aria": {"enabled": True},
-        "legend": {"top": 0, "textStyle": {"color": _TEXT}, "data": [curve.name for curve in curves]},
-        "grid": {"left": 56, "right": 24, "top": 44, "bottom": 42},
+        "legend": _legend(curves),
+        "grid": {"left": 66, "right": 24, "top": 44, "bottom": 42},
         "tooltip": {"trigger": "axis", "confine": True},
-        "xAxis": _axis(x, "value") | {"nameLocation": "middle", "nameGap": 26, "splitLine": {"show": False}},
-        "yAxis": _axis(y, "log" if log else "value") | {"scale": True},
+        "xAxis": _axis(x, "value") | _BELOW | ({"scale": True} if curves[0].kind in ("orbit", "scatter") else _WHOLE),
+        "yAxis": _axis(y, "log" if log else "value") | {"scale": True, "nameLocation": "middle", "nameGap": 48},
         "series": drawn,
     }
+
+
+_BELOW = {"nameLocation": "middle", "nameGap": 26, "splitLine": {"show": False}}
+_WHOLE = {"min": "dataMin", "max": "dataMax"}
 
 
 def in_space(curves: Sequence[Curve], names: tuple[str, str, str]) -> dict[str, Any]:
@@ -72,8 +85,7 @@ def in_space(curves: Sequence[Curve], names: tuple[str, str, str]) -> dict[str, 
         for name in names
     ]
     return {
-        "aria": {"enabled": True},
-        "legend": {"top": 0, "textStyle": {"color": _TEXT}, "data": [curve.name for curve in curves]},
+        "legend": _legend(curves),
         "grid3D": {"viewControl": {"distance": 230}, "axisLine": {"lineStyle": {"color": _TEXT}}},
         "xAxis3D": axes[0],
         "yAxis3D": axes[1],
@@ -99,19 +111,25 @@ def _known(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else value
 
 
+def _legend(curves: Sequence[Curve]) -> dict[str, Any]:
+    names = [curve.name for curve in curves]
+    look = {"icon": "roundRect", "itemHeight": 4, "itemWidth": 18}
+    return {"top": 0, "type": "scroll", "textStyle": {"color": _TEXT}, "data": names} | look
+
+
 def _flat(curve: Curve) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "type": curve.kind,
+        "type": "scatter" if curve.kind == "scatter" else "line",
         "name": curve.name,
         "data": list(curve.points),
         "color": curve.color,
         "itemStyle": {"color": curve.color},
     }
-    if curve.kind == "line":
-        shown |= {"showSymbol": False, "lineStyle": {"width": 1.4, "color": curve.color}, "sampling": "lttb"}
-    else:
-        shown |= {"symbolSize": 4}
-    return shown
+    if curve.kind == "scatter":
+        return shown | {"symbolSize": 4}
+    style = {"width": 3 if curve.kind == "back" else 1.4, "opacity": 0.55 if curve.kind == "back" else 1.0}
+    shown |= {"showSymbol": False, "lineStyle": style | {"color": curve.color}}
+    return shown if curve.kind == "orbit" else shown | {"sampling": "lttb"}
 
 
 def _axis(name: str, kind: str) -> dict[str, Any]:

@@ -31,7 +31,11 @@ class FreePane:
             self._strength = ui.slider(min=0.01, max=2.0, step=0.01, value=0.3).classes("w-40")
             self._strength.props('label aria-label="Strength of the kick in standard deviations"')
             self._about = ui.label("A kick disturbs value and hidden state; does the run come back?").classes("hint")
-        self._chart = ui.echart(chart([], "step", "")).classes("w-full h-80").props('aria-label="Endless free run"')
+        self._chart = (
+            ui.echart(chart([], "", "", empty="press Let it run"))
+            .classes("w-full h-80")
+            .props('aria-label="Endless free run"')
+        )
         self._timer = ui.timer(EVERY, self._go, active=False)
         ui.context.client.on_disconnect(self.end)
         self._enable()
@@ -88,7 +92,6 @@ class FreePane:
         curves = [Curve(n, list(c), color) for n, c, color in zip(names, self._curves, colors, strict=False)]
         options = chart(curves, "step", "", marks=[(at, "kick") for at in self._kicks if at > first])
         options["xAxis"] |= {"min": first, "max": max(self._step, SHOWN)}
-        options["aria"] = {"enabled": False}
         self._chart.options.clear()
         self._chart.options.update(options)
         self._chart.update()

@@ -54,11 +54,13 @@ class NetworkPane:
             entry = ui.switch(label, value=what.default, on_change=self._tell)
         elif what.kind == "choice":
             options = {option: option for option in what.options}
-            entry = ui.select(options, value=what.default, label=label, clearable=True, on_change=self._tell)
+            entry = ui.select(options, value=what.default, label=label, on_change=self._tell)
         elif what.kind == "number":
-            entry = ui.number(label, value=what.default, placeholder=default, on_change=self._tell).props("clearable")
+            entry = ui.number(label, value=what.default, placeholder=default, on_change=self._tell)
         else:
-            entry = ui.input(label, placeholder=default, on_change=self._tell).props("clearable")
+            entry = ui.input(label, placeholder=default, on_change=self._tell)
+        if what.default is None:
+            entry.props("clearable")
         if what.kind != "switch":
             entry.classes("w-full").props(f'dense stack-label placeholder="{default}"')
         ui.label(what.help).classes("hint")

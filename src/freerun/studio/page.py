@@ -76,6 +76,8 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, say
 
 def _page(desk: Desk) -> None:
     ui.add_css(STYLE.read_text())
+    for element in (ui.button, ui.tab, ui.toggle):
+        element.default_props("no-caps")
     ui.colors(primary="#1c6ea4", negative="#b3261e")
     newest = desk.store.runs()
     running = [run for run in newest if run.state == "running"]

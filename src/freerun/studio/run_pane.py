@@ -44,7 +44,7 @@ class RunPane:
         if run is None:
             self._show("state", None, lambda: self._state.set_text("Nothing trained yet: press Train."))
             self._show("progress", None, lambda: self._draw(self._losses, _losses({})))
-            self._show("live", None, lambda: self._draw(self._live, chart([], "steps after the split", "")))
+            self._show("live", None, lambda: self._draw(self._live, _live(None)))
             return
         folder = self._desk.store.folder_of(run.id)
         progress, live = told(folder, "progress") or {}, told(folder, "live")
@@ -115,21 +115,24 @@ def _sentence(run: Run, progress: dict[str, Any]) -> str:
 
 
 def _losses(losses: dict[str, list[Any]]) -> dict[str, Any]:
+    if losses.get("tried") and len(losses["done"]) < 3:
+        points = [[x, y] for x, y in losses["tried"] if y]
+        return chart([Curve("best free-run error on the held-out part", points, NETWORK)], "recipes tried", "")
     names = {"training": ("training MSE", TRUTH), "validation": ("validation MSE", MARK), "free": ("free run", NETWORK)}
     curves = []
     for key, (name, color) in names.items():
         points = [[x, y] for x, y in zip(losses.get("done", []), losses.get(key, []), strict=False) if y]
         if points:
             curves.append(Curve(name, points, color))
-    return chart(curves, "epoch", "", log=True)
+    return chart(curves, "epoch", "", log=True, empty="losses appear while the network trains")
 
 
 def _live(live: dict[str, Any] | None) -> dict[str, Any]:
     if live is None:
-        return chart([], "steps after the split", "")
+        return chart([], "", "", empty="predictions and free run appear while the network trains")
     curves = []
     for name, key, color in (("data", "truth", TRUTH), ("one step", "one_step", SECOND), ("free run", "run", NETWORK)):
         if live.get(key) is not None:
-            curves.append(Curve(name, over_steps(live[key][0]), color))
+            curves.append(Curve(name, over_steps(live[key][0]), color, "back" if key == "truth" else "line"))
     marks = [] if live.get("vpt") is None else [(live["vpt"], f"VPT {live['vpt']}")]
     return chart(curves, "steps after the split", live["channels"][0], marks=marks)

@@ -85,11 +85,11 @@ class RunsPane:
             if live is None or live.get("run") is None:
                 continue
             if not curves and live.get("truth") is not None:
-                curves.append(Curve("data", over_steps(live["truth"][0]), TRUTH))
+                curves.append(Curve("data", over_steps(live["truth"][0]), TRUTH, "back"))
             curves.append(Curve(f"{run.id}: {run.name}", over_steps(live["run"][0]), color))
-        self._chart.set_visibility(bool(curves))
         self._chart.options.clear()
-        self._chart.options.update(chart(curves, "steps after the split", ""))
+        empty = "the free runs of the runs that are selected"
+        self._chart.options.update(chart(curves, "steps after the split", "", empty=empty))
         self._chart.update()
 
     def _change(self) -> None:

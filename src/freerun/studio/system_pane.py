@@ -33,9 +33,7 @@ class SystemPane:
         with ui.row().classes("w-full items-center gap-2"):
             self._view = ui.toggle(VIEWS, value="attractor", on_change=self._draw).props('aria-label="View"')
             self._about = ui.label().classes("hint")
-        self._flat = ui.echart({}).classes("w-full h-96").props('aria-label="View of the system"')
-        self._space = ui.echart({"series": []}, enable_3d=True).classes("w-full h-96")
-        self._space.props('aria-label="Attractor in space"').set_visibility(False)
+        self._place = ui.element().classes("w-full")
         desk.listeners.append(self.refresh)
         self.refresh()
 
@@ -50,14 +48,12 @@ class SystemPane:
     def _draw(self) -> None:
         run, view = self._desk.run(), str(self._view.value)
         views = None if run is None else told(self._desk.store.folder_of(run.id), "views")
-        self._space.set_visibility(view == "space" and views is not None)
-        self._flat.set_visibility(view != "space" or views is None)
-        if views is None:
-            self._about.set_text("Appears when a run has ended.")
-            _put(self._flat, chart([], "", ""))
-            return
-        self._about.set_text(_ABOUT[view].format(delay=views["delay"]))
-        _put(self._space if view == "space" else self._flat, _options(view, views))
+        self._place.clear()
+        self._about.set_text("" if views is None else _ABOUT[view].format(delay=views["delay"]))
+        empty = chart([], "", "", empty="appears when a run has ended")
+        with self._place:
+            picture = ui.echart(empty if views is None else _options(view, views), enable_3d=view == "space")
+        picture.classes("w-full h-96").props(f'aria-label="{VIEWS[view]}"')
 
 
 _ABOUT = {
@@ -75,7 +71,7 @@ def _options(view: str, views: dict[str, Any]) -> dict[str, Any]:
     if view == "space":
         return in_space([Curve(name, what["states"], color) for name, what, color in both], ("x", before, twice))
     if view == "attractor":
-        return chart([Curve(n, [s[:2] for s in w["states"]], color) for n, w, color in both], "x", before)
+        return chart([Curve(n, [s[:2] for s in w["states"]], color, "orbit") for n, w, color in both], "x", before)
     if view == "return_map":
         curves = [Curve(name, what["return_map"], color, "scatter") for name, what, color in both]
         return chart(curves, "maximum", "next maximum")
@@ -87,14 +83,8 @@ def _options(view: str, views: dict[str, Any]) -> dict[str, Any]:
         return chart(curves, "frequency (per step)", "power", log=True)
     errors = np.array(views.get("growth", []), float)
     if not errors.size:
-        return chart([], "steps", "")
+        return chart([], "", "", empty="needs 60 steps or more after the split")
     typical = over_steps(np.exp(np.nanmean(np.log(np.maximum(errors, 1e-12)), axis=0)).tolist(), 1)
     limit = [[1, THRESHOLD], [errors.shape[1], THRESHOLD]]
     curves = [Curve("error (geometric mean)", typical, NETWORK), Curve("lost the data", limit, MARK)]
     return chart(curves, "steps of the free run", "standard deviations", log=True)
-
-
-def _put(element: ui.echart, options: dict[str, Any]) -> None:
-    element.options.clear()
-    element.options.update(options)
-    element.update()

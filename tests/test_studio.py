@@ -1,0 +1,214 @@
+"""The studio as its users meet it: in a browser, with training in processes of their own."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+import freerun
+
+PATIENCE = 60_000
+"""Milliseconds that a browser waits for what a training process does."""
+
+
+def chromium() -> str | None:
+    """The browser of the system."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="there is no Chromium: apt install chromium")
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """A running studio: its address and its folder."""
+    folder = tmp_path_factory.mktemp("studio")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "freerun", "studio", "--folder", str(folder), "--port", str(port), "--no-show"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "NICEGUI"))}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(address, timeout=1).close()
+            break
+        except OSError:
+            assert process.poll() is None
+            time.sleep(0.1)
+    yield address, folder
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(studio, browser):
+    """A page on the studio; whatever it says on its console, or asks of other hosts, is a failure."""
+    address, _ = studio
+    found = browser.new_page(viewport={"width": 1280, "height": 800})
+    faults: list[str] = []
+    found.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
+    found.on("pageerror", lambda error: faults.append(str(error)))
+    found.on("request", lambda r: None if address in r.url or r.url.startswith("data:") else faults.append(r.url))
+    found.goto(address)
+    expect(found.get_by_role("region", name="Series")).to_contain_text("trains on 1500", timeout=PATIENCE)
+    yield found
+    found.close()
+    assert [fault for fault in faults if "WebSocket" not in fault and "ws://" not in fault] == []
+
+
+def drawn(page: Page, name: str) -> dict:
+    """What a chart shows: the points of each of its curves."""
+    script = """name => { const element = document.querySelector(`[aria-label="${name}"]`);
+        const option = getElement(Number(element.id.slice(1))).chart.getOption();
+        return Object.fromEntries((option.series || []).map(s => [s.name, s.data])); }"""
+    return page.evaluate(script, name)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def train(page: Page) -> None:
+    page.get_by_role("button", name="Train", exact=True).click()
+
+
+def state(page: Page):
+    return page.get_by_role("status").first
+
+
+def test_the_tutorial_trained_watched_compared_and_taken_away(page, tmp_path):
+    choose(page, "Preset", "the tutorial")
+    train(page)
+    expect(state(page)).to_contain_text("done after", timeout=PATIENCE)
+    losses = drawn(page, "Losses")
+    assert set(losses) == {"training MSE", "validation MSE"}
+    first, last = losses["training MSE"][0][1], losses["training MSE"][-1][1]
+    assert last < first / 5
+    curves = drawn(page, "Free run against what followed")
+    assert {name: len(points) for name, points in curves.items()} == {"data": 500, "one step": 500, "free run": 500}
+    assert "the free run holds" in state(page).inner_text()
+    choose(page, "Preset", "15 units")
+    page.get_by_label("hidden", exact=True).fill("8")
+    page.get_by_label("cell", exact=True).click()
+    page.get_by_role("option", name="memoryless", exact=True).click()
+    page.get_by_text("Training", exact=True).click()
+    choose(page, "optimizer", "ridge")
+    train(page)
+    expect(state(page)).to_contain_text("hidden 8", timeout=PATIENCE)
+    expect(state(page)).to_contain_text("done after", timeout=PATIENCE)
+    for row in page.get_by_role("table").get_by_role("checkbox").all()[1:3]:
+        row.click()
+    page.wait_for_timeout(500)
+    assert len(drawn(page, "Free runs that are compared")) == 3
+
+    page.get_by_role("tab", name="System").click()
+    page.wait_for_timeout(500)
+    assert set(drawn(page, "Attractor")) == {"data", "free run"}
+    page.get_by_role("tab", name="Take it away").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Model file").click()
+    waiting.value.save_as(tmp_path / "model.freerun")
+    code = page.locator("code, pre").first.inner_text()
+    assert code.startswith("freerun data mackey-glass --steps 2000 --seed 0 -o mackey-glass.csv")
+    generate = [sys.executable, "-m", "freerun", "generate", "model.freerun", "-n", "5"]
+    assert subprocess.run(generate, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.count("\n") == 6
+    for line in code.strip().splitlines():
+        subprocess.run([sys.executable, "-m", *line.split()], cwd=tmp_path, check=True, capture_output=True)
+    (again,) = tmp_path.glob("hidden*.freerun")
+    ours = freerun.load(tmp_path / "model.freerun").generate(20).values
+    np.testing.assert_allclose(freerun.load(again).generate(20).values, ours, atol=1e-9)
+
+
+def test_a_run_goes_on_while_the_page_reloads_and_can_be_stopped(page, studio):
+    _, folder = studio
+    choose(page, "Preset", "the tutorial")
+    page.get_by_text("Training", exact=True).click()
+    page.get_by_label("epochs", exact=True).fill("200000")
+    train(page)
+    expect(state(page)).to_contain_text("of 200000", timeout=PATIENCE)
+    page.reload()
+    expect(state(page)).to_contain_text("of 200000", timeout=PATIENCE)
+    before = state(page).inner_text()
+    expect(state(page)).not_to_have_text(before, timeout=PATIENCE)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(state(page)).to_contain_text("stopped after", timeout=PATIENCE)
+    newest = max((folder / "runs").iterdir(), key=lambda path: int(path.name))
+    assert freerun.load(newest / "model.freerun").history_.stopped == "interrupted"
+    page.get_by_role("button", name="Continue", exact=True).click()
+    expect(state(page)).to_contain_text("continued", timeout=PATIENCE)
+    expect(state(page)).to_contain_text("of 200000", timeout=PATIENCE)
+    os.kill(int(json.loads((_newest(folder) / "process.json").read_text())), signal.SIGKILL)
+    expect(state(page)).to_contain_text("the training process was killed", timeout=PATIENCE)
+
+
+def test_files_good_and_bad(page, tmp_path):
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n3,oops\n")
+    (tmp_path / "good.csv").write_text("a,b\n" + "".join(f"{np.sin(i / 5)},{np.cos(i / 7)}\n" for i in range(200)))
+    upload = page.locator("input[type=file]")
+    upload.set_input_files(tmp_path / "bad.csv")
+    expect(page.get_by_role("alert")).to_contain_text("bad.csv", timeout=PATIENCE)
+    expect(page.get_by_role("alert")).to_contain_text("line 3, column 'b'")
+    upload.set_input_files(tmp_path / "good.csv")
+    expect(page.get_by_role("region", name="Series")).to_contain_text("200 steps, 2 channels", timeout=PATIENCE)
+    assert set(drawn(page, "The series and the split")) == {"a", "b"}
+
+
+def test_absurd_values_are_refused_on_the_page(page):
+    page.get_by_label("hidden", exact=True).fill("-3")
+    expect(page.get_by_role("region", name="Network")).to_contain_text("hidden=-3: input should be greater than")
+    train(page)
+    expect(page.get_by_role("alert")).to_contain_text("hidden=-3")
+
+
+def test_an_endless_run_and_a_kick(page):
+    page.get_by_label("hidden", exact=True).fill("40")
+    choose(page, "cell", "memoryless")
+    page.get_by_label("delays", exact=True).fill("8")
+    train(page)
+    expect(state(page)).to_contain_text("hidden 40", timeout=PATIENCE)
+    expect(state(page)).to_contain_text("done after", timeout=PATIENCE)
+    page.get_by_role("tab", name="Let it run").click()
+    page.get_by_role("button", name="Let it run", exact=True).click()
+    for _ in range(100):
+        if len(drawn(page, "Endless free run").get("free run", [])) > 50:
+            break
+        page.wait_for_timeout(200)
+    page.get_by_role("button", name="Kick", exact=True).click()
+    page.wait_for_timeout(1000)
+    page.get_by_role("button", name="Halt", exact=True).click()
+    assert len(drawn(page, "Endless free run")["free run"]) > 50
+
+
+def test_a_phone_sees_all_of_it(studio, browser):
+    address, _ = studio
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    phone.goto(address)
+    expect(phone.get_by_role("region", name="Run")).to_be_visible(timeout=PATIENCE)
+    phone.wait_for_timeout(500)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.close()
+
+
+def _newest(folder: Path) -> Path:
+    return max((folder / "runs").iterdir(), key=lambda path: int(path.name))
