@@ -43,6 +43,8 @@ class NetworkPane:
         for name, entry in self._entries.items():
             what = control(name)
             value = settings.get(name, what.default)
+            if what.kind == "choice":
+                value = value or ""
             if what.kind == "text" and value is not None:
                 value = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             entry.set_value(value)
@@ -53,13 +55,13 @@ class NetworkPane:
         if what.kind == "switch":
             entry = ui.switch(label, value=what.default, on_change=self._tell)
         elif what.kind == "choice":
-            options = {option: option for option in what.options}
-            entry = ui.select(options, value=what.default, label=label, on_change=self._tell)
+            options = ({"": LEFT_OPEN} if what.default is None else {}) | {option: option for option in what.options}
+            entry = ui.select(options, value=what.default or "", label=label, on_change=self._tell)
         elif what.kind == "number":
             entry = ui.number(label, value=what.default, placeholder=default, on_change=self._tell)
         else:
             entry = ui.input(label, placeholder=default, on_change=self._tell)
-        if what.default is None:
+        if what.default is None and what.kind in ("number", "text"):
             entry.props("clearable")
         if what.kind != "switch":
             entry.classes("w-full").props(f'dense stack-label placeholder="{default}"')

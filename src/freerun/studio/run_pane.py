@@ -117,7 +117,9 @@ def _sentence(run: Run, progress: dict[str, Any]) -> str:
 def _losses(losses: dict[str, list[Any]]) -> dict[str, Any]:
     if losses.get("tried") and len(losses["done"]) < 3:
         points = [[x, y] for x, y in losses["tried"] if y]
-        return chart([Curve("best free-run error on the held-out part", points, NETWORK)], "recipes tried", "")
+        return chart(
+            [Curve("best free-run error on the held-out part", points, NETWORK)], "recipes tried", "", log=True
+        )
     names = {"training": ("training MSE", TRUTH), "validation": ("validation MSE", MARK), "free": ("free run", NETWORK)}
     curves = []
     for key, (name, color) in names.items():

@@ -9,9 +9,9 @@ from nicegui import ui
 
 from freerun.series import Series
 from freerun.studio.charts import RUNS, TRUTH, Curve, chart, over_steps
-from freerun.studio.desk import Desk
+from freerun.studio.desk import Desk, complain
 from freerun.studio.network_pane import NetworkPane
-from freerun.studio.store import Run, told
+from freerun.studio.store import Run, RunGoneError, told
 
 COLUMNS = {
     "name": "run",
@@ -92,15 +92,26 @@ class RunsPane:
         self._chart.options.update(chart(curves, "steps after the split", "", empty=empty))
         self._chart.update()
 
+    def _chosen(self) -> Run | None:
+        """The run that is selected, if no other page has deleted it meanwhile."""
+        try:
+            return self._desk.store.run(self._selected[0])
+        except RunGoneError as error:
+            complain(error)
+            self._desk.changed()
+            return None
+
     def _change(self) -> None:
-        run = self._desk.store.run(self._selected[0])
+        if (run := self._chosen()) is None:
+            return
         self._network.show(run.settings)
         self._desk.series = Series.read(self._desk.store.series_of(run.id))
         self._desk.source, self._desk.split = run.source, run.split
         ui.notify(f"Settings and series of {run.name!r} taken over: change one thing and press Train.", position="top")
 
     async def _ask_name(self) -> None:
-        run = self._desk.store.run(self._selected[0])
+        if (run := self._chosen()) is None:
+            return
         with ui.dialog() as dialog, ui.card():
             entry = ui.input("Name of the run", value=run.name).classes("w-80").props("maxlength=80 autofocus")
             with ui.row():
