@@ -108,15 +108,11 @@ def test_the_tutorial_trained_watched_compared_and_taken_away(page, tmp_path):
     curves = drawn(page, "Free run against what followed")
     assert {name: len(points) for name, points in curves.items()} == {"data": 500, "one step": 500, "free run": 500}
     assert "the free run holds" in state(page).inner_text()
-    choose(page, "Preset", "15 units")
-    page.get_by_label("hidden", exact=True).fill("8")
-    page.get_by_label("cell", exact=True).click()
-    page.get_by_role("option", name="memoryless", exact=True).click()
     page.get_by_text("Training", exact=True).click()
-    choose(page, "optimizer", "ridge")
+    page.get_by_label("epochs", exact=True).fill("300")
     train(page)
-    expect(state(page)).to_contain_text("hidden 8", timeout=PATIENCE)
-    expect(state(page)).to_contain_text("done after", timeout=PATIENCE)
+    expect(page.get_by_role("table")).to_contain_text("running", timeout=PATIENCE)
+    expect(page.get_by_role("table")).not_to_contain_text("running", timeout=PATIENCE)
     for row in page.get_by_role("table").get_by_role("checkbox").all()[1:3]:
         row.click()
     page.wait_for_timeout(500)
@@ -182,11 +178,9 @@ def test_absurd_values_are_refused_on_the_page(page):
 
 
 def test_an_endless_run_and_a_kick(page):
-    page.get_by_label("hidden", exact=True).fill("40")
-    choose(page, "cell", "memoryless")
-    page.get_by_label("delays", exact=True).fill("8")
+    choose(page, "Preset", "the tutorial")
     train(page)
-    expect(state(page)).to_contain_text("hidden 40", timeout=PATIENCE)
+    expect(page.get_by_role("table")).to_contain_text("running", timeout=PATIENCE)
     expect(state(page)).to_contain_text("done after", timeout=PATIENCE)
     page.get_by_role("tab", name="Let it run").click()
     page.get_by_role("button", name="Let it run", exact=True).click()
