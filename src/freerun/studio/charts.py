@@ -68,8 +68,8 @@ def chart(
         "legend": _legend(curves),
         "grid": {"left": 66, "right": 24, "top": 44, "bottom": 42},
         "tooltip": {"trigger": "axis", "confine": True},
-        "xAxis": _axis(x, "value") | _BELOW | ({"scale": True} if curves[0].kind in ("orbit", "scatter") else _WHOLE),
-        "yAxis": _axis(y, "log" if log else "value") | {"scale": True, "nameLocation": "middle", "nameGap": 48},
+        "xAxis": _axis(x) | _BELOW | ({"scale": True} if curves[0].kind in ("orbit", "scatter") else _WHOLE),
+        "yAxis": _axis(y, _decades(curves) if log else 0.0) | {"scale": True, "nameLocation": "middle", "nameGap": 48},
         "series": drawn,
     }
 
@@ -132,12 +132,21 @@ def _flat(curve: Curve) -> dict[str, Any]:
     return shown if curve.kind == "orbit" else shown | {"sampling": "lttb"}
 
 
-def _axis(name: str, kind: str) -> dict[str, Any]:
+def _decades(curves: Sequence[Curve]) -> float:
+    """Over how many powers of ten the ordinates reach, at least one."""
+    values = [point[1] for curve in curves for point in curve.points if point[1]]
+    return max(1.0, math.log10(max(values) / min(values))) if values else 1.0
+
+
+def _axis(name: str, decades: float = 0.0) -> dict[str, Any]:
+    """An axis; a logarithmic one, over so many decades, has labels at powers of ten, at all of them if they are few."""
+    every = max(1, math.ceil(decades / 4))
+    powers = {":formatter": f"x => Math.round(Math.log10(x)) % {every} ? '' : x.toExponential(0)"} if decades else {}
     return {
-        "type": kind,
+        "type": "log" if decades else "value",
         "name": name,
         "nameTextStyle": {"color": _TEXT},
-        "axisLabel": {"color": _TEXT, "hideOverlap": True},
+        "axisLabel": {"color": _TEXT, "hideOverlap": True} | powers,
         "axisLine": {"lineStyle": {"color": _TEXT}},
         "splitLine": {"lineStyle": {"color": _TEXT, "opacity": 0.18}},
     }
