@@ -307,10 +307,10 @@ def test_import_and_help_do_not_wait_for_jax():
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["demo", "data", "fit", "predict", "generate", "forecast", "backtest", "evaluate", "update", "export", "info"],
-)
+COMMANDS = "demo data fit predict generate forecast backtest evaluate update export studio info"
+
+
+@pytest.mark.parametrize("name", COMMANDS.split())
 def test_every_command_has_help_with_an_example(run, name):
     code, out, _ = run(f"{name} --help")
     assert code == 0
