@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks
 
 import freerun
 from freerun.errors import SeriesError, SettingError
@@ -207,3 +208,22 @@ def test_scikit_learn_searches_and_splits():
     pipeline = Pipeline([("scale", StandardScaler()), ("rnn", freerun.RNN(**SMALL))])
     copy: Any = clone(pipeline)
     assert copy.set_params(rnn__delays=5).fit(values).named_steps["rnn"].delays == 5
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_estimator_cloneable",
+        "check_estimator_repr",
+        "check_estimator_tags_renamed",
+        "check_get_params_invariance",
+        "check_mixin_order",
+        "check_no_attributes_set_in_init",
+        "check_parameters_default_constructible",
+        "check_set_params",
+        "check_valid_tag_types",
+    ],
+)
+def test_scikit_learns_conventions(name):
+    """Those of scikit-learn's own checks that do not fit on rows in any order."""
+    getattr(estimator_checks, name)("RNN", freerun.RNN())
