@@ -168,7 +168,7 @@ class Series:
 
     def with_coming_inputs(self, data: Any) -> Series:
         """The same series with the external inputs of the steps to come, one row each, from the next step on."""
-        rows, names = self._rows_of(data, self.following_index(len(data)) if hasattr(data, "index") else None)
+        rows, names = self._rows_of(data, self.following_index(len(data)) if isinstance(data, Sized) else None)
         if rows.shape[1] != self.inputs.shape[1]:
             raise SeriesError(
                 f"{rows.shape[1]} external inputs ({', '.join(names)}) where the series has {self.inputs.shape[1]} "

@@ -46,12 +46,9 @@ class RunsPane:
             self._drop = ui.button("Delete", icon="delete", on_click=self._ask_delete).props("outline")
         self._table = ui.table(rows=[], columns=columns, row_key="id", selection="multiple", on_select=self._select)
         self._table.classes("w-full").props("dense flat")
-        for place, whose in (
-            ("header-selection", "'Select all runs'"),
-            ("body-selection", "'Select ' + props.row.name"),
-        ):
-            box = f'<q-checkbox dense v-model="props.selected" :aria-label="{whose}" />'
-            self._table.add_slot(place, box)
+        for place, label in (("header", "'Select all runs'"), ("body", "'Select ' + props.row.name")):
+            box = f'<q-checkbox dense v-model="props.selected" :aria-label="{label}" />'
+            self._table.add_slot(f"{place}-selection", box)
         self._chart = ui.echart({}).classes("w-full h-64").props('aria-label="Free runs that are compared"')
         desk.listeners.append(self.refresh)
         self.refresh()
