@@ -158,6 +158,34 @@ def test_a_run_goes_on_while_the_page_reloads_and_can_be_stopped(page, studio):
     expect(state(page)).to_contain_text("the training process was killed", timeout=PATIENCE)
 
 
+def test_two_pages_at_once(page, studio, browser):
+    address, folder = studio
+    choose(page, "Preset", "the tutorial")
+    train(page)
+    expect(state(page)).to_contain_text("the tutorial: done after", timeout=PATIENCE)
+    number = _newest(folder).name
+    for suffix, begin in (("freerun", b""), ("csv", b"step,mackey_glass\n0,"), ("png", b"\x89PNG"), ("svg", b"<?xml")):
+        answer = page.request.get(f"{address}/runs/{number}.{suffix}")
+        assert answer.status == 200
+        assert answer.body().startswith(begin)
+    for path in ("../runs.sqlite", "..%2Fruns.sqlite", f"{number}.json", f"{number}.py", "99.csv"):
+        assert page.request.get(f"{address}/runs/{path}").status == 404
+    assert page.request.get(address, headers={"origin": "http://evil.example"}).status == 403
+    other = browser.new_page()
+    other.goto(address)
+    rows = other.get_by_role("table").get_by_role("row")
+    expect(rows.nth(1)).to_contain_text("the tutorial", timeout=PATIENCE)
+    before = rows.count()
+    rows.nth(1).get_by_role("checkbox").click()
+    other.get_by_role("button", name="Delete", exact=True).click()
+    other.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("table").get_by_role("row")).to_have_count(max(2, before - 1), timeout=PATIENCE)
+    expect(state(page)).not_to_contain_text("done after", timeout=PATIENCE)
+    train(page)
+    expect(state(page)).to_contain_text("the tutorial: done after", timeout=PATIENCE)
+    other.close()
+
+
 def test_files_good_and_bad(page, tmp_path):
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n3,oops\n")
     (tmp_path / "good.csv").write_text("a,b\n" + "".join(f"{np.sin(i / 5)},{np.cos(i / 7)}\n" for i in range(200)))

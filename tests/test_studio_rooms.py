@@ -23,7 +23,9 @@ TINY: dict[str, Any] = {"hidden": 10, "cell": "memoryless", "delays": 4, "differ
 TINY |= {"input_scale": 0.3, "l2": 1e-6}
 
 
-def knock(token: str | None, headers: dict[str, str], query: str = "", kind: str = "http") -> dict[str, Any]:
+def knock(
+    token: str | None, headers: dict[str, str], query: str = "", kind: str = "http", method: str = "GET"
+) -> dict[str, Any]:
     """What the guard's first answer to a request is; `in` when it lets the request through."""
     answers: list[Any] = []
 
@@ -37,9 +39,9 @@ def knock(token: str | None, headers: dict[str, str], query: str = "", kind: str
         return {}
 
     given = {"host": "127.0.0.1:8765"} | headers
-    scope: dict[str, Any] = {"type": kind, "method": "GET", "path": "/", "query_string": query.encode()}
+    scope: dict[str, Any] = {"type": kind, "method": method, "path": "/", "query_string": query.encode()}
     scope["headers"] = [(name.encode(), value.encode()) for name, value in given.items()]
-    asyncio.run(Guard(inside, token, ("127.0.0.1", "localhost"))(scope, receive, send))
+    asyncio.run(Guard(inside, token, ("127.0.0.1", "localhost"), 1000)(scope, receive, send))
     return answers[0]
 
 
@@ -64,6 +66,12 @@ def test_pages_of_other_sites_are_kept_out(headers, allowed):
     assert answer["type"] == "in" if allowed else answer["status"] == 403
     closed = knock(None, headers, kind="websocket")
     assert closed["type"] == ("in" if allowed else "websocket.close")
+
+
+def test_uploads_are_limited_on_this_side_too():
+    assert knock(None, {"content-length": "1000"}, method="POST")["type"] == "in"
+    assert knock(None, {"content-length": "1001"}, method="POST")["status"] == 413
+    assert knock(None, {"transfer-encoding": "chunked"}, method="POST")["status"] == 413
 
 
 def test_a_token_opens_the_door_once_and_a_cookie_from_then_on():

@@ -28,10 +28,11 @@ class Guard:
         app: what is guarded.
         token: None where everyone on this machine may come in.
         hosts: names under which the studio may be addressed.
+        most: bytes that a request may send.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None, hosts: tuple[str, ...]) -> None:
-        self._app, self._token, self._hosts = app, token, hosts
+    def __init__(self, app: ASGIApp, token: str | None, hosts: tuple[str, ...], most: int) -> None:
+        self._app, self._token, self._hosts, self._most = app, token, hosts, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with a refusal."""
@@ -49,11 +50,18 @@ class Guard:
             held = cookies[COOKIE].value if COOKIE in cookies else ""
             if not hmac.compare_digest(held.encode(), self._token.encode()):
                 refusal = "This studio needs a token: open the address that `freerun studio` printed."
+        if refusal is None and scope.get("method") in ("POST", "PUT", "PATCH") and not self._fits(headers):
+            return await PlainTextResponse(f"At most {self._most} bytes can be sent.", 413)(scope, receive, send)
         if refusal is None:
             return await self._app(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
         return await PlainTextResponse(refusal, 403)(scope, receive, send)
+
+    def _fits(self, headers: Headers) -> bool:
+        """Whether a request says how much it sends, and that is not too much."""
+        length = headers.get("content-length", "")
+        return length.isdigit() and int(length) <= self._most
 
     def _refusal(self, headers: Headers) -> str | None:
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""

@@ -69,7 +69,10 @@ class NetworkPane:
         return entry
 
     def _tell(self) -> None:
-        """Say what is set, or what is wrong with it."""
+        """Say what is set, or what is wrong with it, and mark the controls that are not at their default."""
+        for name, entry in self._entries.items():
+            default = control(name).default
+            entry.classes(**{"remove" if entry.value in (default, "", None) else "add": "changed"})
         try:
             settings = self.settings()
         except SettingError as error:

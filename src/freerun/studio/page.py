@@ -14,6 +14,7 @@ from starlette.responses import Response
 from freerun.studio.desk import Desk
 from freerun.studio.free_pane import FreePane
 from freerun.studio.guard import LOOPBACK, Guard
+from freerun.studio.intake import MOST_BYTES
 from freerun.studio.jobs import Jobs
 from freerun.studio.network_pane import NetworkPane
 from freerun.studio.run_pane import RunPane
@@ -47,13 +48,14 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, say
     if token is None and host not in LOOPBACK:
         token = secrets.token_urlsafe(16)
     names = LOOPBACK if host in LOOPBACK else (*LOOPBACK, host, *_names_of_this_machine())
-    app.user_middleware.insert(0, Middleware(Guard, token=token, hosts=names))
+    app.user_middleware.insert(0, Middleware(Guard, token=token, hosts=names, most=MOST_BYTES + 2**16))
 
     def runs(request: Request) -> Response:
         return download(store, request)
 
     app.add_route("/runs/{number:int}.{suffix:str}", runs)
 
+    @ui.page("/")
     def page() -> None:
         _page(Desk(store, jobs))
 
@@ -62,7 +64,6 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, say
     query = "" if token is None else f"?token={token}"
     say(f"studio at http://{shown}:{port}/{query}, runs in {folder}; Ctrl-C ends it")
     ui.run(
-        page,
         host=host,
         port=port,
         title="freerun studio",

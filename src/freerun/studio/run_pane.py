@@ -10,6 +10,7 @@ from freerun.errors import FreerunError, SeriesError
 from freerun.studio.charts import MARK, NETWORK, SECOND, TRUTH, Curve, chart, over_steps
 from freerun.studio.desk import Desk, complain
 from freerun.studio.network_pane import NetworkPane
+from freerun.studio.presets import PRESETS
 from freerun.studio.store import Run, told
 
 REFRESH = 0.5
@@ -97,8 +98,9 @@ class RunPane:
 
 def _name(settings: dict[str, Any]) -> str:
     """What a run is called until it is given a name."""
+    preset = next((name for name, given in PRESETS.items() if given == settings), None)
     words = [f"{name} {value}" for name, value in settings.items()]
-    return ", ".join(words[:3]) + (", ..." if len(words) > 3 else "") if words else "default"
+    return preset or ", ".join(words[:3]) + (", ..." if len(words) > 3 else "")
 
 
 def _sentence(run: Run, progress: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from freerun.studio.store import Run, RunGoneError, told
 
 COLUMNS = {
     "name": "run",
+    "settings": "settings",
     "series": "series",
     "state": "state",
     "training": "training MSE",
@@ -28,6 +29,9 @@ COLUMNS = {
 }
 """Columns of the table by the names of their cells."""
 
+WORDS = ("name", "settings", "series", "state")
+"""Columns that hold words and not numbers."""
+
 
 class RunsPane:
     """Table of runs and their comparison, on one page."""
@@ -36,8 +40,8 @@ class RunsPane:
         self._desk, self._network = desk, network
         self._rows: list[dict[str, Any]] = []
         columns = [
-            {"name": n, "field": n, "label": text, "align": "left" if n in ("name", "series", "state") else "right"}
-            for n, text in COLUMNS.items()
+            {"name": name, "field": name, "label": text, "align": "left" if name in WORDS else "right"}
+            for name, text in COLUMNS.items()
         ]
         with ui.row().classes("w-full items-center gap-2"):
             ui.label("Select one run to see it above, two or more to compare them.").classes("hint grow")
@@ -45,7 +49,7 @@ class RunsPane:
             self._rename = ui.button("Rename", icon="edit", on_click=self._ask_name).props("outline")
             self._drop = ui.button("Delete", icon="delete", on_click=self._ask_delete).props("outline")
         self._table = ui.table(rows=[], columns=columns, row_key="id", selection="multiple", on_select=self._select)
-        self._table.classes("w-full").props("dense flat")
+        self._table.classes("w-full").props("dense flat wrap-cells")
         for place, label in (("header", "'Select all runs'"), ("body", "'Select ' + props.row.name")):
             box = f'<q-checkbox dense v-model="props.selected" :aria-label="{label}" />'
             self._table.add_slot(f"{place}-selection", box)
@@ -147,6 +151,7 @@ def _row(run: Run) -> dict[str, Any]:
     return {
         "id": run.id,
         "name": run.name,
+        "settings": ", ".join(f"{name}={value}" for name, value in run.settings.items()) or "default",
         "series": run.source.name,
         "state": run.state,
         "training": _text(scores.get("training_mse")),
