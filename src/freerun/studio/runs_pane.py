@@ -41,6 +41,7 @@ class RunsPane:
         self._rows: list[dict[str, Any]] = []
         columns = [
             {"name": name, "field": name, "label": text, "align": "left" if name in WORDS else "right"}
+            | ({"style": "white-space: normal; max-width: 18rem"} if name == "settings" else {})
             for name, text in COLUMNS.items()
         ]
         with ui.row().classes("w-full items-center gap-2"):
@@ -49,7 +50,7 @@ class RunsPane:
             self._rename = ui.button("Rename", icon="edit", on_click=self._ask_name).props("outline")
             self._drop = ui.button("Delete", icon="delete", on_click=self._ask_delete).props("outline")
         self._table = ui.table(rows=[], columns=columns, row_key="id", selection="multiple", on_select=self._select)
-        self._table.classes("w-full").props("dense flat wrap-cells")
+        self._table.classes("w-full").props("dense flat")
         for place, label in (("header", "'Select all runs'"), ("body", "'Select ' + props.row.name")):
             box = f'<q-checkbox dense v-model="props.selected" :aria-label="{label}" />'
             self._table.add_slot(f"{place}-selection", box)
