@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -55,5 +56,6 @@ class Desk:
 
 
 def complain(error: Exception) -> None:
-    """Show an error to the user, who closes it."""
-    ui.notify(str(error), type="negative", position="top", multi_line=True, timeout=0, close_button="Close")
+    """Show an error to the user, who closes it; options of the command line are of no use here."""
+    text = re.sub(r" \(--[^)]*\)", "", str(error))
+    ui.notify(text, type="negative", position="top", multi_line=True, timeout=0, close_button="Close")

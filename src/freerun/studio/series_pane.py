@@ -74,6 +74,8 @@ class SeriesPane:
         self._take_system()
 
     def _take_system(self) -> None:
+        if self._system.value is None:
+            return
         name, steps = str(self._system.value), int(self._steps.value or 0)
         seed = None if self._seed.value is None else int(self._seed.value)
         if not 50 <= steps <= LONGEST:
@@ -110,6 +112,7 @@ class SeriesPane:
             beside.unlink(missing_ok=True)
             target.unlink(missing_ok=True)
         self._file = series
+        self._system.set_value(None)
         self._show(series, Source(upload.file.name), split=int(0.75 * len(series)))
         self._channels.set_options(list(series.channels), value=list(series.channels))
         self._channels.set_visibility(len(series.channels) > 1)
