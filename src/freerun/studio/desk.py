@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from nicegui import ui
 
@@ -59,3 +60,10 @@ def complain(error: Exception) -> None:
     """Show an error to the user, who closes it; options of the command line are of no use here."""
     text = re.sub(r" \(--[^)]*\)", "", str(error))
     ui.notify(text, type="negative", position="top", multi_line=True, timeout=0, close_button="Close")
+
+
+def redraw(picture: ui.echart, options: dict[str, Any]) -> None:
+    """Let a picture show something else."""
+    picture.options.clear()
+    picture.options.update(options)
+    picture.update()

@@ -7,7 +7,7 @@ from collections import deque
 from nicegui import ui
 
 from freerun.studio.charts import NETWORK, RUNS, Curve, chart
-from freerun.studio.desk import Desk
+from freerun.studio.desk import Desk, redraw
 from freerun.studio.runner import Runner
 
 SHOWN, STEPS, EVERY = 600, 12, 0.2
@@ -92,6 +92,4 @@ class FreePane:
         curves = [Curve(n, list(c), color) for n, c, color in zip(names, self._curves, colors, strict=False)]
         options = chart(curves, "step", "", marks=[(at, "kick") for at in self._kicks if at > first])
         options["xAxis"] |= {"min": first, "max": max(self._step, SHOWN)}
-        self._chart.options.clear()
-        self._chart.options.update(options)
-        self._chart.update()
+        redraw(self._chart, options)

@@ -8,7 +8,7 @@ from nicegui import ui
 
 from freerun.errors import FreerunError, SeriesError
 from freerun.studio.charts import MARK, NETWORK, SECOND, TRUTH, Curve, chart, over_steps
-from freerun.studio.desk import Desk, complain
+from freerun.studio.desk import Desk, complain, redraw
 from freerun.studio.network_pane import NetworkPane
 from freerun.studio.presets import PRESETS
 from freerun.studio.store import Run, told
@@ -44,8 +44,8 @@ class RunPane:
         self._further.set_enabled(run is not None and not running and self._desk.store.model_of(run.id).exists())
         if run is None:
             self._show("state", None, lambda: self._state.set_text("Nothing trained yet: press Train."))
-            self._show("progress", None, lambda: self._draw(self._losses, _losses({})))
-            self._show("live", None, lambda: self._draw(self._live, _live(None)))
+            self._show("progress", None, lambda: redraw(self._losses, _losses({})))
+            self._show("live", None, lambda: redraw(self._live, _live(None)))
             return
         folder = self._desk.store.folder_of(run.id)
         progress, live = told(folder, "progress") or {}, told(folder, "live")
@@ -53,19 +53,14 @@ class RunPane:
         share = progress["done"] / max(1, progress["total"]) if progress else 0.0
         self._bar.set_value(share if running else float(run.state == "done"))
         losses = progress.get("losses", {})
-        self._show("progress", (run.id, losses), lambda: self._draw(self._losses, _losses(losses)))
-        self._show("live", (run.id, live), lambda: self._draw(self._live, _live(live)))
+        self._show("progress", (run.id, losses), lambda: redraw(self._losses, _losses(losses)))
+        self._show("live", (run.id, live), lambda: redraw(self._live, _live(live)))
 
     def _show(self, what: str, content: Any, draw: Any) -> None:
         """Draw only what has changed."""
         if self._shown.get(what, self) != content:
             self._shown[what] = content
             draw()
-
-    def _draw(self, element: ui.echart, options: dict[str, Any]) -> None:
-        element.options.clear()
-        element.options.update(options)
-        element.update()
 
     def _begin(self) -> None:
         self._start(further=False)

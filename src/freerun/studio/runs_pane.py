@@ -9,7 +9,7 @@ from nicegui import ui
 
 from freerun.series import Series
 from freerun.studio.charts import RUNS, TRUTH, Curve, chart, over_steps
-from freerun.studio.desk import Desk, complain
+from freerun.studio.desk import Desk, complain, redraw
 from freerun.studio.network_pane import NetworkPane
 from freerun.studio.store import Run, RunGoneError, told
 
@@ -95,10 +95,8 @@ class RunsPane:
             if not curves and live.get("truth") is not None:
                 curves.append(Curve("data", over_steps(live["truth"][0]), TRUTH, "back"))
             curves.append(Curve(f"{run.id}: {run.name}", over_steps(live["run"][0]), color))
-        self._chart.options.clear()
         empty = "the free runs of the runs that are selected"
-        self._chart.options.update(chart(curves, "steps after the split", "", empty=empty))
-        self._chart.update()
+        redraw(self._chart, chart(curves, "steps after the split", "", empty=empty))
 
     def _chosen(self) -> Run | None:
         """The run that is selected, if no other page has deleted it meanwhile."""

@@ -11,7 +11,7 @@ from freerun import systems
 from freerun.errors import FreerunError
 from freerun.series import Series
 from freerun.studio.charts import MARK, SECOND, TRUTH, Curve, chart, over_steps
-from freerun.studio.desk import Desk, complain
+from freerun.studio.desk import Desk, complain, redraw
 from freerun.studio.intake import MOST_BYTES, SUFFIXES, taken_in
 from freerun.studio.store import Source
 
@@ -147,10 +147,7 @@ class SeriesPane:
             Curve(name, over_steps(column[::every].tolist(), every=every), color)
             for name, column, color in zip(series.channels, series.values.T, COLORS, strict=False)
         ]
-        options = chart(curves, "step", "", marks=[(split, "split")])
-        self._chart.options.clear()
-        self._chart.options.update(options)
-        self._chart.update()
+        redraw(self._chart, chart(curves, "step", "", marks=[(split, "split")]))
         rest = len(series) - split
         compared = f"compares with the {rest} that follow" if rest else "leaves nothing to compare with"
         channels = f"{len(series.channels)} channel{'s' * (len(series.channels) > 1)}"
