@@ -5,7 +5,8 @@ baselines, an echo state network, and, in an environment of their own, the peers
 on what follows an origin. Prints the tables of docs/benchmarks/real.md and keeps all scores in real.json beside it.
 """
 
-# pyright: reportMissingImports=false - statsmodels comes with the extra `peers`
+# statsmodels comes with the extra `peers`
+# pyright: reportMissingImports=false
 
 from __future__ import annotations
 
