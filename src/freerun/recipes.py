@@ -187,8 +187,9 @@ def resolved(settings: Settings, steps: int) -> Settings:
 
 
 def default_hidden(steps: int) -> int:
-    """Two units for three steps, in fifties, from 50 to 1000."""
-    return int(np.clip(2 * steps // 3 // 50 * 50, 50, 1000))
+    """Two units for three steps, from 50 to 1000; for short series in fifties, so that they share programs."""
+    units = 2 * steps // 3
+    return int(np.clip(units // 50 * 50 if steps < SHORT else units, 50, 1000))
 
 
 def is_open(settings: Settings) -> bool:

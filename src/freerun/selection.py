@@ -29,7 +29,7 @@ from freerun.optimizers import Readout, stack
 from freerun.recipes import PROBE, Recipes, default_hidden, is_open, resolved
 from freerun.scaling import Scaling
 from freerun.series import Series
-from freerun.settings import Settings
+from freerun.settings import SHORT, Settings
 from freerun.training import drawn, noise_of, pairs_of
 from freerun.validation import Validation, errors_of_readouts, long_run_error
 
@@ -237,10 +237,10 @@ class _Prepared:
 
     @classmethod
     def of(cls, training: Sequence[Series], scaling: Scaling, held_out: int, folds: int, dtype: str) -> _Prepared:
-        channels = training[0].shape[1]
+        channels, short = training[0].shape[1], max(map(len, training)) < SHORT
         values = [scaling.apply(series) for series in recent(training, held_out)]
         judges = [
-            Validation.of([one[: len(one) - fold * held_out] for one in values], channels, held_out, dtype)
+            Validation.of([one[: len(one) - fold * held_out] for one in values], channels, held_out, dtype, short)
             for fold in range(folds)
         ]
         return cls(scaling.apply(training[0])[:, :channels], values, channels, judges)

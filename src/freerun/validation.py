@@ -19,7 +19,6 @@ from freerun.cells import Array
 from freerun.forcing import cut_down, filled_up, free_runs
 from freerun.network import Network
 from freerun.series import interpolated
-from freerun.settings import SHORT
 
 MOST_RUNS, LONGEST = 32, 200
 """At most so many free runs, of at most so many steps."""
@@ -46,15 +45,19 @@ class Validation(eqx.Module):
     horizon: int = eqx.field(static=True)
 
     @classmethod
-    def of(cls, panel: Sequence[np.ndarray], channels: int, held_out: int, dtype: str) -> Validation:
+    def of(
+        cls, panel: Sequence[np.ndarray], channels: int, held_out: int, dtype: str, short: bool = False
+    ) -> Validation:
         """Runs over the last `held_out` steps of each series, of a third of them each, evenly spread.
 
-        Short series are filled up at their end, so that one compiled program serves several lengths.
+        On `short` series there are 32 runs, of one of a few lengths, and the series are filled up at their end, so that
+        one compiled program serves several of them.
 
         Args:
             panel: arrays of shape (steps, N), NaN where a value is missing; see `Scaling.apply`.
             channels: D, the first columns of each.
             held_out: fewer than the steps of the shortest.
+            short: whether these are parts of short series.
         """
         unit = np.nanstd(np.concatenate([values[:, :channels] for values in panel]), axis=0)
         kept = min(held_out + LEAD, *(len(values) for values in panel)) if len(panel) > 1 else held_out + LEAD
@@ -63,7 +66,7 @@ class Validation(eqx.Module):
         horizon = max(1, min(LONGEST, held_out // 3))
         count = max(1, min(MOST_RUNS, 3 * held_out // horizon, held_out - horizon + 1))
         filled = len(last[0])
-        if filled < SHORT:
+        if short:
             horizon, count, filled = cut_down(horizon), MOST_RUNS, filled_up(filled)
         starts = np.linspace(first - 1, len(last[0]) - 1 - horizon, count).astype(int)
         inputs, observed = np.zeros((len(last), filled, last[0].shape[1])), np.ones((len(last), filled, channels))
