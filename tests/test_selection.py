@@ -136,3 +136,12 @@ def test_without_held_out_steps_all_restarts_are_kept_or_none_can_be_chosen():
     assert [member.settings.seed for member in rnn.model_.members] == [0, 1, 2]
     with pytest.raises(freerun.errors.SettingError, match="holdout=0 leaves free runs nothing to choose by"):
         freerun.RNN(**parameters).fit(values)
+
+
+def test_a_part_of_a_long_series_is_judged_like_its_end():
+    """With 1000 steps the stretch before the last one is judged on 750 of them, by as many runs of the same length."""
+    values = freerun.systems.mackey_glass(1000, seed=0).values
+    with computing("float64"):
+        end, before = (Validation.of([part], 1, 250, "float64") for part in (values, values[:750]))
+    assert (end.horizon, len(end.starts)) == (before.horizon, len(before.starts)) == (83, 9)
+    np.testing.assert_array_equal(np.asarray(end.starts) - 250, before.starts)
