@@ -32,6 +32,9 @@ COLUMNS = {
 WORDS = ("name", "settings", "series", "state")
 """Columns that hold words and not numbers."""
 
+WIDE = "white-space: normal; min-width: 12rem; max-width: 20rem"
+"""How columns look whose words may go over several lines."""
+
 
 class RunsPane:
     """Table of runs and their comparison, on one page."""
@@ -41,7 +44,7 @@ class RunsPane:
         self._rows: list[dict[str, Any]] = []
         columns = [
             {"name": name, "field": name, "label": text, "align": "left" if name in WORDS else "right"}
-            | ({"style": "white-space: normal; max-width: 18rem"} if name == "settings" else {})
+            | ({"style": WIDE} if name in ("name", "settings") else {})
             for name, text in COLUMNS.items()
         ]
         with ui.row().classes("w-full items-center gap-2"):
