@@ -75,7 +75,7 @@ def _bounded(found: dict[str, np.ndarray], levels: list[int]) -> Forecast:
 
 def main() -> None:
     """Forecast from each origin of the problem with each of the peers."""
-    warnings.filterwarnings("ignore")
+    warnings.filterwarnings("ignore")  # of the peers about themselves
     problem: dict[str, Any] = json.load(sys.stdin)
     values = np.array(problem["values"], float)
     for name, peer in PEERS.items():

@@ -23,7 +23,6 @@ def test_sktimes_own_checks():
     assert len(results) > 600
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_it_forecasts_what_the_network_forecasts():
     index = pd.period_range("2010-01", periods=120, freq="M")
     values = np.sin(np.arange(120) * np.pi / 6) + 0.1 * np.random.default_rng(0).normal(size=120)

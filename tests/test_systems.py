@@ -32,7 +32,7 @@ def test_mackey_glass_rk4_on_the_first_delay_is_the_closed_form():
 def test_mackey_glass_rk4_over_several_delays_agrees_with_scipy():
     """SciPy, one delay at a time, each with the dense solution of the one before as its delayed value."""
     tau, start = 17.0, 1.2
-    before = lambda t: np.full_like(t, start)  # noqa: E731
+    before = lambda t: np.full_like(t, start)  # noqa: E731 - each leg puts another in its place
     x, expected = start, [start]
     for leg in range(6):
         begin = leg * tau
@@ -48,7 +48,7 @@ def test_mackey_glass_rk4_over_several_delays_agrees_with_scipy():
         )
         expected.extend(solution.y[0])
         x = solution.y[0, -1]
-        before = lambda t, dense=solution.sol: dense(t)[0]  # noqa: E731
+        before = lambda t, dense=solution.sol: dense(t)[0]  # noqa: E731 - the same
     values = systems.mackey_glass_rk4(len(expected), tau=tau, start=start).values[:, 0]
     np.testing.assert_allclose(values, expected, atol=1e-9)
 

@@ -120,7 +120,7 @@ def backtest(
             model = fit(settings, [part], None, None, None).model
         else:
             model = update(model, series.between(int(origins[number - 1]), int(origins[number])))
-        run = generate(model, horizon, ensemble=ensemble_of(model))
+        run = generate(model, horizon, ensemble=ensemble_of(model.members))
         runs.append(run.values)
         for level, (lows, highs) in bounds.items():
             low, high = interval(model, model.recent, run, level, read=False)

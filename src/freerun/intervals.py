@@ -60,9 +60,9 @@ PATHS = 200
 """Sample paths that tell how intervals widen beyond the horizons that are calibrated."""
 
 
-def ensemble_of(model: Model) -> Ensemble:
+def ensemble_of(members: Sequence[Member]) -> Ensemble:
     """How the runs of the members become a point forecast."""
-    return "best" if len(model.members) == 1 else "trimmed"
+    return "best" if len(members) == 1 else "trimmed"
 
 
 def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series | None, inputs: Any) -> pd.DataFrame:
@@ -71,7 +71,7 @@ def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series 
 
     require_levels(levels)
     base = base_of(model, after, inputs)
-    run = generate(model, horizon, after, inputs, ensemble_of(model))
+    run = generate(model, horizon, after, inputs, ensemble_of(model.members))
     columns = {name: run.values[:, i] for i, name in enumerate(run.channels)}
     for level in levels:
         low, high = interval(model, base, run, level, after is not None)
@@ -195,7 +195,7 @@ def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horiz
     at = starts[:, None] + np.arange(horizon)
     with np.errstate(over="ignore", invalid="ignore"):
         runs = np.stack([m.scaling.undo(runs_from(m, series, starts, horizon), series.times[at]) for m in members])
-        run = COMBINED["best" if len(members) == 1 else "trimmed"](runs)
+        run = COMBINED[ensemble_of(members)](runs)
         truth = series.values[at]
         return np.log(truth) - np.log(run) if members[0].scaling.log else truth - run
 

@@ -76,7 +76,7 @@ class RNNForecaster(BaseForecaster):
         self.rnn_ = RNN(**({} if self.rnn is None else self.rnn.get_params())).fit(seen)
         return self
 
-    def _update(self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True) -> Self:  # noqa: N803
+    def _update(self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True) -> Self:  # noqa: N803 - the same
         new = _series(y, X)
         later = np.flatnonzero(new.times > self._seen.times[-1])
         if not len(later):
@@ -103,7 +103,7 @@ class RNNForecaster(BaseForecaster):
     def _predict_interval(  # pyright: ignore[reportIncompatibleMethodOverride] - as sktime's own forecasters do
         self,
         fh: Any,
-        X: pd.DataFrame | None,  # noqa: N803
+        X: pd.DataFrame | None,  # noqa: N803 - the same
         coverage: list[float],
     ) -> pd.DataFrame:
         steps, index = self._steps(fh), fh.to_absolute_index(self.cutoff)

@@ -139,7 +139,7 @@ def resampled(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: s
     if not width > 0:
         raise SeriesError(f"resample={rule!r}: the times are numbers, so give the length of a step as a number")
     step = np.rint((times - times[0]) / width).astype(int)
-    means: pd.DataFrame = pd.DataFrame(values).groupby(step).mean()  # pyright: ignore[reportAssignmentType]
+    means: pd.DataFrame = pd.DataFrame(values).groupby(step).mean()  # pyright: ignore[reportAssignmentType] - stubs
     frame = means.reindex(range(step[-1] + 1))
     return frame.to_numpy(), times[0] + width * np.arange(len(frame))
 
@@ -150,7 +150,7 @@ def _frequency(times: np.ndarray, zone: str | None) -> str | None:
 
     if len(times) < 3:
         return None
-    frequency = pd.infer_freq(to_index(times, Calendar(zone=zone)))  # pyright: ignore[reportArgumentType]
+    frequency = pd.infer_freq(to_index(times, Calendar(zone=zone)))  # pyright: ignore[reportArgumentType] - stubs
     return None if frequency is None else str(frequency)
 
 

@@ -65,15 +65,12 @@ class Jobs:
             if number in self._processes:
                 self._processes[number].wait()
 
-    def look_after(self) -> list[Run]:
-        """Note which processes have ended and how; returns the runs of those."""
-        ended = []
+    def look_after(self) -> None:
+        """Note which processes have ended, and how."""
         for run in self.store.runs():
             if run.state == "running" and self._pid(run.id) is None:
                 self.store.mark(run.id, *self._ending(run.id))
                 self._processes.pop(run.id, None)
-                ended.append(self.store.run(run.id))
-        return ended
 
     def _pid(self, number: int) -> int | None:
         """The process of a run while it lives, whoever started it."""
@@ -86,7 +83,7 @@ class Jobs:
     def _ending(self, number: int) -> tuple[str, str, dict[str, Any]]:
         folder = self.store.folder_of(number)
         if (result := told(folder, "result")) is not None:
-            return result["state"], result["message"], result["scores"] | {"chosen": result.get("chosen")}
+            return result["state"], result["message"], result["scores"]
         try:
             words = (folder / "log.txt").read_text(errors="replace").strip()[-LAST_WORDS:]
         except OSError:

@@ -117,8 +117,7 @@ def views(rnn: RNN, training: Series, rest: Series | None) -> dict[str, Any]:
 
 def scores_of(rnn: RNN, training: Series, rest: Series | None) -> dict[str, Any]:
     """Scores after the split; those that need more steps than there are, are left out."""
-    history = rnn.history_
-    scores: dict[str, Any] = {"training_mse": history.training_mse[-1], "seconds": history.seconds}
+    scores: dict[str, Any] = {"training_mse": rnn.history_.training_mse[-1]}
     if rest is None or not np.isfinite(rest.values).all():
         return scores
     joined = training.joined(rest)
@@ -150,9 +149,7 @@ def train(folder: Path) -> None:
     tell(folder, "live", look(rnn.model_, training, rest))
     scores = scores_of(rnn, training, rest) | {"seconds": time.monotonic() - began}
     tell(folder, "views", views(rnn, training, rest))
-    best = rnn.model_.best.settings
-    chosen = {n: getattr(best, n) for n in ("cell", "hidden", "delays", "optimizer", "l2", "seed")}
-    tell(folder, "result", {"state": state, "message": message, "scores": scores, "chosen": chosen})
+    tell(folder, "result", {"state": state, "message": message, "scores": scores})
 
 
 def _columns(values: np.ndarray) -> list[list[float | None]]:
