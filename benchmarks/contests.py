@@ -26,8 +26,8 @@ from freerun.computing import computing
 from freerun.forcing import Full, Pairs
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
-from freerun.objective import Objective
-from freerun.optimizers import Gradient, LevenbergMarquardt, stack
+from freerun.objective import Objective, Terms
+from freerun.optimizers import Gradient, LevenbergMarquardt, Trainees, stack
 
 Run = Callable[[], object]
 
@@ -97,11 +97,13 @@ def descent(cell: str, hidden: int, steps: int, epochs: int, batch: int = 0) -> 
         objective = Objective(
             Pairs.of([np.asarray(values)], 1, 0), Full(), length=steps if batch else 0, batch=max(1, batch)
         )
+        trainees = Trainees(one, rates=jnp.asarray([1e-3], dtype))
 
     def run() -> None:
         with computing(dtype):
-            method = Gradient("sgd", 1e-3, epochs, epochs)
-            method.minimize(objective, one, jax.random.key(0), lambda networks, _: jax.block_until_ready(networks))
+            Gradient("sgd", epochs, epochs).minimize(
+                objective, trainees, jax.random.key(0), lambda networks, _: jax.block_until_ready(networks)
+            )
 
     return run
 
@@ -151,10 +153,10 @@ def levenberg() -> Iterator[Timing]:
 
         def run(objective: Objective = objective, one: Network = one, iterations: int = iterations) -> None:
             with computing("float64"):
-                LevenbergMarquardt(iterations).minimize(objective, one, jax.random.key(0), lambda *_: None)
+                LevenbergMarquardt(iterations).minimize(objective, Trainees(one), jax.random.key(0), lambda *_: None)
 
         def residuals(weights: jax.Array, objective: Objective = objective, unravel=unravel) -> jax.Array:
-            return objective.residuals(unravel(weights), None)
+            return objective.residuals(unravel(weights), Terms(), jax.random.key(0))
 
         contestants = {"freerun": (run, iterations), **racers.least_squares(residuals, start, iterations)}
         yield from in_turn(f"{hidden} units, {start.size} weights", contestants, rounds=3)

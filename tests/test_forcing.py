@@ -14,7 +14,7 @@ from freerun.errors import SettingError
 from freerun.forcing import Full, Mixed, Pairs, Scheduled, Segments, stages
 from freerun.initial import Start, initial_network
 from freerun.network import Shape
-from freerun.objective import Noise, Objective
+from freerun.objective import Noise, Objective, Terms
 from freerun.settings import Settings
 
 KEY = jax.random.key(0)
@@ -91,9 +91,8 @@ FORCINGS = [Full(), Mixed(jnp.full(30, 0.4)), Scheduled(jnp.full(30, 0.5)), Segm
 )
 def test_derivatives_are_those_of_finite_differences(cell, forcing, pairs):
     """Gradient and Jacobian, with both penalties and with noise."""
-    objective = Objective(
-        pairs, forcing, jnp.asarray(0.01), jnp.asarray(0.02), Noise(jnp.asarray(0.01), jnp.asarray(0.02))
-    )
+    objective = Objective(pairs, forcing)
+    terms = Terms(jnp.asarray(0.01), jnp.asarray(0.02), Noise(jnp.asarray(0.01), jnp.asarray(0.02)))
     theta, unravel = ravel_pytree(network(cell))
     theta = theta + 0.1 * np.random.default_rng(2).normal(size=theta.size)
     direction = np.random.default_rng(3).normal(size=theta.size)
@@ -101,11 +100,11 @@ def test_derivatives_are_those_of_finite_differences(cell, forcing, pairs):
 
     @jax.jit
     def value(weights):
-        return objective(unravel(weights), KEY)
+        return objective(unravel(weights), terms, KEY)
 
     @jax.jit
     def residuals(weights):
-        return objective.residuals(unravel(weights), KEY)
+        return objective.residuals(unravel(weights), terms, KEY)
 
     h = 1e-6
     slope = (value(theta + h * direction) - value(theta - h * direction)) / (2 * h)
@@ -125,7 +124,7 @@ def test_windows_are_pieces_of_the_series(pairs):
     np.testing.assert_array_equal(pieces.inputs[7], pairs.inputs[starts[7] : starts[7] + 8])
     alone = [network().predict(pairs.inputs[i : i + 8]) - pairs.targets[i : i + 8] for i in range(23)]
     every = np.mean(np.concatenate([errors[max(3, 4 - i) :] for i, errors in enumerate(alone)]) ** 2)
-    values = jax.jit(jax.vmap(objective, in_axes=(None, 0)))(network(), jax.random.split(KEY, 300))
+    values = jax.jit(jax.vmap(objective, in_axes=(None, None, 0)))(network(), Terms(), jax.random.split(KEY, 300))
     assert np.mean(values) == pytest.approx(every, rel=0.1)
 
 

@@ -15,9 +15,11 @@ from freerun.errors import SettingError
 from freerun.forcing import Full, Pairs
 from freerun.initial import Start, initial_network
 from freerun.network import Shape
-from freerun.objective import Objective
-from freerun.optimizers import LevenbergMarquardt, stack, unstack
+from freerun.objective import Objective, Terms
+from freerun.optimizers import LevenbergMarquardt, Trainees, stack, unstack
 from freerun.optimizers import levenberg_marquardt as module
+
+KEY = jax.random.key(0)
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +28,10 @@ def double():
         yield
 
 
-def minimized(objective, network, epochs):
+def minimized(objective, terms, network, epochs):
     reports = []
-    stopped = LevenbergMarquardt(epochs).minimize(
-        objective, stack([network]), jax.random.key(0), lambda networks, values: reports.append((networks, values))
+    stopped, _ = LevenbergMarquardt(epochs).minimize(
+        objective, Trainees(stack([network]), stack([terms])), KEY, lambda *report: reports.append(report)
     )
     values = np.concatenate([values for _, values in reports])[:, 0]
     return unstack(reports[-1][0])[0], values, stopped[0]
@@ -39,17 +41,17 @@ def problem(l2=None, hidden=3, steps=200):
     series = freerun.systems.multiple_sines(steps, seed=0).values
     pairs = Pairs.of([np.asarray(series)], 1, 10)
     network = initial_network(Shape(1, hidden, "simple", (0,), 1, True), Start("glorot", seed=1))
-    return Objective(pairs, Full(), l2=l2), network
+    return Objective(pairs, Full()), Terms(l2=l2), network
 
 
 def test_it_reaches_the_minimum_that_scipy_finds():
     """A ridge penalty makes the minimum sharp; SciPy's trust-region method, from the same start, is the oracle."""
-    objective, network = problem(l2=jnp.asarray(1e-3))
+    objective, terms, network = problem(l2=jnp.asarray(1e-3))
     theta, unravel = ravel_pytree(network)
-    residuals = jax.jit(lambda weights: objective.residuals(unravel(weights)))
+    residuals = jax.jit(lambda weights: objective.residuals(unravel(weights), terms, KEY))
     slopes: Any = jax.jit(jax.jacfwd(residuals))
     oracle = scipy.optimize.least_squares(residuals, np.asarray(theta), jac=slopes, xtol=1e-14, ftol=1e-14, gtol=1e-14)
-    _, values, stopped = minimized(objective, network, 1000)
+    _, values, stopped = minimized(objective, terms, network, 1000)
     assert values[-1] == pytest.approx(2 * oracle.cost, rel=1e-4)
     assert np.all(np.diff(values) <= 0)
     assert stopped.reason.startswith(("no lower objective found", "the objective hardly falls any more"))
@@ -61,7 +63,7 @@ def test_a_linear_network_is_solved_in_a_few_iterations():
     draw = np.random.default_rng(0)
     pairs = Pairs.of([draw.normal(size=(300, 1)).cumsum(axis=0) * 0.1], 1, 5)
     network = initial_network(Shape(1, 1, "memoryless", (0, 1, 2), 1, True, "identity"), Start("glorot"))
-    _, values, _ = minimized(Objective(pairs, Full()), network, 30)
+    _, values, _ = minimized(Objective(pairs, Full()), Terms(), network, 30)
     windows = np.asarray(network.windows(pairs.inputs, jnp.zeros((2, 1))).seen)[5:]
     features = np.column_stack([windows, np.ones(len(windows))])
     _, rest, *_ = np.linalg.lstsq(features, np.asarray(pairs.targets)[5:], rcond=None)
@@ -70,11 +72,11 @@ def test_a_linear_network_is_solved_in_a_few_iterations():
 
 def test_the_dual_form_takes_the_same_steps(monkeypatch):
     """More weights than residuals: the first step is that of the normal equations, worked out in NumPy."""
-    objective, network = problem(hidden=8, steps=40)
+    objective, terms, network = problem(hidden=8, steps=40)
     theta, unravel = ravel_pytree(network)
 
     def residuals(weights):
-        return objective.residuals(unravel(weights))
+        return objective.residuals(unravel(weights), terms, KEY)
 
     r, jacobian = residuals(theta), np.asarray(jax.jacrev(residuals)(theta))
     assert jacobian.shape[0] < jacobian.shape[1]
@@ -85,19 +87,21 @@ def test_the_dual_form_takes_the_same_steps(monkeypatch):
         for factor in module.TRIALS
     ]
     best = min(candidates, key=lambda w: float((residuals(w) ** 2).sum()))
-    fitted, _, _ = minimized(objective, network, 1)
+    fitted, _, _ = minimized(objective, terms, network, 1)
     np.testing.assert_allclose(ravel_pytree(fitted)[0], best, rtol=1e-6, atol=1e-9)
 
 
 def test_several_networks_at_once_take_the_steps_of_each_alone():
-    objective, _ = problem(l2=jnp.asarray(1e-4))
+    """Each with a penalty of its own."""
+    objective, _, _ = problem()
+    several = [Terms(l2=jnp.asarray(l2)) for l2 in (1e-4, 1e-2)]
     networks = [initial_network(Shape(1, 3, "simple", (0,), 1, True), Start("glorot", seed=seed)) for seed in (1, 2)]
     reports = []
     LevenbergMarquardt(15).minimize(
-        objective, stack(networks), jax.random.key(0), lambda n, values: reports.append((n, values))
+        objective, Trainees(stack(networks), stack(several)), KEY, lambda *report: reports.append(report)
     )
-    for network, together in zip(networks, unstack(reports[-1][0]), strict=True):
-        alone, _, _ = minimized(objective, network, 15)
+    for network, terms, together in zip(networks, several, unstack(reports[-1][0]), strict=True):
+        alone, _, _ = minimized(objective, terms, network, 15)
         for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
 

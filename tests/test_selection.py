@@ -83,7 +83,7 @@ def test_restarts_are_judged_by_free_runs_and_the_best_weights_are_kept(series):
         Settings.checked(hidden=4, cell="simple", delays=2, optimizer="levenberg-marquardt", epochs=10, restarts=3), 300
     )
     scaling = Scaling.fitted([series], settings)
-    trained = train(settings, [series], None, scaling, held_out=75)
+    trained = train([settings.with_(seed=seed) for seed in range(3)], [series], None, scaling, held_out=75)
     lowest = [min(t.history.free_run_error) for t in trained]
     assert lowest == sorted(lowest)
     assert len({t.settings.seed for t in trained}) == 3

@@ -23,6 +23,7 @@ from freerun.series import Series, longest_gap
 from freerun.settings import Settings
 from freerun.training import require_steps, train
 from freerun.validation import long_run_error
+from freerun.watch import better_half
 
 PASSED_OVER = 40
 """How many choices may be passed over for one that endures."""
@@ -123,7 +124,18 @@ class _Fit:
     def _train(self, choice: Settings, held: int) -> list[Trained]:
         network = None if self.before is None else self.before.best.network
         tell = None if self.progress is None else self._tell
-        return train(choice, self.training, self.validation, self._scaling(choice), network, held, tell)
+        alone = choice.with_(restarts=1, members=1)
+        several = [alone.with_(seed=choice.seed + i) for i in range(choice.restarts or 1)]
+        return train(
+            several,
+            self.training,
+            self.validation,
+            self._scaling(choice),
+            network,
+            held,
+            better_half(choice.members or 1),
+            progress=tell,
+        )
 
     def _scaling(self, choice: Settings) -> Scaling:
         return Scaling.fitted(self.training, choice) if self.before is None else self.before.best.scaling

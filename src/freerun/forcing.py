@@ -199,11 +199,6 @@ Errors = tuple[Float[Array, "*N D"], Float[Array, "*N D"]]
 class Forcing(Protocol):
     """What all forcings share."""
 
-    @property
-    def random(self) -> bool:
-        """Whether it draws by chance, and so needs a key."""
-        ...
-
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         """The errors of `network` on the pairs of one series, completed, under this forcing."""
         ...
@@ -211,8 +206,6 @@ class Forcing(Protocol):
 
 class Full(eqx.Module):
     """The network reads the data: the errors of one-step prediction."""
-
-    random: bool = eqx.field(static=True, default=False)
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         del key
@@ -230,7 +223,6 @@ class Mixed(eqx.Module):
     """
 
     strength: Float[Array, " T"]
-    random: bool = eqx.field(static=True, default=False)
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         del key
@@ -241,7 +233,6 @@ class Scheduled(eqx.Module):
     """Scheduled sampling (Bengio et al., 2015): at each step the data with probability `strength`, else own output."""
 
     strength: Float[Array, " T"]
-    random: bool = eqx.field(static=True, default=True)
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         chosen = jax.random.bernoulli(key, self.strength).astype(pairs.inputs.dtype)
@@ -258,7 +249,6 @@ class Segments(eqx.Module):
 
     starts: Int[Array, " S"]
     length: int = eqx.field(static=True)
-    random: bool = eqx.field(static=True, default=False)
 
     @classmethod
     def over(cls, steps: int, washout: int, length: int) -> Segments:

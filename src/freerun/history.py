@@ -72,9 +72,13 @@ class Trained:
         network: the weights, as NumPy arrays.
         history: how they came about.
         failure: what ended training before its time: divergence, or Ctrl-C. The weights are the last good ones.
+        number: its place among the networks that were trained at once.
+        rungs: the lowest error of its free runs by the end of each stage that it reached.
     """
 
     settings: Settings
     network: Network
     history: History
     failure: TrainingDiverged | KeyboardInterrupt | None = None
+    number: int = 0
+    rungs: tuple[float, ...] = ()

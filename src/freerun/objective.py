@@ -5,8 +5,9 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
+from freerun.cells import Array
 from freerun.forcing import Errors, Forcing, Pairs
 from freerun.network import Network
 
@@ -22,8 +23,21 @@ class Noise(eqx.Module):
         inputs: standard deviation of noise added to the standardised values that are read.
     """
 
-    weights: Float[Array, ""]
-    inputs: Float[Array, ""]
+    weights: Float[Array, "*M"]
+    inputs: Float[Array, "*M"]
+
+
+class Terms(eqx.Module):
+    """What each network has for itself in an objective: of shape (), or stacked, (M,), for M networks.
+
+    Attributes:
+        l1, l2: the factors of the penalties, or None.
+        noise: noise on weights and inputs, or None.
+    """
+
+    l1: Float[Array, "*M"] | None = None
+    l2: Float[Array, "*M"] | None = None
+    noise: Noise | None = None
 
 
 class Objective(eqx.Module):
@@ -32,63 +46,47 @@ class Objective(eqx.Module):
     Attributes:
         pairs: the training data; with `length`, the series that windows are cut from.
         forcing: what the network reads.
-        l1, l2: the factors of the penalties, positive, or None.
-        noise: noise on weights and inputs, or None.
         length, batch, washout: train on `batch` random windows of `length` steps, whose first `washout` errors do
             not count; a length of 0 means the whole series.
     """
 
     pairs: Pairs
     forcing: Forcing
-    l1: Float[Array, ""] | None = None
-    l2: Float[Array, ""] | None = None
-    noise: Noise | None = None
     length: int = eqx.field(static=True, default=0)
     batch: int = eqx.field(static=True, default=1)
     washout: int = eqx.field(static=True, default=0)
 
-    @property
-    def random(self) -> bool:
-        """Whether the objective differs from one key to another."""
-        return self.noise is not None or self.forcing.random or self.length > 0
-
-    def __call__(self, network: Network, key: PRNGKeyArray | None = None) -> Float[Array, ""]:
+    def __call__(self, network: Network, terms: Terms, key: PRNGKeyArray) -> Float[jax.Array, ""]:
         """The objective at the weights of `network`; `key` decides noise, chance and windows."""
-        errors, weight = self._errors(network, key)
+        errors, weight = self._errors(network, terms.noise, key)
         mean = (errors**2 * weight).sum() / weight.sum()
-        return mean + self.penalty(network)
+        weights = jax.tree.leaves(network)
+        squares = 0.0 if terms.l2 is None else terms.l2 * sum(jnp.sum(w**2) for w in weights)
+        sizes = 0.0 if terms.l1 is None else terms.l1 * sum(jnp.sum(jnp.abs(w)) for w in weights)
+        return mean + squares + sizes
 
-    def residuals(self, network: Network, key: PRNGKeyArray | None = None) -> Float[Array, " N"]:
+    def residuals(self, network: Network, terms: Terms, key: PRNGKeyArray) -> Float[jax.Array, " N"]:
         """A vector whose squares sum to the objective: one entry for each error, and for each penalised weight."""
-        errors, weight = self._errors(network, key)
+        errors, weight = self._errors(network, terms.noise, key)
         rows = [(errors * jnp.sqrt(weight / weight.sum())).ravel()]
         weights = jnp.concatenate([w.ravel() for w in jax.tree.leaves(network)])
-        if self.l2 is not None:
-            rows.append(jnp.sqrt(self.l2) * weights)
-        if self.l1 is not None:
-            rows.append(jnp.sqrt(self.l1) * (weights**2 + SMOOTHING**2) ** 0.25)
+        if terms.l2 is not None:
+            rows.append(jnp.sqrt(terms.l2) * weights)
+        if terms.l1 is not None:
+            rows.append(jnp.sqrt(terms.l1) * (weights**2 + SMOOTHING**2) ** 0.25)
         return jnp.concatenate(rows)
 
-    def penalty(self, network: Network) -> Float[Array, ""] | float:
-        """The part of the objective that depends on the weights alone."""
-        weights = jax.tree.leaves(network)
-        squares = 0.0 if self.l2 is None else self.l2 * sum(jnp.sum(w**2) for w in weights)
-        sizes = 0.0 if self.l1 is None else self.l1 * sum(jnp.sum(jnp.abs(w)) for w in weights)
-        return squares + sizes
-
-    def _errors(self, network: Network, key: PRNGKeyArray | None) -> Errors:
+    def _errors(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> Errors:
         pairs = self.pairs
-        keys = jax.random.split(jax.random.key(0) if key is None else key, 4)
-        if self.noise is not None:
+        keys = jax.random.split(key, 4)
+        if noise is not None:
             leaves, tree = jax.tree.flatten(network)
             shaken = [
-                w + self.noise.weights * jax.random.normal(k, w.shape, w.dtype)
+                w + noise.weights * jax.random.normal(k, w.shape, w.dtype)
                 for w, k in zip(leaves, jax.random.split(keys[0], len(leaves)), strict=True)
             ]
             network = jax.tree.unflatten(tree, shaken)
-            inputs = pairs.inputs + self.noise.inputs * jax.random.normal(
-                keys[1], pairs.inputs.shape, pairs.inputs.dtype
-            )
+            inputs = pairs.inputs + noise.inputs * jax.random.normal(keys[1], pairs.inputs.shape, pairs.inputs.dtype)
             pairs = eqx.tree_at(lambda p: p.inputs, pairs, inputs)
 
         def errors(one: Pairs) -> Errors:
@@ -100,6 +98,6 @@ class Objective(eqx.Module):
 
 
 @jax.jit
-def value_at(network: Network, objective: Objective, key: PRNGKeyArray | None) -> Float[Array, ""]:
+def value_at(network: Network, terms: Terms, objective: Objective, key: PRNGKeyArray) -> Float[jax.Array, ""]:
     """The objective at the weights of `network`, compiled."""
-    return objective(network, key)
+    return objective(network, terms, key)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -12,48 +14,60 @@ from jaxtyping import Array
 from freerun.cells import CELLS
 from freerun.computing import computing, physical_memory
 from freerun.errors import SeriesError, SettingError
-from freerun.forcing import Forcing, Full, Pairs, filled_up, stages
+from freerun.forcing import Forcing, Full, Pairs, Stage, filled_up, stages
 from freerun.history import Trained, Watcher
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
-from freerun.objective import Noise, Objective
-from freerun.optimizers import BFGS, Gradient, LevenbergMarquardt, Optimizer, Readout, Ridge, stack
+from freerun.objective import Noise, Objective, Terms
+from freerun.optimizers import BFGS, Gradient, LevenbergMarquardt, Optimizer, Readout, Ridge, Trainees, stack
 from freerun.scaling import Scaling
 from freerun.series import Series
-from freerun.settings import PIECEWISE_LINEAR, SHORT, Settings
+from freerun.settings import GRADIENT_METHODS, PIECEWISE_LINEAR, SHORT, Settings
 from freerun.validation import Validation
-from freerun.watch import AllDivergedError, Watch
+from freerun.watch import AllDivergedError, Thinning, Watch
 
 EPOCHS = {"levenberg-marquardt": 100}
 """Default epochs of an optimiser; 1000 for those not named."""
 
-UNTHINNED = 2
-"""Stages of a forcing after which the worse half of the networks is dropped before each further stage."""
+LEARNING_RATE = 0.01
+"""Default step size of the gradient methods."""
 
 RESERVOIR_PENALTY = 1e-8
 """The penalty with which the readout of a reservoir is solved before all of it is trained."""
 
 
+OWN = (
+    *("seed", "learning_rate", "l1", "l2", "weight_noise", "input_noise"),
+    *("initial", "input_scale", "bias_scale", "spectral_radius", "leak"),
+)
+"""Settings in which networks that are trained at once, by one program, may differ."""
+
+
 def train(
-    settings: Settings,
+    several: Sequence[Settings],
     training: Sequence[Series],
     validation: Series | None,
     scaling: Scaling,
     network: Network | None = None,
     held_out: int = 0,
+    thinning: Thinning | None = None,
+    rungs: int = 1,
     progress: Watcher | None = None,
 ) -> list[Trained]:
     """Train networks of one shape at once, watching the one-step error on `validation`, whose state starts at zero.
 
     Args:
-        settings: of the networks and their training, with nothing left to choose; `restarts` is their number.
+        several: of each network and its training, with nothing left to choose; they differ in `OWN` alone.
         training: one series, or several that are learned together, in their own units.
         validation: in its own units. On a validation series that is shorter than the washout, the error of its last
             step counts.
         scaling: to the units of the network.
         network: the weights to start from, of all of them; None draws fresh ones, from seeds that follow each other.
         held_out: last steps of each training series that are not trained on; free runs over them decide which weights
-            are kept, and which networks are worth the later stages of a forcing.
+            are kept.
+        thinning: which networks are worth a further stage, judged by these free runs; None keeps all.
+        rungs: into how many stages training is cut, each three times as long as the one before, where the forcing has
+            but one and the optimiser goes on where it was.
         progress: called about a hundred times.
 
     Returns:
@@ -64,6 +78,7 @@ def train(
         SeriesError: too few steps are left after washout and held-out steps.
         TrainingDiverged: no network has a finite objective at the weights to start from; there is nothing to keep.
     """
+    settings = several[0]
     washout = settings.washout or 0
     shortest = min(map(len, training))
     if settings.window is not None and not washout < settings.window < shortest - held_out:
@@ -82,46 +97,43 @@ def train(
     with computing(settings.dtype, settings.device):
         panel = [scaling.apply(series) for series in training]
         pairs = pairs_of([values[: len(values) - held_out] for values in panel], channels, settings)
-        seeds = [settings.seed + i for i in range(settings.restarts or 1)]
-        penalties = [jnp.asarray(factor) if factor else None for factor in (settings.l1, settings.l2)]
-        noise = noise_of(settings)
         key = jax.random.key(settings.seed)
 
-        def start(seed: int) -> Network:
+        def start(own: Settings) -> Network:
             if network is not None:
                 return jax.tree.map(lambda w: jnp.asarray(w, settings.dtype), network)
-            return _fresh(settings.with_(seed=seed), training[0], pairs, key)
+            return _fresh(own, training[0], pairs, key)
 
         def objective(forcing: Forcing) -> Objective:
-            length, batch = settings.window or 0, settings.batch or 16
-            return Objective(pairs, forcing, penalties[0], penalties[1], noise, length, batch, washout)
+            return Objective(pairs, forcing, settings.window or 0, settings.batch or 16, washout)
 
-        networks = stack([start(seed) for seed in seeds])
-        plan = stages(
-            settings,
-            Pairs.of([panel[0][: settings.window + 1]], channels, washout) if settings.window else pairs,
-            settings.washout or 0,
-        )
-        epochs = 1 if settings.method == "ridge" else settings.epochs or EPOCHS.get(settings.method, 1000)
-        optimizer = optimizer_for(settings, max(1, epochs // len(plan)), epochs)
+        trainees = Trainees(stack([start(own) for own in several]), terms_of(several), _rates_of(several))
+        cut = Pairs.of([panel[0][: settings.window + 1]], channels, washout) if settings.window else pairs
+        plan = _legs(settings, stages(settings, cut, washout), rungs)
         watch = Watch(
-            [settings.with_(seed=seed, restarts=1, members=1) for seed in seeds],
+            list(several),
             pairs,
             None if validation is None else pairs_of([scaling.apply(validation)], channels, settings),
             Validation.of(panel, channels, held_out, settings.dtype) if held_out else None,
             jnp.asarray(scaling.scale),
-            max(1, epochs // len(plan)) * len(plan),
+            sum(optimizer.epochs for _, optimizer in plan),
             progress,
         )
-        watch.begin(networks, objective(Full()), key)
+        watch.begin(trainees, objective(Full()), key)
+        going = list(range(len(several)))
         try:
-            for number, stage in enumerate(plan):
+            for number, (stage, optimizer) in enumerate(plan):
                 if not watch.running:
                     break
-                if number >= UNTHINNED and held_out:
-                    watch.drop_worse_half(settings.members or 1)
+                if number and thinning is not None and held_out:
+                    watch.thin(number, thinning)
                 now = watch.begin_stage()
-                watch.end_stage(optimizer.minimize(objective(stage(now)), now, jax.random.fold_in(key, number), watch))
+                trainees = replace(trainees.among([going.index(i) for i in watch.running]), networks=now)
+                going = list(watch.running)
+                draw = jax.random.fold_in(key, number)
+                stopped, memory = optimizer.minimize(objective(stage(now)), trainees, draw, watch)
+                trainees = replace(trainees, memory=memory)
+                watch.end_stage(stopped)
         except AllDivergedError:
             pass  # every failure is in the results
         except KeyboardInterrupt as interrupt:
@@ -196,6 +208,16 @@ def drawn(settings: Settings, series: Series) -> Network:
     return initial_network(shape_of(settings, series.shape[1], series.inputs.shape[1]), start)
 
 
+def _legs(settings: Settings, plan: list[Stage], rungs: int) -> list[tuple[Stage, Optimizer]]:
+    """The stages of training, and the optimiser for each."""
+    total = 1 if settings.method == "ridge" else settings.epochs or EPOCHS.get(settings.method, 1000)
+    if len(plan) > 1 or settings.method not in GRADIENT_METHODS:
+        epochs = max(1, total // len(plan))
+        return [(stage, optimizer_for(settings, epochs, total)) for stage in plan]
+    ends = [0, *dict.fromkeys(max(1, total // 3 ** (rungs - 1 - rung)) for rung in range(rungs))]
+    return [(plan[0], optimizer_for(settings, end - begin, total)) for begin, end in pairwise(ends)]
+
+
 def optimizer_for(settings: Settings, epochs: int, total: int) -> Optimizer:
     """The optimiser that the settings name, with so many epochs in each stage and in all."""
     if settings.method == "ridge":
@@ -204,8 +226,27 @@ def optimizer_for(settings: Settings, epochs: int, total: int) -> Optimizer:
         return LevenbergMarquardt(epochs)
     if settings.method in ("bfgs", "lbfgs"):
         return BFGS(epochs, limited=settings.method == "lbfgs")
-    rate = 0.01 if settings.learning_rate is None else settings.learning_rate
-    return Gradient(settings.method, rate, epochs, total, settings.schedule or "constant")
+    return Gradient(settings.method, epochs, total, settings.schedule or "constant")
+
+
+def terms_of(several: Sequence[Settings]) -> Terms:
+    """The penalties and the noise that each of several settings asks for, stacked."""
+
+    def stacked(name: str) -> Array | None:
+        factors = [getattr(settings, name) or 0.0 for settings in several]
+        return jnp.asarray(factors, several[0].dtype) if any(factors) else None
+
+    noises = [jnp.zeros(len(several)) if n is None else n for n in map(stacked, ("weight_noise", "input_noise"))]
+    noisy = any(noise_of(settings) is not None for settings in several)
+    return Terms(stacked("l1"), stacked("l2"), Noise(*noises) if noisy else None)
+
+
+def _rates_of(several: Sequence[Settings]) -> Array | None:
+    """The learning rates, for gradient methods."""
+    if several[0].method not in GRADIENT_METHODS:
+        return None
+    rates = [LEARNING_RATE if settings.learning_rate is None else settings.learning_rate for settings in several]
+    return jnp.asarray(rates, several[0].dtype)
 
 
 def pairs_of(panel: Sequence[np.ndarray], channels: int, settings: Settings) -> Pairs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import jax
@@ -15,16 +16,33 @@ from freerun.forcing import Pairs, shared
 from freerun.history import History, Progress, Trained, Watcher
 from freerun.network import Network
 from freerun.objective import Objective, value_at
-from freerun.optimizers import Stopped, stack, unstack
+from freerun.optimizers import Stopped, Trainees, stack, unstack
 from freerun.settings import SHORT, Settings
 from freerun.validation import Validation, errors_of
+
+Thinning = Callable[[int, Sequence[float]], Sequence[bool]]
+"""Before a stage of that number, given the lowest free-run errors so far: which networks are worth going on with."""
+
+UNTHINNED = 2
+"""Stages after which the worse half of the networks is dropped before each further stage of a fit."""
+
+
+def better_half(least: int) -> Thinning:
+    """Go on with the half whose free runs are better from the third stage on, but with `least` networks at least."""
+
+    def keep(stage: int, errors: Sequence[float]) -> list[bool]:
+        count = len(errors) if stage < UNTHINNED else max(least, (len(errors) + 1) // 2)
+        kept = sorted(range(len(errors)), key=lambda i: errors[i])[:count]
+        return [i in kept for i in range(len(errors))]
+
+    return keep
 
 
 class Watch:
     """Takes the reports of an optimiser: keeps weights, measures errors, tells the progress.
 
     Networks are numbered as they began. `running` are those that have not failed; a report holds the networks that
-    were running when the stage began.
+    were running when the stage began. `rungs` are the lowest free-run errors of each network at the ends of stages.
     """
 
     def __init__(
@@ -39,6 +57,7 @@ class Watch:
     ) -> None:
         self.settings = settings
         self.running = list(range(len(settings)))
+        self.rungs: list[list[float]] = [[] for _ in settings]
         self.networks: list[Network] = []
         self._reported = list(self.running)
         self._kept: list[Network] = []
@@ -48,25 +67,25 @@ class Watch:
         self._epochs, self._progress = epochs, progress
         self._began = time.perf_counter()
 
-    def drop_worse_half(self, least: int) -> None:
-        """Go on with the half whose free runs are better, but with `least` networks at least."""
-        ranked = sorted(self.running, key=lambda i: min(self._histories[i].free_run_error))
-        kept = ranked[: max(least, (len(ranked) + 1) // 2)]
-        for i in ranked[len(kept) :]:
+    def thin(self, stage: int, keep: Thinning) -> None:
+        """Drop the networks that are not worth going on with, but for the best."""
+        errors = [self.rungs[i][-1] for i in self.running]
+        kept = [i for i, worth in zip(self.running, keep(stage, errors), strict=True) if worth]
+        for i in set(self.running) - set(kept or [self.running[int(np.argmin(errors))]]):
             self._histories[i].stopped = "others ran free better"
-        self.running = sorted(kept)
+            self.running.remove(i)
 
     def begin_stage(self) -> Network:
         """The networks that go on, stacked."""
         self._reported = list(self.running)
         return stack([self.networks[i] for i in self.running])
 
-    def begin(self, networks: Network, objective: Objective, key: Array) -> None:
+    def begin(self, trainees: Trainees, objective: Objective, key: Array) -> None:
         """Take the networks to start from; those whose objective is not finite are dropped."""
-        self.networks = unstack(networks)
+        self.networks = unstack(trainees.networks)
         self._kept = list(self.networks)
-        draw = key if objective.random else None
-        values = [float(value_at(network, objective, draw)) for network in self.networks]
+        terms = unstack(trainees.terms, len(trainees))
+        values = [float(value_at(*one, objective, key)) for one in zip(self.networks, terms, strict=True)]
         for i, value in enumerate(values):
             if not math.isfinite(value):
                 self._fail(
@@ -136,6 +155,8 @@ class Watch:
         for i, stop in zip(self._reported, stopped, strict=True):
             if i in self.running:
                 self._histories[i].stopped = stop.reason
+                if self._free_runs is not None:
+                    self.rungs[i].append(min(self._histories[i].free_run_error))
                 if stop.diverged:
                     self._fail(i, TrainingDiverged(stop.reason))
 
@@ -150,7 +171,8 @@ class Watch:
 
         def trained(i: int) -> Trained:
             network = jax.tree.map(np.asarray, self._kept[i])
-            return Trained(self.settings[i], network, replace(self._histories[i], seconds=seconds), self._failures[i])
+            history = replace(self._histories[i], seconds=seconds)
+            return Trained(self.settings[i], network, history, self._failures[i], i, tuple(self.rungs[i]))
 
         def merit(i: int) -> tuple[bool, float]:
             failed = isinstance(self._failures[i], TrainingDiverged)

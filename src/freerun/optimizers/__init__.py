@@ -1,6 +1,6 @@
 """What changes the weights: gradient methods, BFGS, Levenberg-Marquardt, and ridge regression of the readout."""
 
-from freerun.optimizers.base import Optimizer, Report, Stopped, stack, unstack
+from freerun.optimizers.base import Optimizer, Report, Stopped, Trainees, stack, unstack
 from freerun.optimizers.bfgs import BFGS
 from freerun.optimizers.gradient import Gradient
 from freerun.optimizers.levenberg_marquardt import LevenbergMarquardt
@@ -15,6 +15,7 @@ __all__ = [
     "Report",
     "Ridge",
     "Stopped",
+    "Trainees",
     "stack",
     "unstack",
 ]

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
+from freerun.cells import Array
 from freerun.computing import current_device
 from freerun.network import Network
-from freerun.objective import Objective
+from freerun.objective import Objective, Terms
 
 Report = Callable[[Network, np.ndarray], None]
 """Called by an optimiser now and then with stacked networks, good to keep, and the objectives since the last call.
@@ -34,23 +36,52 @@ class Stopped(NamedTuple):
     diverged: bool = False
 
 
+class Trainees(eqx.Module):
+    """M networks of one shape in training, and what is each one's own: all arrays have a leading axis of length M.
+
+    Attributes:
+        networks: their weights.
+        terms: their penalties and noise.
+        rates: the learning rates, shape (M,); None for optimisers that have none.
+        memory: what an optimiser has learned of each, for its next call; None before the first.
+    """
+
+    networks: Network
+    terms: Terms = Terms()
+    rates: Float[Array, " M"] | None = None
+    memory: Any = None
+
+    def __len__(self) -> int:
+        return self.networks.bias.shape[0]
+
+    def among(self, which: Sequence[int]) -> Trainees:
+        """Some of them."""
+        chosen = np.asarray(which)
+        return jax.tree.map(lambda array: array[chosen], self)
+
+
 @runtime_checkable
 class Optimizer(Protocol):
     """Lowers an objective by changing the weights of one or several networks of one shape at once."""
 
-    def minimize(self, objective: Objective, networks: Network, key: PRNGKeyArray, report: Report) -> list[Stopped]:
-        """Work from the weights of `networks`, reporting better ones; the last report is the result.
+    @property
+    def epochs(self) -> int:
+        """Most updates or iterations in a call."""
+        ...
 
-        A second call goes on from what the optimiser has learned in the first, on another objective.
+    def minimize(
+        self, objective: Objective, trainees: Trainees, key: PRNGKeyArray, report: Report
+    ) -> tuple[list[Stopped], Any]:
+        """Work from the weights of the networks, reporting better ones; the last report is the result.
 
         Args:
             objective: what to lower.
-            networks: M networks of one shape, every array stacked along a leading axis of length M.
+            trainees: the networks, with the memory of the call before where training goes on.
             key: for all that the objective leaves to chance.
             report: takes the weights reached and the objectives on the way.
 
         Returns:
-            For each network, why it stopped.
+            For each network, why it stopped; and the memory.
         """
         ...
 
@@ -65,15 +96,15 @@ def stack(networks: list[Any]) -> Any:
     return jax.tree.map(lambda *arrays: np.stack(arrays), *networks)
 
 
-def unstack(networks: Any) -> list[Any]:
-    """The reverse of `stack`."""
-    networks = jax.tree.map(np.asarray, networks)
-    count: int = jax.tree.leaves(networks)[0].shape[0]
+def unstack(stacked: Any, count: int | None = None) -> list[Any]:
+    """The reverse of `stack`; `count` says how many, for trees that may hold no array."""
+    stacked = jax.tree.map(np.asarray, stacked)
+    many: int = jax.tree.leaves(stacked)[0].shape[0] if count is None else count
 
     def member(i: int) -> Any:
-        return jax.tree.map(lambda array: array[i], networks)
+        return jax.tree.map(lambda array: array[i], stacked)
 
-    return [member(i) for i in range(count)]
+    return [member(i) for i in range(many)]
 
 
 def each(step: Callable[[Any, Any, Any], Any], names: Hashable, shared: Any, members: Any) -> Any:

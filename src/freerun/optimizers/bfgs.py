@@ -11,8 +11,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import PRNGKeyArray
 
 from freerun.network import Network
-from freerun.objective import Objective
-from freerun.optimizers.base import Report, Stopped, report_interval, stack, unstack
+from freerun.objective import Objective, Terms
+from freerun.optimizers.base import Report, Stopped, Trainees, report_interval, stack, unstack
 
 RESTARTS = 3
 """How often a failed line search may be answered by forgetting the curvature and starting along the gradient."""
@@ -36,11 +36,13 @@ class BFGS:
     epochs: int
     limited: bool = False
 
-    def minimize(self, objective: Objective, networks: Network, key: PRNGKeyArray, report: Report) -> list[Stopped]:
+    def minimize(
+        self, objective: Objective, trainees: Trainees, key: PRNGKeyArray, report: Report
+    ) -> tuple[list[Stopped], None]:
         """See `Optimizer.minimize`; an epoch is one iteration, which may evaluate the objective several times."""
-        members = unstack(networks)
+        members = unstack(trainees.networks)
         stopped = []
-        for i in range(len(members)):
+        for i, terms in enumerate(unstack(trainees.terms, len(members))):
 
             def note(network: Network, objectives: list[float], i: int = i) -> None:
                 members[i] = network
@@ -48,10 +50,10 @@ class BFGS:
                 columns[:, i] = objectives
                 report(stack(members), columns)
 
-            stopped.append(self._minimize(objective, members[i], key, note))
-        return stopped
+            stopped.append(self._minimize(objective, members[i], terms, key, note))
+        return stopped, None
 
-    def _minimize(self, objective: Objective, network: Network, key: PRNGKeyArray, note) -> Stopped:
+    def _minimize(self, objective: Objective, network: Network, terms: Terms, key: PRNGKeyArray, note) -> Stopped:
         from scipy.optimize import OptimizeResult, minimize
 
         start, unravel = ravel_pytree(network)
@@ -64,7 +66,7 @@ class BFGS:
         done = 0
 
         def value_and_gradient(weights: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = _value_and_gradient(objective, weights_of(weights), key)
+            value, gradient = _value_and_gradient(objective, weights_of(weights), terms, key)
             return float(value), np.asarray(ravel_pytree(gradient)[0], np.float64)
 
         def after_iteration(intermediate_result: OptimizeResult) -> None:
@@ -97,5 +99,7 @@ class BFGS:
 
 
 @jax.jit
-def _value_and_gradient(objective: Objective, network: Network, key: PRNGKeyArray) -> tuple[jax.Array, Network]:
-    return jax.value_and_grad(lambda n: objective(n, key if objective.random else None))(network)
+def _value_and_gradient(
+    objective: Objective, network: Network, terms: Terms, key: PRNGKeyArray
+) -> tuple[jax.Array, Network]:
+    return jax.value_and_grad(lambda n: objective(n, terms, key))(network)

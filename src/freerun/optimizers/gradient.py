@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,8 +15,8 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from freerun.network import Network
-from freerun.objective import Objective
-from freerun.optimizers.base import Report, Stopped, choose, each, report_interval
+from freerun.objective import Objective, Terms
+from freerun.optimizers.base import Report, Stopped, Trainees, choose, each, report_interval
 
 METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "sgd": optax.sgd,
@@ -30,7 +31,7 @@ METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
 FALL = 1e-3
 """What is left of the learning rate at the end of a falling schedule."""
 
-SCHEDULES: dict[str, Callable[[Array], Array]] = {
+SCHEDULES: dict[str, Callable[[Any], Array]] = {
     "constant": jnp.ones_like,
     "exponential": lambda done: FALL**done,
     "cosine": lambda done: FALL + (1.0 - FALL) * (1.0 + jnp.cos(jnp.pi * done)) / 2.0,
@@ -44,62 +45,74 @@ DIVERGED = 1e6
 """Training has diverged when the objective exceeds its first value by this factor."""
 
 
-@dataclass
+class Memory(eqx.Module):
+    """What a gradient method knows of M networks, stacked; in a step, of one.
+
+    Attributes:
+        state: of the method.
+        limit: the objectives beyond which training has diverged.
+        done: updates made.
+    """
+
+    state: Any
+    limit: Float[Array | np.ndarray, "*M"]
+    done: Float[Array | np.ndarray, "*M"]
+
+
+@dataclass(frozen=True)
 class Gradient:
-    """A gradient method: one update an epoch, of all networks at once.
+    """A gradient method: one update an epoch, of all networks at once, each at its own learning rate.
 
     Attributes:
         method: a name of `METHODS`.
-        learning_rate: the step size, positive.
         epochs: number of updates in each call.
         total: number of updates in all calls, over which the schedule runs.
         schedule: a name of `SCHEDULES`.
     """
 
     method: str
-    learning_rate: float
     epochs: int
     total: int
     schedule: str = "constant"
-    _state: Any = field(default=None, init=False)
-    _limit: Any = field(default=None, init=False)
-    _done: int = field(default=0, init=False)
 
-    def minimize(self, objective: Objective, networks: Network, key: PRNGKeyArray, report: Report) -> list[Stopped]:
+    def minimize(
+        self, objective: Objective, trainees: Trainees, key: PRNGKeyArray, report: Report
+    ) -> tuple[list[Stopped], Memory]:
         """See `Optimizer.minimize`."""
-        rate = jnp.asarray(self.learning_rate, networks.bias.dtype)
-        members = networks.bias.shape[0]
+        networks, terms, rates, memory = trainees.networks, trainees.terms, trainees.rates, trainees.memory
+        assert rates is not None
+        members, dtype = len(trainees), networks.bias.dtype
         names = (self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
-        if self._state is None:
-            self._state = jax.vmap(_transform(self.method, rate).init)(networks)
-            self._limit = DIVERGED * each(_value, None, (objective, key), networks)
+        if memory is None:
+            state = jax.vmap(_transform(self.method, 1.0).init)(networks)
+            limit = DIVERGED * each(_value, None, (objective, key), (networks, terms))
+            memory = Memory(state, limit, np.zeros(members, dtype))
         good = np.ones(members, bool)
         done = 0
         while done < self.epochs and good.any():
             count = min(names[2], self.epochs - done)
-            progress = jnp.asarray([self._done, self.total], rate.dtype)
             keys = jax.random.key_data(jax.random.split(jax.random.fold_in(key, done), members))
-            networks, self._state, objectives, good = each(
+            networks, state, objectives, good = each(
                 _epochs,
                 names,
-                (rate, objective, jnp.asarray(count), progress),
-                (networks, self._state, self._limit, keys, good),
+                (objective, jnp.asarray(count), jnp.asarray(self.total, dtype)),
+                (networks, terms, rates, memory, keys, good),
             )
             values = objectives.T[:count]
             values = values[np.isfinite(values).any(axis=1)]
             report(networks, values)
             done += len(values)
-            self._done += count
+            memory = Memory(state, memory.limit, memory.done + count)
         return [
             Stopped(f"all {self.epochs} epochs done")
             if fine
             else Stopped(
-                f"training diverged at epoch {done} with learning_rate={self.learning_rate:g}; "
-                f"try learning_rate={self.learning_rate / 10:g}, or optimizer='levenberg-marquardt', which needs none",
+                f"training diverged at epoch {done} with learning_rate={rate:g}; "
+                f"try learning_rate={rate / 10:g}, or optimizer='levenberg-marquardt', which needs none",
                 diverged=True,
             )
-            for fine in good
-        ]
+            for fine, rate in zip(good, np.asarray(rates), strict=True)
+        ], memory
 
 
 def _transform(method: str, rate: Any) -> Any:
@@ -107,41 +120,41 @@ def _transform(method: str, rate: Any) -> Any:
     return METHODS[method](rate)
 
 
-def _value(_: None, shared: tuple[Objective, PRNGKeyArray], network: Network) -> Float[Array, ""]:
+def _value(_: None, shared: tuple[Objective, PRNGKeyArray], member: tuple[Network, Terms]) -> Float[Array, ""]:
     objective, key = shared
-    return objective(network, key if objective.random else None)
+    return objective(*member, key)
 
 
 def _epochs(
     names: tuple[str, str, int],
-    shared: tuple[Float[Array, ""], Objective, Int[Array, ""], Float[Array, " 2"]],
-    member: tuple[Network, Any, Float[Array, ""], Any, Array],
+    shared: tuple[Objective, Int[Array, ""], Float[Array, ""]],
+    member: tuple[Network, Terms, Float[Array, ""], Memory, Any, Array],
 ) -> tuple[Network, Any, Float[Array, " most"], Array]:
-    """`count` <= `most` updates; a network whose objective exceeds `limit` or is not finite keeps its weights before.
+    """`count` <= `most` updates; a network whose objective exceeds its limit or is not finite keeps its weights before.
 
     Returns:
         The last good weights, the state of the method, the objectives before each update (NaN where there was none),
         and whether the network is well.
     """
     method, schedule, most = names
-    rate, objective, count, progress = shared
-    network, state, limit, key_data, good = member
+    objective, count, total = shared
+    network, terms, rate, memory, key_data, good = member
     key = jax.random.wrap_key_data(key_data)
 
     def value(network: Network, key: Array) -> Array:
-        return objective(network, key if objective.random else None)
+        return objective(network, terms, key)
 
     def epoch(i: Array, at: tuple[Network, Network, Any, Array, Array]) -> tuple[Network, Network, Any, Array, Array]:
         network, previous, state, objectives, good = at
-        now = rate * SCHEDULES[schedule]((progress[0] + i) / progress[1])
+        now = rate * SCHEDULES[schedule]((memory.done + i) / total)
         found, gradient = jax.value_and_grad(value)(network, jax.random.fold_in(key, i))
-        good = good & (found <= limit)
+        good = good & (found <= memory.limit)
         update, next_state = _transform(method, now).update(gradient, state, network)
         updated = jax.tree.map(jnp.add, network, update)
         network, previous, state = choose(good, (updated, network, next_state), (previous, previous, state))
         return network, previous, state, objectives.at[i].set(jnp.where(good, found, jnp.nan)), good
 
-    start = (network, network, state, jnp.full(most, jnp.nan, rate.dtype), good)
+    start = (network, network, memory.state, jnp.full(most, jnp.nan, rate.dtype), good)
     network, previous, state, objectives, good = jax.lax.fori_loop(0, count, epoch, start)
-    good = good & (value(network, key) <= limit)
+    good = good & (value(network, key) <= memory.limit)
     return choose(good, network, previous), state, objectives, good

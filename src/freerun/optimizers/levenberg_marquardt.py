@@ -13,8 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from freerun.errors import SettingError
 from freerun.network import Network
-from freerun.objective import Objective
-from freerun.optimizers.base import Report, Stopped, each, report_interval
+from freerun.objective import Objective, Terms
+from freerun.optimizers.base import Report, Stopped, Trainees, each, report_interval
 
 MEMORY = 2**31
 """Most bytes that the Jacobian of one network may take."""
@@ -52,14 +52,16 @@ class LevenbergMarquardt:
 
     epochs: int
 
-    def minimize(self, objective: Objective, networks: Network, key: PRNGKeyArray, report: Report) -> list[Stopped]:
+    def minimize(
+        self, objective: Objective, trainees: Trainees, key: PRNGKeyArray, report: Report
+    ) -> tuple[list[Stopped], None]:
         """See `Optimizer.minimize`; an epoch is one iteration.
 
         Raises:
             SettingError: the Jacobian would not fit in `MEMORY`.
         """
-        _require_memory(objective, networks, key)
-        members = networks.bias.shape[0]
+        _require_memory(objective, trainees)
+        networks, members = trainees.networks, len(trainees)
         weights = sum(leaf[0].size for leaf in jax.tree.leaves(networks))
         damping = np.full(members, FIRST_DAMPING, networks.bias.dtype)
         scaling = np.zeros((members, weights), networks.bias.dtype)
@@ -71,7 +73,7 @@ class LevenbergMarquardt:
         for done in range(1, self.epochs + 1):
             running = np.array([i not in reasons for i in range(members)])
             networks, damping, scaling, value = each(
-                _iteration, None, (objective, key), (networks, damping, scaling, last, running)
+                _iteration, None, (objective, key), (networks, trainees.terms, damping, scaling, last, running)
             )
             objectives.append(np.where(running, value, np.nan))
             idle = np.where(value < last * (1.0 - NO_GAIN), 0, idle + 1)
@@ -87,13 +89,13 @@ class LevenbergMarquardt:
                 objectives.clear()
             if finished:
                 break
-        return [Stopped(reasons.get(i, f"all {self.epochs} iterations done")) for i in range(members)]
+        return [Stopped(reasons.get(i, f"all {self.epochs} iterations done")) for i in range(members)], None
 
 
-def _require_memory(objective: Objective, networks: Network, key: PRNGKeyArray) -> None:
-    one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), networks)
-    residuals = jax.eval_shape(lambda n: objective.residuals(n, key if objective.random else None), one)
-    weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(one))
+def _require_memory(objective: Objective, trainees: Trainees) -> None:
+    one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), (trainees.networks, trainees.terms))
+    residuals = jax.eval_shape(objective.residuals, *one, jax.random.key(0))
+    weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(one[0]))
     size = residuals.size * weights * residuals.dtype.itemsize
     if size > MEMORY:
         raise SettingError(
@@ -106,12 +108,14 @@ def _require_memory(objective: Objective, networks: Network, key: PRNGKeyArray) 
 def _iteration(
     _: None,
     shared: tuple[Objective, PRNGKeyArray],
-    member: tuple[Network, Float[Array, ""], Float[Array, " P"], Float[Array, ""], Array],
+    member: tuple[Network, Terms, Float[Array, ""], Float[Array, " P"], Float[Array, ""], Array],
 ) -> tuple[Network, Float[Array, ""], Float[Array, " P"], Float[Array, ""]]:
     """One iteration of a network that is still running: weights, damping, scaling and objective after it."""
-    network, damping, scaling, value, running = member
+    network, terms, damping, scaling, value, running = member
     return jax.lax.cond(
-        running, lambda: _improved(*shared, network, damping, scaling), lambda: (network, damping, scaling, value)
+        running,
+        lambda: _improved(*shared, network, terms, damping, scaling),
+        lambda: (network, damping, scaling, value),
     )
 
 
@@ -119,13 +123,14 @@ def _improved(
     objective: Objective,
     key: PRNGKeyArray,
     network: Network,
+    terms: Terms,
     damping: Float[Array, ""],
     scaling: Float[Array, " P"],
 ) -> tuple[Network, Float[Array, ""], Float[Array, " P"], Float[Array, ""]]:
     theta, unravel = ravel_pytree(network)
 
     def residuals(weights: Array) -> Array:
-        return objective.residuals(unravel(weights), key if objective.random else None)
+        return objective.residuals(unravel(weights), terms, key)
 
     r, jacobian = _jacobian(residuals, theta, network.readout.shape[0])
     value = r @ r

@@ -15,8 +15,8 @@ from freerun.computing import run
 from freerun.errors import TrainingDiverged
 from freerun.forcing import Pairs
 from freerun.network import Network, State
-from freerun.objective import Noise, Objective, value_at
-from freerun.optimizers.base import Report, Stopped, stack, unstack
+from freerun.objective import Noise, Objective, Terms, value_at
+from freerun.optimizers.base import Report, Stopped, Trainees, stack, unstack
 
 CHUNK = 20_000
 """Steps whose hidden states are held in memory at a time."""
@@ -32,26 +32,34 @@ FAR = 1e3
 class Ridge:
     """The exact minimum of the objective over readout, readout bias and direct connections (Jaeger, 2001)."""
 
-    def minimize(self, objective: Objective, networks: Network, key: PRNGKeyArray, report: Report) -> list[Stopped]:
+    @property
+    def epochs(self) -> int:
+        """See `Optimizer.epochs`."""
+        return 1
+
+    def minimize(
+        self, objective: Objective, trainees: Trainees, key: PRNGKeyArray, report: Report
+    ) -> tuple[list[Stopped], None]:
         """See `Optimizer.minimize`."""
-        penalty = 0.0 if objective.l2 is None else float(objective.l2)
-        fitted = [_solved(network, objective, penalty, key) for network in unstack(networks)]
-        objectives = [float(value_at(network, objective, None)) for network in fitted]
+        terms = unstack(trainees.terms, len(trainees))
+        fitted = [_solved(*one, objective, key) for one in zip(unstack(trainees.networks), terms, strict=True)]
+        objectives = [float(value_at(*one, objective, key)) for one in zip(fitted, terms, strict=True)]
         report(stack(fitted), np.array([objectives]))
-        return [Stopped("the readout is solved exactly")] * len(fitted)
+        return [Stopped("the readout is solved exactly")] * len(fitted), None
 
 
-def _solved(network: Network, objective: Objective, penalty: float, key: PRNGKeyArray) -> Network:
+def _solved(network: Network, terms: Terms, objective: Objective, key: PRNGKeyArray) -> Network:
     """The network with its readout solved.
 
     Steps that read a gap are left out at first; then the network's own output stands in for it, and it is solved again.
     """
-    solved = Readout.of(network, objective.pairs, objective.noise, key).solve(penalty)
+    penalty = 0.0 if terms.l2 is None else float(terms.l2)
+    solved = Readout.of(network, objective.pairs, terms.noise, key).solve(penalty)
     for _ in range(ROUNDS if objective.pairs.observed is not None else 0):
         pairs = _completed(objective.pairs, solved)
         if not np.isfinite(np.asarray(pairs.inputs)).all() or np.abs(np.asarray(pairs.inputs)).max() > FAR:
             break
-        solved = Readout.of(network, pairs, objective.noise, key).solve(penalty)
+        solved = Readout.of(network, pairs, terms.noise, key).solve(penalty)
     return solved
 
 
