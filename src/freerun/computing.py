@@ -35,6 +35,9 @@ MOST_IN_MEMORY = 200
 """Programs of `run` that are kept in memory; beyond, JAX forgets all programs, since a system lets a process have only
 so many memory maps, and each program takes some. Those that are needed again come from the folder."""
 
+MOST_MAPS = 30_000
+"""Memory maps of this process from which on it forgets programs; systems allow some 65000."""
+
 MOST_THREADS = 8
 """Threads that compute side by side at most, since each takes memory."""
 
@@ -57,9 +60,7 @@ def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterato
     Each computes as the caller does; compiled programs go through `run`. NumPy gets its share of the cores in each
     thread, no more: threads that all use all cores are many times slower.
     """
-    if len(_programs) > MOST_IN_MEMORY:
-        _programs.clear()
-        jax.clear_caches()
+    forget_programs()
     wide = jax.numpy.zeros(()).dtype == jax.numpy.float64
     device = current_device()
 
@@ -84,6 +85,21 @@ def run(program: Any, *arguments: Any) -> Any:
         _programs[key] = program.lower(*arguments).compile()
     with _running:
         return jax.block_until_ready(_programs[key](*arguments))
+
+
+def forget_programs() -> None:
+    """Let JAX forget its programs if there are too many; not to be called while a thread runs one."""
+    if len(_programs) > MOST_IN_MEMORY or _memory_maps() > MOST_MAPS:
+        _programs.clear()
+        jax.clear_caches()
+
+
+def _memory_maps() -> int:
+    """How many memory maps this process has; 0 where the system does not say."""
+    try:
+        return Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:
+        return 0
 
 
 _programs: dict[Any, Any] = {}

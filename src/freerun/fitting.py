@@ -54,17 +54,21 @@ def fit(
     validation: Series | None,
     before: Model | None,
     progress: Watcher | None,
+    choices: list[Settings] | None = None,
 ) -> Fitted:
     """Fit networks to the series of `training`, or, given the model `before`, train its best network further.
+
+    What is left open is chosen by free runs, unless `choices` has what they are to be, the best first.
 
     Raises:
         SettingError, SeriesError, TrainingDiverged: see `freerun.RNN.fit`.
     """
-    _require(settings, training, validation)
+    require_trainable(settings, training, validation)
     asked = settings if before is None else before.require_same_shape(settings, training[0])
     steps = max(map(len, training))
     asked = asked.with_(members=members_of(asked, steps))
-    choices = [resolved(asked, steps)] if before else choose(asked, training, progress)
+    if choices is None:
+        choices = [resolved(asked, steps)] if before else choose(asked, training, progress)
     for series in training:
         require_steps("training", series, choices[0].washout or 0)
     one = _Fit(settings, training, validation, before, progress)
@@ -153,7 +157,7 @@ class _Fit:
         self.progress(replace(said, current=lambda: self.model([self._member(trained())])))
 
 
-def _require(settings: Settings, training: Sequence[Series], validation: Series | None) -> None:
+def require_trainable(settings: Settings, training: Sequence[Series], validation: Series | None) -> None:
     """Refuse series that cannot be learned, or not together."""
     _refuse_mixture(training)
     washout = settings.memory if settings.washout is None else settings.washout

@@ -187,6 +187,20 @@ class Settings(BaseModel):
             faults = {_sentence(dict(fault)): None for fault in error.errors()}
             raise SettingError("; ".join(faults)) from error
 
+    @classmethod
+    def require_range(cls, name: str, value: Any) -> None:
+        """Refuse a value that a parameter cannot have, whatever the others are.
+
+        Raises:
+            SettingError: there is no such parameter, or the value is out of its range.
+        """
+        try:
+            cls(**{name: value})
+        except ValidationError as error:
+            for fault in error.errors():
+                if fault["loc"]:
+                    raise SettingError(_sentence(dict(fault))) from error
+
     def with_(self, **parameters: Any) -> Settings:
         """The same settings with some parameters changed, checked again."""
         return Settings.checked(**{**self.model_dump(), **parameters})
@@ -222,13 +236,16 @@ class Settings(BaseModel):
         """The forcing: the one asked for, or the one that suits the optimiser."""
         return self.forcing or ("segments" if self.method == "levenberg-marquardt" else "full")
 
-    @model_validator(mode="after")
-    def _refuse(self) -> Self:
-        self._refuse_ranges()
+    def has_effect(self, name: str) -> bool:
+        """Whether the others leave the parameter of that name an effect."""
+        return all(allowed for other, allowed, _ in self._needs() if other == name)
+
+    def _needs(self) -> list[tuple[str, bool, str]]:
+        """Parameters that have an effect only with some of the others: whether they have, and what they need."""
         gradient = self.method in GRADIENT_METHODS
         ridge = self.method == "ridge"
         generalized = self.forced in ("generalized", "scheduled")
-        needs: list[tuple[str, bool, str]] = [
+        return [
             ("learning_rate", gradient, "a gradient method"),
             ("schedule", gradient, "a gradient method"),
             ("window", gradient, "a gradient method"),
@@ -250,7 +267,11 @@ class Settings(BaseModel):
             ("input_scale", self._reservoir, "initial='reservoir'"),
             ("bias_scale", self._reservoir, "initial='reservoir'"),
         ]
-        for name, allowed, need in needs:
+
+    @model_validator(mode="after")
+    def _refuse(self) -> Self:
+        self._refuse_ranges()
+        for name, allowed, need in self._needs():
             if getattr(self, name) and not allowed:
                 raise ValueError(
                     f"{name} has no effect with optimizer={self.method!r}"

@@ -1,0 +1,149 @@
+"""The judge of recipes: free runs over parts of the training series, each left out of the fit in its turn.
+
+No later data, and no one-step error, has a say. Recipes that differ only in the penalty come from one factorisation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import jax
+import numpy as np
+
+from freerun.cells import Array
+from freerun.computing import computing, run
+from freerun.errors import TrainingDiverged
+from freerun.forcing import shared
+from freerun.holdout import folds_of, recent, require_held_out
+from freerun.network import Network
+from freerun.optimizers import Readout, stack
+from freerun.recipes import Recipes
+from freerun.scaling import Scaling
+from freerun.series import Series
+from freerun.settings import SHORT, Settings
+from freerun.training import drawn, noise_of, pairs_of
+from freerun.validation import Validation, errors_of_readouts, long_run_error
+
+LONG_RUN = 20_000
+"""Steps of the long run by which recipes for a sample of a system are judged."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings with nothing left open, and how they did.
+
+    Attributes:
+        error: of free runs on the held-out steps, cut off at 1; on a sample of a system plus D_H + D_stsp / 10 of a
+            long run; infinite where there is no run.
+        settings: nothing left open.
+    """
+
+    error: float
+    settings: Settings
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What makes one recipe unlike another."""
+        return self.settings.cell, self.settings.lags, self.settings.differences
+
+
+class Judge:
+    """Judges recipes for a readout solved by ridge regression, from several threads at once if need be.
+
+    Attributes:
+        recipes: what is known of the training series.
+    """
+
+    def __init__(self, recipes: Recipes, training: Sequence[Series]) -> None:
+        self.recipes, self._training = recipes, training
+        self._held_out = require_held_out(recipes.settings, min(map(len, training)))
+        self._folds = folds_of(training, self._held_out)
+        self._prepared: dict[tuple[int, ...], _Prepared] = {}
+        self._preparing = Lock()
+
+    def __call__(self, settings: Settings) -> Choice:
+        """The error of the settings with the best of the penalties, and which that is."""
+        penalties = self.recipes.penalties if settings.l2 is None else (settings.l2,)
+        with computing(settings.dtype, settings.device):
+            prepared = self._prepare(settings)
+            network = drawn(settings, self._training[0])
+            try:
+                errors = np.mean(
+                    [self._errors(network, settings, penalties, prepared, fold) for fold in range(self._folds)], axis=0
+                )
+            except TrainingDiverged:
+                return Choice(math.inf, settings.with_(l2=penalties[-1]))
+        best = int(np.argmin(errors))
+        return Choice(float(errors[best]), settings.with_(l2=penalties[best]))
+
+    def _prepare(self, settings: Settings) -> _Prepared:
+        """The series in the units of the network, which depend on the differences that are taken."""
+        with self._preparing:
+            if settings.differences not in self._prepared:
+                scaling = Scaling.fitted(self._training, settings)
+                self._prepared[settings.differences] = _Prepared.of(
+                    self._training, scaling, self._held_out, self._folds, settings.dtype
+                )
+            return self._prepared[settings.differences]
+
+    def _errors(
+        self, network: Network, settings: Settings, penalties: Sequence[float], prepared: _Prepared, fold: int
+    ) -> np.ndarray:
+        """The error for each penalty on one fold."""
+        pairs = pairs_of(prepared.values, prepared.channels, settings).without(
+            (fold + 1) * self._held_out, fold * self._held_out
+        )
+        validation = prepared.folds[fold]
+        readout = Readout.of(network, pairs, noise_of(settings), jax.random.key(settings.seed))
+        several = [readout.solve(penalty) for penalty in penalties]
+        if self.recipes.short:
+            network, *several = map(shared, (network, *several))
+        readouts = stack(several)
+        errors = np.asarray(run(errors_of_readouts, network, readouts, validation))
+        if not self.recipes.sample:
+            return errors
+        runs = np.asarray(run(_long_runs, network, readouts, validation))
+        return errors + np.array([long_run_error(prepared.whole, one) for one in runs])
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """The training series in the units of a network.
+
+    Attributes:
+        whole: the first series, shape (T, D).
+        values: what recipes are fitted to, each of shape (steps, N).
+        channels: D.
+        folds: the free runs by which they are judged, on the last stretch, on the one before, ...
+    """
+
+    whole: np.ndarray
+    values: list[np.ndarray]
+    channels: int
+    folds: list[Validation]
+
+    @classmethod
+    def of(cls, training: Sequence[Series], scaling: Scaling, held_out: int, folds: int, dtype: str) -> _Prepared:
+        channels, short = training[0].shape[1], max(map(len, training)) < SHORT
+        values = [scaling.apply(series) for series in recent(training, held_out)]
+        judges = [
+            Validation.of([one[: len(one) - fold * held_out] for one in values], channels, held_out, dtype, short)
+            for fold in range(folds)
+        ]
+        return cls(scaling.apply(training[0])[:, :channels], values, channels, judges)
+
+
+@jax.jit
+def _long_runs(network: Network, readouts: Network, validation: Validation) -> Array:
+    """A long free run of each of several readouts of one network."""
+
+    def free_run(readout: Array, bias: Array, direct: Array | None) -> Array:
+        one = network.with_readout(readout, bias, direct)
+        states, values = one.moments(validation.inputs, validation.starts[:1])
+        return one.run_free(jax.tree.map(lambda entry: entry[0], states), values[0], LONG_RUN)
+
+    return jax.vmap(free_run)(readouts.readout, readouts.bias, readouts.direct)

@@ -1,0 +1,245 @@
+"""The space of a search: what may be tried, and what a proposal means.
+
+A proposal is a dict of names and values: parameters of `Settings`, and `spacing`, the steps between two delays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from freerun.errors import SettingError
+from freerun.recipes import Recipes, resolved
+from freerun.series import Series
+from freerun.settings import GRADIENT_METHODS, SHORT, Settings
+from freerun.training import OWN
+
+if TYPE_CHECKING:
+    import optuna
+
+SEEDS = 4
+"""Seeds that are tried, from the given one on."""
+
+FIRST = ("optimizer", "forcing", "cell", "initial", "delays")
+"""What is proposed first, since others have an effect only with some of its values."""
+
+CHOSEN_APART = ("restarts", "members", "holdout", "epochs", "device", "dtype")
+"""Settings that are not for a search to try: how many networks are kept, what judges them, and what they cost."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, both included; whole ones if both are; evenly in their logarithm if `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether these are whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def __contains__(self, value: Any) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low:g}..{self.high:g}"
+
+    def suggest(self, trial: optuna.Trial, name: str) -> Any:
+        """A value for a trial."""
+        if self.whole:
+            return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+
+@dataclass(frozen=True)
+class Among:
+    """One of these values: numbers, names, or lists as text (`0,1,2`)."""
+
+    values: tuple[Any, ...]
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.values
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.values))
+
+    def suggest(self, trial: optuna.Trial, name: str) -> Any:
+        """A value for a trial."""
+        return trial.suggest_categorical(name, list(self.values))
+
+
+Dimension = Range | Among
+
+
+def parsed(option: str) -> tuple[str, Dimension]:
+    """`learning_rate=1e-4..1e-1` is a range, in its logarithm from a factor of ten on; `cell=gru,lstm` are names.
+
+    Raises:
+        SettingError: neither.
+    """
+    name, equals, text = option.partition("=")
+    example = "write a range, learning_rate=1e-4..1e-1, or values, cell=gru,lstm"
+    if not equals or not text:
+        raise SettingError(f"--try {option}: {example}")
+    if ".." not in text:
+        return name, Among(tuple(_number(part) for part in text.split(",")))
+    low, high = (_number(part) for part in text.split("..", 1))
+    if isinstance(low, str) or isinstance(high, str) or not low < high:
+        raise SettingError(f"--try {option}: a range goes from a number to a larger one; {example}")
+    return name, Range(low, high, log=low > 0 and high >= 10 * low)
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a search may try on a training series.
+
+    Attributes:
+        given: what is not for it to change.
+        dimensions: what may be tried, by name.
+        steps: of the longest training series.
+    """
+
+    given: Settings
+    dimensions: dict[str, Dimension]
+    steps: int
+
+    @classmethod
+    def of(cls, given: Settings, training: Sequence[Series], wanted: Mapping[str, Dimension]) -> Space:
+        """The usual space for what is left open, and what is `wanted` beside it or instead.
+
+        Raises:
+            SettingError: a name that is no parameter, or is given as well, or a value out of its range.
+        """
+        steps = max(map(len, training))
+        for name, dimension in wanted.items():
+            _require(given, name, dimension)
+        methods = [given.method]
+        if isinstance(asked := wanted.get("optimizer"), Among):
+            methods = list(asked.values)
+        usual: dict[str, Dimension] = {}
+        for method in methods:
+            with_method = given.with_(optimizer=method)
+            usual = _usual(with_method, training) | usual
+        open_ones = {n: d for n, d in usual.items() if n in ("seed", "spacing") or getattr(given, n) is None}
+        if given.delays is not None or isinstance(wanted.get("delays"), Among):
+            open_ones.pop("spacing", None)
+        dimensions = open_ones | dict(wanted)
+        ordered = [*(n for n in FIRST if n in dimensions), *(n for n in dimensions if n not in FIRST)]
+        return cls(given, {name: dimensions[name] for name in ordered}, steps)
+
+    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+        """A proposal: a value for all that has an effect with the values before."""
+        proposal: dict[str, Any] = {}
+        for name, dimension in self.dimensions.items():
+            if self._has_effect(name, proposal):
+                proposal[name] = dimension.suggest(trial, name)
+        return proposal
+
+    def settings(self, proposal: Mapping[str, Any]) -> Settings:
+        """What a proposal means, nothing left open but what the judge chooses by itself: the penalty of a readout."""
+        values = {name: value for name, value in proposal.items() if name != "spacing"}
+        spacing = proposal.get("spacing", 1)
+        count = values.get("delays", self.given.delays)
+        if isinstance(count, int):
+            fitting = max(1, min(count, (max(1, self.steps // 4) - 1) // spacing + 1))
+            values["delays"] = tuple(range(0, fitting * spacing, spacing))
+        if "seed" in values:
+            values["seed"] += self.given.seed
+        settings = resolved(self.given.with_(**values, restarts=1, members=1), self.steps)
+        return settings.with_(l2=values.get("l2", self.given.l2)) if settings.method == "ridge" else settings
+
+    def grid(self, training: Sequence[Series]) -> list[dict[str, Any]]:
+        """The proposals with which a fit begins its own choice, as far as they lie in this space."""
+        if self.given.method != "ridge" or "optimizer" in self.dimensions:
+            return []
+        proposals: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for recipe in Recipes.of(self.given.with_(restarts=1, members=1), training).grid():
+            lags = recipe.lags
+            values = {name: getattr(recipe, name) for name in self.dimensions if name not in ("spacing", "delays")}
+            values |= {"delays": len(lags), "spacing": lags[1] if len(lags) > 1 else 1, "seed": 0}
+            values["difference"] = _text(recipe.differences)
+            proposal = {n: v for n, v in values.items() if n in self.dimensions and v is not None}
+            if all(value in self.dimensions[name] for name, value in proposal.items()):
+                proposals[tuple(proposal.items())] = proposal
+        return list(proposals.values())
+
+    def program(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
+        """The part of a proposal that decides which program is compiled."""
+        return {name: value for name, value in proposal.items() if name not in OWN}
+
+    def described(self) -> dict[str, str]:
+        """What may be tried, for people and for comparison."""
+        return {name: str(dimension) for name, dimension in self.dimensions.items()}
+
+    def _has_effect(self, name: str, proposal: Mapping[str, Any]) -> bool:
+        values = {n: v for n, v in proposal.items() if n not in ("spacing", "delays")}
+        if name == "spacing":
+            return proposal.get("delays", 1) != 1
+        if name == "delays" and isinstance(self.dimensions[name], Range) and self.given.method == "ridge":
+            return proposal.get("cell", self.given.cell) == "memoryless"
+        return self.given.with_(**values).has_effect(name)
+
+
+def _require(given: Settings, name: str, dimension: Dimension) -> None:
+    """Refuse a dimension that no trial could use."""
+    if name in CHOSEN_APART:
+        raise SettingError(f"--try {name}: not for a search to try; say --set {name}=... instead")
+    if name == "spacing":
+        return
+    for value in dimension.values if isinstance(dimension, Among) else (dimension.low, dimension.high):
+        Settings.require_range(name, value)
+    if getattr(given, name) != Settings.model_fields[name].default:
+        raise SettingError(f"--try {name}: it is set to {getattr(given, name)} as well; leave one of them out")
+
+
+def _usual(given: Settings, training: Sequence[Series]) -> dict[str, Dimension]:
+    """What is tried unless something is said."""
+    steps = max(map(len, training))
+    longest = max(2, min(64, steps // 4))
+    recipes = Recipes.of(given.with_(restarts=1, members=1), training)
+    gradient = given.method in GRADIENT_METHODS
+    usual: dict[str, Dimension]
+    if given.method == "ridge":
+        usual = {
+            "cell": Among(("memoryless", "leaky")),
+            "delays": Range(2, longest, log=True),
+            "spacing": Range(1, 8),
+            "input_scale": Range(0.1, 30.0, log=True) if recipes.sample else Range(0.05, 3.0, log=True),
+            "leak": Range(0.05, 0.95),
+            "spectral_radius": Range(0.2, 1.4),
+            "input_noise": Range(0.0, 0.02) if recipes.sample else Among((0.0, 1e-3, 3e-3, 1e-2)),
+        }
+    else:
+        usual = {
+            "cell": Among(("simple", "leaky", "gru", "lstm") if gradient else ("memoryless", "simple", "gru")),
+            "delays": Range(1, min(32, longest), log=True),
+            "hidden": Range(8, 128, log=True) if gradient else Range(5, 40, log=True),
+            "initial": Among(("glorot", "orthogonal", "reservoir")),
+            "l2": Range(1e-10, 1e-3, log=True),
+        }
+    if gradient:
+        usual |= {
+            "learning_rate": Range(1e-3, 1e-1, log=True),
+            "weight_noise": Among((0.0, 1e-3, 1e-2)),
+            "input_noise": Among((0.0, 1e-3, 1e-2)),
+        }
+    if steps < SHORT:
+        usual["difference"] = Among(tuple(_text(differences) for differences in recipes.differences))
+    return usual | {"seed": Among(tuple(range(SEEDS)))}
+
+
+def _text(lags: Sequence[int]) -> str:
+    """Lags of differences as they are written on the command line."""
+    return ",".join(map(str, lags)) or "0"
