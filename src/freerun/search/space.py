@@ -5,9 +5,12 @@ A proposal is a dict of names and values: parameters of `Settings`, and `spacing
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from freerun.errors import SettingError
 from freerun.recipes import Recipes, resolved
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 SEEDS = 4
 """Seeds that are tried, from the given one on."""
+
+STEP, CHANGED = 0.1, 0.4
+"""How far a value near another lies, as a share of its range, and how many values are changed at a time."""
 
 FIRST = ("optimizer", "forcing", "cell", "initial", "delays")
 """What is proposed first, since others have an effect only with some of its values."""
@@ -47,6 +53,13 @@ class Range:
     def __str__(self) -> str:
         return f"{self.low:g}..{self.high:g}"
 
+    def near(self, value: float, draw: np.random.Generator) -> float:
+        """A value near another: a tenth of the range away, more or less."""
+        low, high, at = (math.log(x) if self.log else x for x in (self.low, self.high, value))
+        moved = np.clip(at + STEP * (high - low) * draw.normal(), low, high)
+        near = float(np.clip(math.exp(moved) if self.log else moved, self.low, self.high))
+        return round(near) if self.whole else near
+
     def suggest(self, trial: optuna.Trial, name: str) -> Any:
         """A value for a trial."""
         if self.whole:
@@ -65,6 +78,11 @@ class Among:
 
     def __str__(self) -> str:
         return " ".join(map(str, self.values))
+
+    def near(self, value: Any, draw: np.random.Generator) -> Any:
+        """Any of the values."""
+        del value
+        return self.values[draw.integers(len(self.values))]
 
     def suggest(self, trial: optuna.Trial, name: str) -> Any:
         """A value for a trial."""
@@ -146,6 +164,11 @@ class Space:
             if self._has_effect(name, proposal):
                 proposal[name] = dimension.suggest(trial, name)
         return proposal
+
+    def near(self, proposal: Mapping[str, Any], names: Iterable[str], draw: np.random.Generator) -> dict[str, Any]:
+        """The proposal with some of the named values changed a little, or for another."""
+        changed = {name for name in names if draw.random() < CHANGED}
+        return {n: self.dimensions[n].near(v, draw) if n in changed else v for n, v in proposal.items()}
 
     def settings(self, proposal: Mapping[str, Any]) -> Settings:
         """What a proposal means, nothing left open but what the judge chooses by itself: the penalty of a readout."""

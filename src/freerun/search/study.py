@@ -53,6 +53,9 @@ PATIENCE = 300.0
 GROUP = 4
 """Trials that are proposed with one program."""
 
+NEAR = 3
+"""Of how many of the best trials the neighbourhood is searched."""
+
 ENOUGH = 9
 """Errors at a rung from which on they set a bar."""
 
@@ -204,9 +207,10 @@ class Study:
         return sum(trial._trial_id not in self._alive for trial in running)
 
     def ask(self, count: int, space: Space, seed: int) -> list[Asked]:
-        """Proposals: those that wait, then new ones by the tree-structured Parzen estimator (Bergstra et al., 2011).
+        """Proposals: those that wait, then groups of new ones with one program each.
 
-        What is proposed depends on the seed and on the trials in the study alone.
+        Groups are proposed by the tree-structured Parzen estimator (Bergstra et al., 2011) and near one of the best
+        trials, in turn. What is proposed depends on the seed and on the trials in the study alone.
         """
         return self._patiently(lambda: self._ask(count, space, seed))
 
@@ -296,21 +300,34 @@ class Study:
             thread.join()
 
     def _ask(self, count: int, space: Space, seed: int) -> list[Asked]:
-        seeds = np.random.SeedSequence([seed, len(self.finished()), self.elsewhere()])
+        draw = np.random.default_rng([seed, len(self.finished()), self.elsewhere()])
         asked: list[Asked] = []
+        groups = 0
         with _without_warnings():
             tpe = optuna.samplers.TPESampler(
-                seed=int(seeds.generate_state(1)[0]), multivariate=True, group=True, warn_independent_sampling=False
+                seed=int(draw.integers(2**31)), multivariate=True, group=True, warn_independent_sampling=False
             )
             while len(asked) < count:
                 queued = bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
-                self._study.sampler = tpe
-                asked.append(self._begun(space))
-                if not queued:
+                if queued:
+                    self._study.sampler = tpe
+                    asked.append(self._begun(space))
+                    continue
+                best = self._best_proposals()
+                near = dict(best[draw.integers(len(best))]) if best and groups % 2 else None
+                groups += 1
+                fixed = {} if near is None else space.near(near, near, draw)
+                for _ in range(min(GROUP, count - len(asked))):
+                    self._study.sampler = optuna.samplers.PartialFixedSampler(fixed, tpe)
+                    asked.append(self._begun(space))
                     program = space.program(asked[-1].proposal)
-                    self._study.sampler = optuna.samplers.PartialFixedSampler(program, tpe)
-                    asked += [self._begun(space) for _ in range(min(GROUP - 1, count - len(asked)))]
+                    own = [name for name in asked[-1].proposal if name not in program]
+                    fixed = program if near is None else space.near(asked[-1].proposal, own, draw)
         return asked
+
+    def _best_proposals(self) -> list[dict[str, Any]]:
+        complete = [trial for trial in self.finished() if trial.state == TrialState.COMPLETE]
+        return [trial.params for trial in sorted(complete, key=lambda trial: (trial.value, trial.number))[:NEAR]]
 
     def _begun(self, space: Space) -> Asked:
         trial = self._study.ask()
