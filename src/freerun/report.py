@@ -21,7 +21,9 @@ _STYLE = """
 body { font: 16px/1.55 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 2.5rem auto;
        padding: 0 1.25rem; }
 h1 { font-size: 1.9rem; margin-bottom: .2rem; } h2 { font-size: 1.3rem; margin-top: 2.6rem; }
-p { max-width: 46rem; } figure { margin: 1.2rem 0; } img { max-width: 100%; height: auto; }
+p { max-width: 46rem; } figure { margin: 1.2rem 0; }
+pre { background: #f4f4f4; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .9rem; }
+img { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; margin: 1.2rem 0; }
 th, td { padding: .45rem .9rem; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; } th { border-bottom: 2px solid #222; font-weight: 600; }
@@ -47,6 +49,10 @@ class Report:
     def text(self, text: str) -> None:
         """Add a paragraph."""
         self._parts.append(f"<p>{html.escape(text)}</p>")
+
+    def code(self, text: str) -> None:
+        """Add a command or a piece of a program."""
+        self._parts.append(f"<pre>{html.escape(text)}</pre>")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Add a table; the first column holds the names of the rows."""

@@ -206,6 +206,26 @@ class Settings(BaseModel):
         return Settings.checked(**{**self.model_dump(), **parameters})
 
     @property
+    def described(self) -> str:
+        """What makes these settings unlike others, in a few words; for settings with nothing left open."""
+        names = (
+            "hidden",
+            "cell",
+            "input_scale",
+            "leak",
+            "spectral_radius",
+            "learning_rate",
+            "l2",
+            "input_noise",
+            "seed",
+        )
+        values = {name: getattr(self, name) for name in names}
+        lags = self.lags
+        spacing = f" every {lags[1]}" if len(lags) > 1 and lags[1] > 1 else ""
+        parts = [f"{n.replace('_', ' ')} {v:.3g}" for n, v in values.items() if isinstance(v, int | float) and v]
+        return ", ".join([str(self.cell), f"{len(lags)} delays{spacing}", *parts])
+
+    @property
     def method(self) -> str:
         """The optimiser: the one asked for, or the one that suits the number of units."""
         if self.optimizer is not None:

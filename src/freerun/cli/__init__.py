@@ -18,6 +18,7 @@ from freerun.cli.forecast import forecast
 from freerun.cli.generate import generate
 from freerun.cli.info import info
 from freerun.cli.predict import predict
+from freerun.cli.search import search
 from freerun.cli.studio import studio
 from freerun.cli.update import update
 from freerun.errors import FreerunError
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, data, fit, predict, generate, forecast, backtest, evaluate, update, export, studio, info):
+for command in (demo, data, fit, predict, generate, forecast, backtest, evaluate, search, update, export, studio, info):
     app.command()(command)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from freerun.history import Progress
+    from freerun.search import Standing
 
 LINES_EVERY = 5.0
 """Seconds between two lines of progress when stderr is not a terminal."""
@@ -61,6 +62,42 @@ class Console:
             yield _Lines(self.note)
 
     @contextmanager
+    def search(self) -> Iterator[tuple[Callable[[Standing], None], Callable[[Progress], None]]]:
+        """Show a search as it goes: a live table of the best trials on a terminal, plain lines otherwise."""
+        if self._quiet:
+            yield lambda standing: None, lambda progress: None
+        elif sys.stderr.isatty():
+            with self._live_table() as show:
+                yield show, lambda progress: None
+        else:
+            lines = _Lines(self.note)
+            yield (lambda standing: lines(standing.progress)), lines
+
+    @contextmanager
+    def _live_table(self) -> Iterator[Callable[[Standing], None]]:
+        from rich.console import Console as Terminal
+        from rich.live import Live
+        from rich.table import Table
+
+        with Live(console=Terminal(stderr=True), transient=True, auto_refresh=False) as live:
+
+            def show(standing: Standing) -> None:
+                progress = standing.progress
+                pace = _pace(progress)
+                table = Table(
+                    "",
+                    "error",
+                    "settings",
+                    title=f"{progress.done} of {progress.total} trials  {pace}",
+                    title_justify="left",
+                )
+                for place, choice in enumerate(standing.best, 1):
+                    table.add_row(str(place), f"{choice.error:.3e}", choice.settings.described)
+                live.update(table, refresh=True)
+
+            yield show
+
+    @contextmanager
     def _live(self) -> Iterator[Callable[[Progress], None]]:
         from rich.console import Console as Terminal
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -86,9 +123,12 @@ class _Lines:
         now = time.monotonic()
         if now >= self._next or progress.done == progress.total:
             self._next = now + LINES_EVERY
-            rate = progress.done / max(progress.seconds, 1e-9)
-            left = (progress.total - progress.done) / rate
-            self._note(f"{_line(progress)}  {rate:.3g}/s  {left:.0f} s left")
+            self._note(f"{_line(progress)}  {_pace(progress)}")
+
+
+def _pace(progress: Progress) -> str:
+    rate = max(progress.done, 1e-9) / max(progress.seconds, 1e-9)
+    return f"{rate:.3g}/s  {(progress.total - progress.done) / rate:.0f} s left"
 
 
 def _line(progress: Progress) -> str:

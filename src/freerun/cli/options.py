@@ -79,6 +79,26 @@ def numbers(option: str, text: str | None) -> tuple[float, ...]:
         raise SettingError(f"{option} {text}: give numbers with commas between them: 80,95") from error
 
 
+def pairs(option: str, texts: list[str]) -> dict[str, str]:
+    """`name=value` texts as a dict.
+
+    Raises:
+        SettingError: one is not of that form, or a name comes twice.
+    """
+    from freerun.errors import SettingError
+
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name:
+            raise SettingError(f"{option} {text}: write {option} NAME=VALUE")
+        if name in found:
+            raise SettingError(f"{option} {text}: {name} is there twice; say it once")
+        found[name] = value.strip()
+    return found
+
+
 def require_file_for(after: Path | None, *described_by: object) -> None:
     """Refuse options that describe the file of --after where there is none."""
     from freerun.errors import SettingError

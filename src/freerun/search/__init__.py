@@ -12,7 +12,7 @@ report     a page about a search
 from freerun.errors import MissingExtraError
 
 try:
-    import optuna as _optuna  # noqa: F401 - to say what is missing before anything needs it
+    import optuna
     import psutil as _psutil  # noqa: F401 - the same
 except ImportError as error:
     raise MissingExtraError(
@@ -21,4 +21,9 @@ except ImportError as error:
 
 from freerun.search.searching import Found, Standing, search
 
-__all__ = ["Found", "Standing", "search"]
+__all__ = ["Found", "Standing", "quiet_optuna", "search"]
+
+
+def quiet_optuna() -> None:
+    """Let Optuna tell of nothing less than a warning, in this process."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from freerun import fitting
 from freerun.errors import FreerunError, SearchError, SettingError
 from freerun.estimator import RNN
-from freerun.history import Watcher
+from freerun.history import Progress, Watcher
 from freerun.holdout import SHARE
 from freerun.judge import Choice
 from freerun.panel import panel_of
@@ -52,6 +52,12 @@ class Standing:
     stopped: int
     best: list[Choice]
     seconds: float
+
+    @property
+    def progress(self) -> Progress:
+        """The same as the progress of any long work."""
+        best = self.best[0].error if self.best else None
+        return Progress("trial", self.done, self.total, None, None, best, self.seconds)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -53,8 +53,8 @@ PATIENCE = 300.0
 GROUP = 4
 """Trials that are proposed with one program."""
 
-NEAR = 3
-"""Of how many of the best trials the neighbourhood is searched."""
+NEAR, MOVES = 3, 20
+"""Of how many of the best trials the neighbourhood is searched, and how often a move is drawn that was not made yet."""
 
 ENOUGH = 9
 """Errors at a rung from which on they set a bar."""
@@ -316,14 +316,27 @@ class Study:
                 best = self._best_proposals()
                 near = dict(best[draw.integers(len(best))]) if best and groups % 2 else None
                 groups += 1
-                fixed = {} if near is None else space.near(near, near, draw)
+                fixed = {} if near is None else self._moved(space, near, near, draw)
                 for _ in range(min(GROUP, count - len(asked))):
                     self._study.sampler = optuna.samplers.PartialFixedSampler(fixed, tpe)
                     asked.append(self._begun(space))
-                    program = space.program(asked[-1].proposal)
-                    own = [name for name in asked[-1].proposal if name not in program]
-                    fixed = program if near is None else space.near(asked[-1].proposal, own, draw)
+                    proposal = asked[-1].proposal
+                    fixed = space.program(proposal)
+                    if near is not None:
+                        fixed = self._moved(space, proposal, [name for name in proposal if name not in fixed], draw)
         return asked
+
+    def _moved(
+        self, space: Space, proposal: dict[str, Any], names: Iterable[str], draw: np.random.Generator
+    ) -> dict[str, Any]:
+        """A proposal near another that has not been made yet, unless none is found."""
+        made = [trial.params for trial in self._study.get_trials(deepcopy=False)]
+        moved = proposal
+        for _ in range(MOVES):
+            moved = space.near(proposal, names, draw)
+            if moved not in made:
+                break
+        return moved
 
     def _best_proposals(self) -> list[dict[str, Any]]:
         complete = [trial for trial in self.finished() if trial.state == TrialState.COMPLETE]

@@ -1,0 +1,151 @@
+"""`freerun search`: let the machine try the things to try."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+
+from freerun.cli.console import Console
+from freerun.cli.options import (
+    Column,
+    Inputs,
+    Json,
+    MissingValues,
+    Quiet,
+    Resample,
+    TimeColumn,
+    pairs,
+    read,
+    require_writable,
+)
+
+
+def search(
+    series: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Training series: a CSV, Parquet, npy or npz file; several are learned together.",
+            show_default=False,
+            metavar="SERIES...",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write: the winner.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trials that the study is to have in the end.")] = 100,
+    split: Annotated[int | None, typer.Option(help="Use this many steps and leave the rest. Default: all.")] = None,
+    fixed: Annotated[
+        list[str],
+        typer.Option("--set", help="A setting of `freerun fit` that is not to be changed: hidden=15. Repeatable."),
+    ] = [],  # noqa: B006 - typer copies it
+    tried: Annotated[
+        list[str],
+        typer.Option(
+            "--try", help="What to try: a range, learning_rate=1e-4..1e-1, or values, cell=gru,lstm. Repeatable."
+        ),
+    ] = [],  # noqa: B006 - typer copies it
+    study: Annotated[
+        Path | None, typer.Option(help="SQLite file of the study. Default: beside the model, ending in .study.sqlite.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Database for the study instead: postgresql://user:password@host/database."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the study in that database. Default: that of the model file.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Judge trials in so many processes.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Judge trials on the workers of this Dask scheduler: tcp://host:8786.")
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(min=1, help="Parts of the series on which networks that are trained are judged.")
+    ] = 2,
+    generation: Annotated[
+        int, typer.Option(min=1, help="Trials proposed together; four for each worker keep all busy.")
+    ] = 16,
+    report: Annotated[Path | None, typer.Option(help="Write a page about the search here (HTML).")] = None,
+    column: Column = [],  # noqa: B006 - typer copies it
+    time: TimeColumn = None,
+    missing: MissingValues = "mask",
+    inputs: Inputs = [],  # noqa: B006 - typer copies it
+    resample: Resample = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search for the settings whose free runs are best on parts of the series that the network was not fitted to.
+
+    The same command again goes on where it was; run on several machines with one --storage, all work on one study.
+    The winner is fitted to the whole series.
+
+    Example: freerun search mg.csv --split 1500 --trials 100 -o best.freerun --report search.html
+    """
+    from freerun.errors import SettingError
+    from freerun.search import quiet_optuna
+    from freerun.search import search as find
+    from freerun.search.report import command, write_report
+
+    quiet_optuna()
+    console, began = Console(as_json, quiet), perf_counter()
+    require_writable(output, report, study)
+    if storage is None and name is not None:
+        raise SettingError("--name is that of a study in a database; say --storage too, or name a file with --study")
+    if storage is not None and study is not None:
+        raise SettingError("--study and --storage are two places for one study; leave one of them out")
+    if scheduler is not None and workers is not None:
+        raise SettingError(
+            "--workers starts processes here, --scheduler uses those of a cluster; leave one of them out"
+        )
+    panel = [read(path, column, time, missing, inputs, resample) for path in series]
+    if split is not None:
+        panel = [one.split(split)[0] for one in panel]
+    place = storage or str(study or output.with_suffix(".study.sqlite"))
+    with console.search() as (watch, progress):
+        try:
+            found = find(
+                panel,
+                trials,
+                settings=pairs("--set", fixed),
+                space=pairs("--try", tried),
+                storage=place,
+                name=name or (output.stem if storage else "search"),
+                folds=folds,
+                generation=generation,
+                workers=workers,
+                scheduler=scheduler,
+                watch=watch,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            console.note(
+                "interrupted; the trials that are over are in the study, and the same command goes on from there"
+            )
+            raise typer.Exit(130) from None
+    found.rnn.save(output)
+    if report is not None:
+        write_report(found, report, f"Search on {', '.join(path.name for path in series)}")
+    stopped = int((~found.trials.finished).sum())
+    seconds = round(perf_counter() - began, 3)
+    results = {
+        "error": found.best.error,
+        "trials": len(found.trials),
+        "stopped_early": stopped,
+        "seconds": seconds,
+        "settings": found.best.settings.model_dump(),
+        "importances": found.importances,
+        "members": len(found.rnn.model_.members),
+        "study": found.where,
+        "model": str(output),
+    }
+    shares = sorted(found.importances.items(), key=lambda item: -item[1])
+    table = {
+        "error of free runs": found.best.error,
+        "trials": f"{len(found.trials)}, {stopped} of them stopped early",
+        "what mattered": ", ".join(f"{n} {100 * share:.0f} %" for n, share in shares) or "too few trials to tell",
+        "by hand": command(found.rnn.model_.best.settings),
+        "seconds": seconds,
+        "study": found.where,
+        "model file": str(output),
+    }
+    console.result(results, table | ({} if report is None else {"report": str(report)}))
