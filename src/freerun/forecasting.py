@@ -238,7 +238,8 @@ def enduring_run(member: Member, training: Sequence[Series]) -> np.ndarray | Non
         for length in [PIECE] * (ENDURANCE // PIECE) if steps >= SHORT else [filled_up(steps)]:
             run, state, value = continued(network, state, value, length)
             pieces.append(np.asarray(run, np.float64))
-            if not stays_near(differenced(pieces[-1], differences), values):
+            last = pieces[-1]
+            if not np.isfinite(last).all() or not stays_near(differenced(last, differences), values):
                 return None
     return np.concatenate(pieces)
 

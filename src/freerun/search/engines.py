@@ -96,6 +96,8 @@ class OnDask:
     ) -> Iterator[tuple[int, Result | FreerunError]]:
         """See `Engine.results`."""
         del threads
+        from distributed.comm import CommClosedError
+
         left = dict(enumerate(tasks))
         while left:
             try:
@@ -103,7 +105,7 @@ class OnDask:
                     self._client.submit(_done, function, task, pure=False, retries=RETRIES): number
                     for number, task in left.items()
                 }
-                for future in self._distributed.as_completed(futures):
+                for future in self._distributed.as_completed(futures, loop=self._client.loop):
                     try:
                         result = future.result()
                     except self._distributed.KilledWorker as error:
@@ -111,7 +113,7 @@ class OnDask:
                     number = futures[future]
                     del left[number]
                     yield number, result
-            except (CancelledError, self._distributed.CommClosedError, OSError, TimeoutError):
+            except (CancelledError, CommClosedError, OSError, TimeoutError):
                 self._reconnect()
 
     def close(self) -> None:

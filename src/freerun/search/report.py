@@ -34,8 +34,8 @@ def write_report(found: Found, path: str | Path, title: str) -> None:
     report = Report(title)
     report.text(
         f"{len(trials)} trials, {len(trials) - len(finished)} of them stopped early; {trials.seconds.sum():.0f} s of "
-        "work. The error of a trial is that of free runs over parts of the training series that the network was not fitted to, in standard "
-        "deviations, cut off at 1; mean over the steps of the runs. No later data had a say."
+        "work. The error of a trial is that of free runs over parts of the training series that the network was not "
+        "fitted to, in standard deviations, cut off at 1; mean over the steps of the runs. No later data had a say."
     )
     report.heading("The best trials")
     best = finished.head(BEST)
