@@ -71,7 +71,7 @@ class Console:
                 yield show, lambda progress: None
         else:
             lines = _Lines(self.note)
-            yield (lambda standing: lines(standing.progress)), lines
+            yield (lambda standing: lines(standing.progress)), lambda progress: None
 
     @contextmanager
     def _live_table(self) -> Iterator[Callable[[Standing], None]]:

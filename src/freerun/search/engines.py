@@ -96,7 +96,7 @@ class OnDask:
     ) -> Iterator[tuple[int, Result | FreerunError]]:
         """See `Engine.results`."""
         del threads
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         left = dict(enumerate(tasks))
         while left:

@@ -143,10 +143,9 @@ def search(
     finally:
         engine.close()
     ranking = study.ranking()
-    if not ranking or ranking[0].error >= WORST:
+    if not ranking:
         failures = [trial.user_attrs["outcome"]["failure"] for trial in study.finished()]
-        why = next((failure for failure in failures if failure), "all free runs lose the data at once")
-        raise SearchError(f"{study.where}: none of {len(failures)} trials has a free run that holds: {why}")
+        raise SearchError(f"{study.where}: none of {len(failures)} trials came to an end: {failures[0]}")
     return Found(
         _refitted(given, ranking, one.trials, progress),
         ranking[0],
@@ -207,8 +206,7 @@ class _Search:
         """Judge a generation, group by group."""
         left = {id(one): one for one in asked}
         groups = list(self._groups(asked))
-        bars = self.study.bars()
-        tasks = [_Task(self.purpose, self.trials, [one.settings for one in group], bars) for group in groups]
+        tasks = [_Task(self.purpose, self.trials, [one.settings for one in group], group[0].bars) for group in groups]
         threads = all(one.settings.method == "ridge" for one in asked)
         try:
             for number, outcomes in engine.results(_judged, tasks, threads):
@@ -224,9 +222,10 @@ class _Search:
 
     def _groups(self, asked: Sequence[Asked]) -> Iterator[list[Asked]]:
         """Trials that share a program, a few at a time."""
-        groups: dict[str, list[Asked]] = {}
+        groups: dict[Any, list[Asked]] = {}
         for one in asked:
-            groups.setdefault(repr(sorted(self.space.program(one.proposal).items())), []).append(one)
+            program = sorted(self.space.program(one.proposal).items())
+            groups.setdefault((*program, one.bars), []).append(one)
         for group in groups.values():
             yield from (group[i : i + GROUP] for i in range(0, len(group), GROUP))
 
@@ -250,7 +249,7 @@ class _Task:
     purpose: Purpose
     trials: Trials
     group: list[Settings]
-    bars: list[float]
+    bars: tuple[float, ...]
 
 
 _known: dict[str, Trials] = {}
@@ -268,6 +267,6 @@ def _judged(task: _Task) -> list[Outcome]:
         if purpose not in _known:
             task.purpose.require_packages()
             _known.clear()
-            _known[purpose] = task.trials.prepared()
+            _known[purpose] = task.trials
         trials = _known[purpose]
     return trials.judged(task.group, task.bars)

@@ -27,6 +27,9 @@ SEEDS = 4
 STEP, CHANGED = 0.1, 0.4
 """How far a value near another lies, as a share of its range, and how many values are changed at a time."""
 
+MOST_FIRST = 24
+"""Proposals that a search begins with at most."""
+
 FIRST = ("optimizer", "forcing", "cell", "initial", "delays")
 """What is proposed first, since others have an effect only with some of its values."""
 
@@ -124,7 +127,7 @@ class Space:
     """What a search may try on a training series.
 
     Attributes:
-        given: what is not for it to change.
+        given: what is not for it to change, with the optimiser that it comes to.
         dimensions: what may be tried, by name.
         steps: of the longest training series.
     """
@@ -155,7 +158,8 @@ class Space:
             open_ones.pop("spacing", None)
         dimensions = open_ones | dict(wanted)
         ordered = [*(n for n in FIRST if n in dimensions), *(n for n in dimensions if n not in FIRST)]
-        return cls(given, {name: dimensions[name] for name in ordered}, steps)
+        method = None if "optimizer" in dimensions else given.method
+        return cls(given.with_(optimizer=method), {name: dimensions[name] for name in ordered}, steps)
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """A proposal: a value for all that has an effect with the values before."""
@@ -196,7 +200,8 @@ class Space:
             proposal = {n: v for n, v in values.items() if n in self.dimensions and v is not None}
             if all(value in self.dimensions[name] for name, value in proposal.items()):
                 proposals[tuple(proposal.items())] = proposal
-        return list(proposals.values())
+        several = list(proposals.values())
+        return several[:: math.ceil(len(several) / MOST_FIRST)] if several else []
 
     def program(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
         """The part of a proposal that decides which program is compiled."""

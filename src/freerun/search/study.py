@@ -13,7 +13,7 @@ import socket
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from threading import Event, Thread
@@ -46,6 +46,9 @@ HEARTBEAT, GRACE = 20, 120
 
 RETRIES = 3
 """How often a trial whose process died is judged again."""
+
+ATTEMPTS = 5
+"""How often the tables of a database are tried to be made, which several processes may do at once."""
 
 PATIENCE = 300.0
 """Seconds for which a database server may be away in the middle of a search."""
@@ -114,8 +117,8 @@ class Purpose:
         """
         if found.get("format") != self.format:
             raise SearchError(
-                f"{where}: made by another version of freerun (format {found.get('format')}, this one writes "
-                f"{self.format}); read it with that version, or begin another study"
+                f"{where}: no study of freerun's, or of another version's (format {found.get('format', 'none')}, this "
+                f"version has {self.format}); name another study"
             )
         mine = asdict(self)
         for key, what in (("series", "other data"), ("folds", "another number of folds")):
@@ -138,11 +141,13 @@ class Asked:
         trial: Optuna's.
         proposal: names and values.
         settings: what they mean.
+        bars: the errors that let it go on, rung by rung, as they were when it was proposed.
     """
 
     trial: optuna.Trial
     proposal: dict[str, Any]
     settings: Settings
+    bars: tuple[float, ...]
 
 
 class Study:
@@ -176,23 +181,14 @@ class Study:
         server = parts.get_backend_name() != "sqlite"
         options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}} if server else {}
         try:
-            with _without_warnings():
-                retry = optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES)
-                opened = optuna.storages.RDBStorage(
-                    parts.render_as_string(hide_password=False),
-                    engine_kwargs=options,
-                    heartbeat_interval=HEARTBEAT,
-                    grace_period=GRACE,
-                    heartbeat_stale_trial_callback=retry,
-                )
-                study = optuna.create_study(storage=opened, study_name=name, load_if_exists=True)
-            found = study.user_attrs.get("purpose")
-            if found is None:
-                study.set_user_attr("purpose", asdict(purpose))
+            opened = _opened(parts.render_as_string(hide_password=False), options)
+            study, began = _begun_or_joined(opened, name)
+            if not began:
+                purpose.require(_purpose_of(study), where)
+            else:
                 for proposal in first:
                     study.enqueue_trial(dict(proposal))
-            else:
-                purpose.require(found, where)
+                study.set_user_attr("purpose", asdict(purpose))
         except (*FAULTS, ImportError, RuntimeError, ValueError) as error:
             raise SearchError(f"{where}: cannot be opened ({_cause(error)}); {_advice(server)}") from error
         return cls(opened, study, where)
@@ -207,7 +203,7 @@ class Study:
         return sum(trial._trial_id not in self._alive for trial in running)
 
     def ask(self, count: int, space: Space, seed: int) -> list[Asked]:
-        """Proposals: those that wait, then groups of new ones with one program each.
+        """Proposals: those that wait, if there are any, or else groups of new ones with one program each.
 
         Groups are proposed by the tree-structured Parzen estimator (Bergstra et al., 2011) and near one of the best
         trials, in turn. What is proposed depends on the seed and on the trials in the study alone.
@@ -230,7 +226,7 @@ class Study:
         self._alive.discard(asked.trial._trial_id)
 
     def bars(self) -> list[float]:
-        """For each rung the error that a third of the trials reached, as long as there are enough of them."""
+        """For each rung the error that a third of the trials reached, where there are enough of them."""
         bars: list[float] = []
         rungs = [list(trial.intermediate_values.values()) for trial in self.finished()]
         while len(errors := [one[len(bars)] for one in rungs if len(one) > len(bars)]) >= ENOUGH:
@@ -239,9 +235,7 @@ class Study:
 
     def ranking(self) -> list[Choice]:
         """The trials that were judged to the end, the best first."""
-        complete = [trial for trial in self.finished() if trial.state == TrialState.COMPLETE]
-        ranked = sorted(complete, key=lambda trial: (trial.value, trial.number))
-        return [Choice(float(trial.value or 0.0), settings_of(trial)) for trial in ranked]
+        return [Choice(float(trial.value or 0.0), settings_of(trial)) for trial in self._ranked()]
 
     def table(self) -> pd.DataFrame:
         """A row for each finished trial: its number, error, whether it was finished, seconds, and what was tried."""
@@ -263,8 +257,7 @@ class Study:
     def importances(self) -> dict[str, float]:
         """How much of the difference between good trials and all is owed to each parameter (PED-ANOVA: Watanabe et al.,
         2023), summing to 1; empty where there are too few trials to tell."""
-        complete = [trial for trial in self.finished() if trial.state == TrialState.COMPLETE]
-        if len(complete) < ENOUGH:
+        if len(self._ranked()) < ENOUGH:
             return {}
         with _without_warnings():
             return optuna.importance.get_param_importances(self._study)
@@ -272,7 +265,9 @@ class Study:
     def release(self, asked: Sequence[Asked]) -> None:
         """Give back trials that this process will not judge; others may have them."""
         for one in asked:
-            self._requeue(one.trial._trial_id)
+            self._alive.discard(one.trial._trial_id)
+            with suppress(optuna.exceptions.UpdateFinishedTrialError):
+                self._storage.set_trial_state_values(one.trial._trial_id, state=TrialState.WAITING)
 
     def reclaim(self) -> None:
         """Let trials be judged again whose process has died: at once on this machine, after a while on others."""
@@ -300,75 +295,69 @@ class Study:
             thread.join()
 
     def _ask(self, count: int, space: Space, seed: int) -> list[Asked]:
+        bars = self.bars()
         draw = np.random.default_rng([seed, len(self.finished()), self.elsewhere()])
-        asked: list[Asked] = []
-        groups = 0
+        waiting = len(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
         with _without_warnings():
             tpe = optuna.samplers.TPESampler(
                 seed=int(draw.integers(2**31)), multivariate=True, group=True, warn_independent_sampling=False
             )
+            self._study.sampler = tpe
+            if waiting:
+                return [self._begun(space, bars) for _ in range(min(count, waiting))]
+            asked: list[Asked] = []
+            best = [trial.params for trial in self._ranked()[:NEAR]]
             while len(asked) < count:
-                queued = bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
-                if queued:
-                    self._study.sampler = tpe
-                    asked.append(self._begun(space))
-                    continue
-                best = self._best_proposals()
-                near = dict(best[draw.integers(len(best))]) if best and groups % 2 else None
-                groups += 1
-                fixed = {} if near is None else self._moved(space, near, near, draw)
+                local = bool(best) and len(asked) // GROUP % 2 == 1
+                fixed = self._moved(space, best[draw.integers(len(best))], None, draw) if local else {}
                 for _ in range(min(GROUP, count - len(asked))):
                     self._study.sampler = optuna.samplers.PartialFixedSampler(fixed, tpe)
-                    asked.append(self._begun(space))
+                    asked.append(self._begun(space, bars))
                     proposal = asked[-1].proposal
-                    fixed = space.program(proposal)
-                    if near is not None:
-                        fixed = self._moved(space, proposal, [name for name in proposal if name not in fixed], draw)
+                    program = space.program(proposal)
+                    fixed = self._moved(space, proposal, program, draw) if local else program
         return asked
 
     def _moved(
-        self, space: Space, proposal: dict[str, Any], names: Iterable[str], draw: np.random.Generator
+        self, space: Space, proposal: Mapping[str, Any], kept: Iterable[str] | None, draw: np.random.Generator
     ) -> dict[str, Any]:
-        """A proposal near another that has not been made yet, unless none is found."""
+        """A proposal near another that has not been made yet, unless none is found; `kept` values stay."""
         made = [trial.params for trial in self._study.get_trials(deepcopy=False)]
-        moved = proposal
+        names = [name for name in proposal if name not in (kept or ())]
+        moved = dict(proposal)
         for _ in range(MOVES):
             moved = space.near(proposal, names, draw)
             if moved not in made:
                 break
         return moved
 
-    def _best_proposals(self) -> list[dict[str, Any]]:
-        complete = [trial for trial in self.finished() if trial.state == TrialState.COMPLETE]
-        return [trial.params for trial in sorted(complete, key=lambda trial: (trial.value, trial.number))[:NEAR]]
-
-    def _begun(self, space: Space) -> Asked:
+    def _begun(self, space: Space, bars: list[float]) -> Asked:
         trial = self._study.ask()
         self._alive.add(trial._trial_id)
         self._storage.record_heartbeat(trial._trial_id)
-        trial.set_user_attr("process", _process())
+        before = trial.user_attrs.get("begun", {"bars": bars, "deaths": 0})
+        trial.set_user_attr("begun", before | {"process": _process()})
         proposal = space.suggest(trial)
-        return Asked(trial, proposal, space.settings(proposal))
+        return Asked(trial, proposal, space.settings(proposal), tuple(before["bars"]))
 
     def _reclaim(self) -> None:
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            process = trial.user_attrs.get("process")
-            began = trial.datetime_start
-            silent = process is None and began is not None and time.time() - began.timestamp() > GRACE
-            if trial._trial_id not in self._alive and (silent or _died(process)):
-                self._requeue(trial._trial_id)
+            begun, start = trial.user_attrs.get("begun"), trial.datetime_start
+            silent = begun is None and start is not None and time.time() - start.timestamp() > GRACE
+            if trial._trial_id not in self._alive and (silent or _died(begun)):
+                deaths = 1 + (begun or {"deaths": 0})["deaths"]
+                if begun is not None:
+                    self._storage.set_trial_user_attr(trial._trial_id, "begun", begun | {"deaths": deaths})
+                again = TrialState.WAITING if deaths <= RETRIES else TrialState.FAIL
+                with suppress(optuna.exceptions.UpdateFinishedTrialError):
+                    self._storage.set_trial_state_values(trial._trial_id, state=again)
         with _without_warnings():
             optuna.storages.fail_stale_trials(self._study)
 
-    def _requeue(self, number: int) -> None:
-        self._alive.discard(number)
-        try:
-            changed = self._storage.set_trial_state_values(number, state=TrialState.FAIL)
-        except optuna.exceptions.UpdateFinishedTrialError:
-            return
-        callback = self._storage.get_heartbeat_stale_trial_callback()
-        if changed and callback is not None:
-            callback(self._study, self._storage.get_trial(number))
+    def _ranked(self) -> list[FrozenTrial]:
+        """The trials that were judged to the end, the best first."""
+        complete = [trial for trial in self.finished() if trial.state == TrialState.COMPLETE]
+        return sorted(complete, key=lambda trial: (trial.value, trial.number))
 
     def _patiently(self, call: Callable[[], Result]) -> Result:
         """The result of a call to the database, which may be away for a while if it is a server.
@@ -389,6 +378,43 @@ class Study:
                     ) from error
                 time.sleep(wait)
                 wait = min(10.0, 2 * wait)
+
+
+def _opened(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
+    """The database, its tables made where there are none; another process may be making them."""
+    for attempt in range(ATTEMPTS):
+        try:
+            with _without_warnings():
+                return optuna.storages.RDBStorage(
+                    url,
+                    engine_kwargs=options,
+                    heartbeat_interval=HEARTBEAT,
+                    grace_period=GRACE,
+                    heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+                )
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError):
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(1.0)
+    raise AssertionError
+
+
+def _begun_or_joined(opened: optuna.storages.RDBStorage, name: str) -> tuple[optuna.Study, bool]:
+    """The study of that name, and whether this process began it."""
+    try:
+        return optuna.create_study(storage=opened, study_name=name), True
+    except optuna.exceptions.DuplicatedStudyError:
+        return optuna.load_study(storage=opened, study_name=name), False
+
+
+def _purpose_of(study: optuna.Study) -> Mapping[str, Any]:
+    """What the study is for; the process that began it may be about to say."""
+    for _ in range(10 * ATTEMPTS):
+        found = study.user_attrs.get("purpose")
+        if found is not None:
+            return found
+        time.sleep(0.2)
+    return {}
 
 
 def settings_of(trial: FrozenTrial) -> Settings:
@@ -414,12 +440,13 @@ def _process() -> list[Any]:
     return [socket.gethostname(), os.getpid(), psutil.Process().create_time()]
 
 
-def _died(process: list[Any] | None) -> bool:
-    """Whether a process of this machine is no more."""
-    if process is None or process[0] != socket.gethostname():
+def _died(begun: Mapping[str, Any] | None) -> bool:
+    """Whether the process that began a trial was one of this machine, and is no more."""
+    if begun is None or begun["process"][0] != socket.gethostname():
         return False
+    _, number, start = begun["process"]
     try:
-        return psutil.Process(process[1]).create_time() != process[2]
+        return psutil.Process(number).create_time() != start
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:

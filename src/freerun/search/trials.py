@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 
 from threadpoolctl import threadpool_limits
 
@@ -70,13 +71,6 @@ class Trials:
     folds: int
     _judge: Judge | None = field(default=None, init=False)
 
-    def prepared(self) -> Trials:
-        """Itself, ready to judge from several threads."""
-        if self._judge is None:
-            given = self.given.with_(optimizer="ridge", restarts=1, members=1)
-            self._judge = Judge(Recipes.of(given, self.training), self.training)
-        return self
-
     def judged(self, group: Sequence[Settings], bars: Sequence[float]) -> list[Outcome]:
         """What becomes of trials that share a program; `bars` are the errors that let a trial go on, rung by rung.
 
@@ -89,8 +83,11 @@ class Trials:
         return [replace(outcome, seconds=seconds) for outcome in outcomes]
 
     def _solved(self, group: Sequence[Settings], bars: Sequence[float]) -> list[Outcome]:
-        judge = self.prepared()._judge
-        assert judge is not None
+        with _preparing:
+            if self._judge is None:
+                given = self.given.with_(optimizer="ridge", restarts=1, members=1)
+                self._judge = Judge(Recipes.of(given, self.training), self.training)
+            judge = self._judge
         probe, worst = (PROBE_OF_SAMPLE, WORST_OF_SAMPLE) if judge.recipes.sample else (PROBE, WORST)
         small = [judge(one.with_(hidden=min(probe, one.hidden or probe))) for one in group]
         errors = [min(worst, choice.error) for choice in small]
@@ -145,6 +142,9 @@ class Trials:
             if isinstance(one.failure, KeyboardInterrupt):
                 raise one.failure
         return outcomes
+
+
+_preparing = Lock()
 
 
 def _worth(errors: Sequence[float], bars: Sequence[float], rung: int) -> list[bool]:
