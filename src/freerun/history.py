@@ -24,6 +24,7 @@ class Progress:
         seconds: time since this task began.
         current: the best network so far as a `freerun.model.Model`: what is left behind if the fit stops here; None
             while recipes are tried.
+        begun: how much of it was done before this process began.
     """
 
     task: str
@@ -34,6 +35,7 @@ class Progress:
     free_run_error: float | None
     seconds: float
     current: Callable[[], Any] | None = None
+    begun: int = 0
 
 
 Watcher = Callable[[Progress], None]

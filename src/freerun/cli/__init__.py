@@ -20,6 +20,7 @@ from freerun.cli.info import info
 from freerun.cli.predict import predict
 from freerun.cli.search import search
 from freerun.cli.studio import studio
+from freerun.cli.sweep import sweep
 from freerun.cli.update import update
 from freerun.errors import FreerunError
 
@@ -31,7 +32,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for command in (demo, data, fit, predict, generate, forecast, backtest, evaluate, search, update, export, studio, info):
+for command in (
+    demo,
+    data,
+    fit,
+    predict,
+    generate,
+    forecast,
+    backtest,
+    evaluate,
+    search,
+    sweep,
+    update,
+    export,
+    studio,
+    info,
+):
     app.command()(command)
 
 

@@ -127,7 +127,7 @@ class _Lines:
 
 
 def _pace(progress: Progress) -> str:
-    rate = max(progress.done, 1e-9) / max(progress.seconds, 1e-9)
+    rate = max(progress.done - progress.begun, 1e-9) / max(progress.seconds, 1e-9)
     return f"{rate:.3g}/s  {(progress.total - progress.done) / rate:.0f} s left"
 
 

@@ -46,6 +46,10 @@ Levels = Annotated[
     str | None, typer.Option(help="Levels of prediction intervals in percent, with commas: 80,95. Default: none.")
 ]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Write a picture here: PNG, SVG or PDF.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Work in so many processes on this machine.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Work on the workers of this Dask scheduler instead: tcp://host:8786.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout, all else on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 
@@ -77,6 +81,16 @@ def numbers(option: str, text: str | None) -> tuple[float, ...]:
         return tuple(float(part) for part in (text or "").split(",") if part.strip())
     except ValueError as error:
         raise SettingError(f"{option} {text}: give numbers with commas between them: 80,95") from error
+
+
+def require_one_engine(workers: int | None, scheduler: str | None) -> None:
+    """Refuse two places to work in."""
+    from freerun.errors import SettingError
+
+    if scheduler is not None and workers is not None:
+        raise SettingError(
+            "--workers starts processes here, --scheduler uses those of a cluster; leave one of them out"
+        )
 
 
 def pairs(option: str, texts: list[str]) -> dict[str, str]:

@@ -16,9 +16,12 @@ from freerun.cli.options import (
     MissingValues,
     Quiet,
     Resample,
+    Scheduler,
     TimeColumn,
+    Workers,
     pairs,
     read,
+    require_one_engine,
     require_writable,
 )
 
@@ -55,10 +58,8 @@ def search(
     name: Annotated[
         str | None, typer.Option(help="Name of the study in that database. Default: that of the model file.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Judge trials in so many processes.")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Judge trials on the workers of this Dask scheduler: tcp://host:8786.")
-    ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     folds: Annotated[
         int, typer.Option(min=1, help="Parts of the series on which networks that are trained are judged.")
     ] = 2,
@@ -93,10 +94,7 @@ def search(
         raise SettingError("--name is that of a study in a database; say --storage too, or name a file with --study")
     if storage is not None and study is not None:
         raise SettingError("--study and --storage are two places for one study; leave one of them out")
-    if scheduler is not None and workers is not None:
-        raise SettingError(
-            "--workers starts processes here, --scheduler uses those of a cluster; leave one of them out"
-        )
+    require_one_engine(workers, scheduler)
     panel = [read(path, column, time, missing, inputs, resample) for path in series]
     if split is not None:
         panel = [one.split(split)[0] for one in panel]

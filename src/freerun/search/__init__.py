@@ -5,7 +5,8 @@ trials     judges trials that share a program, and stops the hopeless ones early
 study      the record of a search: an Optuna study in SQLite or PostgreSQL that can be joined and resumed
 engines    where trials are judged: in this process, or on Dask
 searching  the search from end to end
-sweep      a grid of series, settings and seeds over the same engines
+sweeping   a grid of series, settings and seeds over the same engines
+spec       the file that describes a sweep
 report     a page about a search
 """
 
@@ -13,15 +14,16 @@ from freerun.errors import MissingExtraError
 
 try:
     import optuna
-    import psutil as _psutil  # noqa: F401 - the same
+    import psutil as _psutil  # noqa: F401 - to say that it is missing before anything needs it
 except ImportError as error:
     raise MissingExtraError(
         f"a search needs {error.name}, which is not installed; pip install 'freerun[search]'"
     ) from error
 
 from freerun.search.searching import Found, Standing, search
+from freerun.search.sweeping import sweep
 
-__all__ = ["Found", "Standing", "quiet_optuna", "search"]
+__all__ = ["Found", "Standing", "quiet_optuna", "search", "sweep"]
 
 
 def quiet_optuna() -> None:

@@ -45,6 +45,7 @@ class Standing:
         stopped: how many of them were stopped early.
         best: the best of them, at most five, the best first.
         seconds: since this process joined.
+        begun: trials that were done by then.
     """
 
     done: int
@@ -52,12 +53,13 @@ class Standing:
     stopped: int
     best: list[Choice]
     seconds: float
+    begun: int
 
     @property
     def progress(self) -> Progress:
         """The same as the progress of any long work."""
         best = self.best[0].error if self.best else None
-        return Progress("trial", self.done, self.total, None, None, best, self.seconds)
+        return Progress("trial", self.done, self.total, None, None, best, self.seconds, begun=self.begun)
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class _Search:
 
     def run(self, engine: Engine) -> None:
         """Go on until the study has all its trials."""
-        self._began = time.perf_counter()
+        self._began, self._begun = time.perf_counter(), len(self.study.finished())
         while True:
             self.study.reclaim()
             missing = self.total - len(self.study.finished())
@@ -235,7 +237,7 @@ class _Search:
             ranking = self.study.ranking()
             stopped = len(finished) - len(ranking)
             seconds = time.perf_counter() - self._began
-            self.watch(Standing(len(finished), self.total, stopped, ranking[:5], seconds))
+            self.watch(Standing(len(finished), self.total, stopped, ranking[:5], seconds, self._begun))
 
 
 def _failed(asked: Asked, error: FreerunError) -> Outcome:

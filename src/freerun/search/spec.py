@@ -1,0 +1,120 @@
+"""The file that describes a sweep, in TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from freerun import systems
+from freerun.errors import SettingError
+from freerun.series import Series
+from freerun.settings import Ensemble, Missing
+
+
+class Part(BaseModel):
+    """A `[[series]]` of the file: files, or a synthetic series.
+
+    Attributes:
+        file: a path, or a pattern like `data/*.csv`, seen from the file of the sweep.
+        system: a synthetic series by name; see `freerun data --help`.
+        name: in the table; of the file or the system unless it is said.
+        columns: the channels to read; all unless they are said.
+        inputs: columns that are known and not predicted.
+        apart: whether each channel is a series of its own.
+        time, missing, resample: see `freerun.Series.read`.
+        steps: of a synthetic series.
+        parameters: of a synthetic series: `seed`, `tau`, ...
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: str | None = None
+    system: str | None = None
+    name: str | None = None
+    columns: list[str] = []
+    inputs: list[str] = []
+    apart: bool = False
+    time: str | None = None
+    missing: Missing = "mask"
+    resample: str | None = None
+    steps: Annotated[int, Field(ge=1)] = 2000
+    parameters: dict[str, Any] = {}
+
+    def series(self, folder: Path) -> dict[str, Series]:
+        """The series by name.
+
+        Raises:
+            SettingError: not one of `file` and `system`, or no file of that name.
+            SeriesError: a file that cannot be read.
+        """
+        if (self.file is None) == (self.system is None):
+            raise SettingError("series: each needs a file or a system, one of them")
+        if self.system is not None:
+            return self._named(self.name or self.system, systems.make(self.system, self.steps, **self.parameters))
+        assert self.file is not None
+        paths = sorted(folder.glob(self.file)) if not Path(self.file).is_absolute() else [Path(self.file)]
+        if not paths:
+            raise SettingError(f"series: there is no file {folder / self.file}")
+        found: dict[str, Series] = {}
+        for path in paths:
+            name = path.stem if self.name is None else self.name if len(paths) == 1 else f"{self.name} {path.stem}"
+            series = Series.read(path, self.columns, self.time, self.missing, self.resample)
+            found |= self._named(name, series.with_inputs(self.inputs) if self.inputs else series)
+        return found
+
+    def _named(self, name: str, series: Series) -> dict[str, Series]:
+        return {f"{name} {c}": series.channel(c) for c in series.channels} if self.apart else {name: series}
+
+
+class Spec(BaseModel):
+    """The whole file.
+
+    Attributes:
+        series: at least one.
+        train, test, seeds, ensembles, settings, grid: see `freerun.search.sweep`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    series: Annotated[list[Part], Field(min_length=1)]
+    train: Annotated[float, Field(gt=0)]
+    test: Annotated[int, Field(ge=1)] | None = None
+    seeds: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]] = 1
+    ensembles: list[Ensemble] = ["best"]
+    settings: dict[str, Any] = {}
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    version: Literal[1] = 1
+
+    def all_series(self, folder: Path) -> dict[str, Series]:
+        """The series by name.
+
+        Raises:
+            SettingError: two have the same name; see also `Part.series`.
+        """
+        found: dict[str, Series] = {}
+        for part in self.series:
+            for name, series in part.series(folder).items():
+                if name in found:
+                    raise SettingError(f"series: two are called {name!r}; give them a name each")
+                found[name] = series
+        return found
+
+
+def read_spec(path: Path) -> Spec:
+    """The sweep that a TOML file describes.
+
+    Raises:
+        SettingError: no such file, not TOML, or a key that is unknown or out of its range; the message says which.
+    """
+    try:
+        return Spec(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise SettingError(f"{path}: there is no such file; name the TOML file of a sweep") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(f"{path}: cannot be read as TOML ({error})") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].lower()}" for fault in error.errors())
+        raise SettingError(f"{path}: {faults}") from error
