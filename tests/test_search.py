@@ -21,9 +21,10 @@ from freerun.recipes import resolved
 from freerun.scaling import Scaling
 from freerun.search import search
 from freerun.search import study as module
+from freerun.search.purpose import Purpose
 from freerun.search.report import command, write_report
 from freerun.search.space import Among, Range, Space, parsed
-from freerun.search.study import Purpose, Study
+from freerun.search.study import Study
 from freerun.search.trials import Trials
 from freerun.settings import Settings
 from freerun.training import train

@@ -20,9 +20,10 @@ import pytest
 import freerun
 from freerun.errors import SearchError
 from freerun.search import Standing, search
-from freerun.search import study as module
+from freerun.search import purpose as module
+from freerun.search.purpose import Purpose
 from freerun.search.space import Space
-from freerun.search.study import Purpose, Study
+from freerun.search.study import Study
 from freerun.search.trials import Outcome
 from freerun.settings import Settings
 

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 PATIENCE = 300.0
 """Seconds for which a scheduler may be away in the middle of a search."""
 
-FIRST_ANSWER = 15.0
+FIRST_ANSWER = 10.0
 """Seconds within which a scheduler has to answer at first."""
 
 RETRIES = 3

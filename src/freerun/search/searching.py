@@ -17,8 +17,10 @@ from freerun.holdout import SHARE
 from freerun.judge import Choice
 from freerun.panel import panel_of
 from freerun.search.engines import Engine, Here, OnDask
+from freerun.search.proposals import GROUP
+from freerun.search.purpose import Purpose
 from freerun.search.space import Dimension, Space, parsed
-from freerun.search.study import GROUP, Asked, Purpose, Study
+from freerun.search.study import Asked, Study
 from freerun.search.trials import WORST, Outcome, Trials
 from freerun.selection import kinds_first
 from freerun.settings import SHORT, Settings

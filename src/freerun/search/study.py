@@ -6,16 +6,13 @@ another, or by the same command run again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import socket
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,21 +22,18 @@ import psutil
 import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
-from freerun._version import __version__
 from freerun.errors import SearchError
 from freerun.judge import Choice
+from freerun.search.proposals import proposals, ranked, without_warnings
+from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.trials import Outcome
-from freerun.series import Series
 from freerun.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Result = TypeVar("Result")
-
-FORMAT = 1
-"""Of what a study holds; one of another format is not joined."""
 
 HEARTBEAT, GRACE = 20, 120
 """Seconds between two signs of life of a trial, and after how many without one it is taken to be dead."""
@@ -53,84 +47,12 @@ ATTEMPTS = 5
 PATIENCE = 300.0
 """Seconds for which a database server may be away in the middle of a search."""
 
-GROUP = 4
-"""Trials that are proposed with one program."""
-
-NEAR, MOVES = 3, 20
-"""Of how many of the best trials the neighbourhood is searched, and how often a move is drawn that was not made yet."""
-
 ENOUGH = 9
 """Errors at a rung from which on they set a bar."""
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 FAULTS = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError)
-
-
-@dataclass(frozen=True)
-class Purpose:
-    """What a study is for; a process joins it for the same only.
-
-    Attributes:
-        series: a fingerprint of the training series.
-        settings: what is not for it to change.
-        space: what may be tried.
-        folds: on how many stretches trials are judged.
-        packages: the versions that errors depend on.
-        format: see `FORMAT`.
-    """
-
-    series: str
-    settings: dict[str, Any]
-    space: dict[str, str]
-    folds: int
-    packages: dict[str, str]
-    format: int = FORMAT
-
-    @classmethod
-    def of(cls, training: Sequence[Series], space: Space, folds: int) -> Purpose:
-        """The purpose of a search on this machine."""
-        given = space.given.model_dump(mode="json", exclude={"device"})
-        return cls(fingerprint(training), given, space.described(), folds, _packages())
-
-    def require_packages(self) -> None:
-        """Refuse to judge trials with other versions of packages than those of the study.
-
-        Raises:
-            SearchError: the message names them.
-        """
-        here = _packages()
-        differ = [
-            f"{name} {wanted}, here {here[name]}" for name, wanted in self.packages.items() if here[name] != wanted
-        ]
-        if differ:
-            raise SearchError(
-                f"worker {socket.gethostname()} has other package versions than the study ({'; '.join(differ)}); "
-                "install the same everywhere"
-            )
-
-    def require(self, found: Mapping[str, Any], where: str) -> None:
-        """Refuse a study that is for something else.
-
-        Raises:
-            SearchError: the message says for what.
-        """
-        if found.get("format") != self.format:
-            raise SearchError(
-                f"{where}: no study of freerun's, or of another version's (format {found.get('format', 'none')}, this "
-                f"version has {self.format}); name another study"
-            )
-        mine = asdict(self)
-        for key, what in (("series", "other data"), ("folds", "another number of folds")):
-            if found[key] != mine[key]:
-                raise SearchError(f"{where}: this study was made for {what}; name another study, or give the same")
-        for key, what in (("settings", "settings"), ("space", "search space"), ("packages", "package versions")):
-            names = sorted(n for n in {*found[key], *mine[key]} if found[key].get(n) != mine[key].get(n))
-            if names:
-                differ = ", ".join(f"{n} {found[key].get(n, 'none')}, here {mine[key].get(n, 'none')}" for n in names)
-                raise SearchError(
-                    f"{where}: this study was made with other {what} ({differ}); use the same, or name another study"
-                )
 
 
 @dataclass(frozen=True)
@@ -222,7 +144,8 @@ class Study:
             value = outcome.errors[-1] if outcome.finished else None
             self._study.tell(asked.trial, value, state, skip_if_finished=True)
 
-        self._patiently(note)
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another process has judged it too, and was first
+            self._patiently(note)
         self._alive.discard(asked.trial._trial_id)
 
     def bars(self) -> list[float]:
@@ -235,7 +158,7 @@ class Study:
 
     def ranking(self) -> list[Choice]:
         """The trials that were judged to the end, the best first."""
-        return [Choice(float(trial.value or 0.0), settings_of(trial)) for trial in self._ranked()]
+        return [Choice(float(trial.value or 0.0), settings_of(trial)) for trial in ranked(self.finished())]
 
     def table(self) -> pd.DataFrame:
         """A row for each finished trial: its number, error, whether it was finished, seconds, and what was tried."""
@@ -257,16 +180,20 @@ class Study:
     def importances(self) -> dict[str, float]:
         """How much of the difference between good trials and all is owed to each parameter (PED-ANOVA: Watanabe et al.,
         2023), summing to 1; empty where there are too few trials to tell."""
-        if len(self._ranked()) < ENOUGH:
+        if len(ranked(self.finished())) < ENOUGH:
             return {}
-        with _without_warnings():
+        with without_warnings():
             return optuna.importance.get_param_importances(self._study)
 
     def release(self, asked: Sequence[Asked]) -> None:
-        """Give back trials that this process will not judge; others may have them."""
+        """Give back trials that this process will not judge; others may have them.
+
+        An interrupt may have come in the middle of a transaction, which is given up first.
+        """
+        self._storage.remove_session()
         for one in asked:
             self._alive.discard(one.trial._trial_id)
-            with suppress(optuna.exceptions.UpdateFinishedTrialError):
+            with suppress(optuna.exceptions.UpdateFinishedTrialError, *FAULTS):
                 self._storage.set_trial_state_values(one.trial._trial_id, state=TrialState.WAITING)
 
     def reclaim(self) -> None:
@@ -295,50 +222,30 @@ class Study:
             thread.join()
 
     def _ask(self, count: int, space: Space, seed: int) -> list[Asked]:
-        bars = self.bars()
-        draw = np.random.default_rng([seed, len(self.finished()), self.elsewhere()])
         waiting = len(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
-        with _without_warnings():
-            tpe = optuna.samplers.TPESampler(
-                seed=int(draw.integers(2**31)), multivariate=True, group=True, warn_independent_sampling=False
+        if waiting:
+            with without_warnings():
+                return [self._begun(self._study.ask(), space) for _ in range(min(count, waiting))]
+        draw = np.random.default_rng([seed, len(self.finished()), self.elsewhere()])
+        begun = {"bars": self.bars(), "deaths": 0, "process": _process()}
+        known = self._study.get_trials(deepcopy=False, states=(*DONE, TrialState.RUNNING))
+        asked = []
+        for proposal, distributions in proposals(known, count, space, draw):
+            whole = optuna.trial.create_trial(
+                state=TrialState.RUNNING, params=proposal, distributions=distributions, user_attrs={"begun": begun}
             )
-            self._study.sampler = tpe
-            if waiting:
-                return [self._begun(space, bars) for _ in range(min(count, waiting))]
-            asked: list[Asked] = []
-            best = [trial.params for trial in self._ranked()[:NEAR]]
-            while len(asked) < count:
-                local = bool(best) and len(asked) // GROUP % 2 == 1
-                fixed = self._moved(space, best[draw.integers(len(best))], None, draw) if local else {}
-                for _ in range(min(GROUP, count - len(asked))):
-                    self._study.sampler = optuna.samplers.PartialFixedSampler(fixed, tpe)
-                    asked.append(self._begun(space, bars))
-                    proposal = asked[-1].proposal
-                    program = space.program(proposal)
-                    fixed = self._moved(space, proposal, program, draw) if local else program
+            number = self._storage.create_new_trial(self._study._study_id, template_trial=whole)
+            asked.append(self._begun(optuna.Trial(self._study, number), space))
         return asked
 
-    def _moved(
-        self, space: Space, proposal: Mapping[str, Any], kept: Iterable[str] | None, draw: np.random.Generator
-    ) -> dict[str, Any]:
-        """A proposal near another that has not been made yet, unless none is found; `kept` values stay."""
-        made = [trial.params for trial in self._study.get_trials(deepcopy=False)]
-        names = [name for name in proposal if name not in (kept or ())]
-        moved = dict(proposal)
-        for _ in range(MOVES):
-            moved = space.near(proposal, names, draw)
-            if moved not in made:
-                break
-        return moved
-
-    def _begun(self, space: Space, bars: list[float]) -> Asked:
-        trial = self._study.ask()
+    def _begun(self, trial: optuna.Trial, space: Space) -> Asked:
         self._alive.add(trial._trial_id)
         self._storage.record_heartbeat(trial._trial_id)
-        before = trial.user_attrs.get("begun", {"bars": bars, "deaths": 0})
-        trial.set_user_attr("begun", before | {"process": _process()})
+        begun = trial.user_attrs.get("begun", {"bars": [], "deaths": 0})
+        if begun.get("process") != _process():
+            trial.set_user_attr("begun", begun | {"process": _process()})
         proposal = space.suggest(trial)
-        return Asked(trial, proposal, space.settings(proposal), tuple(before["bars"]))
+        return Asked(trial, proposal, space.settings(proposal), tuple(begun["bars"]))
 
     def _reclaim(self) -> None:
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -351,13 +258,8 @@ class Study:
                 again = TrialState.WAITING if deaths <= RETRIES else TrialState.FAIL
                 with suppress(optuna.exceptions.UpdateFinishedTrialError):
                     self._storage.set_trial_state_values(trial._trial_id, state=again)
-        with _without_warnings():
+        with without_warnings():
             optuna.storages.fail_stale_trials(self._study)
-
-    def _ranked(self) -> list[FrozenTrial]:
-        """The trials that were judged to the end, the best first."""
-        complete = [trial for trial in self.finished() if trial.state == TrialState.COMPLETE]
-        return sorted(complete, key=lambda trial: (trial.value, trial.number))
 
     def _patiently(self, call: Callable[[], Result]) -> Result:
         """The result of a call to the database, which may be away for a while if it is a server.
@@ -384,7 +286,7 @@ def _opened(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
     """The database, its tables made where there are none; another process may be making them."""
     for attempt in range(ATTEMPTS):
         try:
-            with _without_warnings():
+            with without_warnings():
                 return optuna.storages.RDBStorage(
                     url,
                     engine_kwargs=options,
@@ -422,20 +324,6 @@ def settings_of(trial: FrozenTrial) -> Settings:
     return Settings.checked(**json.loads(trial.user_attrs["outcome"]["settings"]))
 
 
-def fingerprint(training: Sequence[Series]) -> str:
-    """A number that other series do not have."""
-    content = hashlib.sha256()
-    for series in training:
-        content.update(repr((series.channels, series.input_names, series.shape)).encode())
-        content.update(np.ascontiguousarray(series.values).tobytes())
-        content.update(np.ascontiguousarray(series.inputs).tobytes())
-    return content.hexdigest()
-
-
-def _packages() -> dict[str, str]:
-    return {"freerun": __version__} | {name: version(name) for name in ("jax", "numpy", "optuna")}
-
-
 def _process() -> list[Any]:
     return [socket.gethostname(), os.getpid(), psutil.Process().create_time()]
 
@@ -464,12 +352,3 @@ def _advice(server: bool) -> str:
     if server:
         return "is the server running, and the address right (postgresql://user:password@host/database)?"
     return "is it an SQLite file of a search, in a folder that can be written, on a disk that is not full?"
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Optuna warns that parts of it that we use on purpose are experimental."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="optuna")
-        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        yield

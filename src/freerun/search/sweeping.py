@@ -23,7 +23,7 @@ from freerun.estimator import RNN
 from freerun.forecasting import enduring_run
 from freerun.history import Progress, Watcher
 from freerun.search.engines import Engine, Here, OnDask
-from freerun.search.study import fingerprint
+from freerun.search.purpose import fingerprint
 from freerun.series import Series
 from freerun.settings import Ensemble, Settings
 from freerun.writing import replacing, require_folder

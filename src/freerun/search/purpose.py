@@ -1,0 +1,100 @@
+"""What a study is for, so that it is not joined for anything else."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from freerun._version import __version__
+from freerun.errors import SearchError
+from freerun.search.space import Space
+from freerun.series import Series
+
+FORMAT = 1
+"""Of what a study holds; one of another format is not joined."""
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a study is for; a process joins it for the same only.
+
+    Attributes:
+        series: a fingerprint of the training series.
+        settings: what is not for it to change.
+        space: what may be tried.
+        folds: on how many stretches trials are judged.
+        packages: the versions that errors depend on.
+        format: see `FORMAT`.
+    """
+
+    series: str
+    settings: dict[str, Any]
+    space: dict[str, str]
+    folds: int
+    packages: dict[str, str]
+    format: int = FORMAT
+
+    @classmethod
+    def of(cls, training: Sequence[Series], space: Space, folds: int) -> Purpose:
+        """The purpose of a search on this machine."""
+        given = space.given.model_dump(mode="json", exclude={"device"})
+        return cls(fingerprint(training), given, space.described(), folds, _packages())
+
+    def require_packages(self) -> None:
+        """Refuse to judge trials with other versions of packages than those of the study.
+
+        Raises:
+            SearchError: the message names them.
+        """
+        here = _packages()
+        differ = [
+            f"{name} {wanted}, here {here[name]}" for name, wanted in self.packages.items() if here[name] != wanted
+        ]
+        if differ:
+            raise SearchError(
+                f"worker {socket.gethostname()} has other package versions than the study ({'; '.join(differ)}); "
+                "install the same everywhere"
+            )
+
+    def require(self, found: Mapping[str, Any], where: str) -> None:
+        """Refuse a study that is for something else.
+
+        Raises:
+            SearchError: the message says for what.
+        """
+        if found.get("format") != self.format:
+            raise SearchError(
+                f"{where}: no study of freerun's, or of another version's (format {found.get('format', 'none')}, this "
+                f"version has {self.format}); name another study"
+            )
+        mine = asdict(self)
+        for key, what in (("series", "other data"), ("folds", "another number of folds")):
+            if found[key] != mine[key]:
+                raise SearchError(f"{where}: this study was made for {what}; name another study, or give the same")
+        for key, what in (("settings", "settings"), ("space", "search space"), ("packages", "package versions")):
+            names = sorted(n for n in {*found[key], *mine[key]} if found[key].get(n) != mine[key].get(n))
+            if names:
+                differ = ", ".join(f"{n} {found[key].get(n, 'none')}, here {mine[key].get(n, 'none')}" for n in names)
+                raise SearchError(
+                    f"{where}: this study was made with other {what} ({differ}); use the same, or name another study"
+                )
+
+
+def fingerprint(training: Sequence[Series]) -> str:
+    """A number that other series do not have."""
+    content = hashlib.sha256()
+    for series in training:
+        content.update(repr((series.channels, series.input_names, series.shape)).encode())
+        content.update(np.ascontiguousarray(series.values).tobytes())
+        content.update(np.ascontiguousarray(series.inputs).tobytes())
+    return content.hexdigest()
+
+
+def _packages() -> dict[str, str]:
+    return {"freerun": __version__} | {name: version(name) for name in ("jax", "numpy", "optuna")}
