@@ -30,7 +30,7 @@ import freerun
 from freerun.holdout import held_out
 from freerun.judge import Judge
 from freerun.recipes import Recipes
-from freerun.search import quiet_optuna, search
+from freerun.search import search
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.study import Study
@@ -188,7 +188,6 @@ def scaling() -> Iterator[dict[str, Any]]:
 def write(place: tuple[str, str]) -> float:
     """The seconds in which one process asks for and finishes trials without judging them."""
     storage, name = place
-    quiet_optuna()
     given = Settings.checked(optimizer="ridge")
     series = [training()]
     space = Space.of(given, series, {})
@@ -276,7 +275,7 @@ def main() -> None:
     parser.add_argument("--part", choices=list(PARTS), help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, default=PAGES / "search.json")
     arguments = parser.parse_args()
-    quiet_optuna()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     if arguments.part:
         asked = json.load(sys.stdin)
         print(json.dumps(PARTS[arguments.part](asked["argument"], Path(asked["folder"]))))

@@ -83,11 +83,9 @@ def search(
     Example: freerun search mg.csv --split 1500 --trials 100 -o best.freerun --report search.html
     """
     from freerun.errors import SettingError
-    from freerun.search import quiet_optuna
     from freerun.search import search as find
     from freerun.search.report import command, write_report
 
-    quiet_optuna()
     console, began = Console(as_json, quiet), perf_counter()
     require_writable(output, report, study)
     if storage is None and name is not None:

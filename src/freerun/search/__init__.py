@@ -15,7 +15,7 @@ report     a page about a search
 from freerun.errors import MissingExtraError
 
 try:
-    import optuna
+    import optuna as _optuna  # noqa: F401 - to say that it is missing before anything needs it
     import psutil as _psutil  # noqa: F401 - to say that it is missing before anything needs it
 except ImportError as error:
     raise MissingExtraError(
@@ -25,9 +25,4 @@ except ImportError as error:
 from freerun.search.searching import Found, Standing, search
 from freerun.search.sweeping import sweep
 
-__all__ = ["Found", "Standing", "quiet_optuna", "search", "sweep"]
-
-
-def quiet_optuna() -> None:
-    """Let Optuna tell of nothing less than a warning, in this process."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+__all__ = ["Found", "Standing", "search", "sweep"]

@@ -30,7 +30,7 @@ def proposals(
     """New proposals and the distributions that they come from, on a copy of the study in memory."""
     made = [trial.params for trial in known]
     best = [trial.params for trial in ranked(known)[:NEAR]]
-    with without_warnings():
+    with quietly():
         tpe = optuna.samplers.TPESampler(
             seed=int(draw.integers(2**31)), multivariate=True, group=True, warn_independent_sampling=False
         )
@@ -73,9 +73,14 @@ def ranked(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
 
 
 @contextmanager
-def without_warnings() -> Iterator[None]:
-    """Optuna warns that parts of it that we use on purpose are experimental."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="optuna")
-        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-        yield
+def quietly() -> Iterator[None]:
+    """Within this context Optuna does not tell of studies made, nor warn that parts that we use are experimental."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="optuna")
+            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)

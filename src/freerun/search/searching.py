@@ -140,24 +140,23 @@ def search(
     purpose = Purpose.of(training, tried, folds)
     study = Study.join(str(storage), name, purpose, tried.grid(training))
     one = _Search(study, tried, Trials(given, training, folds), purpose, trials, generation, watch)
-    engine = OnDask(scheduler, workers) if scheduler or workers else Here()
     try:
-        with study.beating():
-            one.run(engine)
+        engine = OnDask(scheduler, workers) if scheduler or workers else Here()
+        try:
+            with study.beating():
+                one.run(engine)
+        finally:
+            engine.close()
+        finished, ranking, importances = study.finished(), study.ranking(), study.importances()
+        if not ranking:
+            failures = [trial.user_attrs["outcome"]["failure"] for trial in finished]
+            raise SearchError(f"{study.where}: none of {len(failures)} trials came to an end: {failures[0]}")
+        table = study.table()
     finally:
-        engine.close()
-    ranking = study.ranking()
-    if not ranking:
-        failures = [trial.user_attrs["outcome"]["failure"] for trial in study.finished()]
-        raise SearchError(f"{study.where}: none of {len(failures)} trials came to an end: {failures[0]}")
-    return Found(
-        _refitted(given, ranking, one.trials, progress),
-        ranking[0],
-        study.table(),
-        [list(trial.intermediate_values.values()) for trial in study.finished()],
-        study.importances(),
-        study.where,
-    )
+        study.close()
+    rnn = _refitted(given, ranking, one.trials, progress)
+    rungs = [list(trial.intermediate_values.values()) for trial in finished]
+    return Found(rnn, ranking[0], table, rungs, importances, study.where)
 
 
 def _refitted(given: Settings, ranking: list[Choice], trials: Trials, progress: Watcher | None) -> RNN:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from threading import Event, Thread
+from threading import Event, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -24,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from freerun.errors import SearchError
 from freerun.judge import Choice
-from freerun.search.proposals import proposals, ranked, without_warnings
+from freerun.search.proposals import proposals, quietly, ranked
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.trials import Outcome
@@ -104,7 +105,8 @@ class Study:
         options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}} if server else {}
         try:
             opened = _opened(parts.render_as_string(hide_password=False), options)
-            study, began = _begun_or_joined(opened, name)
+            with quietly():
+                study, began = _begun_or_joined(opened, name)
             if not began:
                 purpose.require(_purpose_of(study), where)
             else:
@@ -114,6 +116,11 @@ class Study:
         except (*FAULTS, ImportError, RuntimeError, ValueError) as error:
             raise SearchError(f"{where}: cannot be opened ({_cause(error)}); {_advice(server)}") from error
         return cls(opened, study, where)
+
+    def close(self) -> None:
+        """Give back the connections to the database."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
 
     def finished(self) -> list[FrozenTrial]:
         """The trials that are over, with an error."""
@@ -182,18 +189,14 @@ class Study:
         2023), summing to 1; empty where there are too few trials to tell."""
         if len(ranked(self.finished())) < ENOUGH:
             return {}
-        with without_warnings():
+        with quietly():
             return optuna.importance.get_param_importances(self._study)
 
     def release(self, asked: Sequence[Asked]) -> None:
-        """Give back trials that this process will not judge; others may have them.
-
-        An interrupt may have come in the middle of a transaction, which is given up first.
-        """
-        self._storage.remove_session()
+        """Give back trials that this process will not judge; others may have them."""
         for one in asked:
             self._alive.discard(one.trial._trial_id)
-            with suppress(optuna.exceptions.UpdateFinishedTrialError, *FAULTS):
+            with suppress(optuna.exceptions.UpdateFinishedTrialError, *FAULTS), _uninterrupted():
                 self._storage.set_trial_state_values(one.trial._trial_id, state=TrialState.WAITING)
 
     def reclaim(self) -> None:
@@ -212,6 +215,7 @@ class Study:
                         self._storage.record_heartbeat(number)
                     except FAULTS:
                         break  # the search itself meets the fault too, and waits or ends
+            self._storage.remove_session()
 
         thread = Thread(target=beat, daemon=True)
         thread.start()
@@ -224,7 +228,7 @@ class Study:
     def _ask(self, count: int, space: Space, seed: int) -> list[Asked]:
         waiting = len(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
         if waiting:
-            with without_warnings():
+            with quietly():
                 return [self._begun(self._study.ask(), space) for _ in range(min(count, waiting))]
         draw = np.random.default_rng([seed, len(self.finished()), self.elsewhere()])
         begun = {"bars": self.bars(), "deaths": 0, "process": _process()}
@@ -258,7 +262,7 @@ class Study:
                 again = TrialState.WAITING if deaths <= RETRIES else TrialState.FAIL
                 with suppress(optuna.exceptions.UpdateFinishedTrialError):
                     self._storage.set_trial_state_values(trial._trial_id, state=again)
-        with without_warnings():
+        with quietly():
             optuna.storages.fail_stale_trials(self._study)
 
     def _patiently(self, call: Callable[[], Result]) -> Result:
@@ -271,7 +275,8 @@ class Study:
         wait = 0.5
         while True:
             try:
-                return call()
+                with _uninterrupted():
+                    return call()
             except FAULTS as error:
                 if not self._server or time.monotonic() > end:
                     raise SearchError(
@@ -286,7 +291,7 @@ def _opened(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
     """The database, its tables made where there are none; another process may be making them."""
     for attempt in range(ATTEMPTS):
         try:
-            with without_warnings():
+            with quietly():
                 return optuna.storages.RDBStorage(
                     url,
                     engine_kwargs=options,
@@ -334,11 +339,28 @@ def _died(begun: Mapping[str, Any] | None) -> bool:
         return False
     _, number, start = begun["process"]
     try:
-        return psutil.Process(number).create_time() != start
+        process = psutil.Process(number)
+        return process.create_time() != start or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:
         return False
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Within this context Ctrl-C waits, so that no transaction is left half done."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: caught.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+        if caught:
+            raise KeyboardInterrupt
 
 
 def _cause(error: BaseException) -> str:
