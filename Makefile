@@ -1,5 +1,5 @@
 # Both main targets set up .venv by themselves; they need python3 (3.11 to 3.13) with venv and a package index.
-.PHONY: demo test test-slow benchmarks speed real format clean
+.PHONY: demo test test-slow benchmarks speed real search format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,9 @@ speed: .venv/installed-peers
 
 real: .venv/installed-peers .venv-forecasters/installed
 	$(BIN)/python benchmarks/real.py $(SERIES)
+
+search: .venv/installed-test
+	$(BIN)/python benchmarks/search.py $(WORKS)
 
 format: .venv/installed-test
 	$(BIN)/ruff format

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ import numpy as np
 
 import freerun
 from freerun import evaluation, forecasting, metrics
-from freerun.settings import Ensemble
+from freerun.history import Progress
+from freerun.search import sweep
 from peers import EchoStateNetwork
 
 
@@ -43,13 +45,16 @@ class Row:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
+NOTED = ("cell", "hidden", "delays", "leak", "input_scale", "input_noise", "l2", "seed", "optimizer")
+"""Settings that are noted with a score."""
+
+
 def _fit(values: Any, **parameters: Any) -> tuple[freerun.RNN, float, dict[str, Any]]:
     began = time.perf_counter()
     rnn = freerun.RNN(**parameters).fit(values)
     seconds = time.perf_counter() - began
     best = rnn.model_.best
-    names = ("cell", "hidden", "delays", "leak", "input_scale", "input_noise", "l2", "seed", "optimizer")
-    notes = {name: getattr(best.settings, name) for name in names}
+    notes = {name: getattr(best.settings, name) for name in NOTED}
     notes["training_mse"] = best.history.training_mse[-1]
     return rnn, seconds, notes
 
@@ -124,20 +129,25 @@ def dysts(data: Path) -> Iterator[Row]:
     """44 systems of the dysts univariate benchmark: 1000 training steps, a free run of 199."""
     path = data / "dysts" / "univariate_pts100_dev44.json.gz"
     systems = json.loads(gzip.decompress(path.read_bytes()))
-    for name, system in systems.items():
-        values = np.array(system["values"])
-        truth = values[1000:1199, None]
-        rnn, seconds, notes = _fit(values[:1000], members=5)
-        kinds: tuple[tuple[str, Ensemble], ...] = (("freerun", "best"), ("freerun, median of 5 members", "median"))
-        for who, ensemble in kinds:
-            smape = metrics.smape(truth, rnn.generate(199, ensemble=ensemble).values)
-            found = {"sMAPE": smape} | ({"endures": _endures(rnn, values[:1000])} if ensemble == "best" else {})
-            yield Row("dysts", who, name, found, seconds, notes)
+    series = {name: np.array(system["values"])[:1199] for name, system in systems.items()}
+    kept = Path(__file__).parent / "dysts.parquet"  # an interrupted run goes on from here
+    table = sweep(series, kept, train=1000, settings={"members": 5}, ensembles=("best", "median"), progress=_tell)
+    for row in table.to_dict("records"):
+        name, chosen = row["series"], json.loads(row["chosen"])
+        notes = {n: chosen[n] for n in NOTED}
+        best = {"sMAPE": row["smape"], "endures": float(row["endures"])}
+        yield Row("dysts", "freerun", name, best, row["seconds"], notes)
+        yield Row("dysts", "freerun, median of 5 members", name, {"sMAPE": row["smape_median"]}, row["seconds"], notes)
         for who in ("NBEATSModel", "TransformerModel", "RNNModel", "RandomForest"):
-            published = {k.removesuffix("Model"): v for k, v in system["published_smape"].items()}
+            published = {k.removesuffix("Model"): v for k, v in systems[name]["published_smape"].items()}
             score = published.get(who.removesuffix("Model"))
             if score is not None:
                 yield Row("dysts", f"{who.removesuffix('Model')} (published)", name, {"sMAPE": score}, 0.0)
+    kept.unlink()
+
+
+def _tell(progress: Progress) -> None:
+    print(f"{progress.task} {progress.done} of {progress.total}", file=sys.stderr, flush=True)
 
 
 def _attractor(work: str, training: np.ndarray, truth: np.ndarray) -> Iterator[Row]:

@@ -3,10 +3,12 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 import freerun
 from freerun.errors import SearchError, SettingError
+from freerun.optimizers import base
 from freerun.recipes import resolved
 from freerun.scaling import Scaling
 from freerun.search import search
@@ -131,8 +134,10 @@ def test_the_winner_is_fitted_to_the_whole_series(series, found):
     assert len(found.rnn.model_.members) == 10  # as in `fit` for a short series
 
 
-def test_trials_that_are_trained_together_come_out_as_if_alone(series):
-    """Each with a learning rate, penalty, noise and seed of its own."""
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+def test_trials_that_are_trained_together_come_out_as_if_alone(series, platform, monkeypatch):
+    """Each with a learning rate, penalty and seed of its own; by one program for all, as on a GPU, too."""
+    monkeypatch.setattr(base, "current_device", lambda: SimpleNamespace(platform=platform))
     several = [
         resolved(Settings.checked(**TRAINED, restarts=1, members=1, **own), 300)
         for own in (
@@ -146,8 +151,8 @@ def test_trials_that_are_trained_together_come_out_as_if_alone(series):
     for one, settings in zip(together, several, strict=True):
         (alone,) = train([settings], [series], None, scaling, held_out=60)
         assert one.settings == settings
-        np.testing.assert_allclose(one.history.objective, alone.history.objective, rtol=1e-9)
-        np.testing.assert_allclose(one.network.readout, alone.network.readout, rtol=1e-7, atol=1e-12)
+        np.testing.assert_allclose(one.history.objective, alone.history.objective, rtol=1e-7)
+        np.testing.assert_allclose(one.network.readout, alone.network.readout, rtol=1e-6, atol=1e-9)
 
 
 def test_a_dropped_network_does_not_disturb_those_that_go_on(series):
@@ -215,7 +220,7 @@ def test_a_killed_search_goes_on_and_finds_the_same(tmp_path):
     victim.kill()
     victim.wait()
     assert not (tmp_path / "killed.freerun").exists()
-    again = freerun_search(tmp_path, *options, "-o", "killed.freerun", "--json")
+    again = freerun_search(tmp_path, *options, "-o", "killed.freerun", "--json", "--report", "page.html")
     resumed, told = again.communicate(timeout=240)
     assert again.returncode == 0, told
     assert json.loads(resumed)["error"] == json.loads(answer)["error"]
@@ -223,6 +228,7 @@ def test_a_killed_search_goes_on_and_finds_the_same(tmp_path):
     assert _count(database, "COMPLETE") + _count(database, "PRUNED") == 40
     assert _count(database, "RUNNING") == _count(database, "WAITING") == 0
     assert freerun.load(tmp_path / "killed.freerun").generate(5).shape == (5, 1)
+    assert "The winner" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def _count(database: Path, state: str) -> int:
@@ -268,6 +274,24 @@ def test_trials_of_a_dead_machine_are_judged_again_after_a_while(series, tmp_pat
     assert [one.proposal for one in here.ask(3, space, 1)] == [one.proposal for one in lost]
 
 
+def test_a_trial_that_kills_its_process_again_and_again_is_given_up(series, tmp_path):
+    space = Space.of(Settings.checked(**SMALL), [series], {})
+    storage = str(tmp_path / "s.sqlite")
+    study = Study.join(storage, "search", Purpose.of([series], space, 2), [])
+    (asked,) = study.ask(1, space, 0)
+    raw = optuna.load_study(storage=f"sqlite:///{storage}", study_name="search")
+    states = []
+    for _ in range(4):
+        process = [socket.gethostname(), 2**22 + 1, 0.0]  # no such process
+        raw._storage.set_trial_user_attr(1, "begun", raw.trials[0].user_attrs["begun"] | {"process": process})
+        other = Study.join(storage, "search", Purpose.of([series], space, 2), [])
+        other.reclaim()
+        states.append(raw.trials[0].state.name)
+        if states[-1] == "WAITING":
+            assert [one.proposal for one in other.ask(1, space, 0)] == [asked.proposal]
+    assert states == ["WAITING", "WAITING", "WAITING", "FAIL"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -306,6 +330,7 @@ def test_other_settings_or_another_space_are_named(series, tmp_path):
         (["--scheduler", "tcp://127.0.0.1:9"], "no Dask scheduler answers within"),
         (["--name", "x"], "--name is that of a study in a database"),
         (["--set", "hidden"], "write --set NAME=VALUE"),
+        (["--set", "hidden=3", "--set", "hidden=4"], "hidden is there twice"),
         (["--set", "hidden=many"], "hidden='many'"),
         (["--try", "cell=elephant"], "cell='elephant'"),
         (["--workers", "2", "--scheduler", "tcp://127.0.0.1:9"], "leave one of them out"),

@@ -88,6 +88,22 @@ def test_a_killed_sweep_does_what_is_missing(folder):
     pd.testing.assert_frame_equal(after.head(len(before)), before, check_dtype=False)
 
 
+def test_a_grid_that_has_grown_keeps_what_is_there(tmp_path):
+    """First two numbers of delays, then a list of lags too, so that the column becomes text."""
+    series = {"sines": freerun.systems.multiple_sines(300, seed=0)}
+    shared = {"optimizer": "ridge", "cell": "memoryless", "input_scale": 0.5, "l2": 1e-6, "hidden": 10}
+    output = tmp_path / "t.parquet"
+    first = sweep(series, output, train=240, settings=shared, grid={"delays": [3, 5]})
+    grown = sweep(series, output, train=240, settings=shared, grid={"delays": [3, 5, [0, 2]]})
+    assert first.delays.tolist() == [3, 5]
+    assert grown.delays.tolist() == ["3", "5", "[0, 2]"]
+    assert grown.seconds[:2].tolist() == first.seconds.tolist()
+    assert len(pd.read_parquet(output)) == 3
+    again = sweep(series, output, train=240, settings=shared, grid={"delays": [5]})
+    assert again.seconds.tolist() == [first.seconds[1]]
+    assert len(pd.read_parquet(output)) == 3
+
+
 def test_workers_fill_the_same_table(tmp_path):
     series = {"sines": freerun.systems.multiple_sines(300, seed=0)}
     shared = {"optimizer": "ridge", "cell": "memoryless", "input_scale": 0.5, "l2": 1e-6, "delays": 4}

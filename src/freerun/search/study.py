@@ -137,14 +137,23 @@ class Study:
         Groups are proposed by the tree-structured Parzen estimator (Bergstra et al., 2011) and near one of the best
         trials, in turn. What is proposed depends on the seed and on the trials in the study alone.
         """
-        return self._patiently(lambda: self._ask(count, space, seed))
+        begun: list[Asked] = []
+
+        def again() -> list[Asked]:
+            self._give_back(begun)  # of an attempt that a fault has ended
+            begun.clear()
+            begun.extend(self._ask(count, space, seed))
+            return begun
+
+        return self._patiently(again)
 
     def tell(self, asked: Asked, outcome: Outcome) -> None:
         """Note what became of a trial."""
 
         def note() -> None:
-            for rung, error in enumerate(outcome.errors):
-                asked.trial.report(error, rung)
+            with quietly():
+                for rung, error in enumerate(outcome.errors):
+                    asked.trial.report(error, rung)
             kept = {"settings": outcome.settings.model_dump_json(), "seconds": outcome.seconds}
             asked.trial.set_user_attr("outcome", kept | {"failure": outcome.failure})
             state = TrialState.COMPLETE if outcome.finished else TrialState.PRUNED
@@ -185,19 +194,25 @@ class Study:
         return pd.DataFrame(rows)
 
     def importances(self) -> dict[str, float]:
-        """How much of the difference between good trials and all is owed to each parameter (PED-ANOVA: Watanabe et al.,
-        2023), summing to 1; empty where there are too few trials to tell."""
-        if len(ranked(self.finished())) < ENOUGH:
+        """How much of the difference between the best tenth of the trials and all is owed to each parameter (PED-ANOVA:
+        Watanabe et al., 2023), summing to 1; empty where there are too few trials to tell.
+
+        Parameters that not every trial has are left out; trials that were stopped early count with their last error.
+        """
+        trials = self.finished()
+        if len(trials) < ENOUGH:
             return {}
         with quietly():
-            return optuna.importance.get_param_importances(self._study)
+            copy = optuna.create_study(storage=optuna.storages.InMemoryStorage())
+            for trial in trials:
+                error = list(trial.intermediate_values.values())[-1]
+                copy.add_trial(optuna.create_trial(value=error, params=trial.params, distributions=trial.distributions))
+            return optuna.importance.get_param_importances(copy)
 
     def release(self, asked: Sequence[Asked]) -> None:
         """Give back trials that this process will not judge; others may have them."""
-        for one in asked:
-            self._alive.discard(one.trial._trial_id)
-            with suppress(optuna.exceptions.UpdateFinishedTrialError, *FAULTS), _uninterrupted():
-                self._storage.set_trial_state_values(one.trial._trial_id, state=TrialState.WAITING)
+        with suppress(*FAULTS), _uninterrupted():
+            self._give_back(asked)
 
     def reclaim(self) -> None:
         """Let trials be judged again whose process has died: at once on this machine, after a while on others."""
@@ -225,22 +240,30 @@ class Study:
             over.set()
             thread.join()
 
-    def _ask(self, count: int, space: Space, seed: int) -> list[Asked]:
+    def _give_back(self, asked: Sequence[Asked]) -> None:
+        for one in asked:
+            self._alive.discard(one.trial._trial_id)
+            with suppress(optuna.exceptions.UpdateFinishedTrialError):
+                self._storage.set_trial_state_values(one.trial._trial_id, state=TrialState.WAITING)
+
+    def _ask(self, count: int, space: Space, seed: int) -> Iterator[Asked]:
+        draw = np.random.default_rng([seed, len(self.finished()), self.elsewhere()])
         waiting = len(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
         if waiting:
-            with quietly():
-                return [self._begun(self._study.ask(), space) for _ in range(min(count, waiting))]
-        draw = np.random.default_rng([seed, len(self.finished()), self.elsewhere()])
+            self._study.sampler = optuna.samplers.RandomSampler(int(draw.integers(2**31)))
+            for _ in range(min(count, waiting)):
+                with quietly():
+                    trial = self._study.ask()
+                yield self._begun(trial, space)
+            return
         begun = {"bars": self.bars(), "deaths": 0, "process": _process()}
         known = self._study.get_trials(deepcopy=False, states=(*DONE, TrialState.RUNNING))
-        asked = []
         for proposal, distributions in proposals(known, count, space, draw):
             whole = optuna.trial.create_trial(
                 state=TrialState.RUNNING, params=proposal, distributions=distributions, user_attrs={"begun": begun}
             )
             number = self._storage.create_new_trial(self._study._study_id, template_trial=whole)
-            asked.append(self._begun(optuna.Trial(self._study, number), space))
-        return asked
+            yield self._begun(optuna.Trial(self._study, number), space)
 
     def _begun(self, trial: optuna.Trial, space: Space) -> Asked:
         self._alive.add(trial._trial_id)

@@ -187,7 +187,7 @@ class _Table:
 
     def rows(self) -> pd.DataFrame:
         """The results in the order of the sweep."""
-        return pd.DataFrame([self._rows[case.key] for case in self._cases if case.key in self._rows])
+        return pd.DataFrame([self._rows[case.key] | case.varied for case in self._cases if case.key in self._rows])
 
     def write(self) -> None:
         """Put the results in the place of the file, whole or not at all."""
@@ -195,7 +195,7 @@ class _Table:
             return
         began = time.monotonic()
         with replacing(self._path) as beside:
-            pd.DataFrame(list(self._rows.values())).to_parquet(beside, index=False)
+            _of_one_type(pd.DataFrame(list(self._rows.values()))).to_parquet(beside, index=False)
         self._written, self._took = time.monotonic(), time.monotonic() - began
 
     def _read(self) -> None:
@@ -259,6 +259,15 @@ def _row(case: Case) -> dict[str, Any]:
         "data": case.data,
         "version": __version__,
     }
+
+
+def _of_one_type(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with text in columns that hold both text and numbers, since the grid has changed."""
+    for name in table.columns:
+        kinds = {isinstance(value, str) for value in table[name].dropna()}
+        if len(kinds) == 2:
+            table[name] = [value if isinstance(value, str) else json.dumps(value) for value in table[name]]
+    return table
 
 
 def _plain(value: Any) -> Any:
