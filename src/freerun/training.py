@@ -14,7 +14,7 @@ from jaxtyping import Array
 from freerun.cells import CELLS
 from freerun.computing import computing, physical_memory
 from freerun.errors import SeriesError, SettingError
-from freerun.forcing import Forcing, Full, Pairs, Stage, filled_up, stages
+from freerun.forcing import Forcing, Pairs, Stage, filled_up, stages
 from freerun.history import Trained, Watcher
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
@@ -76,7 +76,7 @@ def train(
     Raises:
         SettingError: a window or a schedule that does not fit the series, or a Jacobian that does not fit the memory.
         SeriesError: too few steps are left after washout and held-out steps.
-        TrainingDiverged: no network has a finite objective at the weights to start from; there is nothing to keep.
+        TrainingDiverged: no network has a finite error at the weights to start from; there is nothing to keep.
     """
     settings = several[0]
     washout = settings.washout or 0
@@ -119,7 +119,7 @@ def train(
             sum(optimizer.epochs for _, optimizer in plan),
             progress,
         )
-        watch.begin(trainees, objective(Full()), key)
+        watch.begin(trainees.networks)
         going = list(range(len(several)))
         try:
             for number, (stage, optimizer) in enumerate(plan):

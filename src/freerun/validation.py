@@ -129,12 +129,6 @@ def long_run_error(values: np.ndarray, run: np.ndarray) -> float:
 
 
 @jax.jit
-def errors_of(networks: Network, validation: Validation) -> Float[Array, " M"]:
-    """The errors of stacked networks."""
-    return jax.vmap(validation.error)(networks)
-
-
-@jax.jit
 def errors_of_readouts(network: Network, readouts: Network, validation: Validation) -> Float[Array, " M"]:
     """The errors of networks that share all but readout, bias and direct connections, which `readouts` stacks."""
 

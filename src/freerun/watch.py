@@ -15,10 +15,10 @@ from freerun.errors import TrainingDiverged
 from freerun.forcing import Pairs, shared
 from freerun.history import History, Progress, Trained, Watcher
 from freerun.network import Network
-from freerun.objective import Objective, value_at
-from freerun.optimizers import Stopped, Trainees, stack, unstack
+from freerun.optimizers import Stopped, stack, unstack
+from freerun.optimizers.base import each
 from freerun.settings import SHORT, Settings
-from freerun.validation import Validation, errors_of
+from freerun.validation import Validation
 
 Thinning = Callable[[int, Sequence[float]], Sequence[bool]]
 """Before a stage of that number, given the lowest free-run errors so far: which networks are worth going on with."""
@@ -80,48 +80,29 @@ class Watch:
         self._reported = list(self.running)
         return stack([self.networks[i] for i in self.running])
 
-    def begin(self, trainees: Trainees, objective: Objective, key: Array) -> None:
-        """Take the networks to start from; those whose objective is not finite are dropped."""
-        self.networks = unstack(trainees.networks)
+    def begin(self, networks: Network) -> None:
+        """Take the networks to start from; those whose training error is not finite are dropped."""
+        self.networks = unstack(networks)
         self._kept = list(self.networks)
-        terms = unstack(trainees.terms, len(trainees))
-        values = [float(value_at(*one, objective, key)) for one in zip(self.networks, terms, strict=True)]
-        for i, value in enumerate(values):
-            if not math.isfinite(value):
-                self._fail(
-                    i,
-                    TrainingDiverged(
-                        f"the objective is {value} at the initial weights (seed {self.settings[i].seed}); "
-                        "standardise the series, draw smaller weights (spectral_radius, input_scale), or choose a "
-                        "bounded nonlinearity"
-                    ),
-                )
-        if not self.running:
-            raise self._failures[0] or TrainingDiverged("there is nothing to train")
-        self(self.begin_stage(), np.empty((0, len(self.running))))
+        try:
+            self(self.begin_stage(), np.empty((0, len(self.running))))
+        except AllDivergedError:
+            raise self._failures[0] or TrainingDiverged("there is nothing to train") from None
 
     def __call__(self, networks: Network, objectives: np.ndarray) -> None:
         """Take a report: see `optimizers.Report`."""
         measured = stack(list(map(shared, unstack(networks)))) if self._training.steps < SHORT else networks
-        errors = np.asarray(_mean_squared_errors(self._training, measured, self._scale))
-        validation = (
-            None
-            if self._validation is None
-            else np.asarray(_mean_squared_errors(self._validation, measured, self._scale))
-        )
-        free = None if self._free_runs is None else np.asarray(errors_of(networks, self._free_runs))
+        errors = each(_mean_squared_error, None, (self._training, self._scale), measured)
+        validation = None
+        if self._validation is not None:
+            validation = each(_mean_squared_error, None, (self._validation, self._scale), measured)
+        free = None if self._free_runs is None else each(_free_run_error, None, self._free_runs, networks)
         for column, (i, network) in enumerate(zip(self._reported, unstack(networks), strict=True)):
             if i not in self.running:
                 continue
             history = self._histories[i]
             if not math.isfinite(errors[column]):
-                self._fail(
-                    i,
-                    TrainingDiverged(
-                        f"the training error became {errors[column]} after epoch {history.epochs[-1]} "
-                        f"(seed {self.settings[i].seed}); add a penalty (l2), or choose a bounded nonlinearity"
-                    ),
-                )
+                self._fail(i, TrainingDiverged(self._trouble(i, errors[column])))
                 continue
             values = objectives[:, column]
             history.objective.extend(values[np.isfinite(values)].tolist())
@@ -180,6 +161,19 @@ class Watch:
 
         return [trained(i) for i in sorted(range(len(self.settings)), key=merit)]
 
+    def _trouble(self, i: int, error: float) -> str:
+        """What is the matter with a network whose training error is not finite."""
+        seed, epochs = self.settings[i].seed, self._histories[i].epochs
+        if not epochs:
+            return (
+                f"the training error is {error} at the initial weights (seed {seed}); standardise the series, draw "
+                "smaller weights (spectral_radius, input_scale), or choose a bounded nonlinearity"
+            )
+        return (
+            f"the training error became {error} after epoch {epochs[-1]} (seed {seed}); add a penalty (l2), or choose "
+            "a bounded nonlinearity"
+        )
+
     def _fail(self, i: int, failure: TrainingDiverged) -> None:
         self.running.remove(i)
         self._failures[i] = failure
@@ -190,6 +184,10 @@ class AllDivergedError(Exception):
     """No network is left to train."""
 
 
-@jax.jit
-def _mean_squared_errors(pairs: Pairs, networks: Network, scale: Float[Array, " D"]) -> Float[Array, " M"]:
-    return jax.vmap(lambda network: (pairs.squared_errors(network) * scale**2).mean())(networks)
+def _mean_squared_error(_: None, shared: tuple[Pairs, Array], network: Network) -> Float[jax.Array, ""]:
+    pairs, scale = shared
+    return (pairs.squared_errors(network) * scale**2).mean()
+
+
+def _free_run_error(_: None, free_runs: Validation, network: Network) -> Float[jax.Array, ""]:
+    return free_runs.error(network)

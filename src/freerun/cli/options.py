@@ -46,7 +46,7 @@ Levels = Annotated[
     str | None, typer.Option(help="Levels of prediction intervals in percent, with commas: 80,95. Default: none.")
 ]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Write a picture here: PNG, SVG or PDF.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Work in so many processes on this machine.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Work in so many processes on this machine. Default: one.")]
 Scheduler = Annotated[
     str | None, typer.Option(help="Work on the workers of this Dask scheduler instead: tcp://host:8786.")
 ]

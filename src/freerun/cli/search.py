@@ -18,7 +18,6 @@ from freerun.cli.options import (
     Resample,
     Scheduler,
     TimeColumn,
-    Workers,
     pairs,
     read,
     require_one_engine,
@@ -58,7 +57,14 @@ def search(
     name: Annotated[
         str | None, typer.Option(help="Name of the study in that database. Default: that of the model file.")
     ] = None,
-    workers: Workers = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Work in so many processes on this machine. Default: one, which uses all cores, or where networks are "
+            "trained, one for each core.",
+        ),
+    ] = None,
     scheduler: Scheduler = None,
     folds: Annotated[
         int, typer.Option(min=1, help="Parts of the series on which networks that are trained are judged.")
@@ -82,9 +88,11 @@ def search(
 
     Example: freerun search mg.csv --split 1500 --trials 100 -o best.freerun --report search.html
     """
+    from freerun.computing import cores
     from freerun.errors import SettingError
     from freerun.search import search as find
     from freerun.search.report import command, write_report
+    from freerun.settings import Settings
 
     console, began = Console(as_json, quiet), perf_counter()
     require_writable(output, report, study)
@@ -96,13 +104,16 @@ def search(
     panel = [read(path, column, time, missing, inputs, resample) for path in series]
     if split is not None:
         panel = [one.split(split)[0] for one in panel]
+    settings = pairs("--set", fixed)
+    if workers is None and scheduler is None and Settings.checked(**settings).method != "ridge":
+        workers = min(cores(), generation)
     place = storage or str(study or output.with_suffix(".study.sqlite"))
     with console.search() as (watch, progress):
         try:
             found = find(
                 panel,
                 trials,
-                settings=pairs("--set", fixed),
+                settings=settings,
                 space=pairs("--try", tried),
                 storage=place,
                 name=name or (output.stem if storage else "search"),

@@ -50,13 +50,17 @@ class Memory(eqx.Module):
 
     Attributes:
         state: of the method.
-        limit: the objectives beyond which training has diverged.
+        limit: the objectives beyond which training has diverged; infinite before the first update.
         done: updates made.
     """
 
     state: Any
     limit: Float[Array | np.ndarray, "*M"]
     done: Float[Array | np.ndarray, "*M"]
+
+
+Reached = tuple[Network, Network, Any, Array, Array, Array]
+"""Within a loop of updates: weights, those before, state, limit, objectives, whether all is well."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +89,13 @@ class Gradient:
         names = (self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
         if memory is None:
             state = jax.vmap(_transform(self.method, 1.0).init)(networks)
-            limit = DIVERGED * each(_value, None, (objective, key), (networks, terms))
-            memory = Memory(state, limit, np.zeros(members, dtype))
+            memory = Memory(state, np.full(members, np.inf, dtype), np.zeros(members, dtype))
         good = np.ones(members, bool)
         done = 0
         while done < self.epochs and good.any():
             count = min(names[2], self.epochs - done)
             keys = jax.random.key_data(jax.random.split(jax.random.fold_in(key, done), members))
-            networks, state, objectives, good = each(
+            networks, state, limit, objectives, good = each(
                 _epochs,
                 names,
                 (objective, jnp.asarray(count), jnp.asarray(self.total, dtype)),
@@ -102,7 +105,7 @@ class Gradient:
             values = values[np.isfinite(values).any(axis=1)]
             report(networks, values)
             done += len(values)
-            memory = Memory(state, memory.limit, memory.done + count)
+            memory = Memory(state, limit, memory.done + count)
         return [
             Stopped(f"all {self.epochs} epochs done")
             if fine
@@ -120,21 +123,16 @@ def _transform(method: str, rate: Any) -> Any:
     return METHODS[method](rate)
 
 
-def _value(_: None, shared: tuple[Objective, PRNGKeyArray], member: tuple[Network, Terms]) -> Float[Array, ""]:
-    objective, key = shared
-    return objective(*member, key)
-
-
 def _epochs(
     names: tuple[str, str, int],
     shared: tuple[Objective, Int[Array, ""], Float[Array, ""]],
     member: tuple[Network, Terms, Float[Array, ""], Memory, Any, Array],
-) -> tuple[Network, Any, Float[Array, " most"], Array]:
+) -> tuple[Network, Any, Float[Array, ""], Float[Array, " most"], Array]:
     """`count` <= `most` updates; a network whose objective exceeds its limit or is not finite keeps its weights before.
 
     Returns:
-        The last good weights, the state of the method, the objectives before each update (NaN where there was none),
-        and whether the network is well.
+        The last good weights, the state of the method, the limit, the objectives before each update (NaN where there
+        was none), and whether the network is well.
     """
     method, schedule, most = names
     objective, count, total = shared
@@ -144,17 +142,18 @@ def _epochs(
     def value(network: Network, key: Array) -> Array:
         return objective(network, terms, key)
 
-    def epoch(i: Array, at: tuple[Network, Network, Any, Array, Array]) -> tuple[Network, Network, Any, Array, Array]:
-        network, previous, state, objectives, good = at
+    def epoch(i: Array, at: Reached) -> Reached:
+        network, previous, state, limit, objectives, good = at
         now = rate * SCHEDULES[schedule]((memory.done + i) / total)
         found, gradient = jax.value_and_grad(value)(network, jax.random.fold_in(key, i))
-        good = good & (found <= memory.limit)
+        limit = jnp.where(jnp.isfinite(limit), limit, DIVERGED * found)
+        good = good & (found <= limit)
         update, next_state = _transform(method, now).update(gradient, state, network)
         updated = jax.tree.map(jnp.add, network, update)
         network, previous, state = choose(good, (updated, network, next_state), (previous, previous, state))
-        return network, previous, state, objectives.at[i].set(jnp.where(good, found, jnp.nan)), good
+        return network, previous, state, limit, objectives.at[i].set(jnp.where(good, found, jnp.nan)), good
 
-    start = (network, network, memory.state, jnp.full(most, jnp.nan, rate.dtype), good)
-    network, previous, state, objectives, good = jax.lax.fori_loop(0, count, epoch, start)
-    good = good & (value(network, key) <= memory.limit)
-    return choose(good, network, previous), state, objectives, good
+    start = (network, network, memory.state, memory.limit, jnp.full(most, jnp.nan, rate.dtype), good)
+    network, previous, state, limit, objectives, good = jax.lax.fori_loop(0, count, epoch, start)
+    good = good & (value(network, key) <= limit)
+    return choose(good, network, previous), state, limit, objectives, good

@@ -143,6 +143,15 @@ class OnDask:
                 time.sleep(1.0)
 
 
+def engine_for(scheduler: str | None, workers: int | None) -> Engine:
+    """The engine that is asked for; this process where nothing is, or one worker.
+
+    Raises:
+        SearchError, MissingExtraError: see `OnDask`.
+    """
+    return OnDask(scheduler, workers) if scheduler is not None or (workers or 1) > 1 else Here()
+
+
 def _done(function: Callable[[Task], Result], task: Task) -> Result:
     """The result of a task, on a worker."""
     forget_programs()

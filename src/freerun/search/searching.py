@@ -16,7 +16,7 @@ from freerun.history import Progress, Watcher
 from freerun.holdout import SHARE
 from freerun.judge import Choice
 from freerun.panel import panel_of
-from freerun.search.engines import Engine, Here, OnDask
+from freerun.search.engines import Engine, engine_for
 from freerun.search.proposals import GROUP
 from freerun.search.purpose import Purpose
 from freerun.search.space import Dimension, Space, parsed
@@ -118,7 +118,8 @@ def search(
         folds: stretches of the series on which trials that are trained are judged, one window of the series before
             each.
         generation: trials that are proposed together; with W workers, 4 W or more keep all of them busy.
-        workers: so many Dask workers on this machine.
+        workers: so many processes on this machine, Dask's workers; None or 1 works in this process, which solves
+            readouts on all its cores, but trains networks on one.
         scheduler: the address of a Dask scheduler whose workers are to do the work.
         watch: called when a trial is over.
         progress: called while the winner is fitted.
@@ -141,7 +142,7 @@ def search(
     study = Study.join(str(storage), name, purpose, tried.grid(training))
     one = _Search(study, tried, Trials(given, training, folds), purpose, trials, generation, watch)
     try:
-        engine = OnDask(scheduler, workers) if scheduler or workers else Here()
+        engine = engine_for(scheduler, workers)
         try:
             with study.beating():
                 one.run(engine)

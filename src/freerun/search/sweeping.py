@@ -22,7 +22,7 @@ from freerun.errors import FreerunError, SearchError, SeriesError, SettingError
 from freerun.estimator import RNN
 from freerun.forecasting import enduring_run
 from freerun.history import Progress, Watcher
-from freerun.search.engines import Engine, Here, OnDask
+from freerun.search.engines import Engine, engine_for
 from freerun.search.purpose import fingerprint
 from freerun.series import Series
 from freerun.settings import Ensemble, Settings
@@ -111,7 +111,7 @@ def sweep(
     numbers = range(seeds) if isinstance(seeds, int) else seeds
     cases = list(_cases(series, train, test, dict(settings or {}), dict(grid or {}), numbers, tuple(ensembles)))
     table = _Table(output, cases)
-    engine = OnDask(scheduler, workers) if scheduler or workers else Here()
+    engine = engine_for(scheduler, workers)
     try:
         table.fill(engine, progress)
     finally:
