@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from freerun.cells import Array
 from freerun.errors import TrainingDiverged
 from freerun.forcing import Pairs, shared
 from freerun.history import History, Progress, Trained, Watcher
@@ -184,10 +185,10 @@ class AllDivergedError(Exception):
     """No network is left to train."""
 
 
-def _mean_squared_error(_: None, shared: tuple[Pairs, Array], network: Network) -> Float[jax.Array, ""]:
+def _mean_squared_error(_: None, shared: tuple[Pairs, Array], network: Network) -> Float[Array, ""]:
     pairs, scale = shared
     return (pairs.squared_errors(network) * scale**2).mean()
 
 
-def _free_run_error(_: None, free_runs: Validation, network: Network) -> Float[jax.Array, ""]:
+def _free_run_error(_: None, free_runs: Validation, network: Network) -> Float[Array, ""]:
     return free_runs.error(network)
