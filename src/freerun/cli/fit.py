@@ -17,6 +17,7 @@ from freerun.cli.options import (
     Plot,
     Quiet,
     Resample,
+    SeriesFiles,
     TimeColumn,
     read,
     require_picture,
@@ -41,14 +42,7 @@ def _setting(name: str, *flags: str) -> Any:
 
 def fit(
     ctx: typer.Context,
-    series: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Series: a CSV, Parquet, npy or npz file; several are learned together.",
-            show_default=False,
-            metavar="SERIES...",
-        ),
-    ],
+    series: SeriesFiles,
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write.")],
     split: Annotated[
         int | None,

@@ -17,6 +17,7 @@ from freerun.cli.options import (
     Quiet,
     Resample,
     Scheduler,
+    SeriesFiles,
     TimeColumn,
     pairs,
     read,
@@ -26,14 +27,7 @@ from freerun.cli.options import (
 
 
 def search(
-    series: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Training series: a CSV, Parquet, npy or npz file; several are learned together.",
-            show_default=False,
-            metavar="SERIES...",
-        ),
-    ],
+    series: SeriesFiles,
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write: the winner.")],
     trials: Annotated[int, typer.Option(min=1, help="Trials that the study is to have in the end.")] = 100,
     split: Annotated[int | None, typer.Option(help="Use this many steps and leave the rest. Default: all.")] = None,
