@@ -16,6 +16,14 @@ ModelFile = Annotated[Path, typer.Argument(help="Model file that `freerun fit` w
 SeriesFile = Annotated[
     Path, typer.Argument(help="Series: a CSV, Parquet, npy or npz file.", show_default=False, metavar="SERIES")
 ]
+SeriesFiles = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Training series: a CSV, Parquet, npy or npz file; several are learned together.",
+        show_default=False,
+        metavar="SERIES...",
+    ),
+]
 Column = Annotated[
     list[str], typer.Option("--column", "-c", help="Channel to read, by name; repeat for several. Default: all.")
 ]
