@@ -127,7 +127,9 @@ class _Lines:
 
 
 def _pace(progress: Progress) -> str:
-    rate = max(progress.done - progress.begun, 1e-9) / max(progress.seconds, 1e-9)
+    if progress.done == progress.begun:
+        return ""
+    rate = (progress.done - progress.begun) / max(progress.seconds, 1e-9)
     return f"{rate:.3g}/s  {(progress.total - progress.done) / rate:.0f} s left"
 
 

@@ -121,7 +121,7 @@ def search(
         workers: so many processes on this machine, Dask's workers; None or 1 works in this process, which solves
             readouts on all its cores, but trains networks on one.
         scheduler: the address of a Dask scheduler whose workers are to do the work.
-        watch: called when a trial is over.
+        watch: called at the start and when trials are over.
         progress: called while the winner is fitted.
 
     Raises:
@@ -194,6 +194,7 @@ class _Search:
     def run(self, engine: Engine) -> None:
         """Go on until the study has all its trials."""
         self._began, self._begun = time.perf_counter(), len(self.study.finished())
+        self._tell()
         while True:
             self.study.reclaim()
             missing = self.total - len(self.study.finished())
