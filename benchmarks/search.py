@@ -21,11 +21,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+from distributed import LocalCluster
 
 import freerun
 from freerun.holdout import held_out
@@ -173,14 +175,15 @@ def quality() -> Iterator[dict[str, Any]]:
 
 def scaled(workers: int, folder: Path) -> dict[str, Any]:
     """The seconds of the trials of a search on so many workers, from the first to the last."""
-    moments = [time.perf_counter()]
-    found = search(
-        training(),
-        64,
-        storage=folder / "study.sqlite",
-        workers=workers,
-        watch=lambda _: moments.append(time.perf_counter()),
-    )
+    moments: list[float] = []
+    with closing(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")) as cluster:
+        found = search(
+            training(),
+            64,
+            storage=folder / "study.sqlite",
+            scheduler=cluster.scheduler_address,
+            watch=lambda _: moments.append(time.perf_counter()),
+        )
     return {"seconds": moments[-1] - moments[0], "error": found.best.error}
 
 
@@ -266,7 +269,11 @@ def summary(work: str, rows: list[dict[str, Any]]) -> list[str]:
 
 def _spread(values: list[float]) -> str:
     middle, low, high = float(np.median(values)), min(values), max(values)
-    return f"{middle:.3g}" if low == high else f"{middle:.3g} ({low:.3g} to {high:.3g})"
+    return _number(middle) if low == high else f"{_number(middle)} ({_number(low)} to {_number(high)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def page(results: dict[str, Any]) -> str:
