@@ -197,7 +197,7 @@ class Study:
         """How much of the difference between the best tenth of the trials and all is owed to each parameter (PED-ANOVA:
         Watanabe et al., 2023), summing to 1; empty where there are too few trials to tell.
 
-        Parameters that not every trial has are left out; trials that were stopped early count with their last error.
+        Trials that were stopped early count with their last error.
         """
         trials = self.finished()
         if len(trials) < ENOUGH:
