@@ -52,13 +52,10 @@ class Purpose:
         Raises:
             SearchError: the message names them.
         """
-        here = _packages()
-        differ = [
-            f"{name} {wanted}, here {here[name]}" for name, wanted in self.packages.items() if here[name] != wanted
-        ]
+        differ = _differing(self.packages, _packages())
         if differ:
             raise SearchError(
-                f"worker {socket.gethostname()} has other package versions than the study ({'; '.join(differ)}); "
+                f"worker {socket.gethostname()} has other package versions than the study ({differ}); "
                 "install the same everywhere"
             )
 
@@ -78,9 +75,8 @@ class Purpose:
             if found[key] != mine[key]:
                 raise SearchError(f"{where}: this study was made for {what}; name another study, or give the same")
         for key, what in (("settings", "settings"), ("space", "search space"), ("packages", "package versions")):
-            names = sorted(n for n in {*found[key], *mine[key]} if found[key].get(n) != mine[key].get(n))
-            if names:
-                differ = ", ".join(f"{n} {found[key].get(n, 'none')}, here {mine[key].get(n, 'none')}" for n in names)
+            differ = _differing(found[key], mine[key])
+            if differ:
                 raise SearchError(
                     f"{where}: this study was made with other {what} ({differ}); use the same, or name another study"
                 )
@@ -94,6 +90,12 @@ def fingerprint(training: Sequence[Series]) -> str:
         content.update(np.ascontiguousarray(series.values).tobytes())
         content.update(np.ascontiguousarray(series.inputs).tobytes())
     return content.hexdigest()
+
+
+def _differing(found: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """What is not the same here, in words; empty where all is."""
+    names = sorted(name for name in {*found, *here} if found.get(name) != here.get(name))
+    return ", ".join(f"{name} {found.get(name, 'none')}, here {here.get(name, 'none')}" for name in names)
 
 
 def _packages() -> dict[str, str]:

@@ -17,10 +17,10 @@ from freerun.holdout import SHARE
 from freerun.judge import Choice
 from freerun.panel import panel_of
 from freerun.search.engines import Engine, engine_for
-from freerun.search.proposals import GROUP
+from freerun.search.proposals import GROUP, ranked
 from freerun.search.purpose import Purpose
 from freerun.search.space import Dimension, Space, parsed
-from freerun.search.study import Asked, Study
+from freerun.search.study import Asked, Study, choice_of
 from freerun.search.trials import WORST, Outcome, Trials
 from freerun.selection import kinds_first
 from freerun.settings import SHORT, Settings
@@ -163,10 +163,11 @@ def search(
 def _refitted(given: Settings, ranking: list[Choice], trials: Trials, progress: Watcher | None) -> RNN:
     """The best choices, fitted to the whole training series."""
     best = ranking[0].settings
-    asked, choices = given, [choice.settings for choice in ranking if choice.settings.method == "ridge"]
     if best.method == "ridge":
+        solved = [choice for choice in ranking if choice.settings.method == "ridge"]
         if max(map(len, trials.training)) < SHORT:
-            choices = [c.settings for c in kinds_first([c for c in ranking if c.settings.method == "ridge"])]
+            solved = kinds_first(solved)
+        asked, choices = given, [choice.settings for choice in solved]
     else:
         members = given.members or 1
         asked = best.with_(holdout=given.holdout or SHARE, members=members, restarts=members)
@@ -237,10 +238,11 @@ class _Search:
     def _tell(self) -> None:
         if self.watch is not None:
             finished = self.study.finished()
-            ranking = self.study.ranking()
-            stopped = len(finished) - len(ranking)
+            complete = ranked(finished)
+            stopped = len(finished) - len(complete)
+            best = [choice_of(trial) for trial in complete[:5]]
             seconds = time.perf_counter() - self._began
-            self.watch(Standing(len(finished), self.total, stopped, ranking[:5], seconds, self._begun))
+            self.watch(Standing(len(finished), self.total, stopped, best, seconds, self._begun))
 
 
 def _failed(asked: Asked, error: FreerunError) -> Outcome:

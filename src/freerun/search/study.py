@@ -174,7 +174,7 @@ class Study:
 
     def ranking(self) -> list[Choice]:
         """The trials that were judged to the end, the best first."""
-        return [Choice(float(trial.value or 0.0), settings_of(trial)) for trial in ranked(self.finished())]
+        return [choice_of(trial) for trial in ranked(self.finished())]
 
     def table(self) -> pd.DataFrame:
         """A row for each finished trial: its number, error, whether it was finished, seconds, and what was tried."""
@@ -347,9 +347,10 @@ def _purpose_of(study: optuna.Study) -> Mapping[str, Any]:
     return {}
 
 
-def settings_of(trial: FrozenTrial) -> Settings:
-    """What a finished trial was judged with, nothing left open."""
-    return Settings.checked(**json.loads(trial.user_attrs["outcome"]["settings"]))
+def choice_of(trial: FrozenTrial) -> Choice:
+    """The error of a trial that was judged to the end, and what it was judged with."""
+    settings = Settings.checked(**json.loads(trial.user_attrs["outcome"]["settings"]))
+    return Choice(float(trial.value or 0.0), settings)
 
 
 def _process() -> list[Any]:

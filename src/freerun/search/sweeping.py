@@ -238,10 +238,12 @@ def _scores(case: Case) -> dict[str, Any]:
     scores, _ = evaluation.evaluate(rnn.model_, case.series, case.train)
     row |= {"one_step_mse": scores.one_step_mse, "nrmse84": scores.nrmse84}
     for ensemble in case.ensembles:
+        if ensemble == "best":
+            row |= {"vpt": scores.vpt, "smape": scores.smape}
+            continue
         run = rnn.generate(len(truth), ensemble=ensemble).values
-        behind = "" if ensemble == "best" else f"_{ensemble}"
-        row[f"vpt{behind}"] = int(metrics.valid_prediction_time(truth.values, run, case.series.deviation))
-        row[f"smape{behind}"] = metrics.smape(truth.values, run)
+        row[f"vpt_{ensemble}"] = int(metrics.valid_prediction_time(truth.values, run, case.series.deviation))
+        row[f"smape_{ensemble}"] = metrics.smape(truth.values, run)
     row["endures"] = None if training.input_names else enduring_run(best, [training]) is not None
     return row | {"chosen": best.settings.model_dump_json()}
 
