@@ -1,4 +1,8 @@
-"""How to draw: options of ECharts, as plain dicts, from plain numbers."""
+"""How to draw: options of ECharts, as plain dicts, from plain numbers.
+
+Points go out as NumPy arrays: NiceGUI watches every list that it is given, which for thousands of
+points takes longer than all else.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 # Okabe and Ito's palette; the grey of the data is readable on white and on black
 TRUTH, NETWORK, MARK, SECOND = "#7d7d7d", "#D55E00", "#2f8fd0", "#009E73"
 RUNS = (NETWORK, MARK, SECOND, "#CC79A7", "#E69F00", "#56B4E9")
@@ -14,7 +20,7 @@ RUNS = (NETWORK, MARK, SECOND, "#CC79A7", "#E69F00", "#56B4E9")
 
 _TEXT = "#808080"
 
-Points = Sequence[Sequence[float | None]]
+Points = Sequence[Sequence[float | None]] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Curve:
 
     Attributes:
         name: for the legend.
-        points: pairs (x, y), or triples for a view in space.
+        points: pairs (x, y), or triples for a view in space; None or NaN where there is no value.
         color: of the palette.
         kind: `line` for values over time; `back` for one that others are drawn over; `orbit` for a line that may turn
             back; `scatter` for points.
@@ -94,7 +100,7 @@ def in_space(curves: Sequence[Curve], names: tuple[str, str, str]) -> dict[str, 
             {
                 "type": "line3D",
                 "name": curve.name,
-                "data": list(curve.points),
+                "data": np.array(curve.points, np.float64),
                 "lineStyle": {"color": curve.color, "width": 1, "opacity": 0.7},
             }
             for curve in curves
@@ -102,13 +108,9 @@ def in_space(curves: Sequence[Curve], names: tuple[str, str, str]) -> dict[str, 
     }
 
 
-def over_steps(values: Sequence[float | None], first: int = 0, every: int = 1) -> list[list[float | None]]:
+def over_steps(values: Sequence[float | None] | np.ndarray, first: int = 0, every: int = 1) -> np.ndarray:
     """Values of every so many steps as points."""
-    return [[first + i * every, _known(value)] for i, value in enumerate(values)]
-
-
-def _known(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else value
+    return np.column_stack([first + every * np.arange(len(values)), np.array(values, np.float64)])
 
 
 def _legend(curves: Sequence[Curve]) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def _flat(curve: Curve) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "type": "scatter" if curve.kind == "scatter" else "line",
         "name": curve.name,
-        "data": list(curve.points),
+        "data": np.array(curve.points, np.float64),
         "color": curve.color,
         "itemStyle": {"color": curve.color},
     }
@@ -134,8 +136,9 @@ def _flat(curve: Curve) -> dict[str, Any]:
 
 def _decades(curves: Sequence[Curve]) -> float:
     """Over how many powers of ten the ordinates reach, at least one."""
-    values = [point[1] for curve in curves for point in curve.points if point[1]]
-    return max(1.0, math.log10(max(values) / min(values))) if values else 1.0
+    values = np.concatenate([np.reshape(np.array(curve.points, np.float64), (-1, 2))[:, 1] for curve in curves])
+    values = values[values > 0]
+    return max(1.0, math.log10(values.max() / values.min())) if values.size else 1.0
 
 
 def _axis(name: str, decades: float = 0.0) -> dict[str, Any]:

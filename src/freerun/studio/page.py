@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +61,7 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, say
         _page(Desk(store, jobs))
 
     app.timer(LOOK_AFTER, jobs.look_after)
+    app.on_startup(gc.freeze)  # what is loaded by now stays, so collecting garbage need not look at it
     shown = "127.0.0.1" if host in ("0.0.0.0", *LOOPBACK) else host
     query = "" if token is None else f"?token={token}"
     say(f"studio at http://{shown}:{port}/{query}, runs in {folder}; Ctrl-C ends it")

@@ -1,7 +1,8 @@
 """Lets a network run free without end, in a process of its own: `python -m freerun.studio.runner MODEL`.
 
 Reads commands from standard input, a line each, and answers `go N` with one line of JSON, the next N values of each
-channel. `kick S` disturbs value and hidden state by normal noise of S standard deviations.
+channel. `kick S` disturbs value and hidden state by normal noise of S standard deviations. JAX is loaded in that process
+alone: in the server it would make every collection of garbage, and so all pages, wait.
 """
 
 from __future__ import annotations
@@ -12,13 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-
-from freerun.computing import computing
-from freerun.forecasting import continued
-from freerun.modelfile import load_model
 
 
 class Runner:
@@ -70,11 +65,19 @@ class Runner:
 
 
 def _kicked(state: Any, strength: float, draw: np.random.Generator) -> Any:
+    import jax
+
     return jax.tree.map(lambda x: np.asarray(x) + strength * draw.normal(size=np.shape(x)), state)
 
 
 def main() -> None:
     """Run free on command."""
+    import jax.numpy as jnp
+
+    from freerun.computing import computing
+    from freerun.forecasting import continued
+    from freerun.modelfile import load_model
+
     model = load_model(sys.argv[1])
     member, draw, done = model.best, np.random.default_rng(), 0
     state, value = member.ending.state, member.ending.value

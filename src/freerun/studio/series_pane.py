@@ -48,6 +48,7 @@ class SeriesPane:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._file: Series | None = None
+        self._curves: list[Curve] = []
         with ui.card().classes("pane").props("role=region aria-label=Series"):
             ui.label("Series").classes("pane-title")
             with ui.row().classes("w-full items-end no-wrap gap-2"):
@@ -124,10 +125,16 @@ class SeriesPane:
 
     def _show(self, series: Series, source: Source, split: int) -> None:
         self._desk.series, self._desk.source = series, source
+        every = -(-len(series) // SHOWN)
+        self._curves = [
+            Curve(name, over_steps(column[::every], every=every), color)
+            for name, column, color in zip(series.channels, series.values.T, COLORS, strict=False)
+        ]
         self._split.props(f"min=20 max={len(series)}")
         self._desk.split = self._within(split)
+        if self._split.value == self._desk.split:
+            self._draw()
         self._split.set_value(self._desk.split)
-        self._draw()
 
     def _within(self, step: float) -> int:
         assert self._desk.series is not None
@@ -142,12 +149,7 @@ class SeriesPane:
         series, split = self._desk.series, self._desk.split
         if series is None:
             return
-        every = -(-len(series) // SHOWN)
-        curves = [
-            Curve(name, over_steps(column[::every].tolist(), every=every), color)
-            for name, column, color in zip(series.channels, series.values.T, COLORS, strict=False)
-        ]
-        redraw(self._chart, chart(curves, "step", "", marks=[(split, "split")]))
+        redraw(self._chart, chart(self._curves, "step", "", marks=[(split, "split")]))
         rest = len(series) - split
         compared = f"compares with the {rest} that follow" if rest else "leaves nothing to compare with"
         channels = f"{len(series.channels)} channel{'s' * (len(series.channels) > 1)}"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -183,11 +184,20 @@ def tell(folder: Path, name: str, what: Any) -> None:
 
 
 def told(folder: Path, name: str) -> Any:
-    """What was left under that name; None when there is nothing yet."""
+    """What was left under that name, shared by all who ask, so not to be changed; None when there is nothing yet."""
+    path = folder / f"{name}.json"
     try:
-        return json.loads((folder / f"{name}.json").read_text())
+        status = path.stat()
+        return _parsed(path, status.st_ino, status.st_mtime_ns)
     except (OSError, ValueError):
         return None
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, inode: int, changed: int) -> Any:
+    """What is in a file that has not changed since: many pages ask for it, twice a second."""
+    del inode, changed
+    return json.loads(path.read_text())
 
 
 def _run(row: sqlite3.Row) -> Run:

@@ -71,20 +71,25 @@ def _options(view: str, views: dict[str, Any]) -> dict[str, Any]:
     if view == "space":
         return in_space([Curve(name, what["states"], color) for name, what, color in both], ("x", before, twice))
     if view == "attractor":
-        return chart([Curve(n, [s[:2] for s in w["states"]], color, "orbit") for n, w, color in both], "x", before)
+        return chart([Curve(n, np.array(w["states"])[:, :2], color, "orbit") for n, w, color in both], "x", before)
     if view == "return_map":
         curves = [Curve(name, what["return_map"], color, "scatter") for name, what, color in both]
         return chart(curves, "maximum", "next maximum")
     if view == "spectrum":
-        curves = [
-            Curve(name, [[i / (2 * len(s)), y] for i, y in enumerate(s) if i and y], color)
-            for name, s, color in ((n, w["spectrum"], color) for n, w, color in both)
-        ]
+        curves = [Curve(name, _over_frequencies(what["spectrum"]), color) for name, what, color in both]
         return chart(curves, "frequency (per step)", "power", log=True)
     errors = np.array(views.get("growth", []), float)
     if not errors.size:
         return chart([], "", "", empty="needs 60 steps or more after the split")
-    typical = over_steps(np.exp(np.nanmean(np.log(np.maximum(errors, 1e-12)), axis=0)).tolist(), 1)
+    typical = over_steps(np.exp(np.nanmean(np.log(np.maximum(errors, 1e-12)), axis=0)), 1)
     limit = [[1, THRESHOLD], [errors.shape[1], THRESHOLD]]
     curves = [Curve("error (geometric mean)", typical, NETWORK), Curve("lost the data", limit, MARK)]
     return chart(curves, "steps of the free run", "standard deviations", log=True)
+
+
+def _over_frequencies(spectrum: list[float | None]) -> np.ndarray:
+    """Points of a spectrum without its zeros, which a logarithmic axis cannot show."""
+    power = np.array(spectrum, float)
+    shown = np.flatnonzero(power > 0)
+    shown = shown[shown > 0]
+    return np.column_stack([shown / (2 * len(power)), power[shown]])

@@ -7,6 +7,7 @@ the model and `result.json`. Ctrl-C stops training; the last good weights are ke
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -36,6 +37,10 @@ STATES = 4000
 
 LONG_TERM = 500
 """From so many steps after the split on, long-term scores are taken."""
+
+
+NICENESS = 19
+"""How far training steps back for the page, where both want the same core."""
 
 
 class Reporter:
@@ -165,6 +170,7 @@ def _rounded(values: np.ndarray) -> Any:
 def main() -> None:
     """Do the job, and leave word of how it ended."""
     folder = Path(sys.argv[1])
+    os.nice(NICENESS)
     try:
         train(folder)
     except KeyboardInterrupt:
