@@ -27,7 +27,7 @@ from freerun.forcing import Full, Pairs
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
 from freerun.objective import Objective, Terms
-from freerun.optimizers import Gradient, LevenbergMarquardt, Trainees, stack
+from freerun.optimizers import Gradient, LevenbergMarquardt, Trainees, minimize, stack
 
 Run = Callable[[], object]
 
@@ -101,9 +101,9 @@ def descent(cell: str, hidden: int, steps: int, epochs: int, batch: int = 0) -> 
 
     def run() -> None:
         with computing(dtype):
-            Gradient("sgd", epochs, epochs).minimize(
-                objective, trainees, jax.random.key(0), lambda networks, _: jax.block_until_ready(networks)
-            )
+            optimizer = Gradient("sgd", epochs, epochs)
+            ending = minimize(optimizer, objective, optimizer.begin(trainees), jax.random.key(0), lambda *_: None)
+            jax.block_until_ready(ending.trainees.networks)
 
     return run
 
@@ -153,7 +153,8 @@ def levenberg() -> Iterator[Timing]:
 
         def run(objective: Objective = objective, one: Network = one, iterations: int = iterations) -> None:
             with computing("float64"):
-                LevenbergMarquardt(iterations).minimize(objective, Trainees(one), jax.random.key(0), lambda *_: None)
+                optimizer = LevenbergMarquardt(iterations)
+                minimize(optimizer, objective, optimizer.begin(Trainees(one)), jax.random.key(0), lambda *_: None)
 
         def residuals(weights: jax.Array, objective: Objective = objective, unravel=unravel) -> jax.Array:
             return objective.residuals(unravel(weights), Terms(), jax.random.key(0))

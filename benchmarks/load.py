@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/load.py [--minutes 60] [--visitors 50]
 
-Starts `freerun studio` in a folder of its own. Each visitor loads the page as a browser does, keeps its socket open, does
-something every few seconds, measures how long the page takes to answer, and now and then leaves and comes back. Prints
+Starts `freerun studio` in a folder of its own. Each visitor loads the page as a browser does, keeps its socket open,
+does something every few seconds, measures how long the page takes to answer, and now and then leaves and comes back. Prints
 a table and writes docs/reliability/load.json.
 """
 
@@ -31,10 +31,11 @@ import aiohttp
 import numpy as np
 import psutil
 import socketio
-from machine import provenance
+from socketio.exceptions import ConnectionError as SocketError
 
 from freerun.studio.store import Run, Store
 from freerun.writing import replacing
+from machine import provenance
 
 RECORD = Path(__file__).parents[1] / "docs" / "reliability" / "load.json"
 
@@ -196,7 +197,7 @@ async def visit(address: str, http: aiohttp.ClientSession, tally: Tally, late: f
             await visitor.enter()
             await visitor.stay(min(end, time.monotonic() + random.expovariate(1.0 / STAYS)))
             await visitor.leave()
-        except (aiohttp.ClientError, socketio.exceptions.ConnectionError) as error:
+        except (aiohttp.ClientError, SocketError) as error:
             tally.lost.append(f"the page ({error})")
             await asyncio.sleep(1.0)
 

@@ -16,7 +16,7 @@ from freerun.forcing import Full, Pairs
 from freerun.initial import Start, initial_network
 from freerun.network import Shape
 from freerun.objective import Objective, Terms
-from freerun.optimizers import LevenbergMarquardt, Trainees, stack, unstack
+from freerun.optimizers import LevenbergMarquardt, Trainees, minimize, stack, unstack
 from freerun.optimizers import levenberg_marquardt as module
 
 KEY = jax.random.key(0)
@@ -30,11 +30,10 @@ def double():
 
 def minimized(objective, terms, network, epochs):
     reports = []
-    stopped, _ = LevenbergMarquardt(epochs).minimize(
-        objective, Trainees(stack([network]), stack([terms])), KEY, lambda *report: reports.append(report)
-    )
-    values = np.concatenate([values for _, values in reports])[:, 0]
-    return unstack(reports[-1][0])[0], values, stopped[0]
+    optimizer = LevenbergMarquardt(epochs)
+    beginning = optimizer.begin(Trainees(stack([network]), stack([terms])))
+    ending = minimize(optimizer, objective, beginning, KEY, lambda _, values: reports.append(values))
+    return unstack(ending.trainees.networks)[0], np.concatenate(reports)[:, 0], ending.stopped[0]
 
 
 def problem(l2=None, hidden=3, steps=200):
@@ -96,11 +95,10 @@ def test_several_networks_at_once_take_the_steps_of_each_alone():
     objective, _, _ = problem()
     several = [Terms(l2=jnp.asarray(l2)) for l2 in (1e-4, 1e-2)]
     networks = [initial_network(Shape(1, 3, "simple", (0,), 1, True), Start("glorot", seed=seed)) for seed in (1, 2)]
-    reports = []
-    LevenbergMarquardt(15).minimize(
-        objective, Trainees(stack(networks), stack(several)), KEY, lambda *report: reports.append(report)
-    )
-    for network, terms, together in zip(networks, several, unstack(reports[-1][0]), strict=True):
+    optimizer = LevenbergMarquardt(15)
+    beginning = optimizer.begin(Trainees(stack(networks), stack(several)))
+    ending = minimize(optimizer, objective, beginning, KEY, lambda *_: None)
+    for network, terms, together in zip(networks, several, unstack(ending.trainees.networks), strict=True):
         alone, _, _ = minimized(objective, terms, network, 15)
         for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 import freerun
+from freerun.archive import read_archive, write_archive
 from freerun.errors import OutputError, SettingError
 from freerun.settings import Settings
 from freerun.studio.guard import Guard
 from freerun.studio.jobs import Jobs
 from freerun.studio.presets import GROUPS, PRESETS, settings_of
-from freerun.studio.store import RunGoneError, Source, Store, told
+from freerun.studio.store import RunGoneError, Source, Store, tell, told
 from freerun.studio.takeaway import commands, snippet
 
 TINY: dict[str, Any] = {"hidden": 10, "cell": "memoryless", "delays": 4, "difference": 0, "optimizer": "ridge"}
@@ -166,8 +167,35 @@ def test_a_process_that_is_killed_is_told_of_even_after_a_restart(store, sines):
     assert store.run(run.id).state == "running"
     os.kill(told(store.folder_of(run.id), "process"), signal.SIGKILL)
     before.kill(run.id)
-    assert wait_for(jobs, run.id) == "failed"
-    assert "killed" in store.run(run.id).message
+    assert wait_for(jobs, run.id) == "killed"
+    assert "Resume goes on with it" in store.run(run.id).message
+
+
+def test_a_run_whose_process_was_killed_goes_on_from_its_checkpoint(store, sines):
+    """A number written into the checkpoint by hand comes out at the end, beside the network of an undisturbed fit."""
+    settings = {"hidden": 5, "cell": "simple", "delays": 1, "optimizer": "adam", "epochs": 500}
+    run = store.add("long", sines, Source("file.csv"), 150, settings)
+    checkpoint = store.folder_of(run.id) / "model.checkpoint"
+
+    def stop(progress):
+        if progress.done > 200:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        freerun.RNN(**settings).fit(*sines.split(150), checkpoint=checkpoint, checkpoint_every=0.0, progress=stop)
+    header, arrays = read_archive(checkpoint)
+    header["training"]["histories"][0]["objective"][0] = 123.0
+    write_archive(checkpoint, header, arrays)
+    tell(store.folder_of(run.id), "job", {"split": 150, "settings": settings, "further": ""})
+    store.mark(run.id, "killed")
+    jobs = Jobs(store)
+    jobs.resume(run)
+    assert wait_for(jobs, run.id) == "done"
+    assert not checkpoint.exists()
+    expected = freerun.RNN(**settings).fit(*sines.split(150))
+    found = freerun.load(store.model_of(run.id))
+    np.testing.assert_array_equal(found.generate(20).values, expected.generate(20).values)
+    assert found.history_.objective == [123.0, *expected.history_.objective[1:]]
 
 
 def test_every_preset_and_every_control_is_a_setting():

@@ -32,6 +32,10 @@ class ModelFileError(FreerunError):
     """A model file cannot be read: truncated, of a newer version, or not a model file at all."""
 
 
+class CheckpointError(FreerunError):
+    """A fit cannot go on from a checkpoint: the file is damaged, or that of another fit."""
+
+
 class SearchError(FreerunError):
     """A search cannot go on: its study or its cluster cannot be reached, or is not for this search."""
 

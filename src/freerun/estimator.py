@@ -10,6 +10,7 @@ import numpy as np
 
 from freerun import evaluation, fitting, forecasting, intervals, metrics
 from freerun.backtest import FOLDS, Backtest, backtest
+from freerun.checkpoint import EVERY
 from freerun.errors import NotFittedError
 from freerun.evaluation import Evaluation, LongTerm
 from freerun.export import export
@@ -41,6 +42,9 @@ class RNN(Parameters):
         history_: what training of the best network went through.
     """
 
+    _done_with: Path | None = None
+    """The checkpoint of the last fit, if that fit has ended."""
+
     def fit(
         self,
         series: Any,
@@ -49,6 +53,8 @@ class RNN(Parameters):
         inputs: Any = None,
         warm_start: bool = False,
         progress: Watcher | None = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: float = EVERY,
     ) -> Self:
         """Choose what was left open, and train on `series`; the error on `validation` is watched, no more.
 
@@ -59,19 +65,29 @@ class RNN(Parameters):
             inputs: external inputs of the training series.
             warm_start: go on from the weights and the scaling of the last fit, with the parameters as they are now.
             progress: called now and then.
+            checkpoint: a file in which the fit notes how far it has come. If it is there, of the same fit, the fit goes
+                on from it, to the same bits as if it had never stopped. `save` removes it.
+            checkpoint_every: seconds between two notes at least.
 
         Raises:
             SettingError: a parameter is out of range, without effect, or does not fit the series or the memory.
             SeriesError: a constant channel, too few steps, gaps too long, or series that do not go together.
             NotFittedError: there is nothing to go on from.
+            CheckpointError: the checkpoint is damaged, or of another fit.
+            OutputError: no checkpoint can be written there.
             TrainingDiverged: training ran away; the last good weights are kept and usable.
             KeyboardInterrupt: on Ctrl-C; the last good weights are kept and usable, if training had begun.
         """
         settings = Settings.checked(**self.get_params())
         held = None if validation is None else Series.of(validation)
         before = self._fitted() if warm_start else None
-        fitted = fitting.fit(settings, panel_of(series, inputs), held, before, progress)
+        panel, noted = panel_of(series, inputs), None
+        if checkpoint is not None:
+            noted = fitting.checkpoint_at(Path(checkpoint), checkpoint_every, settings, panel, held, before)
+        fitted = fitting.fit(settings, panel, held, before, progress, checkpoint=noted)
         self.model_ = fitted.model
+        finished = not isinstance(fitted.failure, KeyboardInterrupt)
+        self._done_with = Path(checkpoint) if checkpoint is not None and finished else None
         if fitted.failure is not None:
             raise fitted.failure
         return self
@@ -224,8 +240,15 @@ class RNN(Parameters):
         return evaluation.lyapunov_exponents(self._fitted(), None, steps, count)
 
     def save(self, path: str | Path) -> None:
-        """Write the trained network to a model file."""
+        """Write the trained network to a model file; the checkpoint of its fit is then needed no more.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
         save_model(self._fitted(), path)
+        if self._done_with is not None:
+            self._done_with.unlink(missing_ok=True)
+            self._done_with = None
 
     def export(self, path: str | Path, steps: int) -> None:
         """Write the free run of the best network, `steps` steps long, as a StableHLO program; see `freerun.export`."""

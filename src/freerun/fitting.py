@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
+from freerun.checkpoint import Checkpoint, purpose_of
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.forecasting import enduring_run, moment_after
 from freerun.history import Progress, Trained, Watcher
 from freerun.holdout import held_out, require_held_out, sample_of_system
 from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
+from freerun.panel import fingerprint
 from freerun.recipes import is_open, members_of, resolved
 from freerun.scaling import Scaling, refuse_constant
 from freerun.selection import choose
@@ -55,23 +60,67 @@ def fit(
     before: Model | None,
     progress: Watcher | None,
     choices: list[Settings] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fitted:
     """Fit networks to the series of `training`, or, given the model `before`, train its best network further.
 
     What is left open is chosen by free runs, unless `choices` has what they are to be, the best first.
 
     Raises:
-        SettingError, SeriesError, TrainingDiverged: see `freerun.RNN.fit`.
+        SettingError, SeriesError, TrainingDiverged, CheckpointError: see `freerun.RNN.fit`.
     """
+    try:
+        fitted = _fit(settings, training, validation, before, progress, choices, checkpoint)
+    except KeyboardInterrupt:
+        if checkpoint is not None:
+            checkpoint.write()
+        raise
+    if checkpoint is not None:
+        checkpoint.write()
+    return fitted
+
+
+def checkpoint_at(
+    path: Path,
+    every: float,
+    settings: Settings,
+    training: Sequence[Series],
+    validation: Series | None,
+    before: Model | None,
+) -> Checkpoint:
+    """The checkpoint of a fit, written every so many seconds; where it is there, the fit goes on from it.
+
+    Raises:
+        CheckpointError: it is damaged, or of another fit.
+        OutputError: no file can be written there.
+    """
+    weights = None if before is None else jax.tree.leaves(before.best.network)
+    fingerprints = {
+        "series": fingerprint(training),
+        "validation series": None if validation is None else fingerprint([validation]),
+        "weights": None if weights is None else sha256(b"".join(w.tobytes() for w in weights)).hexdigest(),
+    }
+    return Checkpoint(path, purpose_of(settings, fingerprints), every)
+
+
+def _fit(
+    settings: Settings,
+    training: Sequence[Series],
+    validation: Series | None,
+    before: Model | None,
+    progress: Watcher | None,
+    choices: list[Settings] | None,
+    checkpoint: Checkpoint | None,
+) -> Fitted:
     require_trainable(settings, training, validation)
     asked = settings if before is None else before.require_same_shape(settings, training[0])
     steps = max(map(len, training))
     asked = asked.with_(members=members_of(asked, steps))
     if choices is None:
-        choices = [resolved(asked, steps)] if before else choose(asked, training, progress)
+        choices = [resolved(asked, steps)] if before else choose(asked, training, progress, checkpoint)
     for series in training:
         require_steps("training", series, choices[0].washout or 0)
-    one = _Fit(settings, training, validation, before, progress)
+    one = _Fit(settings, training, validation, before, progress, checkpoint)
     members, held, failure = (one.solved if asked.method == "ridge" else one.trained)(asked, choices)
     chosen = asked.method == "ridge" and is_open(asked)
     errors = errors_left_out(members, training, held, chosen)
@@ -87,6 +136,7 @@ class _Fit:
     validation: Series | None
     before: Model | None
     progress: Watcher | None
+    checkpoint: Checkpoint | None
 
     def solved(self, asked: Settings, choices: list[Settings]) -> tuple[list[Member], int, None]:
         """The members whose readouts are solved, each of a choice of its own."""
@@ -139,6 +189,7 @@ class _Fit:
             held,
             better_half(choice.members or 1),
             progress=tell,
+            checkpoint=None if choice.method == "ridge" else self.checkpoint,
         )
 
     def _scaling(self, choice: Settings) -> Scaling:

@@ -1,18 +1,16 @@
-"""One safe file for a model: arrays in safetensors, everything else as JSON in its header. No pickle, no code."""
+"""A model as one safe file: an archive of arrays and JSON."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from freerun._version import __version__
+from freerun.archive import ArchiveError, read_archive, write_archive
 from freerun.cells import Array, LSTMCell
 from freerun.errors import FreerunError, ModelFileError
 from freerun.history import History
@@ -23,13 +21,9 @@ from freerun.series import Series
 from freerun.settings import Settings
 from freerun.timeline import Calendar
 from freerun.training import shape_of
-from freerun.writing import replacing
 
-FORMAT = 2
-"""Version of the layout; a file with another one is refused."""
-
-KEY = "freerun"
-"""The entry of the safetensors metadata that holds the JSON."""
+FORMAT, OLDEST = 3, 2
+"""Version of the layout, and the oldest that is still read; files of format 2 have no checksum."""
 
 _SCALING = ("mean", "scale", "slope", "input_mean", "input_scale")
 
@@ -74,11 +68,7 @@ def save_model(model: Model, path: str | Path) -> None:
         "dt_unit": np.datetime_data(recent.dt)[0] if dated else None,
         "times_unit": np.datetime_data(recent.times.dtype)[0] if recent.times.dtype.kind == "M" else None,
     }
-    # safetensors writes the memory of an array as it lies, so each has to be contiguous
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    content = safetensors.numpy.save(contiguous, metadata={KEY: json.dumps(header)})
-    with replacing(path) as beside:
-        beside.write_bytes(content)
+    write_archive(path, header, arrays)
 
 
 def load_model(path: str | Path) -> Model:
@@ -93,25 +83,19 @@ def load_model(path: str | Path) -> Model:
             f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; give the path of a model file"
         )
     try:
-        with safetensors.safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise ModelFileError(f"{path}: truncated, or not a freerun model file ({error})") from error
-    try:
-        header = json.loads(metadata[KEY])
-        other = header["format"] != FORMAT
-        remedy = "upgrade freerun" if header["format"] > FORMAT else "fit the network again"
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{path}: a safetensors file, but not a freerun model file") from error
+        header, arrays = read_archive(path, unsealed=2)
+        other = not OLDEST <= header["format"] <= FORMAT
+    except (ArchiveError, TypeError) as error:
+        raise ModelFileError(f"{path}: {error}; give the path of a model file") from error
     if other:
+        remedy = "upgrade freerun" if header["format"] > FORMAT else "fit the network again"
         raise ModelFileError(
             f"{path}: written by freerun {header.get('version')} in format {header['format']}, "
-            f"and this freerun {__version__} reads format {FORMAT}; {remedy}"
+            f"and this freerun {__version__} reads formats {OLDEST} to {FORMAT}; {remedy}"
         )
     try:
         return _model(header, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError, FreerunError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, FreerunError) as error:
         raise ModelFileError(f"{path}: the model file is damaged ({error})") from error
 
 

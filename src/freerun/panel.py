@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,16 @@ def panel_of(data: Any, inputs: Any = None) -> tuple[Series, ...]:
         raise SeriesError(f"the external inputs are named {', '.join(map(str, known))}, the series otherwise")
     keys = parts if isinstance(data, Mapping) else known
     return tuple(_named(name, part, known[key]) for (name, part), key in zip(parts.items(), keys, strict=True))
+
+
+def fingerprint(panel: Sequence[Series]) -> str:
+    """A number, in hexadecimal digits, that other series do not have."""
+    content = hashlib.sha256()
+    for series in panel:
+        content.update(repr((series.channels, series.input_names, series.shape, series.times.dtype.str)).encode())
+        for array in (series.values, series.inputs, series.times):
+            content.update(np.ascontiguousarray(array).tobytes())
+    return content.hexdigest()
 
 
 def _parts(data: Any) -> dict[Any, Any] | None:

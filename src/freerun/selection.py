@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from freerun.checkpoint import Checkpoint
 from freerun.computing import spread
 from freerun.history import Progress, Watcher
 from freerun.judge import Choice, Judge
@@ -31,13 +32,18 @@ KEPT_BY_PROBE = {
 """What the networks that probe for the delays of others share with them."""
 
 
-def choose(settings: Settings, training: Sequence[Series], progress: Watcher | None) -> list[Settings]:
-    """What the settings come to on these series, the best choice first; one alone when nothing is left open."""
+def choose(
+    settings: Settings, training: Sequence[Series], progress: Watcher | None, checkpoint: Checkpoint | None = None
+) -> list[Settings]:
+    """What the settings come to on these series, the best choice first; one alone when nothing is left open.
+
+    Recipes that `checkpoint` knows are not judged again, and it is told of the others.
+    """
     steps = max(map(len, training))
     if settings.method == "ridge":
         if not is_open(settings):
             return [resolved(settings, steps)]
-        return [c.settings for c in _Search(settings, training, progress).choices()]
+        return [c.settings for c in _Search(settings, training, progress, checkpoint).choices()]
     if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
         probe = Settings(
             hidden=min(PROBE, default_hidden(steps)),
@@ -46,7 +52,7 @@ def choose(settings: Settings, training: Sequence[Series], progress: Watcher | N
             restarts=1,
             **settings.model_dump(include=KEPT_BY_PROBE),
         )
-        found = _Search(probe, training, progress).explored().settings
+        found = _Search(probe, training, progress, checkpoint).explored().settings
         settings = settings.with_(cell="memoryless", delays=found.delays, difference=found.difference)
     return [resolved(settings, steps)]
 
@@ -54,10 +60,16 @@ def choose(settings: Settings, training: Sequence[Series], progress: Watcher | N
 class _Search:
     """One choice among recipes for a readout solved by ridge regression."""
 
-    def __init__(self, settings: Settings, training: Sequence[Series], progress: Watcher | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        training: Sequence[Series],
+        progress: Watcher | None,
+        checkpoint: Checkpoint | None,
+    ) -> None:
         members = settings.members or 1
         given = settings.with_(optimizer="ridge", restarts=1, members=1)
-        self._given, self._progress = given, progress
+        self._given, self._progress, self._checkpoint = given, progress, checkpoint
         self._recipes = Recipes.of(given, training)
         self._seeds = settings.restarts or (SEEDS if self._recipes.short else max(SEEDS, members))
         self._finalists = FINALISTS if self._recipes.short else max(FINALISTS, members)
@@ -110,9 +122,14 @@ class _Search:
         """Judge settings that are new."""
         asked = dict.fromkeys(s.with_(l2=self._given.l2) for s in several)
         choices.update((s, self._choices[s]) for s in asked if s in self._choices)
+        if self._checkpoint is not None:
+            known = {s: self._checkpoint.judged(s) for s in asked if s not in choices}
+            choices.update((s, Choice(*found)) for s, found in known.items() if found is not None)
         new = [s for s in asked if s not in choices]
         for settings, choice in zip(new, spread(self._judge, new), strict=True):
             choices[settings] = choice
+            if self._checkpoint is not None:
+                self._checkpoint.note_judged(settings, choice.error, choice.settings)
             self._tell(self._best(choices).error)
 
     def _tell(self, best: float) -> None:

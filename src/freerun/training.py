@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array
 
 from freerun.cells import CELLS
+from freerun.checkpoint import Checkpoint, Course
 from freerun.computing import computing, physical_memory
 from freerun.errors import SeriesError, SettingError
 from freerun.forcing import Forcing, Pairs, Stage, filled_up, stages
@@ -19,12 +20,24 @@ from freerun.history import Trained, Watcher
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
 from freerun.objective import Noise, Objective, Terms
-from freerun.optimizers import BFGS, Gradient, LevenbergMarquardt, Optimizer, Readout, Ridge, Trainees, stack
+from freerun.optimizers import (
+    BFGS,
+    Gradient,
+    Leg,
+    LevenbergMarquardt,
+    Optimizer,
+    Readout,
+    Ridge,
+    Trainees,
+    minimize,
+    stack,
+    unstack,
+)
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import GRADIENT_METHODS, PIECEWISE_LINEAR, SHORT, Settings
 from freerun.validation import Validation
-from freerun.watch import AllDivergedError, Thinning, Watch
+from freerun.watch import AllDivergedError, Thinning, Watch, Watched
 
 EPOCHS = {"levenberg-marquardt": 100}
 """Default epochs of an optimiser; 1000 for those not named."""
@@ -53,6 +66,7 @@ def train(
     thinning: Thinning | None = None,
     rungs: int = 1,
     progress: Watcher | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Trained]:
     """Train networks of one shape at once, watching the one-step error on `validation`, whose state starts at zero.
 
@@ -69,6 +83,7 @@ def train(
         rungs: into how many stages training is cut, each three times as long as the one before, where the forcing has
             but one and the optimiser goes on where it was.
         progress: called about a hundred times.
+        checkpoint: told as often how far training has come; where it had begun before, training goes on from there.
 
     Returns:
         The networks, the best free run first where steps are held out; those that diverged last.
@@ -77,6 +92,7 @@ def train(
         SettingError: a window or a schedule that does not fit the series, or a Jacobian that does not fit the memory.
         SeriesError: too few steps are left after washout and held-out steps.
         TrainingDiverged: no network has a finite error at the weights to start from; there is nothing to keep.
+        CheckpointError: the checkpoint does not fit these networks.
     """
     settings = several[0]
     washout = settings.washout or 0
@@ -110,8 +126,10 @@ def train(
         trainees = Trainees(stack([start(own) for own in several]), terms_of(several), _rates_of(several))
         cut = Pairs.of([panel[0][: settings.window + 1]], channels, washout) if settings.window else pairs
         plan = _legs(settings, stages(settings, cut, washout), rungs)
+        course = None if checkpoint is None else checkpoint.course(trainees, [optimizer for _, optimizer in plan])
         watch = Watch(
             list(several),
+            Watched.of(unstack(trainees.networks)) if course is None else course.watched,
             pairs,
             None if validation is None else pairs_of([scaling.apply(validation)], channels, settings),
             Validation.of(panel, channels, held_out, settings.dtype) if held_out else None,
@@ -119,21 +137,31 @@ def train(
             sum(optimizer.epochs for _, optimizer in plan),
             progress,
         )
-        watch.begin(trainees.networks)
-        going = list(range(len(several)))
+        if course is None:
+            watch.begin()
+        first = 0 if course is None else course.stage
         try:
-            for number, (stage, optimizer) in enumerate(plan):
-                if not watch.running:
-                    break
-                if number and thinning is not None and held_out:
-                    watch.thin(number, thinning)
-                now = watch.begin_stage()
-                trainees = replace(trainees.among([going.index(i) for i in watch.running]), networks=now)
-                going = list(watch.running)
+            for number, (stage, optimizer) in enumerate(plan[first:], first):
+                if course is not None and number == first:
+                    begun, leg = course.begun, course.leg
+                else:
+                    if not watch.running:
+                        break
+                    if number and thinning is not None and held_out:
+                        watch.thin(number, thinning)
+                    places = [watch.seen.reported.index(i) for i in watch.running]
+                    begun = watch.begin_stage()
+                    leg = optimizer.begin(replace(trainees.among(places), networks=begun))
+
+                def report(leg: Leg, objectives: np.ndarray, number: int = number, begun: Network = begun) -> None:
+                    watch(leg.trainees.networks, objectives)
+                    if checkpoint is not None:
+                        checkpoint.note(Course(number, begun, leg, watch.seen.copied()))
+
                 draw = jax.random.fold_in(key, number)
-                stopped, memory = optimizer.minimize(objective(stage(now)), trainees, draw, watch)
-                trainees = replace(trainees, memory=memory)
-                watch.end_stage(stopped)
+                leg = minimize(optimizer, objective(stage(begun)), leg, draw, report)
+                trainees = leg.trainees
+                watch.end_stage([leg.stopped[i] for i in range(len(trainees))])
         except AllDivergedError:
             pass  # every failure is in the results
         except KeyboardInterrupt as interrupt:

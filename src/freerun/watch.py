@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, replace
 
 import jax
 import numpy as np
@@ -39,16 +40,68 @@ def better_half(least: int) -> Thinning:
     return keep
 
 
+@dataclass
+class Watched:
+    """What has been seen of networks that are trained at once, numbered as they began.
+
+    Attributes:
+        running: those that have not failed and were not dropped.
+        reported: those that were running when the stage began, which reports hold.
+        networks: the last weights that were well.
+        kept: the weights whose free runs were best, or the last that were well where no steps are held out.
+        histories: what training went through.
+        failures: what ended training before its time.
+        rungs: the lowest free-run errors by the end of each stage.
+        seconds: how long it took, up to the last report.
+    """
+
+    running: list[int]
+    reported: list[int]
+    networks: list[Network]
+    kept: list[Network]
+    histories: list[History]
+    failures: list[TrainingDiverged | KeyboardInterrupt | None]
+    rungs: list[list[float]]
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, networks: list[Network]) -> Watched:
+        """The networks that training begins with."""
+        several = range(len(networks))
+        return cls(
+            list(several),
+            list(several),
+            list(networks),
+            list(networks),
+            [History() for _ in several],
+            [None for _ in several],
+            [[] for _ in several],
+        )
+
+    def copied(self) -> Watched:
+        """The same, which later reports do not change."""
+        return replace(
+            self,
+            running=list(self.running),
+            reported=list(self.reported),
+            networks=list(self.networks),
+            kept=list(self.kept),
+            histories=deepcopy(self.histories),
+            failures=list(self.failures),
+            rungs=deepcopy(self.rungs),
+        )
+
+
 class Watch:
     """Takes the reports of an optimiser: keeps weights, measures errors, tells the progress.
 
-    Networks are numbered as they began. `running` are those that have not failed; a report holds the networks that
-    were running when the stage began. `rungs` are the lowest free-run errors of each network at the ends of stages.
+    A report holds the networks that were running when the stage began. `seen` is all that changes.
     """
 
     def __init__(
         self,
         settings: list[Settings],
+        seen: Watched,
         training: Pairs,
         validation: Pairs | None,
         free_runs: Validation | None,
@@ -56,52 +109,51 @@ class Watch:
         epochs: int,
         progress: Watcher | None,
     ) -> None:
-        self.settings = settings
-        self.running = list(range(len(settings)))
-        self.rungs: list[list[float]] = [[] for _ in settings]
-        self.networks: list[Network] = []
-        self._reported = list(self.running)
-        self._kept: list[Network] = []
-        self._histories = [History() for _ in settings]
-        self._failures: list[TrainingDiverged | KeyboardInterrupt | None] = [None for _ in settings]
+        self.settings, self.seen = settings, seen
         self._training, self._validation, self._free_runs, self._scale = training, validation, free_runs, scale
         self._epochs, self._progress = epochs, progress
-        self._began = time.perf_counter()
+        self._begun = max((history.epochs[-1] for history in seen.histories if history.epochs), default=0)
+        self._began, self._before = time.perf_counter(), seen.seconds
+
+    @property
+    def running(self) -> list[int]:
+        """The networks that go on."""
+        return self.seen.running
 
     def thin(self, stage: int, keep: Thinning) -> None:
         """Drop the networks that are not worth going on with, but for the best."""
-        errors = [self.rungs[i][-1] for i in self.running]
-        kept = [i for i, worth in zip(self.running, keep(stage, errors), strict=True) if worth]
-        for i in set(self.running) - set(kept or [self.running[int(np.argmin(errors))]]):
-            self._histories[i].stopped = "others ran free better"
-            self.running.remove(i)
+        seen = self.seen
+        errors = [seen.rungs[i][-1] for i in seen.running]
+        kept = [i for i, worth in zip(seen.running, keep(stage, errors), strict=True) if worth]
+        for i in set(seen.running) - set(kept or [seen.running[int(np.argmin(errors))]]):
+            seen.histories[i].stopped = "others ran free better"
+            seen.running.remove(i)
 
     def begin_stage(self) -> Network:
         """The networks that go on, stacked."""
-        self._reported = list(self.running)
-        return stack([self.networks[i] for i in self.running])
+        self.seen.reported = list(self.running)
+        return stack([self.seen.networks[i] for i in self.running])
 
-    def begin(self, networks: Network) -> None:
-        """Take the networks to start from; those whose training error is not finite are dropped."""
-        self.networks = unstack(networks)
-        self._kept = list(self.networks)
+    def begin(self) -> None:
+        """Measure the networks to start from; those whose training error is not finite are dropped."""
         try:
             self(self.begin_stage(), np.empty((0, len(self.running))))
         except AllDivergedError:
-            raise self._failures[0] or TrainingDiverged("there is nothing to train") from None
+            raise self.seen.failures[0] or TrainingDiverged("there is nothing to train") from None
 
     def __call__(self, networks: Network, objectives: np.ndarray) -> None:
-        """Take a report: see `optimizers.Report`."""
+        """Take stacked networks, good to keep, and the objectives since the last call: see `optimizers.Report`."""
+        seen = self.seen
         measured = stack(list(map(shared, unstack(networks)))) if self._training.steps < SHORT else networks
         errors = each(_mean_squared_error, None, (self._training, self._scale), measured)
         validation = None
         if self._validation is not None:
             validation = each(_mean_squared_error, None, (self._validation, self._scale), measured)
         free = None if self._free_runs is None else each(_free_run_error, None, self._free_runs, networks)
-        for column, (i, network) in enumerate(zip(self._reported, unstack(networks), strict=True)):
-            if i not in self.running:
+        for column, (i, network) in enumerate(zip(seen.reported, unstack(networks), strict=True)):
+            if i not in seen.running:
                 continue
-            history = self._histories[i]
+            history = seen.histories[i]
             if not math.isfinite(errors[column]):
                 self._fail(i, TrainingDiverged(self._trouble(i, errors[column])))
                 continue
@@ -111,60 +163,67 @@ class Watch:
             history.training_mse.append(float(errors[column]))
             if validation is not None:
                 history.validation_mse.append(float(validation[column]))
-            self.networks[i] = network
+            seen.networks[i] = network
             if free is None or free[column] <= min(history.free_run_error, default=math.inf):
-                self._kept[i] = network
+                seen.kept[i] = network
             if free is not None:
                 history.free_run_error.append(float(free[column]))
-        if not self.running:
+        seen.seconds = self._seconds()
+        if not seen.running:
             raise AllDivergedError
         if self._progress is not None and len(objectives):
             self._progress(
                 Progress(
-                    "training" if len(self.running) == 1 else f"training {len(self.running)} networks",
-                    max(self._histories[i].epochs[-1] for i in self.running),
+                    "training" if len(seen.running) == 1 else f"training {len(seen.running)} networks",
+                    max(seen.histories[i].epochs[-1] for i in seen.running),
                     self._epochs,
                     float(np.nanmin(errors)),
                     None if validation is None else float(np.nanmin(validation)),
                     None if free is None else float(np.nanmin(free)),
                     time.perf_counter() - self._began,
                     lambda: self.results()[0],
+                    self._begun,
                 )
             )
 
-    def end_stage(self, stopped: list[Stopped]) -> None:
+    def end_stage(self, stopped: Sequence[Stopped]) -> None:
         """Note why each network stopped."""
-        for i, stop in zip(self._reported, stopped, strict=True):
-            if i in self.running:
-                self._histories[i].stopped = stop.reason
+        seen = self.seen
+        for i, stop in zip(seen.reported, stopped, strict=True):
+            if i in seen.running:
+                seen.histories[i].stopped = stop.reason
                 if self._free_runs is not None:
-                    self.rungs[i].append(min(self._histories[i].free_run_error))
+                    seen.rungs[i].append(min(seen.histories[i].free_run_error))
                 if stop.diverged:
                     self._fail(i, TrainingDiverged(stop.reason))
 
     def interrupt(self, interrupt: KeyboardInterrupt) -> None:
         """Ctrl-C: the weights reached are the result."""
         for i in self.running:
-            self._histories[i].stopped, self._failures[i] = "interrupted", interrupt
+            self.seen.histories[i].stopped, self.seen.failures[i] = "interrupted", interrupt
 
     def results(self) -> list[Trained]:
         """What came of each network, in order of merit."""
-        seconds = time.perf_counter() - self._began
+        seen, seconds = self.seen, self._seconds()
 
         def trained(i: int) -> Trained:
-            network = jax.tree.map(np.asarray, self._kept[i])
-            history = replace(self._histories[i], seconds=seconds)
-            return Trained(self.settings[i], network, history, self._failures[i], i, tuple(self.rungs[i]))
+            network = jax.tree.map(np.asarray, seen.kept[i])
+            history = replace(seen.histories[i], seconds=seconds)
+            return Trained(self.settings[i], network, history, seen.failures[i], i, tuple(seen.rungs[i]))
 
         def merit(i: int) -> tuple[bool, float]:
-            failed = isinstance(self._failures[i], TrainingDiverged)
-            return failed, min(self._histories[i].free_run_error, default=0.0)
+            failed = isinstance(seen.failures[i], TrainingDiverged)
+            return failed, min(seen.histories[i].free_run_error, default=0.0)
 
         return [trained(i) for i in sorted(range(len(self.settings)), key=merit)]
 
+    def _seconds(self) -> float:
+        """How long training has taken, before and since it was taken up again."""
+        return self._before + time.perf_counter() - self._began
+
     def _trouble(self, i: int, error: float) -> str:
         """What is the matter with a network whose training error is not finite."""
-        seed, epochs = self.settings[i].seed, self._histories[i].epochs
+        seed, epochs = self.settings[i].seed, self.seen.histories[i].epochs
         if not epochs:
             return (
                 f"the training error is {error} at the initial weights (seed {seed}); standardise the series, draw "
@@ -176,9 +235,9 @@ class Watch:
         )
 
     def _fail(self, i: int, failure: TrainingDiverged) -> None:
-        self.running.remove(i)
-        self._failures[i] = failure
-        self._histories[i].stopped = str(failure)
+        self.seen.running.remove(i)
+        self.seen.failures[i] = failure
+        self.seen.histories[i].stopped = str(failure)
 
 
 class AllDivergedError(Exception):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
@@ -67,9 +68,19 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; every error of ours becomes one line on stderr and exit status 2."""
+    """Run the command line; every error of ours becomes one line on stderr and exit status 2, as does want of memory."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except FreerunError as error:
         print(f"freerun: {error}", file=sys.stderr)
         sys.exit(2)
+    except MemoryError:
+        print(
+            "freerun: there is not enough memory for this; give a shorter series or a smaller network", file=sys.stderr
+        )
+        sys.exit(2)
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    print(f"freerun: warning: {message}", file=sys.stderr)

@@ -48,6 +48,15 @@ def fit(
         int | None,
         typer.Option(help="Train on this many steps; the error on the rest is watched. Default: train on all."),
     ] = None,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Go on from the checkpoint beside the model file, which an interrupted fit leaves there, or begin anew. "
+            "Default: go on, if it is there.",
+        ),
+    ] = None,
+    checkpoint_every: Annotated[float, typer.Option(min=0.0, help="Seconds between two checkpoints at least.")] = 10.0,
     warm_start: Annotated[Path | None, typer.Option(help="Model file to go on from, instead of fresh weights.")] = None,
     column: Column = [],  # noqa: B006 - typer copies it
     time: TimeColumn = None,
@@ -102,7 +111,8 @@ def fit(
 
     Example: freerun fit mg.csv --split 1500 -o mg.freerun
 
-    On Ctrl-C during training, or when it diverges, the last good weights are written.
+    On Ctrl-C during training, or when it diverges, the last good weights are written. A fit that was interrupted, or
+    killed, goes on where it was when the same command is given again, and ends as if it had not been.
     """
     import numpy as np
 
@@ -123,10 +133,25 @@ def fit(
     (training, validation) = panel[0].split(split) if split is not None else (panel, None)
     rnn = RNN(**parameters) if warm_start is None else load(warm_start).set_params(**parameters)
     given = getattr(rnn, "model_", None)
+    checkpoint = output.with_name(f"{output.name}.checkpoint")
+    if checkpoint.exists():
+        if resume is False:
+            checkpoint.unlink()
+        else:
+            console.note(f"going on from {checkpoint}")
+    elif resume:
+        console.note(f"there is no {checkpoint}: the fit begins anew")
     failure: TrainingDiverged | KeyboardInterrupt | None = None
     with console.progress() as progress:
         try:
-            rnn.fit(training, validation, warm_start=warm_start is not None, progress=progress)
+            rnn.fit(
+                training,
+                validation,
+                warm_start=warm_start is not None,
+                progress=progress,
+                checkpoint=checkpoint,
+                checkpoint_every=checkpoint_every,
+            )
         except (TrainingDiverged, KeyboardInterrupt) as error:
             if not hasattr(rnn, "model_") or rnn.model_ is given:
                 raise
@@ -163,5 +188,5 @@ def fit(
     if isinstance(failure, TrainingDiverged):
         raise failure
     if failure is not None:
-        console.note(f"interrupted; the weights reached are in {output}")
+        console.note(f"interrupted; the weights reached are in {output}, and the same command goes on from here")
         raise typer.Exit(130)

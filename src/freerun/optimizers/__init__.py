@@ -1,6 +1,6 @@
 """What changes the weights: gradient methods, BFGS, Levenberg-Marquardt, and ridge regression of the readout."""
 
-from freerun.optimizers.base import Optimizer, Report, Stopped, Trainees, stack, unstack
+from freerun.optimizers.base import Leg, Optimizer, Report, Stopped, Trainees, minimize, stack, unstack
 from freerun.optimizers.bfgs import BFGS
 from freerun.optimizers.gradient import Gradient
 from freerun.optimizers.levenberg_marquardt import LevenbergMarquardt
@@ -9,6 +9,7 @@ from freerun.optimizers.ridge import Readout, Ridge
 __all__ = [
     "BFGS",
     "Gradient",
+    "Leg",
     "LevenbergMarquardt",
     "Optimizer",
     "Readout",
@@ -16,6 +17,7 @@ __all__ = [
     "Ridge",
     "Stopped",
     "Trainees",
+    "minimize",
     "stack",
     "unstack",
 ]

@@ -17,12 +17,6 @@ from freerun.computing import current_device
 from freerun.network import Network
 from freerun.objective import Objective, Terms
 
-Report = Callable[[Network, np.ndarray], None]
-"""Called by an optimiser now and then with stacked networks, good to keep, and the objectives since the last call.
-
-The objectives have shape (epochs, M): one row for each epoch, one column for each of the M networks.
-"""
-
 
 class Stopped(NamedTuple):
     """Why a network is trained no further.
@@ -43,7 +37,7 @@ class Trainees(eqx.Module):
         networks: their weights.
         terms: their penalties and noise.
         rates: the learning rates, shape (M,); None for optimisers that have none.
-        memory: what an optimiser has learned of each, for its next call; None before the first.
+        memory: what an optimiser has learned of each, its own kind of pytree; None before the first stage.
     """
 
     networks: Network
@@ -60,34 +54,78 @@ class Trainees(eqx.Module):
         return jax.tree.map(lambda array: array[chosen], self)
 
 
+class Leg(NamedTuple):
+    """How far a stage of training has come: all that an optimiser needs to go on from here to the same bits.
+
+    Attributes:
+        trainees: the networks with the weights that they have reached, good to keep.
+        done: updates or iterations done in this stage.
+        stopped: why a network goes no further, by its place.
+    """
+
+    trainees: Trainees
+    done: int
+    stopped: dict[int, Stopped]
+
+    @property
+    def finished(self) -> bool:
+        """Whether no network goes further."""
+        return len(self.stopped) == len(self.trainees)
+
+    @property
+    def running(self) -> np.ndarray:
+        """Which networks go on: a boolean for each."""
+        return np.array([i not in self.stopped for i in range(len(self.trainees))])
+
+
+Report = Callable[[Leg, np.ndarray], None]
+"""Called now and then with how far a stage has come, and the objectives since the last call.
+
+The objectives have shape (epochs, M): one row for each epoch, one column for each of the M networks, NaN where it had
+none.
+"""
+
+
 @runtime_checkable
 class Optimizer(Protocol):
-    """Lowers an objective by changing the weights of one or several networks of one shape at once."""
+    """Lowers an objective by changing the weights of one or several networks of one shape at once.
+
+    It holds no state: all that changes is in the `Leg`, so training may end anywhere and go on from there.
+    """
 
     @property
     def epochs(self) -> int:
-        """Most updates or iterations in a call."""
+        """Most updates or iterations in a stage."""
         ...
 
-    def minimize(
-        self, objective: Objective, trainees: Trainees, key: PRNGKeyArray, report: Report
-    ) -> tuple[list[Stopped], Any]:
-        """Work from the weights of the networks, reporting better ones; the last report is the result.
+    def begin(self, trainees: Trainees) -> Leg:
+        """The beginning of a stage, with the memory of the stage before where training goes on."""
+        ...
+
+    def advance(self, objective: Objective, leg: Leg, key: PRNGKeyArray) -> tuple[Leg, np.ndarray]:
+        """Go on for a while, about a hundredth of a stage.
 
         Args:
             objective: what to lower.
-            trainees: the networks, with the memory of the call before where training goes on.
-            key: for all that the objective leaves to chance.
-            report: takes the weights reached and the objectives on the way.
+            leg: how far the stage has come; some network goes on.
+            key: for all that the objective leaves to chance in this stage.
 
         Returns:
-            For each network, why it stopped; and the memory.
+            How far it has come then; and the objectives on the way, see `Report`.
         """
         ...
 
 
+def minimize(optimizer: Optimizer, objective: Objective, leg: Leg, key: PRNGKeyArray, report: Report) -> Leg:
+    """Let an optimiser work until no network goes further, reporting as it goes; the last report is the result."""
+    while not leg.finished:
+        leg, objectives = optimizer.advance(objective, leg, key)
+        report(leg, objectives)
+    return leg
+
+
 def report_interval(epochs: int) -> int:
-    """Epochs between two reports: about a hundred reports in all."""
+    """Epochs between two reports: about a hundred reports in a stage."""
     return max(1, epochs // 100)
 
 

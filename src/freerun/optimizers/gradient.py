@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from freerun.network import Network
 from freerun.objective import Objective, Terms
-from freerun.optimizers.base import Report, Stopped, Trainees, choose, each, report_interval
+from freerun.optimizers.base import Leg, Stopped, Trainees, choose, each, report_interval
 
 METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "sgd": optax.sgd,
@@ -69,8 +69,8 @@ class Gradient:
 
     Attributes:
         method: a name of `METHODS`.
-        epochs: number of updates in each call.
-        total: number of updates in all calls, over which the schedule runs.
+        epochs: number of updates in each stage.
+        total: number of updates in all stages, over which the schedule runs.
         schedule: a name of `SCHEDULES`.
     """
 
@@ -79,43 +79,45 @@ class Gradient:
     total: int
     schedule: str = "constant"
 
-    def minimize(
-        self, objective: Objective, trainees: Trainees, key: PRNGKeyArray, report: Report
-    ) -> tuple[list[Stopped], Memory]:
-        """See `Optimizer.minimize`."""
-        networks, terms, rates, memory = trainees.networks, trainees.terms, trainees.rates, trainees.memory
-        assert rates is not None
-        members, dtype = len(trainees), networks.bias.dtype
-        names = (self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
-        if memory is None:
-            state = jax.vmap(_transform(self.method, 1.0).init)(networks)
+    def begin(self, trainees: Trainees) -> Leg:
+        """See `Optimizer.begin`."""
+        if trainees.memory is None:
+            members, dtype = len(trainees), trainees.networks.bias.dtype
+            state = jax.vmap(_transform(self.method, 1.0).init)(trainees.networks)
             memory = Memory(state, np.full(members, np.inf, dtype), np.zeros(members, dtype))
-        good = np.ones(members, bool)
-        done = 0
-        while done < self.epochs and good.any():
-            count = min(names[2], self.epochs - done)
-            keys = jax.random.key_data(jax.random.split(jax.random.fold_in(key, done), members))
-            networks, state, limit, objectives, good = each(
-                _epochs,
-                names,
-                (objective, jnp.asarray(count), jnp.asarray(self.total, dtype)),
-                (networks, terms, rates, memory, keys, good),
-            )
-            values = objectives.T[:count]
-            values = values[np.isfinite(values).any(axis=1)]
-            report(networks, values)
-            done += len(values)
-            memory = Memory(state, limit, memory.done + count)
-        return [
-            Stopped(f"all {self.epochs} epochs done")
-            if fine
-            else Stopped(
-                f"training diverged at epoch {done} with learning_rate={rate:g}; "
-                f"try learning_rate={rate / 10:g}, or optimizer='levenberg-marquardt', which needs none",
-                diverged=True,
-            )
-            for fine, rate in zip(good, np.asarray(rates), strict=True)
-        ], memory
+            trainees = replace(trainees, memory=memory)
+        return Leg(trainees, 0, {})
+
+    def advance(self, objective: Objective, leg: Leg, key: PRNGKeyArray) -> tuple[Leg, np.ndarray]:
+        """See `Optimizer.advance`."""
+        trainees, done = leg.trainees, leg.done
+        networks, rates, memory = trainees.networks, trainees.rates, trainees.memory
+        assert rates is not None
+        names = (self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
+        count = min(names[2], self.epochs - done)
+        keys = jax.random.key_data(jax.random.split(jax.random.fold_in(key, done), len(trainees)))
+        networks, state, limit, objectives, good = each(
+            _epochs,
+            names,
+            (objective, jnp.asarray(count), jnp.asarray(self.total, networks.bias.dtype)),
+            (networks, trainees.terms, rates, memory, keys, leg.running),
+        )
+        values = objectives.T[:count]
+        values = values[np.isfinite(values).any(axis=1)]
+        done += len(values)
+        stopped = dict(leg.stopped)
+        for i in np.flatnonzero(leg.running):
+            if not good[i]:
+                rate = float(rates[i])
+                stopped[int(i)] = Stopped(
+                    f"training diverged at epoch {done} with learning_rate={rate:g}; try learning_rate={rate / 10:g}, "
+                    "or optimizer='levenberg-marquardt', which needs none",
+                    diverged=True,
+                )
+            elif done == self.epochs:
+                stopped[int(i)] = Stopped(f"all {self.epochs} epochs done")
+        memory = Memory(state, limit, memory.done + count)
+        return Leg(replace(trainees, networks=networks, memory=memory), done, stopped), values
 
 
 def _transform(method: str, rate: Any) -> Any:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from freerun.errors import SettingError
 from freerun.network import Network
 from freerun.objective import Objective, Terms
-from freerun.optimizers.base import Report, Stopped, Trainees, each, report_interval
+from freerun.optimizers.base import Leg, Stopped, Trainees, each, report_interval
 
 MEMORY = 2**31
 """Most bytes that the Jacobian of one network may take."""
@@ -33,6 +34,22 @@ NO_GAIN, PATIENCE = 1e-8, 10
 """Stop after this many iterations in a row that lower the objective by less than this share of itself."""
 
 
+class Memory(eqx.Module):
+    """What the method knows of M networks in a stage.
+
+    Attributes:
+        damping: of the next iteration.
+        scaling: the largest squared norm so far of each column of the Jacobian.
+        value: the objective.
+        idle: iterations in a row that have lowered it by next to nothing.
+    """
+
+    damping: Float[Array | np.ndarray, " M"]
+    scaling: Float[Array | np.ndarray, "M P"]
+    value: Float[Array | np.ndarray, " M"]
+    idle: Int[np.ndarray, " M"]
+
+
 @dataclass(frozen=True)
 class LevenbergMarquardt:
     """The method of Levenberg and Marquardt (More, 1978), with Marquardt's diagonal scaling and gain-ratio damping.
@@ -44,52 +61,56 @@ class LevenbergMarquardt:
     or, where residuals are fewer than weights, the dual form in as many unknowns as residuals. Several dampings are
     tried at once; where the best step gains as much as the linear model promised, the damping falls further. Most of
     the time goes into J, by forward or by reverse mode, whichever needs fewer passes. What the objective leaves to
-    chance is drawn once in each call.
+    chance is drawn once in each stage.
 
     Attributes:
-        epochs: most iterations in each call.
+        epochs: most iterations in each stage.
     """
 
     epochs: int
 
-    def minimize(
-        self, objective: Objective, trainees: Trainees, key: PRNGKeyArray, report: Report
-    ) -> tuple[list[Stopped], None]:
-        """See `Optimizer.minimize`; an epoch is one iteration.
+    def begin(self, trainees: Trainees) -> Leg:
+        """See `Optimizer.begin`; each stage begins with a damping of its own."""
+        members, dtype = len(trainees), trainees.networks.bias.dtype
+        weights = sum(leaf[0].size for leaf in jax.tree.leaves(trainees.networks))
+        memory = Memory(
+            np.full(members, FIRST_DAMPING, dtype),
+            np.zeros((members, weights), dtype),
+            np.full(members, np.inf, dtype),
+            np.zeros(members, int),
+        )
+        return Leg(replace(trainees, memory=memory), 0, {})
+
+    def advance(self, objective: Objective, leg: Leg, key: PRNGKeyArray) -> tuple[Leg, np.ndarray]:
+        """See `Optimizer.advance`; an epoch is one iteration.
 
         Raises:
             SettingError: the Jacobian would not fit in `MEMORY`.
         """
-        _require_memory(objective, trainees)
-        networks, members = trainees.networks, len(trainees)
-        weights = sum(leaf[0].size for leaf in jax.tree.leaves(networks))
-        damping = np.full(members, FIRST_DAMPING, networks.bias.dtype)
-        scaling = np.zeros((members, weights), networks.bias.dtype)
-        interval = report_interval(self.epochs)
-        last = np.full(members, np.inf, networks.bias.dtype)
-        idle = np.zeros(members, int)
-        reasons: dict[int, str] = {}
+        if leg.done == 0:
+            _require_memory(objective, leg.trainees)
+        trainees, done, stopped = leg.trainees, leg.done, dict(leg.stopped)
+        networks, (damping, scaling, last, idle) = trainees.networks, jax.tree.leaves(trainees.memory)
         objectives: list[np.ndarray] = []
-        for done in range(1, self.epochs + 1):
-            running = np.array([i not in reasons for i in range(members)])
+        for done in range(leg.done + 1, min(leg.done + report_interval(self.epochs), self.epochs) + 1):
+            running = np.array([i not in stopped for i in range(len(trainees))])
             networks, damping, scaling, value = each(
                 _iteration, None, (objective, key), (networks, trainees.terms, damping, scaling, last, running)
             )
             objectives.append(np.where(running, value, np.nan))
             idle = np.where(value < last * (1.0 - NO_GAIN), 0, idle + 1)
             last = value
-            for i in np.flatnonzero(running):
+            for i in map(int, np.flatnonzero(running)):
                 if np.asarray(damping)[i] > MOST_DAMPING:
-                    reasons[int(i)] = f"no lower objective found after {done} iterations"
+                    stopped[i] = Stopped(f"no lower objective found after {done} iterations")
                 elif idle[i] >= PATIENCE:
-                    reasons[int(i)] = f"the objective hardly falls any more, after {done} iterations"
-            finished = len(reasons) == members or done == self.epochs
-            if len(objectives) == interval or finished:
-                report(networks, np.array(objectives))
-                objectives.clear()
-            if finished:
+                    stopped[i] = Stopped(f"the objective hardly falls any more, after {done} iterations")
+                elif done == self.epochs:
+                    stopped[i] = Stopped(f"all {self.epochs} iterations done")
+            if len(stopped) == len(trainees):
                 break
-        return [Stopped(reasons.get(i, f"all {self.epochs} iterations done")) for i in range(members)], None
+        memory = Memory(damping, scaling, last, idle)
+        return Leg(replace(trainees, networks=networks, memory=memory), done, stopped), np.array(objectives)
 
 
 def _require_memory(objective: Objective, trainees: Trainees) -> None:

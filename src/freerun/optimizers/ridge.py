@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from freerun.errors import TrainingDiverged
 from freerun.forcing import Pairs
 from freerun.network import Network, State
 from freerun.objective import Noise, Objective, Terms, value_at
-from freerun.optimizers.base import Report, Stopped, Trainees, stack, unstack
+from freerun.optimizers.base import Leg, Stopped, Trainees, stack, unstack
 
 CHUNK = 20_000
 """Steps whose hidden states are held in memory at a time."""
@@ -37,15 +37,18 @@ class Ridge:
         """See `Optimizer.epochs`."""
         return 1
 
-    def minimize(
-        self, objective: Objective, trainees: Trainees, key: PRNGKeyArray, report: Report
-    ) -> tuple[list[Stopped], None]:
-        """See `Optimizer.minimize`."""
+    def begin(self, trainees: Trainees) -> Leg:
+        """See `Optimizer.begin`."""
+        return Leg(trainees, 0, {})
+
+    def advance(self, objective: Objective, leg: Leg, key: PRNGKeyArray) -> tuple[Leg, np.ndarray]:
+        """See `Optimizer.advance`; all is done at once."""
+        trainees = leg.trainees
         terms = unstack(trainees.terms, len(trainees))
         fitted = [_solved(*one, objective, key) for one in zip(unstack(trainees.networks), terms, strict=True)]
         objectives = [float(value_at(*one, objective, key)) for one in zip(fitted, terms, strict=True)]
-        report(stack(fitted), np.array([objectives]))
-        return [Stopped("the readout is solved exactly")] * len(fitted), None
+        stopped = dict.fromkeys(range(len(trainees)), Stopped("the readout is solved exactly"))
+        return Leg(replace(trainees, networks=stack(fitted)), 1, stopped), np.array([objectives])
 
 
 def _solved(network: Network, terms: Terms, objective: Objective, key: PRNGKeyArray) -> Network:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from freerun._version import __version__
 from freerun.errors import SearchError
+from freerun.panel import fingerprint
 from freerun.search.space import Space
 from freerun.series import Series
 
@@ -80,16 +78,6 @@ class Purpose:
                 raise SearchError(
                     f"{where}: this study was made with other {what} ({differ}); use the same, or name another study"
                 )
-
-
-def fingerprint(training: Sequence[Series]) -> str:
-    """A number that other series do not have."""
-    content = hashlib.sha256()
-    for series in training:
-        content.update(repr((series.channels, series.input_names, series.shape)).encode())
-        content.update(np.ascontiguousarray(series.values).tobytes())
-        content.update(np.ascontiguousarray(series.inputs).tobytes())
-    return content.hexdigest()
 
 
 def _differing(found: Mapping[str, Any], here: Mapping[str, Any]) -> str:

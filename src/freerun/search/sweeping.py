@@ -22,8 +22,8 @@ from freerun.errors import FreerunError, SearchError, SeriesError, SettingError
 from freerun.estimator import RNN
 from freerun.forecasting import enduring_run
 from freerun.history import Progress, Watcher
+from freerun.panel import fingerprint
 from freerun.search.engines import Engine, engine_for
-from freerun.search.purpose import fingerprint
 from freerun.series import Series
 from freerun.settings import Ensemble, Settings
 from freerun.writing import replacing, require_folder

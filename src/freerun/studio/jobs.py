@@ -34,9 +34,17 @@ class Jobs:
         Raises:
             OutputError: its folder cannot be written.
         """
-        folder = self.store.folder_of(run.id)
         job = {"split": run.split, "settings": run.settings, "further": "" if further is None else str(further)}
-        tell(folder, "job", job)
+        tell(self.store.folder_of(run.id), "job", job)
+        self.resume(run)
+
+    def resume(self, run: Run) -> None:
+        """Train a run whose process was killed: it goes on from its checkpoint, if there is one.
+
+        Raises:
+            OutputError: its folder cannot be written.
+        """
+        folder = self.store.folder_of(run.id)
         for name in ("result", "progress", "live"):
             (folder / f"{name}.json").unlink(missing_ok=True)
         try:
@@ -89,7 +97,7 @@ class Jobs:
         except OSError:
             words = ""
         last = words.splitlines()[-1] if words else "it said nothing"
-        return "failed", f"the training process was killed or ended by itself ({last}); start the run again", {}
+        return "killed", f"the training process was killed or ended by itself ({last}); Resume goes on with it", {}
 
 
 def _is_worker(pid: int) -> bool:

@@ -41,7 +41,10 @@ class RunPane:
         run = self._desk.run()
         running = run is not None and run.state == "running"
         self._stop.set_enabled(running)
-        self._further.set_enabled(run is not None and not running and self._desk.store.model_of(run.id).exists())
+        killed = run is not None and run.state == "killed"
+        there = run is not None and not running and self._desk.store.model_of(run.id).exists()
+        self._further.set_text("Resume" if killed else "Continue")
+        self._further.set_enabled(killed or there)
         if run is None:
             self._show("state", None, lambda: self._state.set_text("Nothing trained yet: press Train."))
             self._show("progress", None, lambda: redraw(self._losses, _losses({})))
@@ -66,7 +69,15 @@ class RunPane:
         self._start(further=False)
 
     def _go_on(self) -> None:
-        self._start(further=True)
+        run = self._desk.run()
+        if run is None or run.state != "killed":
+            self._start(further=True)
+            return
+        try:
+            self._desk.jobs.resume(run)
+        except FreerunError as error:
+            complain(error)
+        self._desk.changed()
 
     def _start(self, further: bool) -> None:
         desk, before = self._desk, self._desk.run()
@@ -104,7 +115,7 @@ def _sentence(run: Run, progress: dict[str, Any]) -> str:
             return f"{run.name}: starting"
         done = f"{progress['task']} {progress['done']} of {progress['total']}"
         return f"{run.name}: {done}, {progress['rate']:.3g} a second, {progress['left']:.0f} s left"
-    if run.state == "failed":
+    if run.state in ("failed", "killed"):
         return f"{run.name}: {run.message}"
     vpt = run.scores.get("vpt")
     held = "" if vpt is None else f"; the free run holds {vpt} of {run.scores['of']} steps"

@@ -1,8 +1,8 @@
 """Lets a network run free without end, in a process of its own: `python -m freerun.studio.runner MODEL`.
 
 Reads commands from standard input, a line each, and answers `go N` with one line of JSON, the next N values of each
-channel. `kick S` disturbs value and hidden state by normal noise of S standard deviations. JAX is loaded in that process
-alone: in the server it would make every collection of garbage, and so all pages, wait.
+channel. `kick S` disturbs value and hidden state by normal noise of S standard deviations. JAX is loaded in that
+process alone: in the server it would make every collection of garbage, and so all pages, wait.
 """
 
 from __future__ import annotations

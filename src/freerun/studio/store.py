@@ -59,7 +59,7 @@ class Run:
         source: where the series comes from.
         split: the first step that is not trained on.
         settings: the parameters that were given, those at their default left out.
-        state: `waiting`, `running`, `done`, `stopped` by the user, or `failed`.
+        state: `waiting`, `running`, `done`, `stopped` by the user, `failed`, or `killed` from outside.
         message: why it failed, or what else there is to say.
         scores: by measure.
     """

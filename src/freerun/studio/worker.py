@@ -2,7 +2,8 @@
 
 The folder holds `job.json` and the series. While it works, the process leaves there what the page shows:
 `progress.json`, `live.json` (the current one-step predictions and the current free run), and in the end `views.json`,
-the model and `result.json`. Ctrl-C stops training; the last good weights are kept.
+the model and `result.json`. Ctrl-C stops training; the last good weights are kept. Where the process was killed, the next
+goes on from its checkpoint.
 """
 
 from __future__ import annotations
@@ -145,7 +146,9 @@ def train(folder: Path) -> None:
     given = getattr(rnn, "model_", None)
     try:
         report = Reporter(folder, training, rest)
-        rnn.fit(training, rest, warm_start=bool(job["further"]), progress=report)
+        rnn.fit(
+            training, rest, warm_start=bool(job["further"]), progress=report, checkpoint=folder / "model.checkpoint"
+        )
     except (KeyboardInterrupt, TrainingDiverged) as stop:
         if getattr(rnn, "model_", None) is given:
             raise

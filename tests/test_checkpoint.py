@@ -1,0 +1,223 @@
+"""Checkpoints: a fit that is stopped anywhere goes on to the same bits; whatever is wrong with the file is said."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+import freerun
+from freerun.archive import read_archive, write_archive
+from freerun.errors import CheckpointError, OutputError
+
+SMALL: dict[str, Any] = {"hidden": 5, "cell": "simple", "delays": 2}
+
+FITS: dict[str, dict[str, Any]] = {
+    "adam": {**SMALL, "optimizer": "adam", "schedule": "cosine", "epochs": 200, "restarts": 3, "holdout": 0.2},
+    "windows": {**SMALL, "optimizer": "adam", "window": 30, "batch": 3, "input_noise": 0.01, "epochs": 100},
+    "sampling": {**SMALL, "optimizer": "momentum", "forcing": "scheduled", "epochs": 100, "cell": "gru"},
+    "adaptive": {**SMALL, "optimizer": "lbfgs", "forcing": "generalized", "forcing_strength": "adaptive", "epochs": 60},
+    "bfgs": {**SMALL, "optimizer": "bfgs", "epochs": 60, "restarts": 2},
+    "segments": {
+        **SMALL,
+        "optimizer": "levenberg-marquardt",
+        "segment_lengths": (5, 10, 20),
+        "epochs": 30,
+        "members": 2,
+    },
+    "recipes": {"hidden": 40, "members": 2},
+    "probe": {"hidden": 6, "epochs": 20},
+    "diverging": {**SMALL, "optimizer": "sgd", "learning_rate": 1e5, "restarts": 2, "epochs": 50},
+}
+
+
+class Stop(Exception):
+    """What ends a fit as a killed process would, but leaves the test alive."""
+
+
+@pytest.fixture(scope="module")
+def series():
+    return freerun.systems.mackey_glass(160, seed=0)
+
+
+def weights(rnn):
+    members = rnn.model_.members
+    return [np.asarray(leaf) for m in members for leaf in jax.tree.leaves((m.network, m.ending.state, m.ending.value))]
+
+
+def fitted(name, series, **more):
+    """The estimator after its fit, and what the fit raised."""
+    rnn = freerun.RNN(**FITS[name])
+    try:
+        return rnn.fit(series, **more), ""
+    except freerun.errors.TrainingDiverged as error:
+        return rnn, str(error)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_fit_that_stops_again_and_again_ends_as_if_it_had_not(name, series, tmp_path):
+    """Stopped after the 1st, 2nd, 4th, 8th report that a fit makes, counted anew each time."""
+    whole, raised = fitted(name, series)
+    checkpoint = tmp_path / "fit.checkpoint"
+    for most in (1, 2, 4, 8):
+        count = 0
+
+        def stop(_: Any, most: int = most) -> None:
+            nonlocal count
+            count += 1
+            if count > most:
+                raise Stop
+
+        try:
+            fitted(name, series, checkpoint=checkpoint, checkpoint_every=0.0, progress=stop)
+        except Stop:
+            assert checkpoint.exists()
+    pieced, raised_again = fitted(name, series, checkpoint=checkpoint, checkpoint_every=0.0)
+    assert raised_again == raised
+    for a, b in zip(weights(whole), weights(pieced), strict=True):
+        np.testing.assert_array_equal(a, b)
+    one, other = whole.history_, pieced.history_
+    assert (one.objective, one.epochs, one.training_mse, one.free_run_error, one.stopped) == (
+        *(other.objective, other.epochs, other.training_mse, other.free_run_error, other.stopped),
+    )
+    np.testing.assert_array_equal(whole.model_.errors, pieced.model_.errors)
+    pieced.save(tmp_path / "m.freerun")
+    assert not checkpoint.exists()
+
+
+def test_recipes_are_not_judged_twice(series, tmp_path, monkeypatch):
+    checkpoint = tmp_path / "fit.checkpoint"
+    said: list[int] = []
+    freerun.RNN(**FITS["recipes"]).fit(
+        series, checkpoint=checkpoint, checkpoint_every=0.0, progress=lambda p: said.append(p.done)
+    )
+    assert len(said) > 20
+    again: list[int] = []
+    freerun.RNN(**FITS["recipes"]).fit(series, checkpoint=checkpoint, progress=lambda p: again.append(p.done))
+    assert again == []
+
+
+@pytest.fixture
+def stopped(series, tmp_path):
+    """The checkpoint of a fit that was stopped."""
+
+    def stop(progress: Any) -> None:
+        if progress.done >= 100:
+            raise Stop
+
+    checkpoint = tmp_path / "fit.checkpoint"
+    with pytest.raises(Stop):
+        freerun.RNN(**FITS["adam"]).fit(series, checkpoint=checkpoint, checkpoint_every=0.0, progress=stop)
+    return checkpoint
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, r"of a fit with other settings \(seed=0, here 1\); go on with the same, or delete it"),
+        ({"epochs": 300}, r"other settings \(epochs=200, here 300\)"),
+    ],
+)
+def test_the_checkpoint_of_another_fit_is_refused(series, stopped, change, message):
+    with pytest.raises(CheckpointError, match=message):
+        freerun.RNN(**FITS["adam"] | change).fit(series, checkpoint=stopped)
+
+
+def test_other_data_are_refused(series, stopped):
+    longer = freerun.systems.mackey_glass(170, seed=0)
+    with pytest.raises(CheckpointError, match="of a fit with other series; go on with the same"):
+        freerun.RNN(**FITS["adam"]).fit(longer, checkpoint=stopped)
+    with pytest.raises(CheckpointError, match="of a fit with other validation series"):
+        freerun.RNN(**FITS["adam"]).fit(series, longer, checkpoint=stopped)
+
+
+def test_a_damaged_checkpoint_is_refused(series, stopped):
+    content = bytearray(stopped.read_bytes())
+    content[len(content) // 2] ^= 1
+    stopped.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"fit\.checkpoint: it has changed since it was written"):
+        freerun.RNN(**FITS["adam"]).fit(series, checkpoint=stopped)
+    stopped.write_bytes(content[:100])
+    with pytest.raises(CheckpointError, match="truncated"):
+        freerun.RNN(**FITS["adam"]).fit(series, checkpoint=stopped)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header, arrays: arrays.pop("memory.0"),
+        lambda header, arrays: arrays.update({"kept.1": np.zeros((2, 2))}),
+        lambda header, arrays: header["training"].update(stage=7),
+        lambda header, arrays: header["training"].update(reported=[9]),
+        lambda header, arrays: header["training"].pop("histories"),
+        lambda header, arrays: header.update(judged=[[{}, "x", {}]]),
+        lambda header, arrays: header.update(purpose=[]),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused(series, stopped, change):
+    header, arrays = read_archive(stopped)
+    change(header, arrays)
+    write_archive(stopped, header, arrays)
+    with pytest.raises(CheckpointError, match="the checkpoint is damaged"):
+        freerun.RNN(**FITS["adam"]).fit(series, checkpoint=stopped)
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_any_work(series, tmp_path):
+    with pytest.raises(OutputError, match="there is no folder"):
+        freerun.RNN(**FITS["adam"]).fit(series, checkpoint=tmp_path / "none" / "fit.checkpoint")
+
+
+def test_a_fit_outlives_a_checkpoint_that_cannot_be_written(series, tmp_path, monkeypatch):
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.warns(RuntimeWarning, match="no checkpoint could be written; the fit goes on .*No space left"):
+        rnn = freerun.RNN(**FITS["adam"]).fit(series, checkpoint=tmp_path / "fit.checkpoint", checkpoint_every=0.0)
+    assert rnn.history_.stopped == "all 200 epochs done"
+    assert list(tmp_path.iterdir()) == []
+
+
+def freerun_fit(folder: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "freerun", "fit", "s.csv", "-o", "m.freerun", *options]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, text=True, stdout=pipe, stderr=pipe)
+
+
+LONG = ("--hidden", "5", "--cell", "simple", "--delays", "2", "--optimizer", "adam", "--epochs", "60000")
+
+
+def test_the_same_command_goes_on_after_a_kill_and_after_ctrl_c(series, tmp_path):
+    series.write(tmp_path / "s.csv")
+    checkpoint = tmp_path / "m.freerun.checkpoint"
+    for blow in (signal.SIGKILL, signal.SIGINT):
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        process = freerun_fit(tmp_path, *LONG, "--checkpoint-every", "0.2")
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
+            time.sleep(0.02)
+        process.send_signal(blow)
+        _, said = process.communicate(timeout=60)
+        assert checkpoint.exists()
+    assert "the same command goes on from here" in said
+    assert process.returncode == 130
+    process = freerun_fit(tmp_path, *LONG, "--seed", "3")
+    assert "with other settings (seed=0, here 3)" in process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+    process = freerun_fit(tmp_path, *LONG, "--resume", "--json")
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "going on from m.freerun.checkpoint" in said
+    assert json.loads(out)["epochs"] == 60000
+    assert sorted(os.listdir(tmp_path)) == ["m.freerun", "s.csv"]
+    expected = freerun.RNN(5, cell="simple", delays=2, optimizer="adam", epochs=60000).fit(series)
+    found = freerun.load(tmp_path / "m.freerun")
+    np.testing.assert_array_equal(found.generate(20).values, expected.generate(20).values)
+    assert found.history_.objective == expected.history_.objective
