@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/load.py [--minutes 60] [--visitors 50]
 
 Starts `freerun studio` in a folder of its own. Each visitor loads the page as a browser does, keeps its socket open,
-does something every few seconds, measures how long the page takes to answer, and now and then leaves and comes back. Prints
-a table and writes docs/reliability/load.json.
+does something every few seconds, measures how long the page takes to answer, and now and then leaves and comes back.
+Prints a table and writes docs/reliability/load.json.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import aiohttp
 import numpy as np
 import psutil
 import socketio
-from socketio.exceptions import ConnectionError as SocketError
+from socketio.exceptions import SocketIOError
 
 from freerun.studio.store import Run, Store
 from freerun.writing import replacing
@@ -197,20 +197,24 @@ async def visit(address: str, http: aiohttp.ClientSession, tally: Tally, late: f
             await visitor.enter()
             await visitor.stay(min(end, time.monotonic() + random.expovariate(1.0 / STAYS)))
             await visitor.leave()
-        except (aiohttp.ClientError, SocketError) as error:
+        except (aiohttp.ClientError, SocketIOError) as error:
             tally.lost.append(f"the page ({error})")
             await asyncio.sleep(1.0)
 
 
 async def keep_training(address: str, http: aiohttp.ClientSession, tally: Tally, store: Store, end: float) -> None:
     """Press Train whenever fewer runs are being trained than there should be."""
-    visitor = Visitor(address, http, tally)
-    await visitor.enter()
     while time.monotonic() < end:
-        if sum(run.state == "running" for run in store.runs()) < TRAININGS:
-            await visitor.train()
-        await asyncio.sleep(1.0)
-    await visitor.leave()
+        visitor = Visitor(address, http, tally)
+        try:
+            await visitor.enter()
+            while time.monotonic() < end:
+                if sum(run.state == "running" for run in store.runs()) < TRAININGS:
+                    await visitor.train()
+                await asyncio.sleep(1.0)
+            await visitor.leave()
+        except (aiohttp.ClientError, SocketIOError) as error:
+            tally.lost.append(f"the page ({error})")
 
 
 async def watch_memory(process: psutil.Process, end: float) -> list[tuple[float, float]]:
@@ -290,10 +294,12 @@ def main() -> None:
         address = f"http://127.0.0.1:{port}"
         asyncio.run(_until_there(address))
         store, seconds = Store(Path(folder)), 60.0 * asked.minutes
-        found = asyncio.run(load(address, psutil.Process(server.pid), store, asked.visitors, seconds))
-        result = summary(found, finished(store), asked.visitors, seconds)
-        server.send_signal(signal.SIGINT)
-        server.wait(30)
+        try:
+            found = asyncio.run(load(address, psutil.Process(server.pid), store, asked.visitors, seconds))
+            result = summary(found, finished(store), asked.visitors, seconds)
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(30)
         result["words of the server"] = log.read_text(errors="replace")[-2000:]
     for name, times in result["milliseconds"].items():
         print(f"{name:<18}", "  ".join(f"{key} {value:g}" for key, value in times.items()), "(ms)")

@@ -38,7 +38,7 @@ FITS: dict[str, dict[str, Any]] = {
 }
 
 
-class Stop(Exception):
+class StopError(Exception):
     """What ends a fit as a killed process would, but leaves the test alive."""
 
 
@@ -73,11 +73,11 @@ def test_a_fit_that_stops_again_and_again_ends_as_if_it_had_not(name, series, tm
             nonlocal count
             count += 1
             if count > most:
-                raise Stop
+                raise StopError
 
         try:
             fitted(name, series, checkpoint=checkpoint, checkpoint_every=0.0, progress=stop)
-        except Stop:
+        except StopError:
             assert checkpoint.exists()
     pieced, raised_again = fitted(name, series, checkpoint=checkpoint, checkpoint_every=0.0)
     assert raised_again == raised
@@ -110,10 +110,10 @@ def stopped(series, tmp_path):
 
     def stop(progress: Any) -> None:
         if progress.done >= 100:
-            raise Stop
+            raise StopError
 
     checkpoint = tmp_path / "fit.checkpoint"
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         freerun.RNN(**FITS["adam"]).fit(series, checkpoint=checkpoint, checkpoint_every=0.0, progress=stop)
     return checkpoint
 

@@ -68,7 +68,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; every error of ours becomes one line on stderr and exit status 2, as does want of memory."""
+    """Run the command line; every error of ours, and want of memory, is one line on stderr and exit status 2."""
     warnings.showwarning = _show_warning
     try:
         app()

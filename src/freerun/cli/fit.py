@@ -52,7 +52,7 @@ def fit(
         bool | None,
         typer.Option(
             "--resume/--no-resume",
-            help="Go on from the checkpoint beside the model file, which an interrupted fit leaves there, or begin anew. "
+            help="Go on from the checkpoint that an interrupted fit leaves beside the model file, or begin anew. "
             "Default: go on, if it is there.",
         ),
     ] = None,

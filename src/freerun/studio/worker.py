@@ -2,8 +2,8 @@
 
 The folder holds `job.json` and the series. While it works, the process leaves there what the page shows:
 `progress.json`, `live.json` (the current one-step predictions and the current free run), and in the end `views.json`,
-the model and `result.json`. Ctrl-C stops training; the last good weights are kept. Where the process was killed, the next
-goes on from its checkpoint.
+the model and `result.json`. Ctrl-C stops training; the last good weights are kept. Where the process was killed, the
+next goes on from its checkpoint.
 """
 
 from __future__ import annotations
