@@ -1,5 +1,7 @@
 """Reading and writing series: round trips, real files, and clear messages for bad ones."""
 
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -135,10 +137,26 @@ def test_missing_files_folders_and_unknown_formats(tmp_path, write):
         Series.of([1.0]).write(tmp_path / "s.doc")
 
 
-def test_binary_in_a_csv_is_refused(tmp_path):
-    (tmp_path / "s.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(SeriesFileError, match="not UTF-8 text"):
-        Series.read(tmp_path / "s.csv")
+def test_arrays_that_claim_more_than_there_is_take_no_memory(tmp_path):
+    """A header that promises 8 TB, in npy and inside npz, and a member that unpacks to a thousand times its size."""
+    np.save(tmp_path / "s.npy", np.ones(4))
+    content = (tmp_path / "s.npy").read_bytes().replace(b"(4,), }            ", b"(1000000000000,), }")
+    (tmp_path / "s.npy").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "s.npz", "w") as archive:
+        archive.writestr("values.npy", content)
+    np.savez_compressed(tmp_path / "bomb.npz", values=np.zeros(10**7))
+    tracemalloc.start()
+    for name, message in (("s.npy", "length is greater"), ("s.npz", "cut off"), ("bomb.npz", "unpack to 76 MiB")):
+        with pytest.raises(SeriesFileError, match=message):
+            Series.read(tmp_path / name)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+
+
+def test_a_parquet_file_that_unpacks_beyond_measure_is_refused(tmp_path):
+    pd.DataFrame({"x": np.zeros(10**7)}).to_parquet(tmp_path / "s.parquet")
+    with pytest.raises(SeriesFileError, match=r"unpack to 76 MiB, more than 200 times as many"):
+        Series.read(tmp_path / "s.parquet")
 
 
 def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):

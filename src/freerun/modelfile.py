@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from freerun._version import __version__
 from freerun.archive import ArchiveError, read_archive, write_archive
@@ -95,7 +96,16 @@ def load_model(path: str | Path) -> Model:
         )
     try:
         return _model(header, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, FreerunError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        MemoryError,
+        OSError,
+        FreerunError,
+    ) as error:
         raise ModelFileError(f"{path}: the model file is damaged ({error})") from error
 
 
@@ -119,56 +129,116 @@ def _arrays(member: Member) -> dict[str, np.ndarray]:
     return {name: np.asarray(array) for name, array in arrays.items()}
 
 
-def _model(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
-    channels, inputs = len(header["channels"]), len(header["inputs"])
+class _Part(BaseModel):
+    """A part of the JSON, of the right types and no others."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class _MemberPart(_Part):
+    settings: dict[str, Any]
+    log: bool
+    origin: FiniteFloat
+    stopped: str
+    seconds: FiniteFloat
+
+
+class _CalendarPart(_Part):
+    frequency: str | None
+    zone: str | None
+    periods: bool
+
+
+class _Header(_Part):
+    format: int
+    version: str
+    settings: dict[str, Any]
+    members: list[_MemberPart] = Field(min_length=1)
+    trained_on: int = Field(ge=1)
+    channels: list[str] = Field(min_length=1)
+    inputs: list[str]
+    calendar: _CalendarPart
+    dt: FiniteFloat | int
+    dt_unit: str | None
+    times_unit: str | None
+
+
+def _model(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
+    header = _Header(**given)
+    channels, inputs = len(header.channels), len(header.inputs)
     times = arrays["recent.times"]
-    if header["times_unit"]:
-        times = times.view(f"datetime64[{header['times_unit']}]")
-    dt = np.timedelta64(header["dt"], header["dt_unit"]) if header["dt_unit"] else header["dt"]
-    members = [_member(entry, arrays, f"{i}.", channels, inputs) for i, entry in enumerate(header["members"])]
-    if not members:
-        raise ValueError("there is no network in it")
+    if header.times_unit is not None:
+        times = times.view(f"datetime64[{header.times_unit}]")
+    dt = header.dt if header.dt_unit is None else np.timedelta64(int(header.dt), header.dt_unit)  # pyright: ignore[reportArgumentType, reportCallIssue] - the unit is checked by NumPy
+    members = [_member(part, arrays, f"{i}.", channels, inputs) for i, part in enumerate(header.members)]
     recent = Series(
         arrays["recent.values"],
-        tuple(header["channels"]),
+        tuple(header.channels),
         times,
         dt,
-        Calendar(**header["calendar"]),
+        Calendar(**header.calendar.model_dump()),
         arrays["recent.inputs"],
-        tuple(header["inputs"]),
+        tuple(header.inputs),
     )
+    recent.following_times(1)  # refuses times that cannot be continued
     errors = _taken(arrays, "errors", *arrays["errors"].shape[:2], channels)
-    return Model(Settings.checked(**header["settings"]), tuple(members), recent, header["trained_on"], errors)
+    return Model(_settings(header.settings), tuple(members), recent, header.trained_on, errors)
 
 
-def _member(entry: dict[str, Any], arrays: dict[str, np.ndarray], prefix: str, channels: int, inputs: int) -> Member:
-    settings = Settings.checked(**entry["settings"])
-    network = assemble(
-        shape_of(settings, channels, inputs), lambda name, size: _taken(arrays, f"{prefix}network.{name}", *size)
-    )
+def _settings(dumped: dict[str, Any]) -> Settings:
+    return Settings.checked(**{name: tuple(v) if isinstance(v, list) else v for name, v in dumped.items()})
+
+
+def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, channels: int, inputs: int) -> Member:
+    settings = _settings(part.settings)
+
+    def weights(name: str, size: tuple[int, ...]) -> np.ndarray:
+        return _finite(arrays, f"{prefix}network.{name}", *size)
+
+    network = assemble(shape_of(settings, channels, inputs), weights)
     cells = []
     for cell in network.cells:
         gated = 2 if isinstance(cell, LSTMCell) else 1
         first = sum(map(len, cells))
-        cells.append(tuple(_taken(arrays, f"{prefix}ending.cells.{first + k}", cell.hidden) for k in range(gated)))
+        cells.append(tuple(_finite(arrays, f"{prefix}ending.cells.{first + k}", cell.hidden) for k in range(gated)))
     past = _taken(arrays, f"{prefix}ending.past", settings.memory, channels + inputs)
-    curves = {name: arrays[f"{prefix}history.{name}"].tolist() for name in _CURVES}
-    curves["epochs"] = [int(epoch) for epoch in curves["epochs"]]
     sizes = {name: inputs if name.startswith("input") else channels for name in _SCALING}
     return Member(
         settings,
         network,
         Scaling(
-            **{name: _taken(arrays, f"{prefix}scaling.{name}", size) for name, size in sizes.items()},
-            origin=float(entry["origin"]),
-            log=bool(entry["log"]),
+            **{name: _finite(arrays, f"{prefix}scaling.{name}", size) for name, size in sizes.items()},
+            origin=part.origin,
+            log=part.log,
         ),
         Moment(State(tuple(cells), past), _taken(arrays, f"{prefix}ending.value", channels)),
-        History(**curves, stopped=entry["stopped"], seconds=entry["seconds"]),
+        _history(arrays, prefix, part),
     )
+
+
+def _history(arrays: dict[str, np.ndarray], prefix: str, part: _MemberPart) -> History:
+    curves = {name: arrays[f"{prefix}history.{name}"] for name in _CURVES}
+    if any(curve.ndim != 1 for curve in curves.values()):
+        raise ValueError("the history is not made of curves")
+    measured = len(curves["epochs"])
+    if not measured or len(curves["training_mse"]) != measured or len(curves["validation_mse"]) not in (0, measured):
+        raise ValueError("the curves of the history do not belong together")
+    epochs = [int(epoch) for epoch in curves.pop("epochs")]
+    values = {name: curve.astype(np.float64).tolist() for name, curve in curves.items()}
+    return History(epochs=epochs, **values, stopped=part.stopped, seconds=part.seconds)
+
+
+def _finite(arrays: dict[str, np.ndarray], name: str, *shape: int) -> np.ndarray:
+    """An array of numbers of that shape, none of them infinite or NaN."""
+    array = _taken(arrays, name, *shape)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} is not finite")
+    return array
 
 
 def _taken(arrays: dict[str, np.ndarray], name: str, *shape: int) -> np.ndarray:
     if arrays[name].shape != shape:
         raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")
+    if arrays[name].dtype not in (np.float64, np.float32):
+        raise ValueError(f"{name} holds {arrays[name].dtype}, not floating-point numbers")
     return arrays[name]

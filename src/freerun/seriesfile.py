@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
 
 import numpy as np
 
+from freerun.csvfile import Table
 from freerun.errors import SeriesError, SeriesFileError
-from freerun.series import Series, as_matrix, default_channels
+from freerun.series import Series, as_matrix
 from freerun.settings import Missing
 from freerun.timeline import Calendar
 from freerun.writing import replacing
@@ -21,7 +21,11 @@ from freerun.writing import replacing
 TIME_COLUMNS = {"time", "t", "date", "datetime", "timestamp", "ds", "year", "month", "day", "step", "index"}
 """A first column with one of these names (in any case) holds the times, unless it is chosen as a channel."""
 
-MISSING_CELLS = {"", "na", "n/a", "nan", "null", "none", "-"}
+NAMED = 20
+"""Most columns that a message names."""
+
+EXPANSION, HARMLESS = 200, 2**26
+"""A compressed file may take so many times its size in memory, or so many bytes."""
 
 
 def read_series(
@@ -35,7 +39,9 @@ def read_series(
 
     Args:
         path: a `.csv`, `.tsv`, `.txt`, `.parquet`, `.npy` or `.npz` file. CSV may have a header or none, and
-            commas, semicolons or tabs between its columns.
+            commas, semicolons, tabs or white space between its columns; decimal commas where columns are not separated
+            by commas; UTF-8, UTF-16 with a byte order mark, or Windows-1252. Lines before the table that begin with #
+            are left out.
         columns: the columns to take as channels; all number columns when empty.
         time: the column that holds the times; by default a first column of dates, or one with a name of
             `TIME_COLUMNS`, or the datetime index of a Parquet file.
@@ -62,8 +68,8 @@ def read_series(
         raise
     except SeriesError as error:
         raise SeriesFileError(f"{path}: {error}") from error
-    except PermissionError as error:
-        raise SeriesFileError(f"{path}: cannot be read ({error.strerror})") from error
+    except OSError as error:
+        raise SeriesFileError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def write_series(series: Series, path: str | Path) -> None:
@@ -81,49 +87,13 @@ def write_series(series: Series, path: str | Path) -> None:
         writer(series, beside)
 
 
-@dataclass(frozen=True)
-class _Table:
-    """The cells of a CSV file by column name, and the line in the file that each row came from."""
-
-    path: Path
-    cells: dict[str, list[str]]
-    lines: list[int]
-
-    def numbers(self, column: str) -> np.ndarray:
-        """The column as numbers, NaN where a cell says that its value is missing."""
-        numbers = [_number(cell) for cell in self.cells[column]]
-        if None in numbers:
-            self.refuse(column, numbers.index(None), "is not a number; choose the columns to read by name (--column)")
-        return np.array(numbers)
-
-    def times(self, column: str) -> np.ndarray:
-        """The column as times: numbers, or `datetime64` if any cell is a date."""
-        cells = self.cells[column]
-        numbers = [_number(cell) for cell in cells]
-        times: list[Any] = [_date(cell) for cell in cells] if None in numbers else numbers
-        for row, time in enumerate(times):
-            if time is None or time != time:  # noqa: PLR0124 - neither NaN nor NaT equals itself
-                self.refuse(column, row, "is not a time")
-        return np.array(times)
-
-    def zoned(self, column: str) -> bool:
-        """Whether the times carry an offset from UTC, to which they are converted."""
-        import pandas as pd
-
-        first = self.cells[column][0]
-        return _number(first) is None and pd.Timestamp(first).tz is not None
-
-    def refuse(self, column: str, row: int, fault: str) -> NoReturn:
-        cell = self.cells[column][row][:40]
-        raise SeriesFileError(f"{self.path}, line {self.lines[row]}, column {column!r}: {cell!r} {fault}")
-
-
 def _read_csv(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None) -> Series:
-    table = _csv_table(path)
+    table = Table.read(path)
     header = list(table.cells)
     _refuse_unknown(path, columns + ((time,) if time else ()), header)
-    if time is None and len(header) > 1 and header[0] not in columns and _looks_like_time(table, header[0]):
-        time = header[0]
+    first = header[0]
+    if time is None and len(header) > 1 and first not in columns:
+        time = first if first.lower() in TIME_COLUMNS or table.begins_with_date(first) else None
     chosen = columns or tuple(name for name in header if name != time)
     if not chosen:
         raise SeriesFileError(f"{path}: the only column, {time!r}, is the time; there is no channel")
@@ -139,77 +109,41 @@ def _read_csv(path: Path, columns: tuple[str, ...], time: str | None, missing: M
     return Series.gathered(values, chosen, times, calendar, missing, resample)
 
 
-def _csv_table(path: Path) -> _Table:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise SeriesFileError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
-    first = text.lstrip().partition("\n")[0]
-    reader = csv.reader(text.splitlines(), delimiter=max(",;\t", key=first.count))
-    try:
-        numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
-    except csv.Error as error:
-        raise SeriesFileError(f"{path}, line {reader.line_num}: {error}") from error
-    if not numbered:
-        raise SeriesFileError(f"{path}: the file holds no rows")
-    header = numbered[0][1]
-    if all(_number(cell) is not None for cell in header):
-        header = list(default_channels(len(header)))
-    else:
-        numbered = numbered[1:]
-    if not numbered:
-        raise SeriesFileError(f"{path}: there is a header but no row of values below it")
-    for line, row in numbered:
-        if len(row) != len(header):
-            raise SeriesFileError(f"{path}, line {line}: {len(row)} columns where the first line has {len(header)}")
-    twice = [name for name in header if header.count(name) > 1]
-    if twice:
-        raise SeriesFileError(f"{path}: two columns are named {twice[0]!r}")
-    lines, rows = zip(*numbered, strict=True)
-    return _Table(path, dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)), list(lines))
-
-
-def _number(cell: str) -> float | None:
-    """The number in a cell, NaN for the usual signs of a missing one, None for text."""
-    if cell.lower() in MISSING_CELLS:
-        return np.nan
-    try:
-        return float(cell)
-    except ValueError:
-        return None
-
-
-def _looks_like_time(table: _Table, column: str) -> bool:
-    first = table.cells[column][0]
-    return column.lower() in TIME_COLUMNS or (_number(first) is None and _date(first) is not None)
-
-
-def _date(cell: str) -> np.datetime64 | None:
-    import pandas as pd
-
-    try:
-        return pd.Timestamp(cell).to_datetime64()
-    except ValueError:
-        return None
-
-
 def _refuse_unknown(path: Path, wanted: Sequence[str], header: Sequence[str]) -> None:
+    known = set(header)
     for name in wanted:
-        if name not in header:
-            raise SeriesFileError(f"{path}: no column {name!r}; there are: {', '.join(header)}")
+        if name not in known:
+            more = f", ... ({len(header)} in all)" if len(header) > NAMED else ""
+            raise SeriesFileError(f"{path}: no column {name!r}; there are: {', '.join(header[:NAMED])}{more}")
+
+
+def _refuse_expansion(path: Path, size: int) -> None:
+    """Refuse a file that would take far more memory than its size lets one expect."""
+    packed = path.stat().st_size
+    if size > HARMLESS and size > EXPANSION * packed:
+        raise SeriesFileError(
+            f"{path}: its {packed} bytes unpack to {size / 2**20:.0f} MiB, more than {EXPANSION} times as many, as in "
+            "a file made to fill the memory; if you trust it, write it anew without compression"
+        )
 
 
 def _read_parquet(
     path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None
 ) -> Series:
     import pandas as pd
-    import pyarrow
+    from pyarrow.parquet import read_metadata
 
     try:
+        about = read_metadata(path)
+        _refuse_expansion(path, about.num_rows * about.num_columns * 8)
         frame = pd.read_parquet(path)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise SeriesFileError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
+    except SeriesFileError:
+        raise
+    except Exception as error:  # whatever the reader makes of a damaged file
+        raise SeriesFileError(f"{path}: not a readable Parquet file ({_first_line(error)})") from error
     frame.columns = frame.columns.map(str)
+    if not frame.columns.is_unique:
+        raise SeriesFileError(f"{path}: two columns are named {frame.columns[frame.columns.duplicated()][0]!r}")
     if frame.empty:
         raise SeriesFileError(f"{path}: the file holds no rows")
     _refuse_unknown(path, columns + ((time,) if time else ()), list(frame.columns))
@@ -224,27 +158,57 @@ def _read_parquet(
 
 def _read_npy(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None) -> Series:
     _refuse_names(path, columns, time)
-    return Series.gathered(as_matrix(_load_numpy(path)), (), np.empty(0), Calendar(), missing, resample)
+    try:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # whatever the reader makes of a damaged file
+        raise _not_numpy(path, error) from error
+    return Series.gathered(as_matrix(values), (), np.empty(0), Calendar(), missing, resample)
 
 
 def _read_npz(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None) -> Series:
     _refuse_names(path, (), time)
-    with _load_numpy(path) as arrays:
-        if "values" not in arrays:
-            raise SeriesFileError(f"{path}: no array named 'values'; there are: {', '.join(arrays)}")
-        names = tuple(map(str, arrays["channels"])) if "channels" in arrays else ()
-        times = arrays["times"] if "times" in arrays else np.empty(0)
-        raw = np.asarray(arrays["values"], np.float64)
-    series = Series.gathered(raw.reshape(len(raw), -1), names, times, Calendar(), missing, resample)
+    arrays = _arrays(path)
+    if "values" not in arrays:
+        raise SeriesFileError(f"{path}: no array named 'values'; there are: {', '.join(arrays)}")
+    names, times = tuple(arrays.get("channels", np.empty(0, str)).tolist()), arrays.get("times", np.empty(0))
+    series = Series.gathered(as_matrix(arrays["values"]), names, times, Calendar(), missing, resample)
     _refuse_unknown(path, columns, series.channels)
     return series.channel(*columns) if columns else series
 
 
-def _load_numpy(path: Path) -> Any:
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an npz file that a series is made of."""
     try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise SeriesFileError(f"{path}: not a readable NumPy file of numbers ({error})") from error
+        with zipfile.ZipFile(path) as members:
+            _refuse_expansion(path, sum(member.file_size for member in members.infolist()))
+            for member in members.infolist():
+                _require_whole(members, member)
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files if name in ("values", "channels", "times")}
+        if "channels" in arrays:
+            arrays["channels"] = np.array([str(name) for name in arrays["channels"].reshape(-1)], object)
+        return arrays
+    except SeriesFileError:
+        raise
+    except Exception as error:  # whatever the reader makes of a damaged file
+        raise _not_numpy(path, error) from error
+
+
+def _require_whole(members: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Refuse an array that claims more bytes than there are, before memory is taken for it."""
+    with members.open(member) as stored:
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, _, dtype = read[np.lib.format.read_magic(stored)](stored)
+        if math.prod(shape) * dtype.itemsize > member.file_size:
+            raise ValueError(f"{member.filename} is cut off")
+
+
+def _not_numpy(path: Path, error: Exception) -> SeriesFileError:
+    return SeriesFileError(f"{path}: not a readable NumPy file of numbers ({_first_line(error)})")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _refuse_names(path: Path, columns: tuple[str, ...], time: str | None) -> None:

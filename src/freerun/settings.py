@@ -37,6 +37,9 @@ PIECEWISE_LINEAR = ("plrnn", "clipped-plrnn")
 SHORT = 1000
 """A series of fewer steps than this may be all trend and season: differences are tried on it."""
 
+MOST_DELAYS = 100_000
+"""Most values that a step may read."""
+
 FEW_UNITS = 100
 """Networks with fewer units than this are trained by Levenberg-Marquardt unless another optimiser is asked for."""
 
@@ -310,6 +313,8 @@ class Settings(BaseModel):
     def _refuse_ranges(self) -> None:
         if isinstance(self.delays, int) and self.delays < 1:
             raise ValueError(f"delays={self.delays}: a step reads at least 1 value")
+        if isinstance(self.delays, int) and self.delays > MOST_DELAYS:
+            raise ValueError(f"delays={self.delays}: a step reads at most {MOST_DELAYS} values")
         if isinstance(self.delays, tuple) and (
             not self.delays
             or self.delays[0] < 0

@@ -1,0 +1,88 @@
+"""CSV in the forms that people have it."""
+
+import time
+
+import numpy as np
+import pytest
+
+from freerun import Series
+from freerun.errors import SeriesFileError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_bytes(content: bytes | str, name: str = "s.csv"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write_bytes
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
+def test_encodings_that_spreadsheets_write(write, encoding):
+    series = Series.read(write("year;Höhe\n2001;1,5\n2002;2,5\n".encode(encoding)))
+    assert series.channels == ("Höhe",)
+    assert series.times.tolist() == [2001, 2002]
+    assert series.values.tolist() == [[1.5], [2.5]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0,5;1,25\n-1,5;2e-3\n",
+        "0,5\t1,25\n-1,5\t2e-3\n",
+        "0.5;1.25\n-1.5;2e-3\n",
+        "0.5,1.25\n-1.5,2e-3\n",
+        "0.5 1.25\n-1.5   2e-3\n",
+        "  0.5\t 1.25\r\n -1.5\t2e-3\r\n",
+        "# written by NumPy\n# x y\n0.5 1.25\n-1.5 2e-3\n",
+        "a b\n0.5 1.25\n-1.5 2e-3\n",
+        '"a, in m";"b, in s"\n0,5;1,25\n-1,5;2e-3\n',
+        '"a;b",c\n0.5,1.25\n-1.5,2e-3\n',
+        "wind [m/s; mean],rain\n0.5,1.25\n-1.5,2e-3\n",
+    ],
+)
+def test_separators_and_decimal_commas(write, text):
+    np.testing.assert_array_equal(Series.read(write(text)).values, [[0.5, 1.25], [-1.5, 0.002]])
+
+
+def test_what_numpy_writes_is_read(tmp_path):
+    values = np.random.default_rng(0).normal(size=(20, 3))
+    np.savetxt(tmp_path / "s.txt", values, header="a b c")
+    np.testing.assert_array_equal(Series.read(tmp_path / "s.txt").values, np.loadtxt(tmp_path / "s.txt"))
+
+
+def test_a_quoted_cell_over_two_lines_keeps_the_numbers_of_lines(write):
+    with pytest.raises(SeriesFileError, match=r"s\.csv, line 4, column 'b': 'oops' is not a number"):
+        Series.read(write('"a\nlong",b\n1,2\n3,oops\n'))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,b\n1,2\n3,\x00\n", r"s\.csv, line 3: there is a NUL character"),
+        (b"\x81\x8d\x8f\n", r"not text in UTF-8; save it as CSV in UTF-8"),
+        (b"\xff\xfe1\x00\xd8", r"not UTF-16; save it as CSV in UTF-8"),
+        (b"a;b\n1,5;2.5\n", r"line 2, column 'a': '1,5' is not a number"),
+        (b"a;b\n1.234,5;2\n", r"line 2, column 'a': '1.234,5' is not a number"),
+        (b"a,b\n1_000,2\n", r"line 2, column 'a': '1_000' is not a number"),
+        (b'a,b\n1,"2\n', r"line 2: unexpected end of data"),
+        (b"a,b\n1,5\n12:30,5\n", r"line 3, column 'a': '12:30' is not a number"),
+        (b"when,b\nnow,5\n", r"line 2, column 'when': 'now' is not a number"),
+        (b"a,b\n" + b"9" * 200_000 + b",1\n", r"line 2: field larger than field limit"),
+    ],
+)
+def test_what_is_no_table_is_refused(write, content, message):
+    with pytest.raises(SeriesFileError, match=message):
+        Series.read(write(content))
+
+
+def test_a_million_columns_are_read_in_seconds(write):
+    """And named in a message without naming them all."""
+    path = write(",".join(f"c{i}" for i in range(10**6)) + "\n" + ",".join(["1.5"] * 10**6) + "\n")
+    began = time.monotonic()
+    assert Series.read(path, columns=["c999999"]).values.tolist() == [[1.5]]
+    with pytest.raises(SeriesFileError, match=r"no column 'x'; there are: c0, .*, c19, \.\.\. \(1000000 in all\)"):
+        Series.read(path, columns=["x"])
+    assert time.monotonic() - began < 60
