@@ -12,7 +12,6 @@ summary and writes docs/reliability/fuzz-WHAT.json; the exit status is 1 if ther
 from __future__ import annotations
 
 import argparse
-import atexit
 import contextlib
 import inspect
 import io
@@ -28,6 +27,7 @@ import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,9 @@ import pandas as pd
 
 import freerun
 from freerun import archive, csvfile, modelfile, seriesfile, timeline
-from freerun.archive import read_archive, write_archive
+from freerun.archive import packed, read_archive
 from freerun.cli.info import info
 from freerun.errors import FreerunError
-from freerun.modelfile import load_model
 from freerun.settings import CellName
 from freerun.writing import replacing
 from machine import provenance
@@ -179,24 +178,26 @@ def changed_array(array: np.ndarray, draw: random.Random) -> np.ndarray:
     return changed.reshape(array.shape)
 
 
-def resealed(content: bytes, draw: random.Random, place: Path) -> bytes:
+@cache
+def opened(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What is in a good model."""
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(content)
+        return read_archive(Path(file.name), unsealed=2)
+
+
+def resealed(content: bytes, draw: random.Random) -> bytes:
     """A model with something changed inside, under a checksum that is right."""
-    place.write_bytes(content)
-    header, arrays = read_archive(place, unsealed=2)
+    header, arrays = opened(content)
     for _ in range(draw.choice((1, 1, 2, 3))):
         if draw.random() < 0.6:
             changed = changed_tree(header, draw)
             header = changed if isinstance(changed, dict) else {"format": changed}
-        else:
+        elif arrays:
             name = draw.choice(list(arrays))
-            arrays = (
-                {k: v for k, v in arrays.items() if k != name}
-                if draw.random() < 0.2
-                else arrays | {name: changed_array(arrays[name], draw)}
-            )
-    with contextlib.suppress(UnicodeEncodeError):
-        write_archive(place, header, arrays)
-    return place.read_bytes()
+            rest = {k: v for k, v in arrays.items() if k != name}
+            arrays = rest if draw.random() < 0.2 else rest | {name: changed_array(arrays[name], draw)}
+    return packed(header, arrays)
 
 
 def rezipped(content: bytes, draw: random.Random) -> bytes:
@@ -209,20 +210,19 @@ def rezipped(content: bytes, draw: random.Random) -> bytes:
     return packed.getvalue()
 
 
-def mutated(case: Case, draw: random.Random, place: Path) -> Case:
+def mutated(case: Case, draw: random.Random) -> Case:
     """A damaged file."""
     content, suffix = case
     if draw.random() < 0.7:
         if suffix == ".freerun":
-            return resealed(content, draw, place), suffix
+            return resealed(content, draw), suffix
         if suffix == ".npz":
             return rezipped(content, draw), suffix
     return damaged(content, draw), suffix
 
 
 def use_model(path: Path) -> None:
-    """Load a model, and say what is in it."""
-    load_model(path)
+    """Say what is in a model, as `freerun info` does after loading it."""
     with contextlib.redirect_stdout(io.StringIO()):
         info(path)
 
@@ -265,6 +265,11 @@ class Trial:
             signal.alarm(0)
         self.slowest = max(self.slowest, time.perf_counter() - began)
 
+    @property
+    def faulty(self) -> bool:
+        """Whether anything happened that should not have."""
+        return any(outcome.startswith("fault") for outcome in self.outcomes)
+
     def _note_fault(self, error: Exception, content: bytes, suffix: str) -> None:
         places = [f"{Path(at.filename).name}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__)]
         fault = f"fault: {type(error).__name__} {' < '.join(places[:-4:-1])}"
@@ -279,13 +284,13 @@ class Trial:
 def by_chance(trial: Trial, cases: list[Case], runs: int, draw: random.Random) -> None:
     """Damage by chance alone."""
     for run in range(runs):
-        trial(mutated(draw.choice(cases), draw, trial.folder / "change"))
+        trial(mutated(draw.choice(cases), draw))
         if run % 10_000 == 9999:
             print(f"{run + 1} of {runs}: {dict(trial.outcomes)}", file=sys.stderr, flush=True)
 
 
-def guided(trial: Trial, cases: list[Case], runs: int, seed: int) -> None:
-    """Damage steered by the lines that it reaches; a case is its suffix, a NUL and its bytes."""
+def guided(trial: Trial, cases: list[Case], runs: int, seed: int, end: Callable[[], None]) -> None:
+    """Damage steered by the lines that it reaches; a case is its suffix, a NUL and its bytes. Does not return."""
     import atheris  # pyright: ignore[reportMissingImports] - an extra that the type check does without
 
     corpus = trial.folder / "corpus"
@@ -301,17 +306,23 @@ def guided(trial: Trial, cases: list[Case], runs: int, seed: int) -> None:
     def mutate(data: bytes, most: int, number: int) -> bytes:
         draw = random.Random(number)
         try:
-            content, suffix = mutated(split(data), draw, trial.folder / "change")
+            content, suffix = mutated(split(data), draw)
         except Exception:  # the case is damaged already, so its inside cannot be changed
             content, suffix = damaged(data, draw), cases[0][1]
         return (suffix.encode() + b"\0" + content)[:most]
 
-    options = [f"-runs={runs}", f"-seed={seed + 1}", "-max_len=200000", "-verbosity=0"]
+    def once(data: bytes) -> None:
+        trial(split(data))
+        if sum(trial.outcomes.values()) >= runs:
+            end()
+            os._exit(trial.faulty)
+
+    options = [f"-seed={seed + 1}", "-max_len=200000", "-verbosity=0"]
     for room in (archive, csvfile, modelfile, seriesfile, timeline):
         for _, function in inspect.getmembers(room, inspect.isfunction):
             if function.__module__ == room.__name__:
                 atheris.instrument_func(function)  # pyright: ignore[reportAttributeAccessIssue] - made at run time
-    atheris.Setup([sys.argv[0], *options, str(corpus)], lambda data: trial(split(data)), custom_mutator=mutate)
+    atheris.Setup([sys.argv[0], *options, str(corpus)], once, custom_mutator=mutate)
     atheris.Fuzz()
 
 
@@ -339,11 +350,10 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
         before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
         if asked.guided:
-            atexit.register(record, asked, trial, before, began)  # atheris does not return
-            guided(trial, cases, asked.runs, asked.seed)
+            guided(trial, cases, asked.runs, asked.seed, lambda: record(asked, trial, before, began))
         by_chance(trial, cases, asked.runs, random.Random(asked.seed))
         record(asked, trial, before, began)
-    sys.exit(any(outcome.startswith("fault") for outcome in trial.outcomes))
+    sys.exit(trial.faulty)
 
 
 def record(asked: argparse.Namespace, trial: Trial, before: int, began: float) -> None:

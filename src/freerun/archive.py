@@ -32,11 +32,16 @@ def write_archive(path: str | Path, header: Mapping[str, Any], arrays: Mapping[s
     Raises:
         OutputError: the file cannot be written.
     """
-    # safetensors writes the memory of an array as it lies, so each has to be contiguous
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    content = safetensors.numpy.save(contiguous, metadata=_sealed(json.dumps(header), contiguous))
+    content = packed(header, arrays)
     with replacing(path) as beside:
         beside.write_bytes(content)
+
+
+def packed(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of an archive."""
+    # safetensors writes the memory of an array as it lies, so each has to be contiguous
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    return safetensors.numpy.save(contiguous, metadata=_sealed(json.dumps(header), contiguous))
 
 
 def read_archive(path: Path, unsealed: int = 0) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
