@@ -1,8 +1,11 @@
 # Both main targets set up .venv by themselves; they need python3 (3.11 to 3.13) with venv and a package index.
-.PHONY: demo test test-slow benchmarks speed real search format clean
+.PHONY: demo test test-slow test-oldest test-newest benchmarks speed real search kills fuzz load lock audit format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
+LOCKED := --quiet --require-hashes --requirement
+ITSELF := --quiet --no-deps --no-build-isolation --editable .
+LOCK := pyproject.toml .venv/build.in --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 demo: .venv/installed
 	$(BIN)/freerun demo
@@ -16,6 +19,30 @@ test: .venv/installed-test
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow
 
+# the quick tests with the oldest versions that pyproject.toml allows, and with the newest that there are
+test-oldest: requirements/oldest.txt
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m pip install $(LOCKED) requirements/oldest.txt
+	.venv-oldest/bin/python -m pip install $(ITSELF)
+	.venv-oldest/bin/pytest -n 2 --dist loadfile -m "not slow"
+
+test-newest:
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade --editable '.[test]'
+	.venv-newest/bin/pytest -n 2 --dist loadfile -m "not slow"
+
+# what is locked: for the demo, for the tests, and the oldest versions that are supported
+lock: .venv/created
+	$(BIN)/python -m pip install --quiet uv
+	printf 'hatchling>=1.27\neditables>=0.5\n' > .venv/build.in
+	$(BIN)/uv pip compile $(LOCK) -o requirements/run.txt
+	$(BIN)/uv pip compile $(LOCK) --extra test -o requirements/test.txt
+	$(BIN)/uv pip compile $(LOCK) --extra test --resolution lowest-direct -o requirements/oldest.txt
+
+audit: .venv/created
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements/test.txt
+
 benchmarks: .venv/installed-test
 	$(BIN)/python benchmarks/quality.py $(WORKS)
 
@@ -28,12 +55,25 @@ real: .venv/installed-peers .venv-forecasters/installed
 search: .venv/installed-test
 	$(BIN)/python benchmarks/search.py $(WORKS)
 
+kills: .venv/installed-test
+	$(BIN)/python benchmarks/kills.py $(WORKS)
+
+fuzz: .venv/installed-test
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	$(BIN)/python benchmarks/fuzz.py models
+	$(BIN)/python benchmarks/fuzz.py models --runs 200000 --guided
+	$(BIN)/python benchmarks/fuzz.py series --runs 100000
+	$(BIN)/python benchmarks/fuzz.py series --runs 100000 --guided
+
+load: .venv/installed-test
+	$(BIN)/python benchmarks/load.py
+
 format: .venv/installed-test
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 clean:
-	rm -rf .venv .venv-forecasters freerun-demo
+	rm -rf .venv .venv-forecasters .venv-oldest .venv-newest freerun-demo
 
 .venv/created:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "freerun needs Python 3.11 to 3.13; set PYTHON=...")'
@@ -41,17 +81,20 @@ clean:
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	touch $@
 
-.venv/installed: .venv/created pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+# exactly the locked versions, checked by their hashes; then freerun itself
+.venv/installed: .venv/created pyproject.toml requirements/run.txt
+	$(BIN)/python -m pip install $(LOCKED) requirements/run.txt
+	$(BIN)/python -m pip install $(ITSELF)
 	touch $@
 
-.venv/installed-test: .venv/created pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+.venv/installed-test: .venv/created pyproject.toml requirements/test.txt
+	$(BIN)/python -m pip install $(LOCKED) requirements/test.txt
+	$(BIN)/python -m pip install $(ITSELF)
 	touch $@ .venv/installed
 
-.venv/installed-peers: .venv/created pyproject.toml
+.venv/installed-peers: .venv/installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[test,peers]'
-	touch $@ .venv/installed .venv/installed-test
+	touch $@
 
 # peers of `make real` that need pandas below 3
 .venv-forecasters/installed:

@@ -1,14 +1,22 @@
 """Model files: whole round trips, and clear refusals of everything else."""
 
+import contextlib
+import json
+import random
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import safetensors.numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import freerun
 from freerun.archive import read_archive, write_archive
-from freerun.errors import ModelFileError, OutputError
+from freerun.errors import FreerunError, ModelFileError, OutputError
 from freerun.modelfile import FORMAT
+from fuzz import mutated
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +126,46 @@ def test_missing_files_and_folders(tmp_path, rnn):
         freerun.load(tmp_path)
     with pytest.raises(OutputError, match="there is no folder"):
         rnn.save(tmp_path / "none" / "m.freerun")
+
+
+def test_every_format_that_was_published_is_still_read():
+    """The file was written by freerun 0.1.0 in format 2, and the runs beside it were made then."""
+    folder = Path(__file__).parent / "models"
+    rnn, then = freerun.load(folder / "format-2.freerun"), json.loads((folder / "format-2.json").read_text())
+    run = rnn.generate(12, inputs=np.zeros((12, 1)))
+    np.testing.assert_allclose(run.values, then["run"], rtol=1e-9)
+    assert [str(time) for time in run.times] == then["times"]
+    forecast = rnn.forecast(3, (80,), inputs=np.zeros((3, 1)))
+    for name, values in then["forecast"].items():
+        np.testing.assert_allclose(forecast[name], values, rtol=1e-9)
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(st.data())
+def test_a_file_with_a_single_bit_changed_is_refused(rnn, tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp()
+    rnn.save(folder / "bit.freerun")
+    content = bytearray((folder / "bit.freerun").read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] ^= 1 << data.draw(st.integers(0, 7))
+    (folder / "bit.freerun").write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"bit\.freerun: "):
+        freerun.load(folder / "bit.freerun")
+
+
+@settings(deadline=None, max_examples=200, derandomize=True)
+@given(st.integers(0, 2**32))
+def test_what_is_changed_inside_under_a_right_checksum_is_read_or_refused(file_content, tmp_path_factory, seed):
+    """A taste of benchmarks/fuzz.py, which does so a million times."""
+    draw = random.Random(seed)
+    path = tmp_path_factory.getbasetemp() / "changed.freerun"
+    path.write_bytes(mutated((file_content, ".freerun"), draw)[0])
+    with contextlib.suppress(FreerunError):
+        freerun.load(path)
+
+
+@pytest.fixture(scope="module")
+def file_content(rnn, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "m.freerun"
+    rnn.save(path)
+    return path.read_bytes()

@@ -1,5 +1,7 @@
 """Reading and writing series: round trips, real files, and clear messages for bad ones."""
 
+import contextlib
+import random
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -7,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from freerun import Series
 from freerun.errors import OutputError, SeriesFileError
+from fuzz import good_series, mutated
 
 SUNSPOTS = Path(__file__).parents[1] / "examples" / "sunspots.csv"
 
@@ -176,3 +181,20 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path, monkeypatch):
 def test_a_folder_that_does_not_exist(tmp_path):
     with pytest.raises(OutputError, match="there is no folder"):
         Series.of([1.0]).write(tmp_path / "none" / "s.csv")
+
+
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(st.integers(0, 2**32))
+def test_damaged_files_are_read_or_refused(good, tmp_path_factory, seed):
+    """A taste of benchmarks/fuzz.py, which does so a hundred thousand times."""
+    draw = random.Random(seed)
+    content, suffix = mutated(draw.choice(good), draw)
+    path = tmp_path_factory.getbasetemp() / f"damaged{suffix}"
+    path.write_bytes(content)
+    with contextlib.suppress(SeriesFileError):
+        Series.read(path)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    return good_series(tmp_path_factory.mktemp("good"))

@@ -232,5 +232,44 @@ def test_a_phone_sees_all_of_it(studio, browser):
     phone.close()
 
 
+@pytest.mark.parametrize(
+    ("request_line", "headers", "body", "status"),
+    [
+        ("GET /", {"Host": "evil.example"}, b"", 403),
+        ("GET /", {"Host": "127.0.0.1.evil.example"}, b"", 403),
+        ("GET /", {"Origin": "http://evil.example"}, b"", 403),
+        ("GET /", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, b"", 403),
+        ("GET /_nicegui_ws/socket.io/?EIO=4&transport=polling", {"Origin": "http://evil.example"}, b"", 403),
+        ("POST /_nicegui_ws/socket.io/?EIO=4&transport=polling", {"Host": "evil.example"}, b"40", 403),
+        ("GET /_nicegui_ws/socket.io/?EIO=4&transport=polling&sid=made-up", {}, b"", 400),
+        ("GET /runs/..%2f..%2fetc%2fpasswd", {}, b"", 404),
+        ("GET /runs/%2e%2e/%2e%2e/etc/passwd", {}, b"", 404),
+        ("GET /runs/1.csv%00.png", {}, b"", 404),
+        ("GET /runs/99999999999999999999999999.csv", {}, b"", 404),
+        ("GET /_nicegui/3.18.0/static/..%2f..%2f..%2fsetup.py", {}, b"", 404),
+        ("GET /_nicegui/3.18.0/resources/x/..%2f..%2f..%2fetc%2fpasswd", {}, b"", 404),
+        ("GET /docs", {}, b"", 404),
+        ("GET /openapi.json", {}, b"", 404),
+        ("POST /_nicegui/client/made-up/upload/15", {"Content-Type": "multipart/form-data; boundary=x"}, b"--x", 404),
+        ("POST /", {"Content-Length": str(10**12)}, b"", 413),
+        ("POST /", {"Transfer-Encoding": "chunked"}, b"0\r\n\r\n", 413),
+        ("NONSENSE", {}, b"", 400),
+    ],
+)
+def test_hostile_requests_are_refused_and_the_page_goes_on(studio, request_line, headers, body, status):
+    address, _ = studio
+    host = address.removeprefix("http://")
+    head = {"Host": host, "Connection": "close", "Content-Length": str(len(body))} | headers
+    if "Transfer-Encoding" in headers:
+        del head["Content-Length"]
+    lines = [f"{request_line} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items())]
+    with socket.create_connection(tuple(host.split(":")), timeout=10) as connection:
+        connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        answer = connection.recv(100)
+    assert answer.split()[1] == str(status).encode(), answer
+    with urllib.request.urlopen(address, timeout=10) as page:
+        assert page.status == 200
+
+
 def _newest(folder: Path) -> Path:
     return max((folder / "runs").iterdir(), key=lambda path: int(path.name))

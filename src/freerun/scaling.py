@@ -14,6 +14,9 @@ from freerun.settings import Settings
 ROUNDING = 1e-13
 """What varies by less than this share of its size is constant."""
 
+LARGEST = 1e150
+"""Numbers beyond this size have no square in double precision; nor have those below its reciprocal."""
+
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
@@ -107,11 +110,18 @@ def refuse_constant(series: Series) -> np.ndarray:
     """The standard deviation of each channel, shape (D,), missing values left out.
 
     Raises:
-        SeriesError: a channel is constant up to rounding, so there is nothing to learn from it, or all missing.
+        SeriesError: a channel is constant up to rounding, so there is nothing to learn from it, or all missing, or its
+            numbers are so large or small that their squares are lost.
     """
-    deviation = series.deviation
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = series.deviation
     size = np.nanmax(np.abs(series.values), axis=0)
     for name, value, largest in zip(series.channels, deviation, size, strict=True):
+        if largest > LARGEST or 0 < largest < 1.0 / LARGEST:
+            raise SeriesError(
+                f"channel {name!r} has numbers of the size of {largest:.0e}, whose squares are beyond double "
+                "precision; give it in other units"
+            )
         if not value > ROUNDING * largest:
             raise SeriesError(f"channel {name!r} is constant; leave it out")
     return deviation

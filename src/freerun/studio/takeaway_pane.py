@@ -70,7 +70,7 @@ def download(store: Store, request: Request) -> Response:
         if suffix == "csv":
             return PlainTextResponse(_csv(live), media_type="text/csv")
         return Response(_picture(live, run.name, suffix), media_type=PICTURES[suffix])
-    except (FreerunError, ValueError, KeyError, RuntimeError):
+    except (FreerunError, ValueError, KeyError, RuntimeError, OverflowError):
         return PlainTextResponse("there is no such thing", 404)
 
 
