@@ -250,7 +250,7 @@ def test_a_phone_sees_all_of_it(studio, browser):
         ("GET /_nicegui/3.18.0/resources/x/..%2f..%2f..%2fetc%2fpasswd", {}, b"", 404),
         ("GET /docs", {}, b"", 404),
         ("GET /openapi.json", {}, b"", 404),
-        ("POST /_nicegui/client/made-up/upload/15", {"Content-Type": "multipart/form-data; boundary=x"}, b"--x", 404),
+        ("POST /uploads/made-up", {"Content-Type": "multipart/form-data; boundary=x"}, b"--x", 404),
         ("POST /", {"Content-Length": str(10**12)}, b"", 413),
         ("POST /", {"Transfer-Encoding": "chunked"}, b"0\r\n\r\n", 413),
         ("NONSENSE", {}, b"", 400),

@@ -20,7 +20,7 @@ from freerun.studio.jobs import Jobs
 from freerun.studio.network_pane import NetworkPane
 from freerun.studio.run_pane import RunPane
 from freerun.studio.runs_pane import RunsPane
-from freerun.studio.series_pane import SeriesPane
+from freerun.studio.series_pane import UPLOADS, SeriesPane, receive
 from freerun.studio.store import Store
 from freerun.studio.system_pane import SystemPane
 from freerun.studio.takeaway_pane import TakeAwayPane, download
@@ -55,6 +55,7 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, say
         return download(store, request)
 
     app.add_route("/runs/{number:int}.{suffix:str}", runs)
+    app.add_route(f"{UPLOADS}/{{page:str}}", receive, methods=["POST"])
 
     @ui.page("/")
     def page() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import uuid
 from typing import Any
+from weakref import WeakValueDictionary
 
-from nicegui import events, ui
+from nicegui import ui
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from freerun import systems
 from freerun.errors import FreerunError
@@ -30,6 +34,11 @@ COLORS = (TRUTH, MARK, SECOND, "#CC79A7")
 
 LONGEST = 100_000
 """Most steps of a system."""
+
+UPLOADS = "/uploads"
+"""Where pages send files: one route for all. One for each page, as NiceGUI's own uploader has, is never forgotten."""
+
+DROP = "or drop a CSV, Parquet, npy or npz file"
 
 _DRAG = """
 const chart = getElement(%d).chart, zr = chart.getZr();
@@ -57,13 +66,12 @@ class SeriesPane:
                 self._seed = ui.number("Seed", value=0, min=0, step=1).classes("w-16")
             for entry in (self._system, self._steps, self._seed):
                 entry.on_value_change(self._take_system)
-            ui.upload(
-                label="or drop a CSV, Parquet, npy or npz file",
-                max_file_size=MOST_BYTES,
-                auto_upload=True,
-                on_upload=self._take_file,
-                on_rejected=lambda: complain(FreerunError(f"the file is larger than {MOST_BYTES >> 20} MB")),
-            ).classes("w-full").props(f"accept={','.join(SUFFIXES)} flat bordered")
+            self._client = ui.context.client
+            _PANES[self._client.id] = self
+            uploader = ui.element("q-uploader").classes("w-full")
+            uploader.props(f"auto-upload flat bordered accept={','.join(SUFFIXES)} max-file-size={MOST_BYTES}")
+            uploader.props(f'field-name=file url={UPLOADS}/{self._client.id} label="{DROP}"')
+            uploader.on("rejected", lambda: complain(FreerunError(f"the file is larger than {MOST_BYTES >> 20} MB")))
             self._channels = ui.select([], multiple=True, label="Channels", on_change=self._choose).props("use-chips")
             self._channels.classes("w-full").set_visibility(False)
             self._chart = ui.echart({}).classes("w-full h-48").props('aria-label="The series and the split"')
@@ -91,20 +99,25 @@ class SeriesPane:
             return
         self._channels.set_visibility(False)
 
-    async def _take_file(self, upload: events.UploadEventArguments) -> None:
+    async def take_file(self, name: str, content: bytes) -> None:
+        """Show the series in a file that was dropped on this page, or say what is wrong with it."""
+        with self._client:
+            await self._take_file(name, content)
+
+    async def _take_file(self, name: str, content: bytes) -> None:
         folder = self._desk.store.folder / "uploads"
-        suffix = "." + upload.file.name.rsplit(".", 1)[-1].lower()
+        suffix = "." + name.rsplit(".", 1)[-1].lower()
         if suffix not in SUFFIXES:
-            complain(FreerunError(f"{upload.file.name}: give a file that ends in {', '.join(SUFFIXES)}"))
+            complain(FreerunError(f"{name}: give a file that ends in {', '.join(SUFFIXES)}"))
             return
         beside = folder / f"{uuid.uuid4().hex}{suffix}"
         target = beside.with_suffix(".series.npz")
         try:
             folder.mkdir(exist_ok=True)
-            await upload.file.save(beside)
+            beside.write_bytes(content)
             found = await taken_in(beside, target)
             if "error" in found:
-                raise FreerunError(f"{upload.file.name}: {found['error']}")
+                raise FreerunError(f"{name}: {found['error']}")
             series = Series.read(target)
         except (OSError, FreerunError) as error:
             complain(error)
@@ -114,7 +127,7 @@ class SeriesPane:
             target.unlink(missing_ok=True)
         self._file = series
         self._system.set_value(None)
-        self._show(series, Source(upload.file.name), split=int(0.75 * len(series)))
+        self._show(series, Source(name), split=int(0.75 * len(series)))
         self._channels.set_options(list(series.channels), value=list(series.channels))
         self._channels.set_visibility(len(series.channels) > 1)
 
@@ -156,3 +169,20 @@ class SeriesPane:
         self._about.set_text(
             f"{len(series)} steps, {channels}: trains on {split}, {compared}. Drag the line to move the split."
         )
+
+
+_PANES: WeakValueDictionary[str, SeriesPane] = WeakValueDictionary()
+"""The panes of open pages, by the names of their clients, which nobody can guess."""
+
+
+async def receive(request: Request) -> Response:
+    """Take a file that was dropped on a page."""
+    pane = _PANES.get(request.path_params["page"])
+    if pane is None:
+        return PlainTextResponse("there is no such page", 404)
+    async with request.form(max_files=1, max_fields=1) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            return PlainTextResponse("there is no file", 400)
+        await pane.take_file(file.filename or "", await file.read())
+    return PlainTextResponse("taken")

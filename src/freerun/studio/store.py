@@ -193,9 +193,9 @@ def told(folder: Path, name: str) -> Any:
         return None
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _parsed(path: Path, inode: int, changed: int) -> Any:
-    """What is in a file that has not changed since: many pages ask for it, twice a second."""
+    """What is in a file that has not changed since: many pages ask for it, twice a second. They are large: few are kept."""
     del inode, changed
     return json.loads(path.read_text())
 
