@@ -29,8 +29,8 @@ def test_the_minimal_install_does_all_but_the_extras(tmp_path):
         "data mackey-glass --steps 400 -o s.csv",
         "fit s.csv --split 300 -o m.freerun --hidden 40",
         "generate m.freerun -n 50 -o run.csv",
-        "forecast m.freerun -n 10 --level 80 -o forecast.csv",
-        "evaluate m.freerun s.csv --start 300",
+        "forecast m.freerun -n 10 --levels 80 -o forecast.csv",
+        "evaluate m.freerun s.csv --from 300",
         "info m.freerun",
     ):
         said = freerun(words)

@@ -22,8 +22,8 @@ from freerun.errors import SearchError, SettingError
 from freerun.optimizers import base
 from freerun.recipes import resolved
 from freerun.scaling import Scaling
-from freerun.search import search
-from freerun.search import study as module
+from freerun.search import database, search
+from freerun.search import study as study_room
 from freerun.search.purpose import Purpose
 from freerun.search.report import command, write_report
 from freerun.search.space import Among, Range, Space, parsed
@@ -257,8 +257,9 @@ def test_ctrl_c_gives_running_trials_back(tmp_path):
 
 def test_trials_of_a_dead_machine_are_judged_again_after_a_while(series, tmp_path, monkeypatch):
     """A process of another host that gives no sign of life; its proposals come again, not others in their place."""
-    monkeypatch.setattr(module, "HEARTBEAT", 1)
-    monkeypatch.setattr(module, "GRACE", 1)
+    for room in (database, study_room):
+        monkeypatch.setattr(room, "HEARTBEAT", 1)
+        monkeypatch.setattr(room, "GRACE", 1)
     space = Space.of(Settings.checked(**SMALL), [series], {})
     purpose = Purpose.of([series], space, 2)
     storage = str(tmp_path / "s.sqlite")

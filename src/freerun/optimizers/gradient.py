@@ -102,7 +102,7 @@ class Gradient:
             (objective, jnp.asarray(count), jnp.asarray(self.total, networks.bias.dtype)),
             (networks, trainees.terms, rates, memory, keys, leg.running),
         )
-        values = objectives.T[:count]
+        values = np.asarray(objectives).T[:count]
         values = values[np.isfinite(values).any(axis=1)]
         done += len(values)
         stopped = dict(leg.stopped)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 from threading import Event, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from freerun.errors import SearchError
 from freerun.judge import Choice
+from freerun.search.database import ATTEMPTS, FAULTS, GRACE, HEARTBEAT, RETRIES, advice, begun_or_joined, cause, opened
 from freerun.search.proposals import proposals, quietly, ranked
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space
@@ -36,24 +38,16 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-HEARTBEAT, GRACE = 20, 120
-"""Seconds between two signs of life of a trial, and after how many without one it is taken to be dead."""
-
-RETRIES = 3
-"""How often a trial whose process died is judged again."""
-
-ATTEMPTS = 5
-"""How often the tables of a database are tried to be made, which several processes may do at once."""
-
 PATIENCE = 300.0
 """Seconds for which a database server may be away in the middle of a search."""
 
 ENOUGH = 9
 """Errors at a rung from which on they set a bar."""
 
-DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+NOT_BEGUN: dict[str, Any] = {"bars": [], "deaths": 0, "generation": None}
+"""What is known of a trial that no process has begun to judge."""
 
-FAULTS = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError)
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -104,18 +98,20 @@ class Study:
         server = parts.get_backend_name() != "sqlite"
         options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}} if server else {}
         try:
-            opened = _opened(parts.render_as_string(hide_password=False), options)
+            base = opened(parts.render_as_string(hide_password=False), options)
             with quietly():
-                study, began = _begun_or_joined(opened, name)
-            if not began:
-                purpose.require(_purpose_of(study), where)
-            else:
-                for proposal in first:
+                study, began = begun_or_joined(base, name)
+            found = None if began else _purpose_of(study)
+            trials = study.get_trials(deepcopy=False)
+            if found is None and all(trial.state == TrialState.WAITING for trial in trials):
+                for proposal in first[len(trials) :]:  # the others are of a process that was killed as it began
                     study.enqueue_trial(dict(proposal))
                 study.set_user_attr("purpose", asdict(purpose))
+            else:
+                purpose.require(found or {}, where)
         except (*FAULTS, ImportError, RuntimeError, ValueError) as error:
-            raise SearchError(f"{where}: cannot be opened ({_cause(error)}); {_advice(server)}") from error
-        return cls(opened, study, where)
+            raise SearchError(f"{where}: cannot be opened ({cause(error)}); {advice(server)}") from error
+        return cls(base, study, where)
 
     def close(self) -> None:
         """Give back the connections to the database."""
@@ -247,18 +243,35 @@ class Study:
                 self._storage.set_trial_state_values(one.trial._trial_id, state=TrialState.WAITING)
 
     def _ask(self, count: int, space: Space, seed: int) -> Iterator[Asked]:
-        draw = np.random.default_rng([seed, len(self.finished()), self.elsewhere()])
-        waiting = len(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
-        if waiting:
-            self._study.sampler = optuna.samplers.RandomSampler(int(draw.integers(2**31)))
-            for _ in range(min(count, waiting)):
-                with quietly():
-                    trial = self._study.ask()
-                yield self._begun(trial, space)
+        generation = [len(self.finished()), self.elsewhere(), count]
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        for one in waiting[:count]:
+            begun = one.user_attrs.get("begun", NOT_BEGUN)
+            self._study.sampler = optuna.samplers.RandomSampler(seed + one.number)
+            self._storage.set_trial_user_attr(one._trial_id, "begun", begun | {"process": _process()})
+            with quietly():
+                trial = self._study.ask()
+            yield self._begun(trial, space)
+        if not waiting:
+            yield from self._proposed(generation, self.bars(), space, seed)
+        elif len(waiting) <= count and (begun := waiting[-1].user_attrs.get("begun", NOT_BEGUN))["generation"]:
+            yield from self._proposed(begun["generation"], begun["bars"], space, seed)
+
+    def _proposed(self, generation: list[int], bars: list[float], space: Space, seed: int) -> Iterator[Asked]:
+        """What is missing of a generation: all of it, or what a process that died has not noted.
+
+        A generation is known by how many trials were over, and judged elsewhere, when it was proposed, and by how many
+        it has.
+        """
+        begun = {"bars": bars, "deaths": 0, "process": _process(), "generation": generation}
+        trials = self._study.get_trials(deepcopy=False, states=(*DONE, TrialState.RUNNING))
+        mine = [one for one in trials if one.user_attrs.get("begun", NOT_BEGUN)["generation"] == generation]
+        known = [one for one in trials if one not in mine]
+        finished, elsewhere, count = generation
+        if len(mine) == count:
             return
-        begun = {"bars": self.bars(), "deaths": 0, "process": _process()}
-        known = self._study.get_trials(deepcopy=False, states=(*DONE, TrialState.RUNNING))
-        for proposal, distributions in proposals(known, count, space, draw):
+        draw = np.random.default_rng([seed, finished, elsewhere])
+        for proposal, distributions in islice(proposals(known, count, space, draw), len(mine), None):
             whole = optuna.trial.create_trial(
                 state=TrialState.RUNNING, params=proposal, distributions=distributions, user_attrs={"begun": begun}
             )
@@ -268,7 +281,7 @@ class Study:
     def _begun(self, trial: optuna.Trial, space: Space) -> Asked:
         self._alive.add(trial._trial_id)
         self._storage.record_heartbeat(trial._trial_id)
-        begun = trial.user_attrs.get("begun", {"bars": [], "deaths": 0})
+        begun = trial.user_attrs.get("begun", NOT_BEGUN)
         if begun.get("process") != _process():
             trial.set_user_attr("begun", begun | {"process": _process()})
         proposal = space.suggest(trial)
@@ -279,7 +292,7 @@ class Study:
             begun, start = trial.user_attrs.get("begun"), trial.datetime_start
             silent = begun is None and start is not None and time.time() - start.timestamp() > GRACE
             if trial._trial_id not in self._alive and (silent or _died(begun)):
-                deaths = 1 + (begun or {"deaths": 0})["deaths"]
+                deaths = 1 + (begun or NOT_BEGUN)["deaths"]
                 if begun is not None:
                     self._storage.set_trial_user_attr(trial._trial_id, "begun", begun | {"deaths": deaths})
                 again = TrialState.WAITING if deaths <= RETRIES else TrialState.FAIL
@@ -303,48 +316,21 @@ class Study:
             except FAULTS as error:
                 if not self._server or time.monotonic() > end:
                     raise SearchError(
-                        f"{self.where}: cannot be read or written ({_cause(error)}); {_advice(self._server)}; "
+                        f"{self.where}: cannot be read or written ({cause(error)}); {advice(self._server)}; "
                         "what is in the study is safe, and the same command goes on from there"
                     ) from error
                 time.sleep(wait)
                 wait = min(10.0, 2 * wait)
 
 
-def _opened(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
-    """The database, its tables made where there are none; another process may be making them."""
-    for attempt in range(ATTEMPTS):
-        try:
-            with quietly():
-                return optuna.storages.RDBStorage(
-                    url,
-                    engine_kwargs=options,
-                    heartbeat_interval=HEARTBEAT,
-                    grace_period=GRACE,
-                    heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
-                )
-        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError):
-            if attempt == ATTEMPTS - 1:
-                raise
-            time.sleep(1.0)
-    raise AssertionError
-
-
-def _begun_or_joined(opened: optuna.storages.RDBStorage, name: str) -> tuple[optuna.Study, bool]:
-    """The study of that name, and whether this process began it."""
-    try:
-        return optuna.create_study(storage=opened, study_name=name), True
-    except optuna.exceptions.DuplicatedStudyError:
-        return optuna.load_study(storage=opened, study_name=name), False
-
-
-def _purpose_of(study: optuna.Study) -> Mapping[str, Any]:
-    """What the study is for; the process that began it may be about to say."""
+def _purpose_of(study: optuna.Study) -> Mapping[str, Any] | None:
+    """What the study is for; the process that began it may be about to say, or have been killed before it could."""
     for _ in range(10 * ATTEMPTS):
         found = study.user_attrs.get("purpose")
         if found is not None:
             return found
         time.sleep(0.2)
-    return {}
+    return None
 
 
 def choice_of(trial: FrozenTrial) -> Choice:
@@ -385,16 +371,3 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before or signal.default_int_handler)
         if caught:
             raise KeyboardInterrupt
-
-
-def _cause(error: BaseException) -> str:
-    """What went wrong at the bottom, in one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _advice(server: bool) -> str:
-    if server:
-        return "is the server running, and the address right (postgresql://user:password@host/database)?"
-    return "is it an SQLite file of a search, in a folder that can be written, on a disk that is not full?"

@@ -195,7 +195,7 @@ def told(folder: Path, name: str) -> Any:
 
 @lru_cache(maxsize=16)
 def _parsed(path: Path, inode: int, changed: int) -> Any:
-    """What is in a file that has not changed since: many pages ask, twice a second. Few are kept, since they are large."""
+    """What is in a file that has not changed since: many pages ask, twice a second. Few are kept: they are large."""
     del inode, changed
     return json.loads(path.read_text())
 
