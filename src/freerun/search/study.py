@@ -102,13 +102,12 @@ class Study:
             with quietly():
                 study, began = begun_or_joined(base, name)
             found = None if began else _purpose_of(study)
-            trials = study.get_trials(deepcopy=False)
-            if found is None and all(trial.state == TrialState.WAITING for trial in trials):
-                for proposal in first[len(trials) :]:  # the others are of a process that was killed as it began
-                    study.enqueue_trial(dict(proposal))
+            if found is None and not study.get_trials(deepcopy=False):
                 study.set_user_attr("purpose", asdict(purpose))
             else:
                 purpose.require(found or {}, where)
+            for proposal in first[0 if began else _enqueued(study, len(first)) :]:
+                study.enqueue_trial(dict(proposal))
         except (*FAULTS, ImportError, RuntimeError, ValueError) as error:
             raise SearchError(f"{where}: cannot be opened ({cause(error)}); {advice(server)}") from error
         return cls(base, study, where)
@@ -325,12 +324,21 @@ class Study:
 
 def _purpose_of(study: optuna.Study) -> Mapping[str, Any] | None:
     """What the study is for; the process that began it may be about to say, or have been killed before it could."""
-    for _ in range(10 * ATTEMPTS):
+    for _ in range(ATTEMPTS):
         found = study.user_attrs.get("purpose")
         if found is not None:
             return found
         time.sleep(0.2)
     return None
+
+
+def _enqueued(study: optuna.Study, wanted: int) -> int:
+    """How many of the first proposals are in a study, once the process that began it enqueues no more."""
+    before, there = -1, len(study.get_trials(deepcopy=False))
+    while before < there < wanted:
+        time.sleep(1.0)
+        before, there = there, len(study.get_trials(deepcopy=False))
+    return there
 
 
 def choice_of(trial: FrozenTrial) -> Choice:
