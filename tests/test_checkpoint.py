@@ -38,6 +38,10 @@ FITS: dict[str, dict[str, Any]] = {
 }
 
 
+LONGER = {"sampling", "bfgs", "windows"}
+"""Those that are left to the slow tests."""
+
+
 class StopError(Exception):
     """What ends a fit as a killed process would, but leaves the test alive."""
 
@@ -61,7 +65,9 @@ def fitted(name, series, **more):
         return rnn, str(error)
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONGER else ()) for name in FITS]
+)
 def test_a_fit_that_stops_again_and_again_ends_as_if_it_had_not(name, series, tmp_path):
     """Stopped after the 1st, 2nd, 4th, 8th report that a fit makes, counted anew each time."""
     whole, raised = fitted(name, series)

@@ -159,7 +159,7 @@ def test_warm_start_goes_on(run, tmp_path):
         ("data lorenz --steps 10 --tau 3 -o l.csv", "lorenz has no parameter 'tau'"),
         ("data lorenz --steps 0 -o l.csv", "steps must be positive"),
         ("data lorenz -o l.xls", "unknown format '.xls'"),
-        ("info good.csv", "truncated, or not a freerun model file"),
+        ("info good.csv", "truncated, or not a freerun file"),
         ("info none.freerun", "no such file"),
         ("generate none.freerun -n 3", "no such file"),
         ("demo --series none.csv", "none.csv: no such file"),
@@ -200,7 +200,7 @@ def test_bad_input_is_one_message_and_exit_status_2(run, tmp_path, line, message
         ("evaluate {m} other.csv", "does not begin with the training series; say where to start with --from"),
         ("evaluate {m} other.csv --from 100", "cannot split at step 100"),
         ("evaluate {m} other.csv --from 10", "has 10 steps; with a washout of 20"),
-        ("info cut.freerun", "cut.freerun: truncated, or not a freerun model file"),
+        ("info cut.freerun", "cut.freerun: truncated, or not a freerun file"),
     ],
 )
 def test_bad_use_of_a_model_is_one_message_and_exit_status_2(run, tmp_path, model, line, message):

@@ -40,8 +40,15 @@ STAGES: list[dict[str, Any]] = [
 SERIES = freerun.Series.of(np.random.default_rng(0).normal(size=(24, 2)).cumsum(axis=0) * 0.3)
 
 
-@pytest.mark.parametrize("given_forcing", STAGES, ids=lambda s: "-".join(map(str, s.values())))
-@pytest.mark.parametrize("cell", CELLS)
+PAIRS = [
+    pytest.param(cell, given_forcing, marks=() if cell == "simple" or number == 1 else pytest.mark.slow)
+    for cell in CELLS
+    for number, given_forcing in enumerate(STAGES)
+]
+"""Every cell under every forcing; those of the quick tests are the simple cell under all, and all cells in segments."""
+
+
+@pytest.mark.parametrize(("cell", "given_forcing"), PAIRS)
 def test_gradient_and_jacobian_agree_with_finite_differences(cell, given_forcing):
     """With both penalties and noise on weights and inputs; central differences along a random direction."""
     asked = Settings.checked(
