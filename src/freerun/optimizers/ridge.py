@@ -87,7 +87,8 @@ class _Part:
     def solution(self, l2: float) -> np.ndarray:
         damping = l2 * self.damping
         s = self.singular
-        sizes = s**2 + damping
+        with np.errstate(over="ignore"):  # hidden states that run away; their share is 0 then
+            sizes = s**2 + damping
         reached = s > s[0] * len(s) * np.finfo(s.dtype).eps if damping == 0 else sizes > 0
         gain = np.divide(s, sizes, out=np.zeros_like(s), where=reached)
         return self.right.T @ (gain[:, None] * self.left)
