@@ -52,9 +52,17 @@ PAIRS = [
 def test_gradient_and_jacobian_agree_with_finite_differences(cell, given_forcing):
     """With both penalties and noise on weights and inputs; central differences along a random direction."""
     asked = Settings.checked(
-        hidden=3, cell=cell, delays=(0, 2), optimizer="adam", seed=1, l1=1e-3, l2=1e-2, weight_noise=0.01,
-        input_noise=0.02, **given_forcing,
-    )  # fmt: skip
+        hidden=3,
+        cell=cell,
+        delays=(0, 2),
+        optimizer="adam",
+        seed=1,
+        l1=1e-3,
+        l2=1e-2,
+        weight_noise=0.01,
+        input_noise=0.02,
+        **given_forcing,
+    )
     key = jax.random.key(5)
     with computing("float64"):
         pairs = Pairs.of([SERIES.values], 2, 3)
@@ -110,9 +118,19 @@ def wave():
 
 
 RIDGE: dict[str, Any] = {
-    "hidden": 30, "cell": "leaky", "delays": 3, "optimizer": "ridge", "l2": 1e-6, "leak": 0.5, "spectral_radius": 0.9,
-    "input_scale": 0.5, "input_noise": 0.0, "difference": 0, "members": 1, "restarts": 1,
-}  # fmt: skip
+    "hidden": 30,
+    "cell": "leaky",
+    "delays": 3,
+    "optimizer": "ridge",
+    "l2": 1e-6,
+    "leak": 0.5,
+    "spectral_radius": 0.9,
+    "input_scale": 0.5,
+    "input_noise": 0.0,
+    "difference": 0,
+    "members": 1,
+    "restarts": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -211,9 +229,16 @@ def test_the_same_seed_gives_the_same_bits_in_another_process():
 def test_divergence_is_always_noticed(wave, method, nonlinearity, rate, spread):
     """Whatever happens, the weights that are kept are finite, and a run that is handed out is."""
     rnn = freerun.RNN(
-        4, cell="simple", optimizer=method, nonlinearity=nonlinearity, learning_rate=10.0**rate, epochs=25,
-        initial="reservoir", spectral_radius=10.0**spread, input_scale=1.0,
-    )  # fmt: skip
+        4,
+        cell="simple",
+        optimizer=method,
+        nonlinearity=nonlinearity,
+        learning_rate=10.0**rate,
+        epochs=25,
+        initial="reservoir",
+        spectral_radius=10.0**spread,
+        input_scale=1.0,
+    )
     raised = _raised(lambda: rnn.fit(wave[:80]))
     assert raised is None or re.search("diverged|training error", raised)
     if not hasattr(rnn, "model_"):

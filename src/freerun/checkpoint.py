@@ -156,7 +156,7 @@ class Checkpoint:
                     f"{self._path}: the checkpoint of a fit with other {words}; go on with the same, or delete it"
                 )
             for asked, error, found in header["judged"]:
-                self._judged[_settings(asked)] = float(error), _settings(found)
+                self._judged[Settings.checked(**asked)] = float(error), Settings.checked(**found)
             self._header, self._arrays = header["training"], arrays
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._damaged(error) from error
@@ -187,10 +187,6 @@ def _in_words(differ: Sequence[str], found: Mapping[str, Any], here: Mapping[str
         else:
             words.append(name)
     return " and ".join(words)
-
-
-def _settings(dumped: Mapping[str, Any]) -> Settings:
-    return Settings.checked(**{name: tuple(v) if isinstance(v, list) else v for name, v in dumped.items()})
 
 
 def _archived(course: Course) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -182,15 +182,11 @@ def _model(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
     )
     recent.following_times(1)  # refuses times that cannot be continued
     errors = _taken(arrays, "errors", *arrays["errors"].shape[:2], channels)
-    return Model(_settings(header.settings), tuple(members), recent, header.trained_on, errors)
-
-
-def _settings(dumped: dict[str, Any]) -> Settings:
-    return Settings.checked(**{name: tuple(v) if isinstance(v, list) else v for name, v in dumped.items()})
+    return Model(Settings.checked(**header.settings), tuple(members), recent, header.trained_on, errors)
 
 
 def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, channels: int, inputs: int) -> Member:
-    settings = _settings(part.settings)
+    settings = Settings.checked(**part.settings)
 
     def weights(name: str, size: tuple[int, ...]) -> np.ndarray:
         return _finite(arrays, f"{prefix}network.{name}", *size)
