@@ -63,6 +63,9 @@ SAMPLES_EVERY = 5.0
 JOB = {"hidden": "15", "epochs": "60000", "optimizer": "adam"}
 """What a training is asked for: minutes of work."""
 
+SPLIT = 1500
+"""Where the page splits the series that it makes."""
+
 _ESCAPES = (("&#36;", "$"), ("&#96;", "`"), ("&gt;", ">"), ("&lt;", "<"), ("&amp;", "&"))
 
 
@@ -87,7 +90,7 @@ class Visitor:
         self._socket = socketio.AsyncClient(reconnection=False)
         self._awaited: set[str] = set()
         self._answered = asyncio.Event()
-        self._client, self._next, self._split = "", 0, 1500
+        self._client, self._next, self._split = "", 0, SPLIT
 
     async def enter(self) -> None:
         """Load the page and open its socket."""
@@ -142,6 +145,7 @@ class Visitor:
         seed = self._found("label", "Seed")
         charts = [self._found("aria-label", "The series and the split")]
         await self._ask("make a series", seed, "update:modelValue", str(random.randint(1, 10**6)), charts)
+        self._split = SPLIT
 
     async def _change_view(self) -> None:
         toggle = self._found("aria-label", "View")
@@ -209,7 +213,7 @@ async def keep_training(address: str, http: aiohttp.ClientSession, tally: Tally,
         try:
             await visitor.enter()
             while time.monotonic() < end:
-                if sum(run.state == "running" for run in store.runs()) < TRAININGS:
+                if len(store.running()) < TRAININGS:
                     await visitor.train()
                 await asyncio.sleep(1.0)
             await visitor.leave()
@@ -248,7 +252,7 @@ async def load(address: str, server: psutil.Process, store: Store, visitors: int
 def finished(store: Store, patience: float = 600.0) -> list[Run]:
     """All runs, once the last has ended."""
     until = time.monotonic() + patience
-    while time.monotonic() < until and any(run.state == "running" for run in store.runs()):
+    while time.monotonic() < until and store.running():
         time.sleep(1.0)
     return store.runs()
 

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 import freerun
+from freerun.studio.store import Source, Store
 
 PATIENCE = 60_000
 """Milliseconds that a browser waits for what a training process does."""
@@ -184,6 +185,23 @@ def test_two_pages_at_once(page, studio, browser):
     train(page)
     expect(state(page)).to_contain_text("the tutorial: done after", timeout=PATIENCE)
     other.close()
+
+
+def test_many_runs_are_shown_in_pages(page, studio):
+    _, folder = studio
+    store, series = Store(folder), freerun.systems.multiple_sines(200, seed=0)
+    before = store.count()
+    many = [store.add(f"number {i}", series, Source("sines.csv"), 150, {}).id for i in range(25)]
+    table = page.get_by_role("table")
+    expect(table).to_contain_text("number 24", timeout=PATIENCE)
+    expect(table.get_by_role("row")).to_have_count(1 + 20)
+    expect(table.get_by_role("cell", name="number 4", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="2", exact=True).click()
+    expect(table.get_by_role("cell", name="number 4", exact=True)).to_have_count(1)
+    for number in many:
+        store.delete(number)
+    expect(table.get_by_role("row")).to_have_count(1 + max(1, before), timeout=PATIENCE)
+    expect(page.get_by_role("button", name="2", exact=True)).to_have_count(0)
 
 
 def test_files_good_and_bad(page, tmp_path):

@@ -113,6 +113,19 @@ def test_runs_are_there_after_a_restart_and_gone_when_deleted(store, sines):
     assert store.add("second", sines, Source("file.csv"), 150, {}).id == 2
 
 
+def test_the_newest_runs_come_first_and_in_pages(store, sines):
+    for number in range(1, 6):
+        store.add(f"run {number}", sines, Source("file.csv"), 150, {})
+    store.mark(2, "running")
+    store.delete(4)
+    assert store.count() == 4
+    assert [run.id for run in store.runs()] == [5, 3, 2, 1]
+    assert [run.id for run in store.runs(first=1, most=2)] == [3, 2]
+    assert [run.id for run in store.runs(first=4, most=2)] == []
+    assert [run.id for run in store.those([1, 4, 3])] == [3, 1]
+    assert [run.id for run in store.running()] == [2]
+
+
 def test_a_full_disk_leaves_nothing_behind(store, sines, monkeypatch):
     def full(self, path):
         raise OutputError(f"{path}: cannot be written (No space left on device)")

@@ -75,8 +75,8 @@ class Jobs:
 
     def look_after(self) -> None:
         """Note which processes have ended, and how."""
-        for run in self.store.runs():
-            if run.state == "running" and self._pid(run.id) is None:
+        for run in self.store.running():
+            if self._pid(run.id) is None:
                 self.store.mark(run.id, *self._ending(run.id))
                 self._processes.pop(run.id, None)
 

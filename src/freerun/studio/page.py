@@ -83,9 +83,8 @@ def _page(desk: Desk) -> None:
     for element in (ui.button, ui.tab, ui.toggle):
         element.default_props("no-caps")
     ui.colors(primary="#1c6ea4", negative="#b3261e")
-    newest = desk.store.runs()
-    running = [run for run in newest if run.state == "running"]
-    desk.selected = (running or newest)[0].id if newest else None
+    first = desk.store.running() or desk.store.runs(most=1)
+    desk.selected = first[0].id if first else None
     with ui.header().classes("bar"):
         ui.label("freerun studio").classes("title")
         ui.label("train a network, watch it learn, let it run").classes("subtitle")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -32,6 +33,9 @@ COLUMNS = {
 WORDS = ("name", "settings", "series", "state")
 """Columns that hold words and not numbers."""
 
+SHOWN = 20
+"""Most runs that the table shows at once."""
+
 WIDE = "white-space: normal; min-width: 12rem; max-width: 20rem"
 """How columns look whose words may go over several lines."""
 
@@ -54,6 +58,8 @@ class RunsPane:
             self._drop = ui.button("Delete", icon="delete", on_click=self._ask_delete).props("outline")
         self._table = ui.table(rows=[], columns=columns, row_key="id", selection="multiple", on_select=self._select)
         self._table.classes("w-full").props("dense flat")
+        self._turn = ui.pagination(1, 1, direction_links=True, on_change=self.refresh).classes("self-center")
+        self._turn.set_visibility(False)
         for place, label in (("header", "'Select all runs'"), ("body", "'Select ' + props.row.name")):
             box = f'<q-checkbox dense v-model="props.selected" :aria-label="{label}" />'
             self._table.add_slot(f"{place}-selection", box)
@@ -63,15 +69,24 @@ class RunsPane:
         self._draw()
 
     def refresh(self) -> None:
-        """Show all runs as they are now."""
-        rows = [_row(run) for run in self._desk.store.runs()]
+        """Show the runs as they are now."""
+        rows = [_row(run) for run in self._turned_to()]
         if rows != self._rows:
             self._rows = rows
-            known = {row["id"] for row in rows}
+            known = {run.id for run in self._desk.store.those(self._selected)}
             self._table.rows = rows
             self._table.selected = [row for row in self._table.selected if row["id"] in known]
             self._draw()
         self._enable()
+
+    def _turned_to(self) -> list[Run]:
+        """The runs on the page of the table that is open."""
+        pages = max(1, math.ceil(self._desk.store.count() / SHOWN))
+        if pages != self._turn.max:
+            self._turn.max = pages
+            self._turn.set_visibility(pages > 1)
+            self._turn.set_value(min(self._turn.value or 1, pages))
+        return self._desk.store.runs(((self._turn.value or 1) - 1) * SHOWN, SHOWN)
 
     @property
     def _selected(self) -> list[int]:
@@ -89,7 +104,7 @@ class RunsPane:
         self._drop.set_enabled(bool(self._selected))
 
     def _draw(self) -> None:
-        runs = [run for run in self._desk.store.runs() if run.id in self._selected]
+        runs = self._desk.store.those(self._selected)
         curves: list[Curve] = []
         for run, color in zip(runs, RUNS, strict=False):
             live = told(self._desk.store.folder_of(run.id), "live")

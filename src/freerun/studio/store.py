@@ -9,7 +9,7 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -118,10 +118,22 @@ class Store:
                 raise OutputError(f"the run cannot be kept in {self.folder} ({error})") from error
         return self.run(number)
 
-    def runs(self) -> list[Run]:
-        """All runs, the newest first."""
+    def runs(self, first: int = 0, most: int | None = None) -> list[Run]:
+        """The runs, the newest before the others: so many of them (default: all), after the `first` newest."""
+        return self._found("ORDER BY id DESC LIMIT ? OFFSET ?", -1 if most is None else most, first)
+
+    def running(self) -> list[Run]:
+        """The runs that are being trained, the newest before the others."""
+        return self._found("WHERE state = 'running' ORDER BY id DESC")
+
+    def those(self, numbers: Collection[int]) -> list[Run]:
+        """The runs of these numbers that are there, the newest before the others."""
+        return self._found(f"WHERE id IN ({', '.join('?' * len(numbers))}) ORDER BY id DESC", *numbers)
+
+    def count(self) -> int:
+        """How many runs there are."""
         with self._connected() as connection:
-            return [_run(row) for row in connection.execute("SELECT * FROM runs ORDER BY id DESC")]
+            return connection.execute("SELECT COUNT(*) FROM runs").fetchone()[0]
 
     def run(self, number: int) -> Run:
         """One run.
@@ -129,11 +141,10 @@ class Store:
         Raises:
             RunGoneError: there is none of that number.
         """
-        with self._connected() as connection:
-            row = connection.execute("SELECT * FROM runs WHERE id = ?", (number,)).fetchone()
-        if row is None:
+        found = self.those([number])
+        if not found:
             raise RunGoneError(f"run {number} is gone; it was deleted")
-        return _run(row)
+        return found[0]
 
     def mark(self, number: int, state: str, message: str = "", scores: dict[str, Any] | None = None) -> None:
         """Note what has become of a run."""
@@ -164,6 +175,10 @@ class Store:
     def model_of(self, number: int) -> Path:
         """The file of its model, there once training has something to keep."""
         return self.folder_of(number) / "model.freerun"
+
+    def _found(self, where: str, *values: int) -> list[Run]:
+        with self._connected() as connection:
+            return [_run(row) for row in connection.execute(f"SELECT * FROM runs {where}", values)]
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

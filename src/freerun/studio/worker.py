@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,8 @@ STATES = 4000
 LONG_TERM = 500
 """From so many steps after the split on, long-term scores are taken."""
 
-
 NICENESS = 19
-"""How far training steps back for the page, where both want the same core."""
+"""How far training steps back, from 0 to 19, the most that there is."""
 
 
 class Reporter:
@@ -170,10 +170,18 @@ def _rounded(values: np.ndarray) -> Any:
     return np.vectorize(lambda x: float(f"{x:.6g}") if np.isfinite(x) else None, otypes=[object])(values).tolist()
 
 
+def _step_back() -> None:
+    """Let the page go first, where both want the same core."""
+    os.nice(NICENESS)
+    # Linux may share its cores among sessions first (sched(7), autogroup), and this process has one of its own.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
+
+
 def main() -> None:
     """Do the job, and leave word of how it ended."""
     folder = Path(sys.argv[1])
-    os.nice(NICENESS)
+    _step_back()
     try:
         train(folder)
     except KeyboardInterrupt:
