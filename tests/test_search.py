@@ -314,9 +314,9 @@ def test_a_study_for_something_else_is_not_joined(series, tmp_path, change, mess
 
 def test_other_settings_or_another_space_are_named(series, tmp_path):
     search(series, 2, settings=SMALL, storage=tmp_path / "s.sqlite")
-    with pytest.raises(SearchError, match=r"other settings \(hidden 40, here 30\)"):
+    with pytest.raises(SearchError, match=r"other settings \(hidden=40, here 30\)"):
         search(series, 4, settings=SMALL | {"hidden": 30}, storage=tmp_path / "s.sqlite")
-    with pytest.raises(SearchError, match=r"other search space \(input_scale 0\.05\.\.3, here 0\.1\.\.1\)"):
+    with pytest.raises(SearchError, match=r"other search space \(input_scale=0\.05\.\.3, here 0\.1\.\.1\)"):
         search(series, 4, settings=SMALL, space={"input_scale": "0.1..1"}, storage=tmp_path / "s.sqlite")
 
 

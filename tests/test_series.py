@@ -22,10 +22,8 @@ def test_pandas_columns_become_channels_and_the_index_becomes_times():
     series = Series.of(pd.DataFrame({"a": [1, 2, 3, 4], "b": [4.0, 3, 2, 1]}, index=index))
     assert series.channels == ("a", "b")
     np.testing.assert_array_equal(series.times, index.to_numpy())
-    pd.testing.assert_frame_equal(
-        series.to_pandas(), pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [4.0, 3, 2, 1]}, index=index.rename("time")),
-        check_freq=False,
-    )  # fmt: skip
+    expected = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [4.0, 3, 2, 1]}, index=index.rename("time"))
+    pd.testing.assert_frame_equal(series.to_pandas(), expected, check_freq=False)
 
 
 def test_a_pandas_series_keeps_its_name():

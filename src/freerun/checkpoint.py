@@ -10,19 +10,18 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from freerun._version import __version__
 from freerun.archive import ArchiveError, read_archive, write_archive
 from freerun.errors import CheckpointError, OutputError, TrainingDiverged
 from freerun.history import History
 from freerun.network import Network
 from freerun.optimizers import Leg, Optimizer, Stopped, Trainees, stack, unstack
+from freerun.provenance import differences, versions
 from freerun.settings import Settings
 from freerun.watch import Watched
 from freerun.writing import require_folder
@@ -149,12 +148,14 @@ class Checkpoint:
         try:
             if header["format"] != FORMAT:
                 raise CheckpointError(f"{self._path}: a checkpoint of another version of freerun; delete it")
-            differ = [name for name in self._purpose if header["purpose"].get(name) != self._purpose[name]]
-            if differ:
-                words = _in_words(differ, header["purpose"], self._purpose)
-                raise CheckpointError(
-                    f"{self._path}: the checkpoint of a fit with other {words}; go on with the same, or delete it"
-                )
+            for name, here in self._purpose.items():
+                found = header["purpose"].get(name)
+                if found != here:
+                    what = f" ({differences(found, here)})" if isinstance(here, dict) else ""
+                    raise CheckpointError(
+                        f"{self._path}: the checkpoint of a fit with other {name}{what}; "
+                        "go on with the same, or delete it"
+                    )
             for asked, error, found in header["judged"]:
                 self._judged[Settings.checked(**asked)] = float(error), Settings.checked(**found)
             self._header, self._arrays = header["training"], arrays
@@ -172,21 +173,8 @@ def purpose_of(settings: Settings, fingerprints: Mapping[str, str | None]) -> di
         settings: as given.
         fingerprints: of the training series, the validation series, the weights to go on from.
     """
-    packages = {"freerun": __version__} | {name: version(name) for name in ("jax", "numpy", "scipy")}
+    packages = versions("jax", "numpy", "scipy")
     return {"settings": settings.model_dump(mode="json"), **fingerprints, "packages": packages}
-
-
-def _in_words(differ: Sequence[str], found: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """What is not the same, and where it is made up of parts, which of them."""
-    words = []
-    for name in differ:
-        one, other = found.get(name), here[name]
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            parts = sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
-            words.append(f"{name} ({', '.join(f'{k}={one.get(k)}, here {other.get(k)}' for k in parts)})")
-        else:
-            words.append(name)
-    return " and ".join(words)
 
 
 def _archived(course: Course) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
-from freerun._version import __version__
 from freerun.errors import SearchError
 from freerun.panel import fingerprint
+from freerun.provenance import differences, versions
 from freerun.search.space import Space
 from freerun.series import Series
 
 FORMAT = 1
 """Of what a study holds; one of another format is not joined."""
+
+PACKAGES = ("jax", "numpy", "optuna")
+"""What the errors of trials depend on, beside freerun itself."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Purpose:
     def of(cls, training: Sequence[Series], space: Space, folds: int) -> Purpose:
         """The purpose of a search on this machine."""
         given = space.given.model_dump(mode="json", exclude={"device"})
-        return cls(fingerprint(training), given, space.described(), folds, _packages())
+        return cls(fingerprint(training), given, space.described(), folds, versions(*PACKAGES))
 
     def require_packages(self) -> None:
         """Refuse to judge trials with other versions of packages than those of the study.
@@ -50,7 +52,7 @@ class Purpose:
         Raises:
             SearchError: the message names them.
         """
-        differ = _differing(self.packages, _packages())
+        differ = differences(self.packages, versions(*PACKAGES))
         if differ:
             raise SearchError(
                 f"worker {socket.gethostname()} has other package versions than the study ({differ}); "
@@ -73,18 +75,8 @@ class Purpose:
             if found[key] != mine[key]:
                 raise SearchError(f"{where}: this study was made for {what}; name another study, or give the same")
         for key, what in (("settings", "settings"), ("space", "search space"), ("packages", "package versions")):
-            differ = _differing(found[key], mine[key])
+            differ = differences(found[key], mine[key])
             if differ:
                 raise SearchError(
                     f"{where}: this study was made with other {what} ({differ}); use the same, or name another study"
                 )
-
-
-def _differing(found: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """What is not the same here, in words; empty where all is."""
-    names = sorted(name for name in {*found, *here} if found.get(name) != here.get(name))
-    return ", ".join(f"{name} {found.get(name, 'none')}, here {here.get(name, 'none')}" for name in names)
-
-
-def _packages() -> dict[str, str]:
-    return {"freerun": __version__} | {name: version(name) for name in ("jax", "numpy", "optuna")}
