@@ -1,5 +1,5 @@
 # Both main targets set up .venv by themselves; they need python3 (3.11 to 3.13) with venv and a package index.
-.PHONY: demo test test-slow test-oldest test-newest benchmarks speed real search kills fuzz load lock audit format clean
+.PHONY: demo test test-slow docs figures test-oldest test-newest benchmarks speed real search kills fuzz load lock audit format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,10 +14,21 @@ test: .venv/installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/basedpyright
+	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow
+
+# the site in site/, without the network; warnings are errors
+docs: .venv/installed-docs
+	$(BIN)/basedpyright docs/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# what the pages show: pictures, and the notebook with its results
+figures: .venv/installed-docs
+	$(BIN)/python docs/site/figures.py
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace examples/from-the-theano-tutorial.ipynb
 
 # the quick tests with the oldest versions that pyproject.toml allows, and with the newest that there are
 test-oldest: requirements/oldest.txt
@@ -31,12 +42,13 @@ test-newest:
 	.venv-newest/bin/python -m pip install --quiet --upgrade --editable '.[test]'
 	.venv-newest/bin/pytest -n 2 --dist loadfile -m "not slow"
 
-# what is locked: for the demo, for the tests, and the oldest versions that are supported
+# what is locked: for the demo, for the tests, for the docs, and the oldest versions that are supported
 lock: .venv/created
 	$(BIN)/python -m pip install --quiet uv
 	printf 'hatchling>=1.27\neditables>=0.5\n' > .venv/build.in
 	$(BIN)/uv pip compile $(LOCK) -o requirements/run.txt
 	$(BIN)/uv pip compile $(LOCK) --extra test -o requirements/test.txt
+	$(BIN)/uv pip compile $(LOCK) --extra test --extra docs --constraint requirements/test.txt -o requirements/docs.txt
 	$(BIN)/uv pip compile $(LOCK) --extra test --resolution lowest-direct -o requirements/oldest.txt
 
 audit: .venv/created
@@ -73,7 +85,7 @@ format: .venv/installed-test
 	$(BIN)/ruff check --fix
 
 clean:
-	rm -rf .venv .venv-forecasters .venv-oldest .venv-newest freerun-demo
+	rm -rf .venv .venv-forecasters .venv-oldest .venv-newest freerun-demo site
 
 .venv/created:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "freerun needs Python 3.11 to 3.13; set PYTHON=...")'
@@ -91,6 +103,10 @@ clean:
 	$(BIN)/python -m pip install $(LOCKED) requirements/test.txt
 	$(BIN)/python -m pip install $(ITSELF)
 	touch $@ .venv/installed
+
+.venv/installed-docs: .venv/installed-test requirements/docs.txt
+	$(BIN)/python -m pip install $(LOCKED) requirements/docs.txt
+	touch $@
 
 .venv/installed-peers: .venv/installed-test
 	$(BIN)/python -m pip install --quiet --editable '.[test,peers]'

@@ -145,7 +145,8 @@ class RNN(Parameters):
         Args:
             horizon: steps to forecast.
             levels: of the intervals, in percent: (80, 95).
-            after, inputs: see `generate`.
+            after: see `generate`.
+            inputs: see `generate`.
 
         Returns:
             A row for each step, with the index of the series continued; a column for each channel, and for each channel
@@ -205,7 +206,8 @@ class RNN(Parameters):
         Args:
             horizon: steps of each path.
             paths: how many.
-            after, inputs: see `generate`.
+            after: see `generate`.
+            inputs: see `generate`.
             seed: of the draw.
 
         Returns:

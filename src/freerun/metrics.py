@@ -30,7 +30,8 @@ def nrmse(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarray) -> f
     For several channels the squared errors and the variances are summed over channels first.
 
     Args:
-        truth, prediction: shape (..., D).
+        truth: shape (..., D).
+        prediction: shape (..., D).
         deviation: shape (D,), the standard deviations of the series.
     """
     error = ((truth - prediction) ** 2).sum(axis=-1).mean()
@@ -47,7 +48,8 @@ def valid_prediction_time(
     which is then a lower bound. In Lyapunov times: the result times the largest Lyapunov exponent per step.
 
     Args:
-        truth, prediction: shape (T, D).
+        truth: shape (T, D).
+        prediction: shape (T, D).
         deviation: shape (D,), the standard deviations of the series.
         threshold: in standard deviations.
     """
@@ -59,7 +61,8 @@ def error_growth(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarra
     """The error of each step in standard deviations, shape (..., T): what VPT is read from.
 
     Args:
-        truth, prediction: shape (..., T, D).
+        truth: shape (..., T, D).
+        prediction: shape (..., T, D).
         deviation: shape (D,), the standard deviations of the series.
     """
     return np.sqrt(((truth - prediction) ** 2).sum(axis=-1) / (deviation**2).sum())
@@ -92,7 +95,8 @@ def mase(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, season
     """Mean absolute scaled error (Hyndman and Koehler, 2006): the mean absolute error over `naive_error`.
 
     Args:
-        truth, prediction: shape (T, D); missing true values are left out.
+        truth: shape (T, D); missing values are left out.
+        prediction: shape (T, D).
         training: shape (S, D), the series before.
         season: in steps.
     """
@@ -108,7 +112,8 @@ def state_space_divergence(truth: np.ndarray, generated: np.ndarray, seed: int =
     first 10000 steps, 1000 samples drawn with `seed`.
 
     Args:
-        truth, generated: shapes (T, D) and (S, D).
+        truth: shape (T, D).
+        generated: shape (S, D).
 
     Returns:
         At least 0 for histograms, up to sampling error for mixtures; infinity when the generated series is not finite
@@ -180,7 +185,8 @@ def spectrum_distance(truth: np.ndarray, generated: np.ndarray, smoothing: float
     Both series are cut to the length of the shorter one; see `power_spectrum`.
 
     Args:
-        truth, generated: shapes (T, D) and (S, D).
+        truth: shape (T, D).
+        generated: shape (S, D).
         smoothing: in frequency bins.
 
     Returns:

@@ -150,7 +150,9 @@ def lorenz_dop853(
 
     Args:
         steps: T, the length of the series.
-        sigma, rho, beta: the parameters of the equations.
+        sigma: the Prandtl number.
+        rho: the Rayleigh number over its critical value.
+        beta: a number for the shape of the rolls.
         dt: time between two steps of the series.
         start: the state at time 0.
         washout: steps discarded from the start.

@@ -90,7 +90,8 @@ def sweep(
         grid: parameters with several values each.
         seeds: so many from 0 on, or these.
         ensembles: which runs are scored; see `freerun.RNN.generate`.
-        workers, scheduler: see `freerun.search.search`.
+        workers: see `freerun.search.search`.
+        scheduler: see `freerun.search.search`.
         progress: called when a fit is over.
 
     Returns:
