@@ -23,6 +23,12 @@ def _run_commands(example: Example) -> None:
     assert done.returncode == 0, f"{example.parsed}\n{done.stdout}{done.stderr}"
 
 
+def _write_file(example: Example) -> None:
+    """A file that a page shows has its name in a comment at its head."""
+    name = example.parsed.splitlines()[0].removeprefix("# ").strip()
+    Path(name).write_text(example.parsed)
+
+
 def _enter_a_folder(namespace: dict[str, Any]) -> None:
     namespace["_before"], folder = Path.cwd(), Path(tempfile.mkdtemp(prefix="freerun-page-"))
     (folder / "examples").symlink_to(ROOT / "examples")
@@ -36,7 +42,12 @@ def _leave_it(namespace: dict[str, Any]) -> None:
 
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), CodeBlockParser("bash", _run_commands), SkipParser()],
+    parsers=[
+        PythonCodeBlockParser(),
+        CodeBlockParser("bash", _run_commands),
+        CodeBlockParser("toml", _write_file),
+        SkipParser(),
+    ],
     patterns=["README.md", "docs/*.md"],
     path=str(ROOT),
     setup=_enter_a_folder,

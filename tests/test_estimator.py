@@ -165,6 +165,7 @@ def test_evaluate_by_hand(rnn, series):
     assert scores.nrmse84_starts == 6
     errors = [by_hand(rnn, series.values[:s], 84)[1][-1] - series.values[s + 83] for s in range(500, 617, 20)]
     assert scores.nrmse84 == pytest.approx(np.sqrt(np.mean(np.square(errors))) / deviation, rel=1e-3)
+    assert rnn.error_growth(series, 500, 84)[:, -1] == pytest.approx(np.abs(errors).ravel() / deviation, rel=1e-3)
     wrong = np.abs(run - truth)[:, 0] > 0.4 * deviation
     assert scores.vpt == (int(np.argmax(wrong)) if wrong.any() else 200)
 

@@ -1,15 +1,21 @@
-"""The reader in `examples/` knows nothing but NumPy and the page on the layout, and comes to the same free runs."""
+"""The reader in `examples/` knows nothing but NumPy and the page on the layout, and comes to the same free runs.
+
+The notebook there runs.
+"""
 
 import runpy
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 
 import freerun
 
-READER = runpy.run_path(str(Path(__file__).parent.parent / "examples" / "read_model.py"))
+EXAMPLES = Path(__file__).parent.parent / "examples"
+READER = runpy.run_path(str(EXAMPLES / "read_model.py"))
 RIDGE: dict[str, Any] = {"optimizer": "ridge", "l2": 1e-6, "input_scale": 0.3}
 
 
@@ -30,3 +36,12 @@ def test_the_reader_reproduces_the_free_run(tmp_path, parameters):
     rnn.save(tmp_path / "mg.freerun")
     model, arrays = READER["read"](tmp_path / "mg.freerun")
     np.testing.assert_allclose(READER["generate"](model, arrays, 20), rnn.generate(20).values, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_end_to_end(tmp_path):
+    source = EXAMPLES / "from-the-theano-tutorial.ipynb"
+    notebook = nbformat.read(source, as_version=4)
+    NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = [output["text"] for cell in notebook.cells for output in cell.get("outputs", ()) if "text" in output]
+    assert "the free run holds 500 of 500 steps" in said[-2]

@@ -237,6 +237,17 @@ class RNN(Parameters):
         scores, _ = evaluation.evaluate(model, observed, start)
         return evaluation.evaluate_long_term(model, observed, start, scores.vpt)[0]
 
+    def error_growth(self, series: Any, start: int, horizon: int) -> np.ndarray:
+        """How errors grow in free runs: those of up to 50 runs, let loose at step `start` and every 20 steps after it.
+
+        Returns:
+            Shape (N, horizon), in standard deviations of the series; `freerun.plots.error_growth` draws it.
+
+        Raises:
+            SeriesError: not even one run of that length fits.
+        """
+        return evaluation.error_growth(self._fitted(), Series.of(series), start, horizon)
+
     def lyapunov_exponents(self, count: int = 1, steps: int = 10_000) -> tuple[float, ...]:
         """The `count` largest Lyapunov exponents of the free run, per step, descending; averaged over `steps` steps."""
         return evaluation.lyapunov_exponents(self._fitted(), None, steps, count)

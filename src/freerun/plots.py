@@ -231,7 +231,7 @@ def error_growth(errors: np.ndarray, threshold: float = 0.4, title: str = "") ->
     """How the error of free runs grows: the median over many starts, and the middle half of them.
 
     Args:
-        errors: shape (N, horizon), in standard deviations; see `freerun.forecasting.error_growth`.
+        errors: shape (N, horizon), in standard deviations; see `RNN.error_growth`.
         threshold: of the valid prediction time, drawn as a line.
     """
     figure, (axes,) = _figure(title, 1, [3])
