@@ -28,6 +28,7 @@ docs: .venv/installed-docs
 # what the pages show: pictures, and the notebook with its results
 figures: .venv/installed-docs
 	$(BIN)/python docs/site/figures.py
+	$(BIN)/python docs/site/screenshot.py
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace examples/from-the-theano-tutorial.ipynb
 
 # the quick tests with the oldest versions that pyproject.toml allows, and with the newest that there are

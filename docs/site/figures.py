@@ -148,6 +148,9 @@ def attractors(figure: Figure, ink: Ink, panels: list[tuple[str, np.ndarray, str
     grid = figure.subplots(1, len(panels), sharex=True, sharey=True)
     for axes, (title, values, color) in zip(grid, panels, strict=True):
         axes.plot(values[:-6], values[6:], color=getattr(ink, color), linewidth=0.5)
+        if np.ptp(values) < 0.01:
+            axes.plot(values[-1], values[-1], "o", color=getattr(ink, color))
+            axes.text(values[-1] + 0.03, values[-1], "stands still", va="center", fontsize=10, style="italic")
         axes.set_title(title, fontsize=11)
         axes.set_xlabel("x(t)")
         axes.set_aspect("equal")
@@ -240,7 +243,7 @@ def main() -> None:
         print(f"{name}: D_H {metrics.spectrum_distance(truth[:, None], run[:, None]):.2g}")
     panels = [("data", truth, "data"), ("free run of the tutorial's network", runs[0], "other")]
     panels.append(("free run of freerun's default", runs[1], "network"))
-    draw("attractors", (10, 3.6), lambda figure, ink: attractors(figure, ink, panels))
+    draw("attractors", (10, 4.2), lambda figure, ink: attractors(figure, ink, panels))
 
     ways: list[tuple[str, list[int]]] = []
     for name, way in (

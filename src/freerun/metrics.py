@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+LOST = 0.4
+"""Standard deviations beyond which a free run has lost the data: the threshold of the VPT."""
+
 BINS = 30
 """Bins of each axis in the state space divergence."""
 
@@ -39,7 +42,7 @@ def nrmse(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarray) -> f
 
 
 def valid_prediction_time(
-    truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarray, threshold: float = 0.4
+    truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarray, threshold: float = LOST
 ) -> int:
     """VPT: the number of steps of a free run before its error first exceeds `threshold` standard deviations.
 
@@ -65,7 +68,8 @@ def error_growth(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarra
         prediction: shape (..., T, D).
         deviation: shape (D,), the standard deviations of the series.
     """
-    return np.sqrt(((truth - prediction) ** 2).sum(axis=-1) / (deviation**2).sum())
+    with np.errstate(over="ignore"):  # a run that went beyond all bounds has an infinite error
+        return np.sqrt(((truth - prediction) ** 2).sum(axis=-1) / (deviation**2).sum())
 
 
 def smape(truth: np.ndarray, prediction: np.ndarray) -> float:

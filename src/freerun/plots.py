@@ -227,7 +227,7 @@ def return_map(truth: Series, run: Series, title: str = "") -> Figure:
     return figure
 
 
-def error_growth(errors: np.ndarray, threshold: float = 0.4, title: str = "") -> Figure:
+def error_growth(errors: np.ndarray, threshold: float = metrics.LOST, title: str = "") -> Figure:
     """How the error of free runs grows: the median over many starts, and the middle half of them.
 
     Args:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from nicegui import ui
 
+from freerun.metrics import LOST
 from freerun.studio.charts import MARK, NETWORK, TRUTH, Curve, chart, in_space, over_steps
 from freerun.studio.desk import Desk
 from freerun.studio.store import told
@@ -19,9 +20,6 @@ VIEWS = {
     "growth": "Growth of errors",
 }
 """The views by name."""
-
-THRESHOLD = 0.4
-"""Standard deviations beyond which a free run has lost the data."""
 
 
 class SystemPane:
@@ -82,7 +80,7 @@ def _options(view: str, views: dict[str, Any]) -> dict[str, Any]:
     if not errors.size:
         return chart([], "", "", empty="needs 60 steps or more after the split")
     typical = over_steps(np.exp(np.nanmean(np.log(np.maximum(errors, 1e-12)), axis=0)), 1)
-    limit = [[1, THRESHOLD], [errors.shape[1], THRESHOLD]]
+    limit = [[1, LOST], [errors.shape[1], LOST]]
     curves = [Curve("error (geometric mean)", typical, NETWORK), Curve("lost the data", limit, MARK)]
     return chart(curves, "steps of the free run", "standard deviations", log=True)
 
