@@ -10,10 +10,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 ROOT = Path(__file__).parent
+
+SLOW = ("README.md", "forecasts.md", "index.md", "search.md", "training.md", "your-data.md")
+"""Pages that take more than half a minute."""
 
 
 def _run_commands(example: Example) -> None:
@@ -39,6 +43,13 @@ def _leave_it(namespace: dict[str, Any]) -> None:
     folder = Path.cwd()
     os.chdir(namespace["_before"])
     shutil.rmtree(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what slow pages show as slow."""
+    for item in items:
+        if item.path.name in SLOW:
+            item.add_marker(pytest.mark.slow)
 
 
 pytest_collect_file = Sybil(

@@ -169,7 +169,8 @@ def changed_array(array: np.ndarray, draw: random.Random) -> np.ndarray:
     if kind == 1:
         return array[None] if draw.random() < 0.5 else array.T
     if kind == 2:
-        return array.astype(draw.choice(("float32", "float16", "int8", "int64", "uint8", "bool")))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return array.astype(draw.choice(("float32", "float16", "int8", "int64", "uint8", "bool")))
     if kind == 3:
         return np.resize(array, draw.choice(((0,), (1,), (7, 3), (1000,), (2, 2, 2)))) if array.size else array
     changed = array.astype(np.float64).reshape(-1).copy()

@@ -23,6 +23,7 @@ from freerun import metrics, systems
 from freerun.demo import TUTORIAL
 from freerun.errors import SeriesError
 from freerun.series import Series
+from freerun.settings import ForcingName
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 
@@ -31,6 +32,9 @@ TRAINING = 1500
 
 EXPONENT = 0.0061
 """Largest Lyapunov exponent of Mackey-Glass at tau 17, per step."""
+
+WAYS: dict[str, ForcingName] = {"one-step errors": "full", "free-run segments": "segments"}
+"""What networks of 15 units are trained on, by the name in the picture."""
 
 SEEDS = 8
 """Networks of each kind where several are compared."""
@@ -59,7 +63,7 @@ DARK = Ink("dark", "#e6e6e6", "#444444", "#9a9a9a", "#FF8C3A", "#56B4E9", "#2FCF
 @contextmanager
 def inked(ink: Ink) -> Iterator[None]:
     """Matplotlib with these colours on a background that shows through."""
-    style: dict[str, Any] = dict.fromkeys(
+    style: dict[Any, Any] = dict.fromkeys(
         ("text.color", "axes.labelcolor", "xtick.color", "ytick.color", "axes.edgecolor"), ink.text
     )
     style |= {"font.size": 11, "axes.spines.top": False, "axes.spines.right": False, "savefig.transparent": True}
@@ -202,11 +206,10 @@ def many(series: Series) -> np.ndarray:
     return np.array(points)
 
 
-def trained(training: Series, forcing: str, seed: int, **more: Any) -> freerun.RNN:
+def trained(training: Series, forcing: ForcingName, seed: int) -> freerun.RNN:
     """One network of 15 units, by Levenberg-Marquardt."""
-    return freerun.RNN(
-        15, cell="simple", delays=4, optimizer="levenberg-marquardt", forcing=forcing, restarts=1, seed=seed, **more
-    ).fit(training)  # fmt: skip
+    how: dict[str, Any] = {"cell": "simple", "delays": 4, "optimizer": "levenberg-marquardt", "restarts": 1}
+    return freerun.RNN(15, **how, forcing=forcing, seed=seed).fit(training)
 
 
 def main() -> None:
@@ -246,11 +249,7 @@ def main() -> None:
     draw("attractors", (10, 4.2), lambda figure, ink: attractors(figure, ink, panels))
 
     ways: list[tuple[str, list[int]]] = []
-    for name, way in (
-        ("one-step errors", "full"),
-        ("free-run segments", "segments"),
-        ("generalized forcing", "generalized"),
-    ):
+    for name, way in WAYS.items():
         ways.append((name, [held(trained(training, way, seed), series) for seed in range(SEEDS)]))
         print(f"{name}: VPT {ways[-1][1]}, median {np.median(ways[-1][1]):.0f}")
     draw("forcing", (8, 2.6), lambda figure, ink: forcing(figure, ink, ways))

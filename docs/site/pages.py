@@ -80,5 +80,6 @@ def _command_line() -> str:
     """What `--help` says of every command."""
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="freerun")
+    text = re.sub(r"\*\*Commands\*\*:.*?\n(?=## )", "", text, flags=re.DOTALL)
     text = re.sub(r"^Example: (.+?)\n\n", r"```bash\n\1\n```\n\n", text, flags=re.MULTILINE | re.DOTALL)
     return text.replace("```console\n$ ", "```text\n").replace("# `freerun`", "# Command line", 1)
