@@ -292,7 +292,7 @@ def by_chance(trial: Trial, cases: list[Case], runs: int, draw: random.Random) -
 
 def guided(trial: Trial, cases: list[Case], runs: int, seed: int, end: Callable[[], None]) -> None:
     """Damage steered by the lines that it reaches; a case is its suffix, a NUL and its bytes. Does not return."""
-    import atheris  # pyright: ignore[reportMissingImports] - an extra that the type check does without
+    import atheris  # pyright: ignore[reportMissingImports, reportMissingModuleSource] - an extra that the type check does without
 
     corpus = trial.folder / "corpus"
     corpus.mkdir()

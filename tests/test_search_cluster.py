@@ -18,9 +18,9 @@ import psutil
 import pytest
 
 import freerun
+from freerun import provenance
 from freerun.errors import SearchError
 from freerun.search import Standing, search
-from freerun.search import purpose as module
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.study import Study
@@ -126,8 +126,8 @@ def test_workers_of_this_machine(series, serial, tmp_path):
 
 def test_a_worker_with_other_packages_is_named(series, cluster, tmp_path, monkeypatch):
     """The study is begun with a version that the workers do not have."""
-    monkeypatch.setattr(module, "__version__", "99.0")
-    with pytest.raises(SearchError, match=r"worker .* has other package versions than the study \(freerun 99\.0, here"):
+    monkeypatch.setattr(provenance, "__version__", "99.0")
+    with pytest.raises(SearchError, match=r"worker .* has other package versions than the study \(freerun=99\.0, here"):
         search(series, 4, settings=GIVEN, storage=tmp_path / "s.sqlite", scheduler=cluster.address)
 
 
