@@ -197,7 +197,7 @@ def freerun_fit(folder: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, text=True, stdout=pipe, stderr=pipe)
 
 
-LONG = ("--hidden", "5", "--cell", "simple", "--delays", "2", "--optimizer", "adam", "--epochs", "60000")
+LONG = ("--hidden", "5", "--cell", "simple", "--delays", "2", "--optimizer", "adam", "--epochs", "120000")
 
 
 def test_the_same_command_goes_on_after_a_kill_and_after_ctrl_c(series, tmp_path):
@@ -221,9 +221,9 @@ def test_the_same_command_goes_on_after_a_kill_and_after_ctrl_c(series, tmp_path
     out, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "going on from m.freerun.checkpoint" in said
-    assert json.loads(out)["epochs"] == 60000
+    assert json.loads(out)["epochs"] == 120000
     assert sorted(os.listdir(tmp_path)) == ["m.freerun", "s.csv"]
-    expected = freerun.RNN(5, cell="simple", delays=2, optimizer="adam", epochs=60000).fit(series)
+    expected = freerun.RNN(5, cell="simple", delays=2, optimizer="adam", epochs=120000).fit(series)
     found = freerun.load(tmp_path / "m.freerun")
     np.testing.assert_array_equal(found.generate(20).values, expected.generate(20).values)
     assert found.history_.objective == expected.history_.objective

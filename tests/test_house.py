@@ -1,0 +1,24 @@
+"""What the house promises its readers; the direction of imports is held by `lint-imports`."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+FILES = [
+    path for folder in ("src", "tests", "benchmarks", "docs", "examples") for path in (ROOT / folder).rglob("*.py")
+]
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(ROOT))) for path in FILES])
+def test_a_file_can_be_read_in_one_sitting(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_every_room_is_in_the_architecture():
+    rooms = [path.name if path.is_dir() else path.stem for path in (ROOT / "src" / "freerun").iterdir()]
+    architecture = (ROOT / "ARCHITECTURE.md").read_text()
+    assert [
+        room for room in rooms if not room.startswith("_") and room not in architecture and room != "py.typed"
+    ] == []
