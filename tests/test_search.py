@@ -4,9 +4,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +16,6 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from sqlalchemy import create_engine, text
-from sqlalchemy.exc import OperationalError
 
 import freerun
 from freerun.errors import SearchError, SettingError
@@ -233,9 +233,9 @@ def test_a_killed_search_goes_on_and_finds_the_same(tmp_path):
 
 def _count(database: Path, state: str) -> int:
     try:
-        with create_engine(f"sqlite:///{database}").connect() as connection:
-            return connection.execute(text(f"select count(*) from trials where state = '{state}'")).scalar_one()
-    except OperationalError:
+        with closing(sqlite3.connect(database, timeout=10)) as connection:
+            return connection.execute("select count(*) from trials where state = ?", (state,)).fetchone()[0]
+    except sqlite3.OperationalError:
         return 0  # the tables are not there yet
 
 
