@@ -46,8 +46,8 @@ class Parameters:
             `levenberg-marquardt` and 1000 otherwise.
         learning_rate: step size of the gradient methods; None means 0.01.
         schedule: how the learning rate falls to a thousandth: `constant` (not at all), `exponential` or `cosine`.
-        window, batch: train gradient methods on `batch` random windows of `window` steps in each update; None means
-            the whole series, and 16 windows.
+        window: train gradient methods on random windows of so many steps in each update; None means the whole series.
+        batch: how many windows; None means 16.
         forcing: what the network reads while it trains: the data (`full`); its own output for stretches of growing
             length (`segments`); strength * data + (1 - strength) * output (`generalized`); the data at every
             `forcing_interval`-th step (`sparse`); the data by chance (`scheduled`). None means `segments` for
@@ -56,8 +56,9 @@ class Parameters:
             to go through, or `adaptive`, from the Jacobians; None means 1, 0.5, 0.25, 0.1, 0.05.
         forcing_interval: steps from one forced step to the next; None means 10.
         segment_lengths: lengths of the free-run segments; None means 5, 20, 50, 100.
-        l1, l2: factors of the penalties on the absolute and the squared weights, biases included; an `l2` of None is
-            chosen for `ridge`, and means 0 otherwise.
+        l1: factor of the penalty on the absolute weights, biases included.
+        l2: factor of the penalty on the squared weights, biases included; None is chosen for `ridge`, and means 0
+            otherwise.
         weight_noise: standard deviation of the noise on all weights while training.
         input_noise: standard deviation of the noise on the standardised values read while training; None is chosen
             for `ridge`, and means 0 otherwise.
