@@ -23,13 +23,10 @@ from freerun.cli import app
 
 ROOT = Path(__file__).parents[2]
 
-OF_THE_ROOT = {"ARCHITECTURE.md": "architecture.md", "CONTRIBUTING.md": "contributing.md"} | {
-    "CHANGELOG.md": "changelog.md",
-    "SECURITY.md": "security.md",
-}
+OF_THE_ROOT = {f"{name.upper()}.md": f"{name}.md" for name in ("architecture", "contributing", "changelog", "security")}
 """Pages that are files of the root."""
 
-EXAMPLES = ("read_model.py", "sunspots.csv", "from-the-theano-tutorial.ipynb")
+EXAMPLES = ("read_model.py",)
 """Files of the examples that pages lead to."""
 
 

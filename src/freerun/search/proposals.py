@@ -79,8 +79,10 @@ def quietly() -> Iterator[None]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with warnings.catch_warnings():
-            for category in (UserWarning, FutureWarning, optuna.exceptions.ExperimentalWarning):
-                warnings.filterwarnings("ignore", category=category)  # from Python 3.12 on, they are laid at our door
+            warnings.filterwarnings("ignore", module="optuna")
+            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+            for said in ("Heartbeat of storage", "`warn_independent_sampling`"):
+                warnings.filterwarnings("ignore", said)  # from Python 3.12 on, Optuna lays its warnings at our door
             yield
     finally:
         optuna.logging.set_verbosity(before)
