@@ -17,12 +17,13 @@ from freerun.recurrence import forced_loop, open_loop
 CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
 
 
-def random_network(cell="simple", nonlinearity="tanh", lags=(0,), layers=1, direct=True, hidden=5):
+def random_network(cell="simple", nonlinearity="tanh", lags=(0,), layers=1, direct=True, hidden=5, scale=1.0):
     """A network whose weights are all random, biases and direct connections too."""
     shape = Shape(2, hidden, cell, lags, layers, direct, nonlinearity, latent=3)
     draw = np.random.default_rng(0)
     return jax.tree.map(
-        lambda w: w + 0.3 * draw.normal(size=w.shape), initial_network(shape, Start("glorot", seed=1, leak=0.4))
+        lambda w: scale * (w + 0.3 * draw.normal(size=w.shape)),
+        initial_network(shape, Start("glorot", seed=1, leak=0.4)),
     )
 
 
@@ -183,7 +184,7 @@ DRIVEN = [
 @pytest.mark.parametrize(("kind", "lags", "layers", "direct"), DRIVEN)
 @pytest.mark.parametrize("free", [False, True])
 def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lags, layers, direct, free):
-    network = random_network(kind, lags=lags, layers=layers, direct=direct)
+    network = random_network(kind, lags=lags, layers=layers, direct=direct, scale=0.5)  # no run explodes
     draw = np.random.default_rng(4)
     inputs = jnp.asarray(draw.normal(size=(15, 2)))
     strength = jnp.zeros((15, 1)) if free else jnp.asarray(draw.choice([0.0, 0.4, 1.0], size=(15, 2)))
@@ -207,7 +208,7 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
 
     mine, expected = (jax.tree.leaves(jax.jit(derivatives, static_argnums=0)(run)) for run in (ours, plainly))
     for a, b in zip(mine, expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "memoryless"])

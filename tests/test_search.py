@@ -8,7 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -59,6 +60,15 @@ def freerun_search(folder: Path, *options: str, **more: Any) -> subprocess.Popen
     arguments = [sys.executable, "-m", "freerun", "search", *options]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(arguments, cwd=folder, text=True, **(pipes | more))
+
+
+@contextmanager
+def as_optuna_reads_it(storage: Path) -> Iterator[optuna.Study]:
+    base = optuna.storages.RDBStorage(f"sqlite:///{storage}")
+    try:
+        yield optuna.load_study(storage=base, study_name="search")
+    finally:
+        database.close(base)
 
 
 def test_ranges_and_values_are_read_from_text():
@@ -265,31 +275,32 @@ def test_trials_of_a_dead_machine_are_judged_again_after_a_while(series, tmp_pat
     storage = str(tmp_path / "s.sqlite")
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
-        lost = Study.join(storage, "search", purpose, []).ask(3, space, 0)
-    here = Study.join(storage, "search", purpose, [])
-    here.reclaim()
-    assert here.elsewhere() == 3
-    time.sleep(2.5)
-    here.reclaim()
-    assert here.elsewhere() == 0
-    assert [one.proposal for one in here.ask(3, space, 1)] == [one.proposal for one in lost]
+        with closing(Study.join(storage, "search", purpose, [])) as there:
+            lost = there.ask(3, space, 0)
+    with closing(Study.join(storage, "search", purpose, [])) as here:
+        here.reclaim()
+        assert here.elsewhere() == 3
+        time.sleep(2.5)
+        here.reclaim()
+        assert here.elsewhere() == 0
+        assert [one.proposal for one in here.ask(3, space, 1)] == [one.proposal for one in lost]
 
 
 def test_a_trial_that_kills_its_process_again_and_again_is_given_up(series, tmp_path):
     space = Space.of(Settings.checked(**SMALL), [series], {})
-    storage = str(tmp_path / "s.sqlite")
-    study = Study.join(storage, "search", Purpose.of([series], space, 2), [])
-    (asked,) = study.ask(1, space, 0)
-    raw = optuna.load_study(storage=f"sqlite:///{storage}", study_name="search")
+    storage, purpose = tmp_path / "s.sqlite", Purpose.of([series], space, 2)
+    with closing(Study.join(str(storage), "search", purpose, [])) as study:
+        (asked,) = study.ask(1, space, 0)
     states = []
-    for _ in range(4):
-        process = [socket.gethostname(), 2**22 + 1, 0.0]  # no such process
-        raw._storage.set_trial_user_attr(1, "begun", raw.trials[0].user_attrs["begun"] | {"process": process})
-        other = Study.join(storage, "search", Purpose.of([series], space, 2), [])
-        other.reclaim()
-        states.append(raw.trials[0].state.name)
-        if states[-1] == "WAITING":
-            assert [one.proposal for one in other.ask(1, space, 0)] == [asked.proposal]
+    with as_optuna_reads_it(storage) as raw:
+        for _ in range(4):
+            process = [socket.gethostname(), 2**22 + 1, 0.0]  # no such process
+            raw._storage.set_trial_user_attr(1, "begun", raw.trials[0].user_attrs["begun"] | {"process": process})
+            with closing(Study.join(str(storage), "search", purpose, [])) as other:
+                other.reclaim()
+                states.append(raw.trials[0].state.name)
+                if states[-1] == "WAITING":
+                    assert [one.proposal for one in other.ask(1, space, 0)] == [asked.proposal]
     assert states == ["WAITING", "WAITING", "WAITING", "FAIL"]
 
 
@@ -303,13 +314,12 @@ def test_a_trial_that_kills_its_process_again_and_again_is_given_up(series, tmp_
     ],
 )
 def test_a_study_for_something_else_is_not_joined(series, tmp_path, change, message):
-    storage = f"sqlite:///{tmp_path / 's.sqlite'}"
     search(series, 2, settings=SMALL, storage=tmp_path / "s.sqlite")
-    study = optuna.load_study(storage=storage, study_name="search")
-    study.set_user_attr("purpose", study.user_attrs["purpose"] | change)
-    with pytest.raises(SearchError, match=message):
-        search(series, 4, settings=SMALL, storage=tmp_path / "s.sqlite")
-    assert len(optuna.load_study(storage=storage, study_name="search").trials) >= 2
+    with as_optuna_reads_it(tmp_path / "s.sqlite") as study:
+        study.set_user_attr("purpose", study.user_attrs["purpose"] | change)
+        with pytest.raises(SearchError, match=message):
+            search(series, 4, settings=SMALL, storage=tmp_path / "s.sqlite")
+        assert len(study.trials) >= 2
 
 
 def test_other_settings_or_another_space_are_named(series, tmp_path):
@@ -367,8 +377,8 @@ def test_a_full_disk_ends_the_search_and_leaves_the_study_readable(tmp_path):
     assert process.returncode == 2, told
     assert "cannot be read or written" in told
     assert "what is in the study is safe" in told
-    study = optuna.load_study(storage=f"sqlite:///{tmp_path / 'm.study.sqlite'}", study_name="search")
-    assert len([trial for trial in study.trials if trial.state.is_finished()]) > 10
+    with as_optuna_reads_it(tmp_path / "m.study.sqlite") as study:
+        assert len([trial for trial in study.trials if trial.state.is_finished()]) > 10
 
 
 def test_the_page_and_the_command_say_how_to_make_the_winner(found, series, tmp_path):

@@ -41,6 +41,12 @@ def opened(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
     raise AssertionError
 
 
+def close(base: optuna.storages.RDBStorage) -> None:
+    """Give back the connections to a database."""
+    base.remove_session()
+    base.engine.dispose()
+
+
 def begun_or_joined(base: optuna.storages.RDBStorage, name: str) -> tuple[optuna.Study, bool]:
     """The study of that name, and whether this process began it."""
     try:

@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from threading import Event, Thread, current_thread, main_thread
@@ -26,7 +26,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from freerun.errors import SearchError
 from freerun.judge import Choice
-from freerun.search.database import ATTEMPTS, FAULTS, GRACE, HEARTBEAT, RETRIES, advice, begun_or_joined, cause, opened
+from freerun.search.database import (
+    ATTEMPTS,
+    FAULTS,
+    GRACE,
+    HEARTBEAT,
+    RETRIES,
+    advice,
+    begun_or_joined,
+    cause,
+    close,
+    opened,
+)
 from freerun.search.proposals import proposals, quietly, ranked
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space
@@ -98,24 +109,26 @@ class Study:
         server = parts.get_backend_name() != "sqlite"
         options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}} if server else {}
         try:
-            base = opened(parts.render_as_string(hide_password=False), options)
-            with quietly():
-                study, began = begun_or_joined(base, name)
-            found = None if began else _purpose_of(study)
-            if found is None and not study.get_trials(deepcopy=False):
-                study.set_user_attr("purpose", asdict(purpose))
-            else:
-                purpose.require(found or {}, where)
-            for proposal in first[0 if began else _enqueued(study, len(first)) :]:
-                study.enqueue_trial(dict(proposal))
+            with ExitStack() as refused:
+                base = opened(parts.render_as_string(hide_password=False), options)
+                refused.callback(close, base)
+                with quietly():
+                    study, began = begun_or_joined(base, name)
+                found = None if began else _purpose_of(study)
+                if found is None and not study.get_trials(deepcopy=False):
+                    study.set_user_attr("purpose", asdict(purpose))
+                else:
+                    purpose.require(found or {}, where)
+                for proposal in first[0 if began else _enqueued(study, len(first)) :]:
+                    study.enqueue_trial(dict(proposal))
+                refused.pop_all()
         except (*FAULTS, ImportError, RuntimeError, ValueError) as error:
             raise SearchError(f"{where}: cannot be opened ({cause(error)}); {advice(server)}") from error
         return cls(base, study, where)
 
     def close(self) -> None:
         """Give back the connections to the database."""
-        self._storage.remove_session()
-        self._storage.engine.dispose()
+        close(self._storage)
 
     def finished(self) -> list[FrozenTrial]:
         """The trials that are over, with an error."""
