@@ -4,6 +4,7 @@ space      what may be tried, and what a proposal means
 trials     judges trials that share a program, and stops the hopeless ones early
 proposals  what to try next, from what is known of the trials so far
 purpose    what a study is for
+database   databases that hold studies
 study      the record of a search: an Optuna study in SQLite or PostgreSQL that can be joined and resumed
 engines    where trials are judged: in this process, or on Dask
 searching  the search from end to end
