@@ -8,11 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
-import freerun
 from freerun.computing import cores
+from freerun.provenance import versions
 
 
 def provenance() -> dict[str, Any]:
@@ -20,7 +17,7 @@ def provenance() -> dict[str, Any]:
     return {
         "date": datetime.date.today().isoformat(),
         "machine": f"{cores()} of {os.cpu_count()} cores, {_processor()}",
-        "versions": {"freerun": freerun.__version__, "jax": jax.__version__, "numpy": np.__version__},
+        "versions": versions("jax", "numpy"),
     }
 
 
