@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -239,6 +240,14 @@ def test_forecasting_from_the_command_line(run, tmp_path, model):
     assert code == 0
     methods = {row["method"]: row for row in json.loads(out)["methods"]}
     assert methods["freerun"]["MASE"] < methods["last value"]["MASE"]
+    given = re.sub(r"--(\S+) (\S+)", r"--set \1=\2", f"{small} --optimizer ridge")
+    code, out, _ = run(f"backtest air.csv --horizon 6 --folds 2 {given} --json")
+    assert code == 0
+    again = {row["method"]: row for row in json.loads(out)["methods"]}
+    assert again["freerun"]["RMSE"] == methods["freerun"]["RMSE"]
+    code, _, err = run("backtest air.csv --horizon 6 --set leek=1")
+    assert code == 2
+    assert "there is no parameter 'leek'" in err
     code, _, err = run("forecast air.freerun --horizon 3 --levels 0,80")
     assert code == 2
     assert "level 0: levels of intervals are percentages above 0 and below 100" in err

@@ -19,6 +19,7 @@ from freerun.cli.options import (
     SeriesFile,
     TimeColumn,
     numbers,
+    pairs,
     read,
     require_picture,
 )
@@ -42,6 +43,7 @@ def backtest(
     like: Annotated[
         Path | None, typer.Option(help="Model file whose settings to use. Default: those of `freerun fit`.")
     ] = None,
+    given: Annotated[list[str], typer.Option("--set", help="A setting of `freerun fit`: hidden=100. Repeatable.")] = [],  # noqa: B006 - typer copies it
     plot: Plot = None,
     column: Column = [],  # noqa: B006 - typer copies it
     time: TimeColumn = None,
@@ -59,9 +61,11 @@ def backtest(
     """
     import freerun
     from freerun.estimator import RNN, load
+    from freerun.settings import Settings
 
     require_picture(plot)
     rnn = RNN() if like is None else load(like)
+    rnn.set_params(**Settings.checked(**pairs("--set", given)).model_dump(exclude_unset=True))
     observed = read(series, column, time, missing, inputs, resample)
     console = Console(as_json, quiet)
     with console.progress() as progress:
