@@ -18,8 +18,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 import freerun
 from freerun.studio.store import Source, Store
 
-PATIENCE = 60_000
-"""Milliseconds that a browser waits for what a training process does."""
+PATIENCE = 180_000
+"""Milliseconds that a browser waits for what a training process does, which steps back behind all other work."""
 
 
 def chromium() -> str | None:

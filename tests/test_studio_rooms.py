@@ -144,7 +144,7 @@ def test_a_folder_that_cannot_be_used(tmp_path):
 
 
 def wait_for(jobs: Jobs, number: int) -> str:
-    for _ in range(600):
+    for _ in range(1800):
         jobs.look_after()
         if jobs.store.run(number).state != "running":
             return jobs.store.run(number).state
