@@ -316,6 +316,17 @@ def test_import_and_help_do_not_wait_for_jax():
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
+def test_a_fit_does_not_wait_for_what_it_does_not_use(tmp_path):
+    freerun.systems.mackey_glass(100, seed=0).write(tmp_path / "s.csv")
+    script = (
+        "import sys; sys.argv = 'freerun fit s.csv --optimizer adam --epochs 1 -o m.freerun'.split();"
+        "from freerun.cli import main\n"
+        "try: main()\n"
+        "finally: assert not {'pandas', 'scipy.stats', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, capture_output=True)
+
+
 COMMANDS = "demo data fit predict generate forecast backtest evaluate update export studio info"
 
 

@@ -119,10 +119,12 @@ class Table:
 
     def zoned(self, column: str) -> bool:
         """Whether the times carry an offset from UTC, to which they are converted."""
+        first = self.cells[column][0]
+        if _number(first, self.comma) is not None:
+            return False
         import pandas as pd
 
-        first = self.cells[column][0]
-        return _number(first, self.comma) is None and pd.Timestamp(first).tz is not None
+        return pd.Timestamp(first).tz is not None
 
     def begins_with_date(self, column: str) -> bool:
         """Whether the first cell of a column is a date."""
@@ -214,10 +216,10 @@ def _number(cell: str, comma: bool) -> float | None:
 
 
 def _date(cell: str) -> np.datetime64 | None:
-    import pandas as pd
-
     if len(cell) > LONGEST_DATE or not LIKE_A_DATE.search(cell) or cell.lower() in NO_DATES:
         return None
+    import pandas as pd
+
     try:
         return pd.Timestamp(cell).to_datetime64()
     except (ValueError, OverflowError, TypeError):

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from freerun.cells import Array
 from freerun.computing import computing
@@ -130,6 +129,8 @@ def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
         errors: shape (N, H, D), NaN where one is not known.
         share: between 0 and 1.
     """
+    from scipy.special import stdtrit
+
     horizons, channels = errors.shape[1:]
     widths = np.empty((horizons, channels))
     for h in range(horizons):
@@ -142,7 +143,7 @@ def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
             new = (alone + horizons) / (h + 2)
             if (new + 1) * share > new:
                 scale = np.sqrt((known**2).mean()) if len(known) else np.nan
-                widths[h, channel] = scale * stats.t.ppf((1 + share) / 2, new)
+                widths[h, channel] = scale * stdtrit(new, (1 + share) / 2)
             else:
                 rank = math.ceil((alone + 1) * share) / alone
                 widths[h, channel] = known[math.ceil(rank * len(known)) - 1]

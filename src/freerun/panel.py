@@ -59,7 +59,7 @@ def _parts(data: Any) -> dict[Any, Any] | None:
         return dict(data)
     if isinstance(data, list | tuple) and data and all(_is_series(part) for part in data):
         return dict(enumerate(data))
-    index: Any = getattr(data, "index", None)
+    index: Any = None if isinstance(data, Series) else getattr(data, "index", None)
     if getattr(index, "nlevels", 1) != 2:
         return None
     frame: Any = data
