@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ PASSED_OVER = 40
 LONGEST_GAP = 100
 """Most values in a row that may be missing unless the washout says."""
 
-COMPARED = 6
-"""How many choices are solved for all of a long series and compared by long runs."""
+COMPARED, AGAIN = 6, 12
+"""How many choices are solved for all of a long series and compared by long runs; and with how many seeds more the best
+of them is, since long runs of one recipe differ by their seed as much as those of recipes do."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,13 @@ class _Fit:
             return list(solved), 0, None
         if not sample_of_system(training):
             return _enduring_first(solved, count, training), 0, None
-        finalists = list(islice(solved, max(COMPARED, count)))
-        return _most_alike_first(finalists, training[0])[:count], 0, None
+        compared = [(_unlike(training[0], one), one) for one in islice(solved, max(COMPARED, count))]
+        if self.settings.restarts is None:
+            best = min(compared, key=itemgetter(0))[1].settings
+            unused = 1 + max(choice.seed for choice in choices)
+            again = [solve(best.with_(seed=unused + i)) for i in range(AGAIN)]
+            compared += [(_unlike(training[0], one), one) for one in again]
+        return [one for _, one in sorted(compared, key=itemgetter(0))][:count], 0, None
 
     def trained(
         self, asked: Settings, choices: list[Settings]
@@ -278,11 +285,7 @@ def _enduring_first(solved: Iterator[Member], count: int, training: Sequence[Ser
     return (enduring + weak)[:count]
 
 
-def _most_alike_first(finalists: list[Member], training: Series) -> list[Member]:
-    """Networks in the order of how much a long free run of each resembles the training series."""
-
-    def error(one: Member) -> float:
-        run = enduring_run(one, [training])
-        return math.inf if run is None else long_run_error(one.scaling.apply(training), run)
-
-    return sorted(finalists, key=error)
+def _unlike(training: Series, one: Member) -> float:
+    """How unlike the training series a long free run of a network is; infinite where it does not endure."""
+    run = enduring_run(one, [training])
+    return math.inf if run is None else long_run_error(one.scaling.apply(training), run)
