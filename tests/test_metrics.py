@@ -80,6 +80,8 @@ def test_spectrum_distance_of_sines():
     slow, fast, shifted = np.sin(0.02 * np.pi * t), np.sin(0.2 * np.pi * t), 5 + 3 * np.cos(0.02 * np.pi * t)
     assert metrics.spectrum_distance(slow, shifted, smoothing=0) == pytest.approx(0.0, abs=1e-6)
     assert metrics.spectrum_distance(slow, fast, smoothing=0) == pytest.approx(1.0, abs=1e-6)
+    single = slow.astype(np.float32), fast.astype(np.float32)
+    assert metrics.spectrum_distance(*single, smoothing=0) == pytest.approx(1.0, abs=1e-6)
     # Half the power at each of two frequencies against all of it at one: sqrt(1 - sqrt(1/2))
     both = metrics.spectrum_distance(slow, slow + fast, smoothing=0)
     assert both == pytest.approx(np.sqrt(1 - np.sqrt(0.5)), abs=1e-6)

@@ -197,7 +197,7 @@ def spectrum_distance(truth: np.ndarray, generated: np.ndarray, smoothing: float
         1 when the generated series is constant, not finite, or beyond all bounds.
     """
     steps = min(len(truth), len(generated))
-    if not np.isfinite(generated).all() or np.abs(generated).max() > 1e100:
+    if not np.isfinite(generated).all() or float(np.abs(generated).max()) > 1e100:
         return 1.0
     p, q = power_spectrum(truth[:steps], smoothing), power_spectrum(generated[:steps], smoothing)
     return float(np.sqrt(np.clip(1.0 - np.sqrt(p * q).sum(axis=0), 0.0, 1.0)).mean())
