@@ -23,11 +23,12 @@ from jax.flatten_util import ravel_pytree
 import freerun
 import racers
 from freerun.computing import computing
-from freerun.forcing import Full, Pairs
+from freerun.forcing import Full
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
 from freerun.objective import Objective, Terms
 from freerun.optimizers import Gradient, LevenbergMarquardt, Trainees, minimize, stack
+from freerun.pairs import Pairs
 
 Run = Callable[[], object]
 

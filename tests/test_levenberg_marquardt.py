@@ -12,12 +12,13 @@ from jax.flatten_util import ravel_pytree
 import freerun
 from freerun.computing import computing
 from freerun.errors import SettingError
-from freerun.forcing import Full, Pairs
+from freerun.forcing import Full
 from freerun.initial import Start, initial_network
 from freerun.network import Shape
 from freerun.objective import Objective, Terms
 from freerun.optimizers import LevenbergMarquardt, Trainees, minimize, stack, unstack
 from freerun.optimizers import levenberg_marquardt as module
+from freerun.pairs import Pairs
 
 KEY = jax.random.key(0)
 

@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 import freerun
-from freerun import forcing
+from freerun import pairs as room
 from freerun.cells import NONLINEARITIES
 from freerun.computing import computing
 from freerun.initial import Start, initial_network
@@ -220,9 +220,9 @@ def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):
     state = network.after(values[:-1], 10)
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(states), strict=True):
         np.testing.assert_allclose(a, b[0], rtol=1e-12, atol=1e-14)
-    monkeypatch.setattr(forcing, "PIECE", 10)
+    monkeypatch.setattr(room, "PIECE", 10)
     residuals = np.asarray(network.predict(values[:-1]) - values[1:])[4:]
-    pairs = forcing.Pairs.of([np.asarray(values)], 2, 4)
+    pairs = room.Pairs.of([np.asarray(values)], 2, 4)
     np.testing.assert_allclose(pairs.squared_errors(network), (residuals**2).mean(axis=0), rtol=1e-12)
 
 

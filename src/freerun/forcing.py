@@ -6,190 +6,25 @@ optimiser, since all are plain differentiable functions of the network.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from freerun.cells import Array
 from freerun.dynamics import expansion_along
 from freerun.errors import SettingError
 from freerun.network import Network, State
-from freerun.recurrence import in_pieces
-from freerun.series import interpolated
+from freerun.pairs import Pairs
+from freerun.recurrence import forced_loop, mixed, shifted
+from freerun.sensitivity import Chain
 from freerun.settings import Settings
 
-SHORTEST = 64
-"""Short series are filled up to so many steps, or twice, four times ... as many."""
-
-DEPTHS = 16
-"""Networks that share programs reach back a multiple of so many steps."""
-
-PIECE = 10_000
-"""Steps of a long series whose hidden states are in memory at a time, where no gradient is taken."""
-
-
-class Pairs(eqx.Module):
-    """What a network reads with the values that follow: of one series, or of several stacked along a leading axis.
-
-    Attributes:
-        inputs: shape (T, N), steps 0 to T - 1 of a series, standardised, missing values interpolated.
-        targets: shape (T, D), steps 1 to T, zero where a value is missing.
-        weight: shape (T, D), 1 where an error counts, 0 in the washout, for missing values, and where a series that is
-            shorter than others is filled up.
-        observed: shape (T, D), 1 where there was a value to read, 0 where there was none; None when all are there.
-        length: T, or in a stack the steps of each series, without those that fill it up.
-    """
-
-    inputs: Float[Array, "*S T N"]
-    targets: Float[Array, "*S T D"]
-    weight: Float[Array, "*S T D"]
-    observed: Float[Array, "*S T D"] | None
-    length: Int[Array, "*S"]
-
-    @classmethod
-    def of(cls, panel: Sequence[np.ndarray], channels: int, washout: int, at_least: int = 0) -> Pairs:
-        """The pairs of standardised series.
-
-        Args:
-            panel: arrays of shape (steps, N), NaN where a value is missing; see `Scaling.apply`.
-            channels: D, the first columns of each.
-            washout: the errors of the first `washout` predictions of each do not count.
-            at_least: fill up to this many steps, so that series of different lengths share one compiled program.
-        """
-        gaps = any(np.isnan(values[:, :channels]).any() for values in panel)
-        steps = max(at_least, *(len(values) - 1 for values in panel))
-        each = [_padded(values, channels, washout, steps, gaps) for values in panel]
-        return each[0] if len(each) == 1 else jax.tree.map(lambda *arrays: jnp.stack(arrays), *each)
-
-    @property
-    def stacked(self) -> bool:
-        """Whether these are several series."""
-        return self.inputs.ndim == 3
-
-    @property
-    def steps(self) -> int:
-        """T."""
-        return self.inputs.shape[-2]
-
-    @property
-    def channels(self) -> int:
-        """D."""
-        return self.targets.shape[-1]
-
-    def each(self) -> list[Pairs]:
-        """The pairs of each series."""
-        if not self.stacked:
-            return [self]
-        count = len(self.inputs)
-        return [jax.tree.map(lambda array, i=i: array[i], self) for i in range(count)]
-
-    def without(self, first: int, stop: int) -> Pairs:
-        """The same without the errors of the steps from `first` to `stop` - 1, counted from the end of each series.
-
-        Args:
-            first, stop: how many steps before the end: 0 < stop < first.
-        """
-        target = jnp.arange(self.steps) + 1
-        left = (self.length[..., None] + 1 - target)[..., None]
-        return eqx.tree_at(lambda p: p.weight, self, jnp.where((left <= first) & (left > stop), 0.0, self.weight))
-
-    def windows(self, key: PRNGKeyArray, count: int, length: int, washout: int) -> Pairs:
-        """`count` random pieces of equal length, stacked; the first `washout` errors of each do not count."""
-        of_series, of_start = jax.random.split(key)
-        series = jax.random.randint(of_series, (count,), 0, len(self.inputs) if self.stacked else 1)
-        room = self.length[series] if self.stacked else self.length
-        starts = jax.random.randint(of_start, (count,), 0, room - length + 1)
-        at = starts[:, None] + jnp.arange(length)
-        where = (series[:, None], at) if self.stacked else (at,)
-        inputs, targets, weight, observed = jax.tree.map(
-            lambda array: array[where], (self.inputs, self.targets, self.weight, self.observed)
-        )
-        counts = (jnp.arange(length) >= washout)[:, None]
-        return Pairs(inputs, targets, jnp.where(counts, weight, 0.0), observed, jnp.full(count, length))
-
-    def completed(self, network: Network) -> Pairs:
-        """The same where the network's own output stands in for every missing value that it reads; one series."""
-        if self.observed is None:
-            return self
-        return Pairs(
-            network.completed(self.inputs, self.observed), self.targets, self.weight, observed=None, length=self.length
-        )
-
-    def with_whole_windows(self, depth: int) -> Pairs:
-        """The same without the errors of steps that read a missing value, if at least half of the errors are left.
-
-        Args:
-            depth: steps before the current one that a step reads.
-        """
-        if self.observed is None:
-            return self
-        missing = jnp.cumsum(1.0 - self.observed.min(axis=-1), axis=-1)
-        before = jnp.concatenate([jnp.zeros_like(missing[..., : depth + 1]), missing], axis=-1)[..., : self.steps]
-        weight = jnp.where((missing - before > 0)[..., None], 0.0, self.weight)
-        if 2 * float(weight.sum(axis=(0, -2) if self.stacked else -2).min()) < float(self.weight.sum()) / self.channels:
-            return self
-        return eqx.tree_at(lambda p: p.weight, self, weight)
-
-    def squared_errors(self, network: Network) -> Float[Array, " D"]:
-        """Mean squared error of the one-step predictions per channel, in standardised units, shape (D,)."""
-        sums = jax.vmap(lambda one: one._sums(network)) if self.stacked else (lambda one: one._sums(network))
-        squares, counts = jax.tree.map(lambda a: a.reshape(-1, self.channels).sum(axis=0), sums(self))
-        return squares / counts
-
-    def _sums(self, network: Network) -> tuple[Array, Array]:
-        """Of each channel, the sum of squared errors and the number of errors that count."""
-
-        def add(at: tuple[State, Array], piece: tuple[Array, Array, Array]) -> tuple[State, Array]:
-            inputs, targets, weight = piece
-            hidden, window, state = network.read_on(inputs, at[0])
-            residuals = (network.output(hidden, window) - targets) * weight
-            return state, at[1] + (residuals**2).sum(axis=0)
-
-        whole = self.completed(network)
-        start = network.rest(), jnp.zeros_like(network.bias)
-        pieces = (whole.inputs, whole.targets, whole.weight)
-        return in_pieces(add, start, pieces, PIECE)[1], self.weight.sum(axis=0)
-
-
-def filled_up(steps: int) -> int:
-    """The next of the few lengths that short series are given, so that they share compiled programs."""
-    return SHORTEST << max(0, math.ceil(math.log2(steps / SHORTEST)))
-
-
-def cut_down(steps: int) -> int:
-    """The largest of the few lengths 1, 2, 3, 4, 6, 8, 12, 16, ... of free runs over short series that is not more."""
-    power = 1 << (steps.bit_length() - 1)
-    return power + power // 2 if steps >= power + power // 2 and power > 1 else power
-
-
-def shared(network: Network) -> Network:
-    """The network in a form in which those that read different windows share programs; worth it on short series."""
-    return network.plain(-(-network.depth // DEPTHS) * DEPTHS)
-
-
-def _padded(values: np.ndarray, channels: int, washout: int, steps: int, gaps: bool) -> Pairs:
-    """The pairs of one series, filled up to `steps` of them."""
-    length = len(values) - 1
-    inputs, targets = np.zeros((steps, values.shape[1])), np.zeros((steps, channels))
-    inputs[:length], targets[:length] = interpolated(values)[:-1], np.nan_to_num(values[1:, :channels])
-    weight, observed = np.zeros((2, steps, channels))
-    weight[washout:length] = np.isfinite(values[1 + washout :, :channels])
-    observed[:length] = np.isfinite(values[:-1, :channels])
-    wide = jnp.zeros(()).dtype
-    return Pairs(
-        jnp.asarray(inputs, wide),
-        jnp.asarray(targets, wide),
-        jnp.asarray(weight, wide),
-        jnp.asarray(observed, wide) if gaps else None,
-        jnp.asarray(length),
-    )
-
+LINK = 16
+"""Steps of a piece of a run whose Jacobian is put together from pieces."""
 
 Errors = tuple[Float[Array, "*N D"], Float[Array, "*N D"]]
 """Output minus target, and the weight with which each counts."""
@@ -203,6 +38,10 @@ class Forcing(Protocol):
         """The errors of `network` on the pairs of one series, completed, under this forcing."""
         ...
 
+    def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
+        """The same errors as a chain of pieces, where no value is missing; more may come after them."""
+        ...
+
 
 class Full(eqx.Module):
     """The network reads the data: the errors of one-step prediction."""
@@ -210,6 +49,19 @@ class Full(eqx.Module):
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         del key
         return network.predict(pairs.inputs) - pairs.targets, pairs.weight
+
+    def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
+        del key
+        length = 1 if network.memoryless else LINK
+        inputs, targets = _cut(pairs.inputs, length), _cut(pairs.targets, length)
+        past = _past(network, pairs.inputs, jnp.arange(len(inputs)) * length)
+
+        def step(network: Network, kept: Any, known: tuple[Array, Array, Array]) -> tuple[Any, Array]:
+            inputs, targets, past = known
+            hidden, window, after = network.read_on(inputs, _state(network, kept, past))
+            return _kept(network, after), network.output(hidden, window) - targets
+
+        return Chain(lambda network: _kept(network, network.rest()), step, (inputs, targets, past))
 
 
 class Mixed(eqx.Module):
@@ -228,6 +80,21 @@ class Mixed(eqx.Module):
         del key
         return network.run_forced(pairs.inputs, self.strength) - pairs.targets, pairs.weight
 
+    def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
+        del network, key
+        first = pairs.inputs[0, : pairs.channels]
+
+        def step(network: Network, at: tuple[State, Array], known: tuple[Array, Array, Array]) -> tuple[Any, Array]:
+            (state, output), (inputs, targets, strength) = at, known
+            carries, outputs = forced_loop(network, state, output, inputs, strength)
+            read = mixed(inputs, shifted(output, outputs), strength)
+            past = jnp.concatenate([state.past, read])[len(inputs) :]
+            after = State(jax.tree.map(lambda entry: entry[-1], carries), past), outputs[-1]
+            return after, outputs - targets
+
+        known = tuple(_cut(array, LINK) for array in (pairs.inputs, pairs.targets, self.strength[:, None]))
+        return Chain(lambda network: (jax.tree.map(jnp.asarray, network.rest()), first), step, known)
+
 
 class Scheduled(eqx.Module):
     """Scheduled sampling (Bengio et al., 2015): at each step the data with probability `strength`, else own output."""
@@ -235,8 +102,13 @@ class Scheduled(eqx.Module):
     strength: Float[Array, " T"]
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
-        chosen = jax.random.bernoulli(key, self.strength).astype(pairs.inputs.dtype)
-        return network.run_forced(pairs.inputs, chosen) - pairs.targets, pairs.weight
+        return self._drawn(key).errors(network, pairs, key)
+
+    def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
+        return self._drawn(key).pieces(pairs, network, key)
+
+    def _drawn(self, key: PRNGKeyArray) -> Mixed:
+        return Mixed(jax.random.bernoulli(key, self.strength).astype(self.strength.dtype))
 
 
 class Segments(eqx.Module):
@@ -253,7 +125,12 @@ class Segments(eqx.Module):
     @classmethod
     def over(cls, steps: int, washout: int, length: int) -> Segments:
         """Runs of `length` steps from every max(5, length / 5)-th step on, as many as fit."""
-        return cls(jnp.arange(washout, steps - length + 1, max(5, length // 5)), length)
+        return cls(jnp.arange(washout, steps - length + 1, cls.apart(length)), length)
+
+    @staticmethod
+    def apart(length: int) -> int:
+        """Steps between the starts of two runs."""
+        return max(5, length // 5)
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         del key
@@ -261,6 +138,24 @@ class Segments(eqx.Module):
         known = pairs.inputs[at][..., pairs.channels :]
         runs = free_runs(network, pairs.inputs, self.starts, self.length, known)
         return runs - pairs.targets[at], pairs.weight[at]
+
+    def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
+        del key
+        channels, at = pairs.channels, self.starts[:, None] + jnp.arange(self.length)
+        between = pairs.inputs[self.starts[:, None] + jnp.arange(self.apart(self.length))]
+        past = _past(network, pairs.inputs, self.starts)
+
+        def step(network: Network, kept: Any, known: tuple[Array, Array, Array, Array]) -> tuple[Any, Array]:
+            between, past, ahead, targets = known
+            state = _state(network, kept, past)
+            run = network.run_free(state, between[0, :channels], self.length, ahead)
+            return _kept(network, network.read_on(between, state)[2]), run - targets
+
+        def first(network: Network) -> Any:
+            states, _ = network.moments(pairs.inputs, self.starts[:1])
+            return _kept(network, jax.tree.map(lambda entry: entry[0], states))
+
+        return Chain(first, step, (between, past, pairs.inputs[at][..., channels:], pairs.targets[at]))
 
 
 def free_runs(
@@ -272,6 +167,27 @@ def free_runs(
         return network.run_free(state, value, length, known)
 
     return jax.vmap(run)(*network.moments(inputs, starts), known)
+
+
+def _cut(array: Float[Array, "T K"], length: int) -> Float[Array, "S L K"]:
+    """An array in pieces of equal length, the last filled up with zeros."""
+    missing = -len(array) % length
+    return jnp.pad(array, [(0, missing), (0, 0)]).reshape(-1, length, array.shape[1])
+
+
+def _past(network: Network, inputs: Float[Array, "T N"], at: Int[Array, " S"]) -> Float[Array, "S depth N"]:
+    """The last values that were read before each of the steps `at`."""
+    return jnp.concatenate([network.rest().past, inputs])[at[:, None] + jnp.arange(network.depth)]
+
+
+def _kept(network: Network, state: State) -> tuple[Any, ...]:
+    """What of a state depends on the weights where data are read."""
+    return () if network.memoryless else jax.tree.map(jnp.asarray, state.cells)
+
+
+def _state(network: Network, kept: tuple[Any, ...], past: Array) -> State:
+    """The state with what was kept of it."""
+    return State(kept or network.rest().cells, past)
 
 
 Stage = Callable[[Network], Forcing]

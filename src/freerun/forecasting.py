@@ -18,9 +18,10 @@ from jaxtyping import Float, Int
 from freerun.cells import Array
 from freerun.computing import computing
 from freerun.errors import SeriesError, SettingError
-from freerun.forcing import filled_up, free_runs, shared
+from freerun.forcing import free_runs
 from freerun.model import RECENT, Member, Model, Moment
 from freerun.network import Network, State
+from freerun.pairs import filled_up, shared
 from freerun.scaling import Scaling, differenced
 from freerun.series import Series, interpolated
 from freerun.settings import SHORT, Ensemble, Settings

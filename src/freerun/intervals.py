@@ -20,7 +20,6 @@ from jaxtyping import Float
 from freerun.cells import Array
 from freerun.computing import computing
 from freerun.errors import SettingError
-from freerun.forcing import cut_down
 from freerun.forecasting import (
     COMBINED,
     base_of,
@@ -35,6 +34,7 @@ from freerun.holdout import folds_of, held_out, recent
 from freerun.model import Member, Model
 from freerun.network import Network, State
 from freerun.optimizers import Readout
+from freerun.pairs import cut_down
 from freerun.series import Series
 from freerun.settings import SHORT, Ensemble
 from freerun.training import noise_of, pairs_of

@@ -17,10 +17,10 @@ import numpy as np
 from freerun.cells import Array
 from freerun.computing import computing, run
 from freerun.errors import TrainingDiverged
-from freerun.forcing import shared
 from freerun.holdout import folds_of, recent, require_held_out
 from freerun.network import Network
 from freerun.optimizers import Readout, stack
+from freerun.pairs import shared
 from freerun.recipes import Recipes
 from freerun.scaling import Scaling
 from freerun.series import Series

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from freerun.cells import CELLS, AnyCell, Array, Carry, PiecewiseLinearCell
+from freerun.cells import CELLS, AnyCell, Array, Carry, MemorylessCell, PiecewiseLinearCell
 from freerun.recurrence import (
     closed_loop,
     disturbed_loop,
@@ -124,6 +124,11 @@ class Network(eqx.Module):
     def weights(self) -> int:
         """The number of weights, biases included."""
         return sum(array.size for array in jax.tree.leaves(self))
+
+    @property
+    def memoryless(self) -> bool:
+        """Whether it remembers nothing but the last values read."""
+        return all(isinstance(cell, MemorylessCell) for cell in self.cells)
 
     @property
     def depth(self) -> int:
@@ -240,7 +245,6 @@ class Network(eqx.Module):
 
         The first step of `inputs` must be observed, or hold what stands in for it.
         """
-
         state, read = gappy_loop(self.step, state, inputs, observed)
         return state, read[: self.bias.shape[0]]
 

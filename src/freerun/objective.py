@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, PRNGKeyArray
 
 from freerun.cells import Array
-from freerun.forcing import Errors, Forcing, Pairs
+from freerun.forcing import Errors, Forcing
 from freerun.network import Network
+from freerun.pairs import Pairs
+from freerun.sensitivity import by_passes, by_pieces
 
 SMOOTHING = 1e-6
 """Where residuals are squared, |w| of the L1 penalty is sqrt(w^2 + SMOOTHING^2), which has a derivative at zero."""
@@ -68,15 +73,36 @@ class Objective(eqx.Module):
     def residuals(self, network: Network, terms: Terms, key: PRNGKeyArray) -> Float[jax.Array, " N"]:
         """A vector whose squares sum to the objective: one entry for each error, and for each penalised weight."""
         errors, weight = self._errors(network, terms.noise, key)
-        rows = [(errors * jnp.sqrt(weight / weight.sum())).ravel()]
-        weights = jnp.concatenate([w.ravel() for w in jax.tree.leaves(network)])
-        if terms.l2 is not None:
-            rows.append(jnp.sqrt(terms.l2) * weights)
-        if terms.l1 is not None:
-            rows.append(jnp.sqrt(terms.l1) * (weights**2 + SMOOTHING**2) ** 0.25)
-        return jnp.concatenate(rows)
+        theta, _ = ravel_pytree(network)
+        return jnp.concatenate([(errors * jnp.sqrt(weight / weight.sum())).ravel(), *_penalties(theta, terms)])
+
+    def jacobian(self, network: Network, terms: Terms, key: PRNGKeyArray) -> Float[jax.Array, "N P"]:
+        """The derivatives of the residuals with respect to the weights, ravelled."""
+        theta, unravel = ravel_pytree(network)
+        if self.pairs.observed is not None:
+            passes = partial(by_passes, lambda theta: self.residuals(unravel(theta), terms, key), theta)
+            return passes(network.readout.shape[0])
+        _, weight = self._errors(network, terms.noise, key)
+        network, pairs, chance = self._read(network, terms.noise, key)
+
+        def rows(one: Pairs) -> jax.Array:
+            return by_pieces(self.forcing.pieces(one, network, chance), network)
+
+        every = jax.vmap(rows)(pairs) if pairs.stacked else rows(pairs)[None]
+        every = every.reshape(len(every), -1, theta.size)[:, : weight.size // len(every)].reshape(-1, theta.size)
+        slopes = jax.jvp(lambda theta: _penalties(theta, terms), (theta,), (jnp.ones_like(theta),))[1]
+        return jnp.concatenate([every * jnp.sqrt(weight / weight.sum()).reshape(-1, 1), *map(jnp.diag, slopes)])
 
     def _errors(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> Errors:
+        network, pairs, chance = self._read(network, noise, key)
+
+        def errors(one: Pairs) -> Errors:
+            return self.forcing.errors(network, one.completed(network), chance)
+
+        return jax.vmap(errors)(pairs) if pairs.stacked else errors(pairs)
+
+    def _read(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> tuple[Network, Pairs, PRNGKeyArray]:
+        """The weights and the data, with their noise, and in windows; and the key of the forcing."""
         pairs = self.pairs
         keys = jax.random.split(key, 4)
         if noise is not None:
@@ -88,13 +114,19 @@ class Objective(eqx.Module):
             network = jax.tree.unflatten(tree, shaken)
             inputs = pairs.inputs + noise.inputs * jax.random.normal(keys[1], pairs.inputs.shape, pairs.inputs.dtype)
             pairs = eqx.tree_at(lambda p: p.inputs, pairs, inputs)
-
-        def errors(one: Pairs) -> Errors:
-            return self.forcing.errors(network, one.completed(network), keys[2])
-
         if self.length:
-            return jax.vmap(errors)(pairs.windows(keys[3], self.batch, self.length, self.washout))
-        return jax.vmap(errors)(pairs) if pairs.stacked else errors(pairs)
+            pairs = pairs.windows(keys[3], self.batch, self.length, self.washout)
+        return network, pairs, keys[2]
+
+
+def _penalties(theta: Float[Array, " P"], terms: Terms) -> list[Float[Array, " P"]]:
+    """The residuals of the penalties, one for each weight."""
+    rows = []
+    if terms.l2 is not None:
+        rows.append(jnp.sqrt(terms.l2) * theta)
+    if terms.l1 is not None:
+        rows.append(jnp.sqrt(terms.l1) * (theta**2 + SMOOTHING**2) ** 0.25)
+    return rows
 
 
 @jax.jit

@@ -15,7 +15,7 @@ from freerun.cells import CELLS
 from freerun.checkpoint import Checkpoint, Course
 from freerun.computing import computing, physical_memory
 from freerun.errors import SeriesError, SettingError
-from freerun.forcing import Forcing, Pairs, Stage, filled_up, stages
+from freerun.forcing import Forcing, Stage, stages
 from freerun.history import Trained, Watcher
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
@@ -33,6 +33,7 @@ from freerun.optimizers import (
     stack,
     unstack,
 )
+from freerun.pairs import Pairs, filled_up
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import GRADIENT_METHODS, PIECEWISE_LINEAR, SHORT, Settings

@@ -16,8 +16,9 @@ from jaxtyping import Float, Int
 
 from freerun import metrics
 from freerun.cells import Array
-from freerun.forcing import cut_down, filled_up, free_runs
+from freerun.forcing import free_runs
 from freerun.network import Network
+from freerun.pairs import cut_down, filled_up
 from freerun.series import interpolated
 
 MOST_RUNS, LONGEST = 32, 200

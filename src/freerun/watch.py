@@ -14,11 +14,11 @@ from jaxtyping import Float
 
 from freerun.cells import Array
 from freerun.errors import TrainingDiverged
-from freerun.forcing import Pairs, shared
 from freerun.history import History, Progress, Trained, Watcher
 from freerun.network import Network
 from freerun.optimizers import Stopped, stack, unstack
 from freerun.optimizers.base import each
+from freerun.pairs import Pairs, shared
 from freerun.settings import SHORT, Settings
 from freerun.validation import Validation
 

@@ -20,10 +20,6 @@ from freerun.optimizers.base import Leg, Stopped, Trainees, each, report_interva
 MEMORY = 2**31
 """Most bytes that the Jacobian of one network may take."""
 
-TANGENTS, FEWEST = 2**22, 4
-"""Most bytes of one array of tangents that are pushed forward, or pulled back, at a time, so that it stays in the
-cache; and how many directions go together at least."""
-
 TRIALS = (0.1, 1.0, 10.0, 1000.0)
 """The factors of the damping that are tried side by side in each iteration; the best step is taken."""
 
@@ -59,9 +55,9 @@ class LevenbergMarquardt:
         (J^T J + damping * diag(J^T J)) d = -J^T r,
 
     or, where residuals are fewer than weights, the dual form in as many unknowns as residuals. Several dampings are
-    tried at once; where the best step gains as much as the linear model promised, the damping falls further. Most of
-    the time goes into J, by forward or by reverse mode, whichever needs fewer passes. What the objective leaves to
-    chance is drawn once in each stage.
+    tried at once; where the best step gains as much as the linear model promised, the damping falls further. J is put
+    together from short pieces of the run; see `freerun.sensitivity`. What the objective leaves to chance is drawn once
+    in each stage.
 
     Attributes:
         epochs: most iterations in each stage.
@@ -153,7 +149,7 @@ def _improved(
     def residuals(weights: Array) -> Array:
         return objective.residuals(unravel(weights), terms, key)
 
-    r, jacobian = _jacobian(residuals, theta, network.readout.shape[0])
+    r, jacobian = residuals(theta), objective.jacobian(network, terms, key)
     value = r @ r
     scaling = jnp.maximum(scaling, (jacobian**2).sum(axis=0))
     safe = jnp.where(scaling > 0, scaling, 1.0)
@@ -169,21 +165,6 @@ def _improved(
     damping = jnp.where(better, jnp.maximum(adjusted, 1e-15), dampings[-1] * 10.0)
     theta = jnp.where(better, theta + steps[best], theta)
     return unravel(theta), damping, scaling, jnp.where(better, trials[best], value)
-
-
-def _jacobian(residuals, theta: Array, hidden: int) -> tuple[Array, Float[Array, "N P"]]:
-    """Residuals and their Jacobian, by whichever mode needs fewer passes, a few directions at a time."""
-    count = jax.eval_shape(residuals, theta).size
-    together = max(FEWEST, TANGENTS // (theta.dtype.itemsize * count * hidden))
-    if theta.size <= count:
-        r = residuals(theta)
-
-        def push(direction: Array) -> Array:
-            return jax.jvp(residuals, (theta,), (direction,))[1]
-
-        return r, jax.lax.map(push, jnp.eye(theta.size, dtype=theta.dtype), batch_size=together).T
-    r, pull = jax.vjp(residuals, theta)
-    return r, jax.lax.map(lambda row: pull(row)[0], jnp.eye(count, dtype=theta.dtype), batch_size=together)
 
 
 def _steps(

@@ -13,10 +13,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from freerun.computing import run
 from freerun.errors import TrainingDiverged
-from freerun.forcing import Pairs
 from freerun.network import Network, State
 from freerun.objective import Noise, Objective, Terms, value_at
 from freerun.optimizers.base import Leg, Stopped, Trainees, stack, unstack
+from freerun.pairs import Pairs
 
 CHUNK = 20_000
 """Steps whose hidden states are held in memory at a time."""

@@ -1,0 +1,104 @@
+"""How errors change with the weights: their Jacobian, put together from short pieces of time.
+
+A run is a chain of pieces. In piece k, which begins in the state s_k, errors e_k and the next state depend on the
+weights w at first hand, and through s_k:
+
+    de_k/dw = E_k + F_k S_k,    S_{k+1} = ds_{k+1}/dw = B_k + A_k S_k.
+
+E_k and F_k, B_k and A_k come from reverse mode over the one piece, all pieces side by side. So no derivative is taken
+through the whole run: reverse mode would go back from each error to the beginning, and forward mode follows each weight
+to the end (real-time recurrent learning: Williams and Zipser, 1989).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
+
+from freerun.cells import Array
+from freerun.network import Network
+
+CACHE, FEWEST = 2**22, 4
+"""Most bytes of one array of tangents that are pushed forward, or pulled back, at a time, so that it stays in the
+cache; and how many directions go together at least."""
+
+SIDE_BY_SIDE = 8
+"""Pieces that are pulled back at a time."""
+
+
+class Chain(NamedTuple):
+    """A run in S pieces.
+
+    Attributes:
+        first: the state before the first piece, of a network.
+        step: of a network, the state before a piece and what is known of it: the state after it, and its errors.
+        known: what is known of each piece, stacked along a leading axis of length S.
+    """
+
+    first: Callable[[Network], Any]
+    step: Callable[[Network, Any, Any], tuple[Any, Array]]
+    known: Any
+
+
+def by_pieces(chain: Chain, network: Network) -> Float[jax.Array, "S E P"]:
+    """The Jacobian of the E errors of each piece with respect to the P weights, ravelled."""
+    theta, unravel = ravel_pytree(network)
+    begin = chain.first(network)
+    start, restore = ravel_pytree(begin)
+
+    def follow(state: Any, known: Any) -> tuple[Any, Any]:
+        return chain.step(network, state, known)[0], ravel_pytree(state)[0]
+
+    def pulled(before: jax.Array, known: Any) -> tuple[jax.Array, jax.Array]:
+        def run(theta: jax.Array, before: jax.Array) -> jax.Array:
+            after, errors = chain.step(unravel(theta), restore(before), known)
+            return jnp.concatenate([ravel_pytree(after)[0], errors.ravel()])
+
+        result, pull = jax.vjp(run, theta, before)
+        return jax.vmap(pull)(jnp.eye(result.size, dtype=result.dtype))
+
+    def onward(s: jax.Array, piece: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        own, through = piece
+        rows = own + through @ s
+        return rows[: start.size], rows[start.size :]
+
+    def several(s: jax.Array, at: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return lax.scan(onward, s, jax.vmap(pulled)(before[at], jax.tree.map(lambda a: a[at], chain.known)))
+
+    before = lax.scan(follow, begin, chain.known)[1]
+    count = len(before)
+    groups = -(-count // SIDE_BY_SIDE)
+    at = jnp.minimum(jnp.arange(groups * SIDE_BY_SIDE), count - 1).reshape(groups, -1)
+    first = jnp.zeros((0, theta.size), theta.dtype)
+    if start.size:
+        first = jax.jacrev(lambda theta: ravel_pytree(chain.first(unravel(theta)))[0])(theta)
+    rows = lax.scan(several, first, at)[1]
+    return rows.reshape(-1, *rows.shape[2:])[:count]
+
+
+def by_passes(errors: Callable[[jax.Array], jax.Array], theta: jax.Array, hidden: int) -> Float[jax.Array, "N P"]:
+    """The Jacobian of a function of the weights, by passes through all of it, a few directions at a time.
+
+    By forward or by reverse mode, whichever needs fewer passes.
+
+    Args:
+        errors: the function.
+        theta: the weights.
+        hidden: numbers that a pass holds for each error.
+    """
+    count = jax.eval_shape(errors, theta).size
+    together = max(FEWEST, CACHE // (theta.dtype.itemsize * count * hidden))
+    if theta.size <= count:
+
+        def push(direction: jax.Array) -> jax.Array:
+            return jax.jvp(errors, (theta,), (direction,))[1]
+
+        return lax.map(push, jnp.eye(theta.size, dtype=theta.dtype), batch_size=together).T
+    _, pull = jax.vjp(errors, theta)
+    return lax.map(lambda row: pull(row)[0], jnp.eye(count, dtype=theta.dtype), batch_size=together)
