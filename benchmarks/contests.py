@@ -150,7 +150,7 @@ def levenberg() -> Iterator[Timing]:
         with computing("float64"):
             objective = Objective(Pairs.of([tutorial_series(1501)], 1, 0), Full())
             start, unravel = ravel_pytree(jax.tree.map(lambda w: jnp.asarray(w[0]), one))
-        iterations = 10 if hidden == 15 else 3
+        iterations = 30 if hidden == 15 else 6
 
         def run(objective: Objective = objective, one: Network = one, iterations: int = iterations) -> None:
             with computing("float64"):
