@@ -149,7 +149,10 @@ def test_warm_start_goes_on(run, tmp_path):
         ("fit good.csv -o m.freerun --learning-rate 0.1", "learning_rate has no effect with optimizer='ridge'"),
         ("fit good.csv -o m.freerun --optimizer magic", "Invalid value for '--optimizer'"),
         ("fit good.csv -o m.freerun --hidden 9 --forcing-strength 2", "forcing_strength=2: must lie between 0"),
-        ("fit good.csv -o m.freerun --hidden 9 --segment-lengths 20,90", "a free run of 90 steps does not fit"),
+        (
+            "fit good.csv -o m.freerun --hidden 9 --segment-lengths 20,90 --checkpoint-every 0",
+            "a free run of 90 steps does not fit",
+        ),
         ("fit good.csv -o m.freerun --delays 2,1", "lags are ascending"),
         ("fit good.csv -o m.freerun --delays some", "delays='some'"),
         ("fit good.csv -o m.freerun --delays 60", "it needs 61 or more"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,11 @@ class Checkpoint:
                 warnings.warn(f"no checkpoint could be written; the fit goes on ({error})", RuntimeWarning, 2)
         self._written = time.monotonic()
         self._pause = max(self._every, SHARE * (self._written - began))
+
+    def drop(self) -> None:
+        """Remove the file: what is asked for cannot be fitted, however far it came."""
+        with suppress(OSError):
+            self._path.unlink()
 
     def _write_if_due(self) -> None:
         if time.monotonic() - self._written >= self._pause:

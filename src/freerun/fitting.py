@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from freerun.checkpoint import Checkpoint, purpose_of
-from freerun.errors import SeriesError, TrainingDiverged
+from freerun.errors import SeriesError, SettingError, TrainingDiverged
 from freerun.forecasting import enduring_run, moment_after
 from freerun.history import Progress, Trained, Watcher
 from freerun.holdout import held_out, require_held_out, sample_of_system
@@ -37,9 +37,9 @@ PASSED_OVER = 40
 LONGEST_GAP = 100
 """Most values in a row that may be missing unless the washout says."""
 
-COMPARED, AGAIN, SEEDS = 6, 3, 8
-"""How many choices are solved for all of a long series and compared by long runs; and how many of the best with so many
-other seeds, since long runs of one recipe differ by their seed as much as those of recipes do."""
+COMPARED, AGAIN = 6, 12
+"""How many choices are solved for all of a long series and compared by long runs; and with how many seeds more the best
+of them is, since long runs of one recipe differ by their seed as much as those of recipes do."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,10 @@ def fit(
     except KeyboardInterrupt:
         if checkpoint is not None:
             checkpoint.write()
+        raise
+    except (SettingError, SeriesError):
+        if checkpoint is not None:
+            checkpoint.drop()
         raise
     if checkpoint is not None:
         checkpoint.write()
@@ -157,9 +161,9 @@ class _Fit:
             return _enduring_first(solved, count, training), 0, None
         compared = [(_unlike(training[0], one), one) for one in islice(solved, max(COMPARED, count))]
         if self.settings.restarts is None:
+            best = min(compared, key=itemgetter(0))[1].settings
             unused = 1 + max(choice.seed for choice in choices)
-            best = dict.fromkeys(one.settings.with_(seed=unused) for _, one in sorted(compared, key=itemgetter(0)))
-            again = [solve(c.with_(seed=c.seed + i)) for c in islice(best, AGAIN) for i in range(SEEDS)]
+            again = [solve(best.with_(seed=unused + i)) for i in range(AGAIN)]
             compared += [(_unlike(training[0], one), one) for one in again]
         return [one for _, one in sorted(compared, key=itemgetter(0))][:count], 0, None
 
