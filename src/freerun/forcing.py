@@ -54,14 +54,14 @@ class Full(eqx.Module):
         del key
         length = 1 if network.memoryless else LINK
         inputs, targets = _cut(pairs.inputs, length), _cut(pairs.targets, length)
-        past = _past(network, pairs.inputs, jnp.arange(len(inputs)) * length)
+        before, _ = network.moments(pairs.inputs, jnp.arange(len(inputs)) * length)
 
         def step(network: Network, kept: Any, known: tuple[Array, Array, Array]) -> tuple[Any, Array]:
             inputs, targets, past = known
             hidden, window, after = network.read_on(inputs, _state(network, kept, past))
             return _kept(network, after), network.output(hidden, window) - targets
 
-        return Chain(lambda network: _kept(network, network.rest()), step, (inputs, targets, past))
+        return Chain(lambda network: _kept(network, network.rest()), step, (inputs, targets, before.past))
 
 
 class Mixed(eqx.Module):
@@ -143,7 +143,7 @@ class Segments(eqx.Module):
         del key
         channels, at = pairs.channels, self.starts[:, None] + jnp.arange(self.length)
         between = pairs.inputs[self.starts[:, None] + jnp.arange(self.apart(self.length))]
-        past = _past(network, pairs.inputs, self.starts)
+        before, _ = network.moments(pairs.inputs, self.starts)
 
         def step(network: Network, kept: Any, known: tuple[Array, Array, Array, Array]) -> tuple[Any, Array]:
             between, past, ahead, targets = known
@@ -155,7 +155,7 @@ class Segments(eqx.Module):
             states, _ = network.moments(pairs.inputs, self.starts[:1])
             return _kept(network, jax.tree.map(lambda entry: entry[0], states))
 
-        return Chain(first, step, (between, past, pairs.inputs[at][..., channels:], pairs.targets[at]))
+        return Chain(first, step, (between, before.past, pairs.inputs[at][..., channels:], pairs.targets[at]))
 
 
 def free_runs(
@@ -173,11 +173,6 @@ def _cut(array: Float[Array, "T K"], length: int) -> Float[Array, "S L K"]:
     """An array in pieces of equal length, the last filled up with zeros."""
     missing = -len(array) % length
     return jnp.pad(array, [(0, missing), (0, 0)]).reshape(-1, length, array.shape[1])
-
-
-def _past(network: Network, inputs: Float[Array, "T N"], at: Int[Array, " S"]) -> Float[Array, "S depth N"]:
-    """The last values that were read before each of the steps `at`."""
-    return jnp.concatenate([network.rest().past, inputs])[at[:, None] + jnp.arange(network.depth)]
 
 
 def _kept(network: Network, state: State) -> tuple[Any, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -80,8 +78,8 @@ class Objective(eqx.Module):
         """The derivatives of the residuals with respect to the weights, ravelled."""
         theta, unravel = ravel_pytree(network)
         if self.pairs.observed is not None:
-            passes = partial(by_passes, lambda theta: self.residuals(unravel(theta), terms, key), theta)
-            return passes(network.readout.shape[0])
+            hidden = network.readout.shape[0]
+            return by_passes(lambda theta: self.residuals(unravel(theta), terms, key), theta, hidden)
         _, weight = self._errors(network, terms.noise, key)
         network, pairs, chance = self._read(network, terms.noise, key)
 
