@@ -103,7 +103,9 @@ def descent(cell: str, hidden: int, steps: int, epochs: int, batch: int = 0) -> 
     def run() -> None:
         with computing(dtype):
             optimizer = Gradient("sgd", epochs, epochs)
-            ending = minimize(optimizer, objective, optimizer.begin(trainees), jax.random.key(0), lambda *_: None)
+            ending = minimize(
+                optimizer, lambda _: objective, optimizer.begin(trainees), jax.random.key(0), lambda *_: None
+            )
             jax.block_until_ready(ending.trainees.networks)
 
     return run
@@ -155,7 +157,9 @@ def levenberg() -> Iterator[Timing]:
         def run(objective: Objective = objective, one: Network = one, iterations: int = iterations) -> None:
             with computing("float64"):
                 optimizer = LevenbergMarquardt(iterations)
-                minimize(optimizer, objective, optimizer.begin(Trainees(one)), jax.random.key(0), lambda *_: None)
+                minimize(
+                    optimizer, lambda _: objective, optimizer.begin(Trainees(one)), jax.random.key(0), lambda *_: None
+                )
 
         def residuals(weights: jax.Array, objective: Objective = objective, unravel=unravel) -> jax.Array:
             return objective.residuals(unravel(weights), Terms(), jax.random.key(0))

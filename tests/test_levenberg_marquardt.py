@@ -33,7 +33,7 @@ def minimized(objective, terms, network, epochs):
     reports = []
     optimizer = LevenbergMarquardt(epochs)
     beginning = optimizer.begin(Trainees(stack([network]), stack([terms])))
-    ending = minimize(optimizer, objective, beginning, KEY, lambda _, values: reports.append(values))
+    ending = minimize(optimizer, lambda _: objective, beginning, KEY, lambda _, values: reports.append(values))
     return unstack(ending.trainees.networks)[0], np.concatenate(reports)[:, 0], ending.stopped[0]
 
 
@@ -98,7 +98,7 @@ def test_several_networks_at_once_take_the_steps_of_each_alone():
     networks = [initial_network(Shape(1, 3, "simple", (0,), 1, True), Start("glorot", seed=seed)) for seed in (1, 2)]
     optimizer = LevenbergMarquardt(15)
     beginning = optimizer.begin(Trainees(stack(networks), stack(several)))
-    ending = minimize(optimizer, objective, beginning, KEY, lambda *_: None)
+    ending = minimize(optimizer, lambda _: objective, beginning, KEY, lambda *_: None)
     for network, terms, together in zip(networks, several, unstack(ending.trainees.networks), strict=True):
         alone, _, _ = minimized(objective, terms, network, 15)
         for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):

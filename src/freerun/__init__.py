@@ -19,10 +19,28 @@ if TYPE_CHECKING:
     from freerun.errors import FreerunError
     from freerun.estimator import RNN, load
     from freerun.series import Series
+    from freerun.storedseries import StoredSeries
 
-__all__ = ["RNN", "FreerunError", "Series", "__version__", "errors", "load", "metrics", "plots", "systems"]
+__all__ = [
+    "RNN",
+    "FreerunError",
+    "Series",
+    "StoredSeries",
+    "__version__",
+    "errors",
+    "load",
+    "metrics",
+    "plots",
+    "systems",
+]
 
-_HOMES = {"RNN": "estimator", "load": "estimator", "Series": "series", "FreerunError": "errors"}
+_HOMES = {
+    "RNN": "estimator",
+    "load": "estimator",
+    "Series": "series",
+    "StoredSeries": "storedseries",
+    "FreerunError": "errors",
+}
 
 
 def __getattr__(name: str) -> Any:

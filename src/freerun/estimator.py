@@ -11,7 +11,7 @@ import numpy as np
 from freerun import evaluation, fitting, forecasting, intervals, metrics
 from freerun.backtest import FOLDS, Backtest, backtest
 from freerun.checkpoint import EVERY
-from freerun.errors import NotFittedError
+from freerun.errors import NotFittedError, SettingError
 from freerun.evaluation import Evaluation, LongTerm
 from freerun.export import export
 from freerun.history import History, Watcher
@@ -21,6 +21,7 @@ from freerun.panel import panel_of
 from freerun.parameters import Parameters
 from freerun.series import Series
 from freerun.settings import Ensemble, Settings
+from freerun.storedseries import StoredSeries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,8 @@ class RNN(Parameters):
 
         Args:
             series: the training series; or several, which are learned together: a list, a dict, or a DataFrame whose
-                index has two levels, the series and the time.
+                index has two levels, the series and the time; or a `StoredSeries`, as which a large npy or Parquet file
+                is taken: what is left open is then chosen, and the error measured, on its last 100000 steps.
             validation: another series with the same channels, read from a state of zero. Nothing is chosen by it.
             inputs: external inputs of the training series.
             warm_start: go on from the weights and the scaling of the last fit, with the parameters as they are now.
@@ -81,10 +83,11 @@ class RNN(Parameters):
         settings = Settings.checked(**self.get_params())
         held = None if validation is None else Series.of(validation)
         before = self._fitted() if warm_start else None
-        panel, noted = panel_of(series, inputs), None
+        stored, noted = _stored(series, inputs), None
+        panel = panel_of(series, inputs) if stored is None else (stored.ending(),)
         if checkpoint is not None:
-            noted = fitting.checkpoint_at(Path(checkpoint), checkpoint_every, settings, panel, held, before)
-        fitted = fitting.fit(settings, panel, held, before, progress, checkpoint=noted)
+            noted = fitting.checkpoint_at(Path(checkpoint), checkpoint_every, settings, panel, held, before, stored)
+        fitted = fitting.fit(settings, panel, held, before, progress, checkpoint=noted, stored=stored)
         self.model_ = fitted.model
         finished = not isinstance(fitted.failure, KeyboardInterrupt)
         self._done_with = Path(checkpoint) if checkpoint is not None and finished else None
@@ -276,6 +279,23 @@ class RNN(Parameters):
         if not hasattr(self, "model_"):
             raise NotFittedError("this RNN is not trained yet; call fit(series) first")
         return self.model_
+
+
+def _stored(series: Any, inputs: Any) -> StoredSeries | None:
+    """A training series that is not read whole.
+
+    Raises:
+        SettingError: it has external inputs, which have to be read whole.
+    """
+    stored = StoredSeries.if_large(series) if isinstance(series, str | Path) else series
+    if not isinstance(stored, StoredSeries):
+        return None
+    if inputs is not None:
+        raise SettingError(
+            f"{stored.path} is read a part at a time, and external inputs have to be read whole; leave inputs out, or "
+            "give a part of the series: StoredSeries(path).between(first, last)"
+        )
+    return stored
 
 
 def load(path: str | Path) -> RNN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from itertools import islice
 from operator import itemgetter
@@ -27,6 +28,7 @@ from freerun.scaling import Scaling, refuse_constant
 from freerun.selection import choose
 from freerun.series import Series, longest_gap
 from freerun.settings import Settings
+from freerun.storedseries import StoredSeries
 from freerun.training import require_steps, train
 from freerun.validation import long_run_error
 from freerun.watch import better_half
@@ -63,16 +65,18 @@ def fit(
     progress: Watcher | None,
     choices: list[Settings] | None = None,
     checkpoint: Checkpoint | None = None,
+    stored: StoredSeries | None = None,
 ) -> Fitted:
     """Fit networks to the series of `training`, or, given the model `before`, train its best network further.
 
-    What is left open is chosen by free runs, unless `choices` has what they are to be, the best first.
+    What is left open is chosen by free runs, unless `choices` has what they are to be, the best first. Where a series
+    is `stored`, `training` is its end, by which is chosen and judged; the networks are fitted to all of it.
 
     Raises:
         SettingError, SeriesError, TrainingDiverged, CheckpointError: see `freerun.RNN.fit`.
     """
     try:
-        fitted = _fit(settings, training, validation, before, progress, choices, checkpoint)
+        fitted = _fit(settings, training, validation, before, progress, choices, checkpoint, stored)
     except KeyboardInterrupt:
         if checkpoint is not None:
             checkpoint.write()
@@ -93,6 +97,7 @@ def checkpoint_at(
     training: Sequence[Series],
     validation: Series | None,
     before: Model | None,
+    stored: StoredSeries | None = None,
 ) -> Checkpoint:
     """The checkpoint of a fit, written every so many seconds; where it is there, the fit goes on from it.
 
@@ -102,7 +107,7 @@ def checkpoint_at(
     """
     weights = None if before is None else jax.tree.leaves(before.best.network)
     fingerprints = {
-        "series": fingerprint(training),
+        "series": fingerprint([*training, *(() if stored is None else stored.sample())]),
         "validation series": None if validation is None else fingerprint([validation]),
         "weights": None if weights is None else sha256(b"".join(w.tobytes() for w in weights)).hexdigest(),
     }
@@ -117,17 +122,28 @@ def _fit(
     progress: Watcher | None,
     choices: list[Settings] | None,
     checkpoint: Checkpoint | None,
+    stored: StoredSeries | None,
 ) -> Fitted:
     require_trainable(settings, training, validation)
     asked = settings if before is None else before.require_same_shape(settings, training[0])
+    if stored is not None and asked.method != "ridge" and asked.window is None:
+        raise SettingError(
+            f"optimizer={asked.method!r} needs all of the series at once, and {stored.path} is too large to be read "
+            "whole; train in windows (optimizer='adam', window=200), or solve the readout (optimizer='ridge')"
+        )
     steps = max(map(len, training))
     asked = asked.with_(members=members_of(asked, steps))
     if choices is None:
         choices = [resolved(asked, steps)] if before else choose(asked, training, progress, checkpoint)
     for series in training:
         require_steps("training", series, choices[0].washout or 0)
-    one = _Fit(settings, training, validation, before, progress, checkpoint)
-    members, held, failure = (one.solved if asked.method == "ridge" else one.trained)(asked, choices)
+    one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
+    if asked.method != "ridge":
+        members, held, failure = one.trained(asked, choices)
+    else:
+        members, held, failure = replace(one, stored=None).solved(asked, choices)
+        if stored is not None:
+            members, failure = one.solved_by_all(members)
     chosen = asked.method == "ridge" and is_open(asked)
     errors = errors_left_out(members, training, held, chosen)
     return Fitted(replace(one.model(members), errors=errors), failure)
@@ -143,6 +159,7 @@ class _Fit:
     before: Model | None
     progress: Watcher | None
     checkpoint: Checkpoint | None
+    stored: StoredSeries | None
 
     def solved(self, asked: Settings, choices: list[Settings]) -> tuple[list[Member], int, None]:
         """The members whose readouts are solved, each of a choice of its own."""
@@ -166,6 +183,18 @@ class _Fit:
             again = [solve(best.with_(seed=unused + i)) for i in range(AGAIN)]
             compared += [(_unlike(training[0], one), one) for one in again]
         return [one for _, one in sorted(compared, key=itemgetter(0))][:count], 0, None
+
+    def solved_by_all(self, members: Sequence[Member]) -> tuple[list[Member], KeyboardInterrupt | None]:
+        """The same members, solved by all of the stored series; on Ctrl-C by as much of it as has been read."""
+        solved: list[Member] = []
+        for member in members:
+            (trained,) = self._train(member.settings, 0)
+            if isinstance(trained.failure, TrainingDiverged):
+                raise trained.failure
+            solved.append(self._member(trained))
+            if trained.failure is not None:
+                return solved, trained.failure
+        return solved, None
 
     def trained(
         self, asked: Settings, choices: list[Settings]
@@ -201,10 +230,18 @@ class _Fit:
             better_half(choice.members or 1),
             progress=tell,
             checkpoint=None if choice.method == "ridge" else self.checkpoint,
+            stored=self.stored,
         )
 
     def _scaling(self, choice: Settings) -> Scaling:
-        return Scaling.fitted(self.training, choice) if self.before is None else self.before.best.scaling
+        if self.before is not None:
+            return self.before.best.scaling
+        return Scaling.fitted(self.training if self.stored is None else self._sample, choice)
+
+    @cached_property
+    def _sample(self) -> list[Series]:
+        assert self.stored is not None
+        return self.stored.sample()
 
     def _member(self, trained: Trained) -> Member:
         scaling = self._scaling(trained.settings)

@@ -6,8 +6,10 @@ import csv
 import io
 import math
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from freerun.series import Series, as_matrix
 from freerun.settings import Missing
 from freerun.timeline import Calendar
 from freerun.writing import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TIME_COLUMNS = {"time", "t", "date", "datetime", "timestamp", "ds", "year", "month", "day", "step", "index"}
 """A first column with one of these names (in any case) holds the times, unless it is chosen as a channel."""
@@ -130,17 +135,54 @@ def _refuse_expansion(path: Path, size: int) -> None:
 def _read_parquet(
     path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None
 ) -> Series:
-    import pandas as pd
-    from pyarrow.parquet import read_metadata
+    stored = open_parquet(path)
+    _refuse_expansion(path, stored.metadata.num_rows * stored.metadata.num_columns * 8)
+    with _readable_parquet(path):
+        frame = stored.read().to_pandas()
+    return series_of_frame(path, frame, columns, time, missing, resample)
 
+
+def open_parquet(path: Path) -> Any:
+    """A Parquet file as pyarrow's `ParquetFile`.
+
+    Raises:
+        SeriesFileError: it is damaged.
+    """
+    from pyarrow.parquet import ParquetFile
+
+    with _readable_parquet(path):
+        return ParquetFile(path)
+
+
+def parquet_group(path: Path, stored: Any, number: int) -> pd.DataFrame:
+    """A row group of a Parquet file.
+
+    Raises:
+        SeriesFileError: it is damaged.
+    """
+    with _readable_parquet(path):
+        return stored.read_row_group(number).to_pandas()
+
+
+@contextmanager
+def _readable_parquet(path: Path) -> Iterator[None]:
     try:
-        about = read_metadata(path)
-        _refuse_expansion(path, about.num_rows * about.num_columns * 8)
-        frame = pd.read_parquet(path)
-    except SeriesFileError:
-        raise
+        yield
     except Exception as error:  # whatever the reader makes of a damaged file
         raise SeriesFileError(f"{path}: not a readable Parquet file ({_first_line(error)})") from error
+
+
+def series_of_frame(
+    path: Path,
+    frame: pd.DataFrame,
+    columns: tuple[str, ...],
+    time: str | None,
+    missing: Missing = "mask",
+    resample: str | None = None,
+) -> Series:
+    """The series in the table that was found in a file; see `read_series`."""
+    import pandas as pd
+
     frame.columns = frame.columns.map(str)
     if not frame.columns.is_unique:
         raise SeriesFileError(f"{path}: two columns are named {frame.columns[frame.columns.duplicated()][0]!r}")
@@ -157,16 +199,24 @@ def _read_parquet(
 
 
 def _read_npy(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None) -> Series:
-    _refuse_names(path, columns, time)
+    refuse_names(path, columns, time)
+    return Series.gathered(as_matrix(map_npy(path)), (), np.empty(0), Calendar(), missing, resample)
+
+
+def map_npy(path: Path) -> np.ndarray:
+    """The array in an npy file, mapped into memory.
+
+    Raises:
+        SeriesFileError: it is damaged, or not of numbers.
+    """
     try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # whatever the reader makes of a damaged file
         raise _not_numpy(path, error) from error
-    return Series.gathered(as_matrix(values), (), np.empty(0), Calendar(), missing, resample)
 
 
 def _read_npz(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None) -> Series:
-    _refuse_names(path, (), time)
+    refuse_names(path, (), time)
     arrays = _arrays(path)
     if "values" not in arrays:
         raise SeriesFileError(f"{path}: no array named 'values'; there are: {', '.join(arrays)}")
@@ -211,7 +261,7 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0] or type(error).__name__
 
 
-def _refuse_names(path: Path, columns: tuple[str, ...], time: str | None) -> None:
+def refuse_names(path: Path, columns: Sequence[str], time: str | None) -> None:
     if columns or time:
         raise SeriesFileError(
             f"{path}: a NumPy file has no column {(*columns, time)[0]!r}; leave --column and --time out"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import jax
@@ -15,7 +16,8 @@ from freerun.cells import CELLS
 from freerun.checkpoint import Checkpoint, Course
 from freerun.computing import computing, physical_memory
 from freerun.errors import SeriesError, SettingError
-from freerun.forcing import Forcing, Stage, stages
+from freerun.feed import Feed, Whole, feed_of
+from freerun.forcing import Stage, stages
 from freerun.history import Trained, Watcher
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
@@ -37,6 +39,7 @@ from freerun.pairs import Pairs, filled_up
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import GRADIENT_METHODS, PIECEWISE_LINEAR, SHORT, Settings
+from freerun.storedseries import StoredSeries
 from freerun.validation import Validation
 from freerun.watch import AllDivergedError, Thinning, Watch, Watched
 
@@ -68,6 +71,7 @@ def train(
     rungs: int = 1,
     progress: Watcher | None = None,
     checkpoint: Checkpoint | None = None,
+    stored: StoredSeries | None = None,
 ) -> list[Trained]:
     """Train networks of one shape at once, watching the one-step error on `validation`, whose state starts at zero.
 
@@ -85,6 +89,7 @@ def train(
             but one and the optimiser goes on where it was.
         progress: called about a hundred times.
         checkpoint: told as often how far training has come; where it had begun before, training goes on from there.
+        stored: what is trained on, in parts, where `training` is but the end of it, by which networks are measured.
 
     Returns:
         The networks, the best free run first where steps are held out; those that diverged last.
@@ -97,19 +102,7 @@ def train(
     """
     settings = several[0]
     washout = settings.washout or 0
-    shortest = min(map(len, training))
-    if settings.window is not None and not washout < settings.window < shortest - held_out:
-        raise SettingError(
-            f"window={settings.window}: must be longer than the washout of {washout} and shorter than the "
-            f"{shortest - held_out} steps to train on"
-        )
-    if shortest - held_out < washout + 2:
-        raise SeriesError(
-            f"of the {shortest} steps of the training series {held_out} are held out; with a washout of {washout} "
-            "nothing is left to train on; give a longer series, or a smaller holdout or washout"
-        )
-    if settings.method != "ridge":
-        _require_memory(settings, sum(len(series) - held_out for series in training))
+    _require_room(settings, training, held_out)
     channels = training[0].shape[1]
     with computing(settings.dtype, settings.device):
         panel = [scaling.apply(series) for series in training]
@@ -121,12 +114,10 @@ def train(
                 return jax.tree.map(lambda w: jnp.asarray(w, settings.dtype), network)
             return _fresh(own, training[0], pairs, key)
 
-        def objective(forcing: Forcing) -> Objective:
-            return Objective(pairs, forcing, settings.window or 0, settings.batch or 16, washout)
-
+        feed = Whole(pairs) if stored is None else feed_of(stored, scaling, settings, held_out)
         trainees = Trainees(stack([start(own) for own in several]), terms_of(several), _rates_of(several))
         cut = Pairs.of([panel[0][: settings.window + 1]], channels, washout) if settings.window else pairs
-        plan = _legs(settings, stages(settings, cut, washout), rungs)
+        plan = _legs(settings, stages(settings, cut, washout), rungs, feed.parts)
         course = None if checkpoint is None else checkpoint.course(trainees, [optimizer for _, optimizer in plan])
         watch = Watch(
             list(several),
@@ -159,8 +150,9 @@ def train(
                     if checkpoint is not None:
                         checkpoint.note(Course(number, begun, leg, watch.seen.copied()))
 
-                draw = jax.random.fold_in(key, number)
-                leg = minimize(optimizer, objective(stage(begun)), leg, draw, report)
+                objective = Objective(pairs, stage(begun), settings.window or 0, settings.batch or 16, washout)
+                fed = partial(_fed, objective, feed, number)
+                leg = minimize(optimizer, fed, leg, jax.random.fold_in(key, number), report)
                 trainees = leg.trainees
                 watch.end_stage([leg.stopped[i] for i in range(len(trainees))])
         except AllDivergedError:
@@ -168,6 +160,28 @@ def train(
         except KeyboardInterrupt as interrupt:
             watch.interrupt(interrupt)
         return watch.results()
+
+
+def _fed(objective: Objective, feed: Feed, stage: int, done: int) -> Objective:
+    """The objective on what is to be read next."""
+    return replace(objective, pairs=feed(stage, done))
+
+
+def _require_room(settings: Settings, training: Sequence[Series], held_out: int) -> None:
+    """Refuse windows that do not fit in the series, series with nothing to learn, and more than memory holds."""
+    washout, shortest = settings.washout or 0, min(map(len, training))
+    if settings.window is not None and not washout < settings.window < shortest - held_out:
+        raise SettingError(
+            f"window={settings.window}: must be longer than the washout of {washout} and shorter than the "
+            f"{shortest - held_out} steps to train on"
+        )
+    if shortest - held_out < washout + 2:
+        raise SeriesError(
+            f"of the {shortest} steps of the training series {held_out} are held out; with a washout of {washout} "
+            "nothing is left to train on; give a longer series, or a smaller holdout or washout"
+        )
+    if settings.method != "ridge":
+        _require_memory(settings, sum(len(series) - held_out for series in training))
 
 
 def _require_memory(settings: Settings, steps: int) -> None:
@@ -237,9 +251,9 @@ def drawn(settings: Settings, series: Series) -> Network:
     return initial_network(shape_of(settings, series.shape[1], series.inputs.shape[1]), start)
 
 
-def _legs(settings: Settings, plan: list[Stage], rungs: int) -> list[tuple[Stage, Optimizer]]:
-    """The stages of training, and the optimiser for each."""
-    total = 1 if settings.method == "ridge" else settings.epochs or EPOCHS.get(settings.method, 1000)
+def _legs(settings: Settings, plan: list[Stage], rungs: int, parts: int) -> list[tuple[Stage, Optimizer]]:
+    """The stages of training, and the optimiser for each; a readout is solved by so many parts of the data."""
+    total = parts if settings.method == "ridge" else settings.epochs or EPOCHS.get(settings.method, 1000)
     if len(plan) > 1 or settings.method not in GRADIENT_METHODS:
         epochs = max(1, total // len(plan))
         return [(stage, optimizer_for(settings, epochs, total)) for stage in plan]
@@ -250,7 +264,7 @@ def _legs(settings: Settings, plan: list[Stage], rungs: int) -> list[tuple[Stage
 def optimizer_for(settings: Settings, epochs: int, total: int) -> Optimizer:
     """The optimiser that the settings name, with so many epochs in each stage and in all."""
     if settings.method == "ridge":
-        return Ridge()
+        return Ridge(epochs)
     if settings.method == "levenberg-marquardt":
         return LevenbergMarquardt(epochs)
     if settings.method in ("bfgs", "lbfgs"):

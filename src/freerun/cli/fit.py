@@ -19,7 +19,7 @@ from freerun.cli.options import (
     Resample,
     SeriesFiles,
     TimeColumn,
-    read,
+    read_training,
     require_picture,
     require_writable,
 )
@@ -117,20 +117,24 @@ def fit(
     import numpy as np
 
     import freerun
-    from freerun.errors import SettingError, TrainingDiverged
+    from freerun.errors import TrainingDiverged
     from freerun.estimator import RNN, load
+    from freerun.storedseries import ENDING, StoredSeries
 
     console, began = Console(as_json, quiet), perf_counter()
     require_writable(output)
     require_picture(plot)
     parameters = Settings.checked(**{name: ctx.params[name] for name in Settings.model_fields}).model_dump()
-    panel = [read(path, column, time, missing, inputs, resample) for path in series]
-    if split is not None and len(panel) > 1:
-        raise SettingError("--split cuts one series in two; with several, leave it out")
-    missed = sum(int(np.isnan(one.values).sum()) for one in panel)
-    if missed:
-        console.note(f"{missed} values are missing: they do not count, and the network runs on its own output there")
-    (training, validation) = panel[0].split(split) if split is not None else (panel, None)
+    training, validation = read_training(series, split, column, time, missing, inputs, resample)
+    if isinstance(training, StoredSeries):
+        console.note(f"{training.path} is read a part at a time; what is open is chosen by its last {ENDING} steps")
+    else:
+        panel = training if isinstance(training, list) else [training]
+        missed = sum(int(np.isnan(one.values).sum()) for one in [*panel, *([validation] if validation else [])])
+        if missed:
+            console.note(
+                f"{missed} values are missing: they do not count, and the network runs on its own output there"
+            )
     rnn = RNN(**parameters) if warm_start is None else load(warm_start).set_params(**parameters)
     given = getattr(rnn, "model_", None)
     checkpoint = output.with_name(f"{output.name}.checkpoint")

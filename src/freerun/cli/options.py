@@ -11,6 +11,7 @@ from freerun.settings import Missing
 
 if TYPE_CHECKING:
     from freerun.series import Series
+    from freerun.storedseries import StoredSeries
 
 ModelFile = Annotated[Path, typer.Argument(help="Model file that `freerun fit` wrote.", show_default=False)]
 SeriesFile = Annotated[
@@ -75,6 +76,43 @@ def read(
         return series.with_inputs(inputs) if inputs else series
     except SeriesError as error:
         raise SeriesFileError(f"{path}: {error}") from error
+
+
+def read_training(
+    paths: list[Path],
+    split: int | None,
+    column: list[str],
+    time: str | None,
+    missing: Missing,
+    inputs: list[str],
+    resample: str | None,
+) -> tuple[Series | StoredSeries | list[Series], Series | None]:
+    """What is to be learned, and what is to be watched: the steps from `split` on.
+
+    One large npy or Parquet file is not read whole.
+    """
+    from freerun.errors import SettingError
+    from freerun.storedseries import ENDING, StoredSeries
+
+    stored = StoredSeries.if_large(paths[0], column, time) if len(paths) == 1 else None
+    if stored is not None:
+        for option, given in (
+            ("--missing interpolate", missing != "mask"),
+            ("--input", inputs),
+            ("--resample", resample),
+        ):
+            if given:
+                raise SettingError(
+                    f"{option}: {paths[0]} is too large to be read whole, which this needs; leave it out, or cut a "
+                    "part out of the file"
+                )
+        return (stored, None) if split is None else (stored.until(split), stored.between(split, split + ENDING))
+    panel = [read(path, column, time, missing, inputs, resample) for path in paths]
+    if split is None:
+        return panel, None
+    if len(panel) > 1:
+        raise SettingError("--split cuts one series in two; with several, leave it out")
+    return panel[0].split(split)
 
 
 def numbers(option: str, text: str | None) -> tuple[float, ...]:

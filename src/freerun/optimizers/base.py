@@ -116,10 +116,20 @@ class Optimizer(Protocol):
         ...
 
 
-def minimize(optimizer: Optimizer, objective: Objective, leg: Leg, key: PRNGKeyArray, report: Report) -> Leg:
-    """Let an optimiser work until no network goes further, reporting as it goes; the last report is the result."""
+def minimize(
+    optimizer: Optimizer, objective: Callable[[int], Objective], leg: Leg, key: PRNGKeyArray, report: Report
+) -> Leg:
+    """Let an optimiser work until no network goes further, reporting as it goes; the last report is the result.
+
+    Args:
+        optimizer: what changes the weights.
+        objective: what to lower next, after so many updates or iterations of the stage.
+        leg: where the stage begins, or goes on.
+        key: see `Optimizer.advance`.
+        report: told of every advance.
+    """
     while not leg.finished:
-        leg, objectives = optimizer.advance(objective, leg, key)
+        leg, objectives = optimizer.advance(objective(leg.done), leg, key)
         report(leg, objectives)
     return leg
 

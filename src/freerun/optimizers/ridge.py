@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,40 +31,56 @@ FAR = 1e3
 
 @dataclass(frozen=True)
 class Ridge:
-    """The exact minimum of the objective over readout, readout bias and direct connections (Jaeger, 2001)."""
+    """The exact minimum of the objective over readout, readout bias and direct connections (Jaeger, 2001).
+
+    Attributes:
+        parts: in how many parts the training data come, one after the other; what is solved is all of them together.
+    """
+
+    parts: int = 1
 
     @property
     def epochs(self) -> int:
         """See `Optimizer.epochs`."""
-        return 1
+        return self.parts
 
     def begin(self, trainees: Trainees) -> Leg:
         """See `Optimizer.begin`."""
-        return Leg(trainees, 0, {})
+        return Leg(replace(trainees, memory=None), 0, {})
 
     def advance(self, objective: Objective, leg: Leg, key: PRNGKeyArray) -> tuple[Leg, np.ndarray]:
-        """See `Optimizer.advance`; all is done at once."""
-        trainees = leg.trainees
-        terms = unstack(trainees.terms, len(trainees))
-        fitted = [_solved(*one, objective, key) for one in zip(unstack(trainees.networks), terms, strict=True)]
-        objectives = [float(value_at(*one, objective, key)) for one in zip(fitted, terms, strict=True)]
-        stopped = dict.fromkeys(range(len(trainees)), Stopped("the readout is solved exactly"))
-        return Leg(replace(trainees, networks=stack(fitted)), 1, stopped), np.array([objectives])
+        """See `Optimizer.advance`; the readout is solved for the parts so far."""
+        trainees, count = leg.trainees, len(leg.trainees)
+        networks, terms = unstack(trainees.networks), unstack(trainees.terms, count)
+        before = [Reduced()] * count if trainees.memory is None else unstack(trainees.memory)
+        chance = jax.random.fold_in(key, leg.done) if leg.done else key
+        solved = [_solved(*one, objective, chance) for one in zip(networks, terms, before, strict=True)]
+        fitted, reduced = [network for network, _ in solved], [rows for _, rows in solved]
+        objectives = [float(value_at(*one, objective, chance)) for one in zip(fitted, terms, strict=True)]
+        done = leg.done + 1
+        stopped = dict.fromkeys(range(count), Stopped("the readout is solved exactly")) if done == self.parts else {}
+        return Leg(replace(trainees, networks=stack(fitted), memory=stack(reduced)), done, stopped), np.array(
+            [objectives]
+        )
 
 
-def _solved(network: Network, terms: Terms, objective: Objective, key: PRNGKeyArray) -> Network:
-    """The network with its readout solved.
+def _solved(
+    network: Network, terms: Terms, before: Reduced, objective: Objective, key: PRNGKeyArray
+) -> tuple[Network, Reduced]:
+    """The network with its readout solved for the rows before and those of the objective, and all rows, reduced.
 
     Steps that read a gap are left out at first; then the network's own output stands in for it, and it is solved again.
     """
     penalty = 0.0 if terms.l2 is None else float(terms.l2)
-    solved = Readout.of(network, objective.pairs, terms.noise, key).solve(penalty)
+    reduced = before.joined(network, objective.pairs, terms.noise, key)
+    solved = reduced.readout(network).solve(penalty)
     for _ in range(ROUNDS if objective.pairs.observed is not None else 0):
         pairs = _completed(objective.pairs, solved)
         if not np.isfinite(np.asarray(pairs.inputs)).all() or np.abs(np.asarray(pairs.inputs)).max() > FAR:
             break
-        solved = Readout.of(network, pairs, terms.noise, key).solve(penalty)
-    return solved
+        reduced = before.joined(network, pairs, terms.noise, key)
+        solved = reduced.readout(network).solve(penalty)
+    return solved, reduced
 
 
 @dataclass(frozen=True)
@@ -94,14 +111,75 @@ class _Part:
         return self.right.T @ (gain[:, None] * self.left)
 
 
+class Reduced(eqx.Module):
+    """Rows (hidden states, 1, window) and targets, reduced to triangular factors; none at first.
+
+    They pass through a QR factorisation in chunks (Golub and Van Loan, Matrix Computations, 5.2), so that a series of
+    any length fits in memory. Unlike the normal equations this keeps all digits. Channels whose errors count at
+    different steps, since values are missing, are problems of their own.
+
+    Attributes:
+        groups: the channels of each problem.
+        factors: of each problem, upper triangular, shape (F + channels, F + channels) where there are as many rows.
+        counted: how many errors of each channel count, shape (D,).
+    """
+
+    groups: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=())
+    factors: tuple[np.ndarray, ...] = ()
+    counted: np.ndarray | None = None
+
+    def joined(self, network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray) -> Reduced:
+        """These rows and those of `network` on `pairs`, noise on the inputs drawn once.
+
+        Steps whose window holds a missing value are left out, or read as interpolated where most are of that kind.
+        """
+        pairs = pairs.with_whole_windows(network.depth)
+        weight = np.concatenate([np.asarray(one.weight) for one in pairs.each()])
+        patterns = np.unique(weight, axis=1, return_inverse=True)[1]
+        groups, factors = self._divided([np.flatnonzero(patterns == p) for p in range(patterns.max() + 1)])
+        for rows, counts in _rows(network, pairs, noise, key):
+            width = rows.shape[1] - pairs.channels
+            for i, channels in enumerate(groups):
+                factors[i] = _reduced(factors[i], _columns(rows, width, channels)[counts[:, channels[0]] > 0])
+        counted = weight.sum(axis=0) + (0 if self.counted is None else self.counted)
+        return Reduced(groups, tuple(f for f in factors if f is not None), counted)
+
+    def _divided(self, patterns: list[np.ndarray]) -> tuple[tuple[tuple[int, ...], ...], list[np.ndarray | None]]:
+        """The problems, divided so that the channels of each also count alike in what is to come."""
+        if not self.groups:
+            return tuple(tuple(pattern.tolist()) for pattern in patterns), [None] * len(patterns)
+        groups, factors = [], []
+        for group, factor in zip(self.groups, self.factors, strict=True):
+            for pattern in patterns:
+                places = [place for place, channel in enumerate(group) if channel in pattern]
+                if places:
+                    groups.append(tuple(group[place] for place in places))
+                    factors.append(_columns(factor, factor.shape[1] - len(group), places))
+        return tuple(groups), factors
+
+    def readout(self, network: Network) -> Readout:
+        """The problems in the form in which any penalty can be had.
+
+        Raises:
+            TrainingDiverged: the hidden states are not finite.
+        """
+        counted = self.counted
+        assert counted is not None
+        width = self.factors[0].shape[1] - len(self.groups[0])
+        problems = zip(self.factors, self.groups, strict=True)
+        return Readout(network, tuple(_part(f, np.array(channels), width, counted) for f, channels in problems))
+
+
+def _columns(rows: np.ndarray, width: int, channels: Sequence[int]) -> np.ndarray:
+    """The first `width` columns, and of the targets after them those of some channels."""
+    return rows if len(channels) == rows.shape[1] - width else rows[:, [*range(width), *(width + c for c in channels)]]
+
+
 @dataclass(frozen=True)
 class Readout:
     """The least-squares problem of a readout, reduced so that it can be solved for any penalty at once.
 
-    Rows (hidden states, 1, window) and targets pass through a QR factorisation in chunks (Golub and Van Loan, Matrix
-    Computations, 5.2), so that a series of any length fits in memory; then the singular values of the triangular
-    factor give the solution for every penalty. Unlike the normal equations this keeps all digits. Channels whose
-    errors count at different steps, since values are missing, are problems of their own.
+    The singular values of the triangular factor give the solution for every penalty.
 
     Attributes:
         network: the network whose readout is solved.
@@ -113,28 +191,12 @@ class Readout:
 
     @classmethod
     def of(cls, network: Network, pairs: Pairs, noise: Noise | None, key: PRNGKeyArray) -> Readout:
-        """Reduce the problem of fitting `network` to `pairs`, noise on the inputs drawn once.
-
-        Steps whose window holds a missing value are left out, or read as interpolated where most are of that kind.
+        """The problem of fitting `network` to `pairs`; see `Reduced`.
 
         Raises:
             TrainingDiverged: the hidden states are not finite.
         """
-        pairs = pairs.with_whole_windows(network.depth)
-        weight = np.concatenate([np.asarray(one.weight) for one in pairs.each()])
-        patterns = np.unique(weight, axis=1, return_inverse=True)[1]
-        groups = [np.flatnonzero(patterns == pattern) for pattern in range(patterns.max() + 1)]
-        factors: list[np.ndarray | None] = [None] * len(groups)
-        width = 0
-        for rows, counts in _rows(network, pairs, noise, key):
-            width = rows.shape[1] - pairs.channels
-            for i, channels in enumerate(groups):
-                wanted = (
-                    rows if len(groups) == 1 else np.delete(rows, width + np.delete(range(pairs.channels), channels), 1)
-                )
-                factors[i] = _reduced(factors[i], wanted[counts[:, channels[0]] > 0])
-        counted = weight.sum(axis=0)
-        return cls(network, tuple(_part(f, c, width, counted) for f, c in zip(factors, groups, strict=True)))
+        return Reduced().joined(network, pairs, noise, key).readout(network)
 
     def solve(self, l2: float) -> Network:
         """The network with the readout (NumPy arrays) that minimises mean squared error + l2 * (sum of its squares).
@@ -158,8 +220,7 @@ def _reduced(factor: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
     return factor[: factor.shape[1]]
 
 
-def _part(factor: np.ndarray | None, channels: np.ndarray, width: int, counted: np.ndarray) -> _Part:
-    assert factor is not None
+def _part(factor: np.ndarray, channels: np.ndarray, width: int, counted: np.ndarray) -> _Part:
     if not np.isfinite(factor).all():
         raise TrainingDiverged(
             "the hidden states are not finite at the weights drawn, so that no readout can be solved; standardise "

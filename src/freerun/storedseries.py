@@ -1,0 +1,179 @@
+"""`StoredSeries`: a series in a file that is read a part at a time, since all of it may be larger than memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from freerun.errors import SeriesError, SeriesFileError
+from freerun.series import Series, as_matrix
+from freerun.seriesfile import map_npy, open_parquet, parquet_group, refuse_names, series_of_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LARGE = 2**28
+"""Bytes, unpacked, from which on the file of a training series is not read whole."""
+
+LARGEST_GROUP = 2**31
+"""Most bytes that a row group of a Parquet file may take in memory."""
+
+SAMPLED, SAMPLE = 100, 10_000
+"""How many parts of how many steps stand for the whole where all of it need not be seen."""
+
+ENDING = 100_000
+"""How many of the last steps are read as a series like any other, to choose and to judge by."""
+
+
+class StoredSeries:
+    """A series in an npy or Parquet file, of which any part can be read as a `Series`.
+
+    Of an npy file, memory holds the part alone; of a Parquet file also the row groups that the part lies in.
+
+    Args:
+        path: of the file.
+        columns: the columns of a Parquet file to take as channels; all number columns when empty.
+        time: the column that holds the times; see `freerun.seriesfile.read_series`.
+
+    Attributes:
+        path: of the file.
+        channels: the names of the channels.
+
+    Raises:
+        SeriesFileError: the file is absent or damaged, or of a format that can only be read whole.
+    """
+
+    def __init__(self, path: str | Path, columns: Sequence[str] = (), time: str | None = None) -> None:
+        self.path = Path(path)
+        reader = _READERS.get(self.path.suffix.lower())
+        if reader is None:
+            raise SeriesFileError(
+                f"{path}: {self.path.suffix!r} files are read whole; write the series as npy or Parquet to have it "
+                "read a part at a time"
+            )
+        if not self.path.is_file():
+            raise SeriesFileError(f"{path}: no such file; give the path of a series")
+        self._rows = reader(self.path, tuple(columns), time)
+        self._steps = self._rows.steps
+        self.channels = self.between(0, 2).channels
+
+    @classmethod
+    def if_large(cls, path: str | Path, columns: Sequence[str] = (), time: str | None = None) -> StoredSeries | None:
+        """The series in a file that is too large to be read whole; None for any other."""
+        if Path(path).suffix.lower() not in _READERS or not Path(path).is_file() or not Path(path).stat().st_size:
+            return None
+        stored = cls(path, columns, time)
+        return stored if stored._rows.size >= LARGE else None
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __repr__(self) -> str:
+        return f"<StoredSeries of {len(self)} steps, {', '.join(self.channels)}, in {self.path}>"
+
+    def until(self, step: int) -> StoredSeries:
+        """The first `step` steps.
+
+        Raises:
+            SeriesError: nothing is left of it, or nothing after it.
+        """
+        if not 0 < step < len(self):
+            raise SeriesError(
+                f"cannot end at step {step}: the series has {len(self)} steps; choose 1 to {len(self) - 1}"
+            )
+        part = copy(self)
+        part._steps = step
+        return part
+
+    def between(self, start: int, stop: int) -> Series:
+        """Steps `start` to `stop` (excluded), counted as in a Python slice.
+
+        Raises:
+            SeriesFileError: no steps are there, or values that cannot be used.
+        """
+        first, last, _ = slice(start, stop).indices(len(self))
+        if last <= first:
+            raise SeriesFileError(f"{self.path}: no steps between {start} and {stop} in a series of {len(self)} steps")
+        try:
+            return self._rows.between(first, last)
+        except SeriesFileError:
+            raise
+        except SeriesError as error:
+            raise SeriesFileError(f"{self.path}, in the part that begins at step {first}: {error}") from error
+
+    def ending(self) -> Series:
+        """The last steps."""
+        return self.between(max(0, len(self) - ENDING), len(self))
+
+    def sample(self) -> list[Series]:
+        """Parts that are evenly spread and stand for the whole; the whole itself where it is no longer than these.
+
+        Parts over which a channel does not change are left out, if there are others.
+        """
+        if len(self) <= SAMPLED * SAMPLE:
+            return [self.between(0, len(self))]
+        starts = np.linspace(0, len(self) - SAMPLE, SAMPLED).astype(int).tolist()
+        parts = [self.between(start, start + SAMPLE) for start in starts]
+        return [part for part in parts if _varies(part)] or parts
+
+
+def _varies(series: Series) -> bool:
+    known = [column[np.isfinite(column)] for column in series.values.T]
+    return all(len(column) and column.max() > column.min() for column in known)
+
+
+class _Npy:
+    """The rows of an npy file."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...], time: str | None) -> None:
+        refuse_names(path, columns, time)
+        self._path, values = path, map_npy(path)
+        self.steps, self.size = len(values) if values.ndim else 0, values.size * 8
+
+    def between(self, first: int, last: int) -> Series:
+        values = as_matrix(map_npy(self._path)[first:last]).copy()
+        return Series(values, times=np.arange(first, last, dtype=float), dt=1.0)
+
+
+class _Parquet:
+    """The rows of a Parquet file; the row group that was read last is kept."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...], time: str | None) -> None:
+        self._path, self._columns, self._time = path, columns, time
+        self._file = open_parquet(path)
+        about = self._file.metadata
+        rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
+        self._begins = np.cumsum([0, *rows])
+        self.steps, self.size = about.num_rows, about.num_rows * about.num_columns * 8
+        largest = max(rows, default=0) * about.num_columns * 8
+        if largest > LARGEST_GROUP:
+            raise SeriesFileError(
+                f"{path}: a row group of it takes {largest / 2**30:.1f} GiB in memory; write the file anew with "
+                "smaller ones (row_group_size=1000000)"
+            )
+        self._kept: tuple[int, pd.DataFrame] | None = None
+
+    def between(self, first: int, last: int) -> Series:
+        import pandas as pd
+
+        begin, end = np.searchsorted(self._begins, [first, last - 1], "right") - 1
+        parts = [self._group(number) for number in range(int(begin), int(end) + 1)]
+        frame = pd.concat(parts) if len(parts) > 1 else parts[0]
+        offset = int(self._begins[begin])
+        counted = isinstance(parts[0].index, pd.RangeIndex)
+        frame = frame.iloc[first - offset : last - offset].copy()
+        if counted:
+            frame.index = pd.Index(np.arange(first, last, dtype=float))
+        return series_of_frame(self._path, frame, self._columns, self._time)
+
+    def _group(self, number: int) -> pd.DataFrame:
+        if self._kept is None or self._kept[0] != number:
+            self._kept = number, parquet_group(self._path, self._file, number)
+        return self._kept[1]
+
+
+_READERS: dict[str, type[_Npy] | type[_Parquet]] = {".npy": _Npy, ".parquet": _Parquet}
