@@ -27,7 +27,7 @@ from freerun.settings import Settings
 from freerun.watch import Watched
 from freerun.writing import require_folder
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout; a file with another one is refused."""
 
 EVERY = 10.0
@@ -71,7 +71,7 @@ class Checkpoint:
         require_folder(path)
         self._path, self._purpose, self._pause = path, dict(purpose), every
         self._every = every
-        self._judged: dict[Settings, tuple[float, Settings]] = {}
+        self._judged: dict[tuple[str, Settings], tuple[float, Settings]] = {}
         self._header: dict[str, Any] | None = None
         self._arrays: dict[str, np.ndarray] = {}
         self._course: Course | None = None
@@ -80,13 +80,13 @@ class Checkpoint:
         if path.exists():
             self._read()
 
-    def judged(self, asked: Settings) -> tuple[float, Settings] | None:
-        """What came of a recipe, as `note_judged` was told; None where it has not been judged."""
-        return self._judged.get(asked)
+    def judged(self, by: str, asked: Settings) -> tuple[float, Settings] | None:
+        """What came of a recipe, as `note_judged` was told; None where it has not been judged by that."""
+        return self._judged.get((by, asked))
 
-    def note_judged(self, asked: Settings, error: float, found: Settings) -> None:
-        """Keep what came of a recipe."""
-        self._judged[asked] = error, found
+    def note_judged(self, by: str, asked: Settings, error: float, found: Settings) -> None:
+        """Keep what came of a recipe, judged by something."""
+        self._judged[by, asked] = error, found
         self._write_if_due()
 
     def note(self, course: Course) -> None:
@@ -123,8 +123,8 @@ class Checkpoint:
             "format": FORMAT,
             "purpose": self._purpose,
             "judged": [
-                [asked.model_dump(mode="json"), error, found.model_dump(mode="json")]
-                for asked, (error, found) in self._judged.items()
+                [by, asked.model_dump(mode="json"), error, found.model_dump(mode="json")]
+                for (by, asked), (error, found) in self._judged.items()
             ],
         }
         training, arrays = (self._header, self._arrays) if self._course is None else _archived(self._course)
@@ -162,8 +162,8 @@ class Checkpoint:
                         f"{self._path}: the checkpoint of a fit with other {name}{what}; "
                         "go on with the same, or delete it"
                     )
-            for asked, error, found in header["judged"]:
-                self._judged[Settings.checked(**asked)] = float(error), Settings.checked(**found)
+            for by, asked, error, found in header["judged"]:
+                self._judged[str(by), Settings.checked(**asked)] = float(error), Settings.checked(**found)
             self._header, self._arrays = header["training"], arrays
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._damaged(error) from error

@@ -11,9 +11,10 @@ from freerun import metrics
 from freerun.computing import computing
 from freerun.dynamics import lyapunov_spectrum
 from freerun.errors import SeriesError, SettingError
-from freerun.forecasting import generate, moment_after, one_step_outputs, require_washout, runs_from, stays_near
+from freerun.forecasting import generate, moment_after, one_step_outputs, require_washout, runs_from
 from freerun.model import Model
 from freerun.series import Series
+from freerun.validation import stays_near
 
 HORIZON = 84
 """The horizon of NRMSE84, in steps."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from freerun.checkpoint import Checkpoint, purpose_of
 from freerun.errors import SeriesError, SettingError, TrainingDiverged
 from freerun.forecasting import enduring_run, moment_after
 from freerun.history import Progress, Trained, Watcher
-from freerun.holdout import held_out, require_held_out, sample_of_system
+from freerun.holdout import held_out, require_held_out
 from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
 from freerun.panel import fingerprint
@@ -30,7 +28,6 @@ from freerun.series import Series, longest_gap
 from freerun.settings import Settings
 from freerun.storedseries import StoredSeries
 from freerun.training import require_steps, train
-from freerun.validation import long_run_error
 from freerun.watch import better_half
 
 PASSED_OVER = 40
@@ -38,10 +35,6 @@ PASSED_OVER = 40
 
 LONGEST_GAP = 100
 """Most values in a row that may be missing unless the washout says."""
-
-COMPARED, AGAIN = 6, 12
-"""How many choices are solved for all of a long series and compared by long runs; and with how many seeds more the best
-of them is, since long runs of one recipe differ by their seed as much as those of recipes do."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +156,7 @@ class _Fit:
 
     def solved(self, asked: Settings, choices: list[Settings]) -> tuple[list[Member], int, None]:
         """The members whose readouts are solved, each of a choice of its own."""
-        count, training = asked.members or 1, self.training
+        count = asked.members or 1
 
         def solve(choice: Settings) -> Member:
             (trained,) = self._train(choice, 0)
@@ -174,15 +167,7 @@ class _Fit:
         solved = map(solve, choices)
         if len(choices) == 1:
             return list(solved), 0, None
-        if not sample_of_system(training):
-            return _enduring_first(solved, count, training), 0, None
-        compared = [(_unlike(training[0], one), one) for one in islice(solved, max(COMPARED, count))]
-        if self.settings.restarts is None:
-            best = min(compared, key=itemgetter(0))[1].settings
-            unused = 1 + max(choice.seed for choice in choices)
-            again = [solve(best.with_(seed=unused + i)) for i in range(AGAIN)]
-            compared += [(_unlike(training[0], one), one) for one in again]
-        return [one for _, one in sorted(compared, key=itemgetter(0))][:count], 0, None
+        return _enduring_first(solved, count, self.training), 0, None
 
     def solved_by_all(self, members: Sequence[Member]) -> tuple[list[Member], KeyboardInterrupt | None]:
         """The same members, solved by all of the stored series; on Ctrl-C by as much of it as has been read."""
@@ -324,9 +309,3 @@ def _enduring_first(solved: Iterator[Member], count: int, training: Sequence[Ser
         if len(enduring) == count or len(weak) > PASSED_OVER:
             break
     return (enduring + weak)[:count]
-
-
-def _unlike(training: Series, one: Member) -> float:
-    """How unlike the training series a long free run of a network is; infinite where it does not endure."""
-    run = enduring_run(one, [training])
-    return math.inf if run is None else long_run_error(one.scaling.apply(training), run)

@@ -25,10 +25,7 @@ from freerun.pairs import filled_up, shared
 from freerun.scaling import Scaling, differenced
 from freerun.series import Series, interpolated
 from freerun.settings import SHORT, Ensemble, Settings
-
-ENDURANCE, RANGE = 100_000, 3.0
-"""A network endures when a free run of so many steps, or on a short series of as many as that has, stays so many
-standard deviations around its training data."""
+from freerun.validation import ENDURANCE, stays_near
 
 PIECE = 10_000
 """Steps of a long series that are read, and of a long free run that are generated, at a time."""
@@ -250,13 +247,6 @@ def enduring_run(member: Member, training: Sequence[Series]) -> np.ndarray | Non
             if not np.isfinite(last).all() or not stays_near(differenced(last, differences), values):
                 return None
     return np.concatenate(pieces)
-
-
-def stays_near(run: np.ndarray, values: np.ndarray) -> bool:
-    """Whether a run, shape (T, D), stays within 3 standard deviations of the range of `values`, shape (S, D)."""
-    margin = RANGE * np.nanstd(values, axis=0)
-    near = (run >= np.nanmin(values, axis=0) - margin) & (run <= np.nanmax(values, axis=0) + margin)
-    return bool(near.all())
 
 
 def require_washout(member: Member, series: Series) -> None:

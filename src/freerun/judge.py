@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from freerun.cells import Array
 from freerun.computing import computing, run
@@ -26,10 +29,13 @@ from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import SHORT, Settings
 from freerun.training import drawn, noise_of, pairs_of
-from freerun.validation import Validation, errors_of_readouts, long_run_error
+from freerun.validation import ENDURANCE, LEAD, Validation, errors_of_readouts, long_run_error, stays_near
 
 LONG_RUN = 20_000
 """Steps of the long run by which recipes for a sample of a system are judged."""
+
+AROUND = (0.01, 0.1, 1.0, 10.0, 100.0)
+"""Penalties with which a recipe for a sample of a system is compared with others, in multiples of its own."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,28 @@ class Judge:
         best = int(np.argmin(errors))
         return Choice(float(errors[best]), settings.with_(l2=penalties[best]))
 
+    def compare(self, settings: Settings) -> Choice:
+        """How unlike a sample of a system are long runs of a network that has learned all of it.
+
+        Such runs differ by chance as much as those of other recipes do, so several penalties around that of the
+        settings are tried, which one factorisation gives. A network that does not endure has an infinite error.
+        """
+        assert settings.l2 is not None
+        penalties = [settings.l2 * factor for factor in (AROUND if self.recipes.settings.l2 is None else (1.0,))]
+        with computing(settings.dtype, settings.device):
+            whole = self._prepare(settings).whole
+            network, pairs = drawn(settings, self._training[0]), pairs_of([whole], whole.shape[1], settings)
+            try:
+                readout = Readout.of(network, pairs, noise_of(settings), jax.random.key(settings.seed))
+            except TrainingDiverged:
+                return Choice(math.inf, settings)
+            readouts = stack([readout.solve(penalty) for penalty in penalties])
+            lead = jnp.asarray(whole[-LEAD:], settings.dtype)
+            runs = np.asarray(run(_run_to_compare, network, readouts, lead, jnp.asarray(len(lead) - 1)))
+        errors = [long_run_error(whole, one) if stays_near(one, whole) else math.inf for one in runs]
+        best = int(np.argmin(errors))
+        return Choice(errors[best], settings.with_(l2=penalties[best]))
+
     def _prepare(self, settings: Settings) -> _Prepared:
         """The series in the units of the network, which depend on the differences that are taken."""
         with self._preparing:
@@ -106,7 +134,7 @@ class Judge:
         errors = np.asarray(run(errors_of_readouts, network, readouts, validation))
         if not self.recipes.sample:
             return errors
-        runs = np.asarray(run(_long_runs, network, readouts, validation))
+        runs = np.asarray(run(_run_to_judge, network, readouts, validation.inputs, validation.starts[0]))
         return errors + np.array([long_run_error(prepared.whole, one) for one in runs])
 
 
@@ -137,13 +165,18 @@ class _Prepared:
         return cls(scaling.apply(training[0])[:, :channels], values, channels, judges)
 
 
-@jax.jit
-def _long_runs(network: Network, readouts: Network, validation: Validation) -> Array:
-    """A long free run of each of several readouts of one network."""
+def _long_runs(
+    steps: int, network: Network, readouts: Network, inputs: Float[Array, "T N"], start: Int[Array, ""]
+) -> Float[Array, "M steps D"]:
+    """A long free run of each of several readouts of one network, let loose after reading the step `start`."""
 
     def free_run(readout: Array, bias: Array, direct: Array | None) -> Array:
         one = network.with_readout(readout, bias, direct)
-        states, values = one.moments(validation.inputs, validation.starts[:1])
-        return one.run_free(jax.tree.map(lambda entry: entry[0], states), values[0], LONG_RUN)
+        states, values = one.moments(inputs, start[None])
+        return one.run_free(jax.tree.map(lambda entry: entry[0], states), values[0], steps)
 
     return jax.vmap(free_run)(readouts.readout, readouts.bias, readouts.direct)
+
+
+_run_to_judge = jax.jit(partial(_long_runs, LONG_RUN))
+_run_to_compare = jax.jit(partial(_long_runs, ENDURANCE))

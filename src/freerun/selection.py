@@ -26,6 +26,11 @@ FINALISTS = 4
 SEEDS = 4
 """Fewest seeds with which the winner is judged."""
 
+COMPARED, AGAIN = 6, 12
+"""How many choices for a sample of a system are compared by long runs of networks that have learned all of it; and with
+how many seeds more the best of them is, since long runs of one recipe differ by their seed as much as those of recipes
+do."""
+
 KEPT_BY_PROBE = {
     *("seed", "holdout", "nonlinearity", "standardize", "dtype", "device", "difference", "detrend", "log"),
 }
@@ -73,6 +78,7 @@ class _Search:
         self._recipes = Recipes.of(given, training)
         self._seeds = settings.restarts or (SEEDS if self._recipes.short else max(SEEDS, members))
         self._finalists = FINALISTS if self._recipes.short else max(FINALISTS, members)
+        self._compared_first, self._again = max(COMPARED, members), AGAIN if settings.restarts is None else 0
         self._judge = Judge(self._recipes, training)
         self._choices: dict[Settings, Choice] = {}
         self._finals: dict[Settings, Choice] = {}
@@ -94,9 +100,20 @@ class _Search:
         if self._recipes.short:
             return kinds_first(ranked((self._choices | self._finals).values()))
         finals = ranked(self._finals.values())
+        if self._recipes.sample:
+            return self._compared(finals)
         known = [c.settings.with_(l2=None) for c in finals]
         others = [Choice(c.error, everything(c.settings)) for c in ranking]
         return finals + [c for c in others if c.settings.with_(l2=None) not in known]
+
+    def _compared(self, ranking: list[Choice]) -> list[Choice]:
+        """The first few, and then the best of them with more seeds, as long runs rank them."""
+        compared: dict[Settings, Choice] = {}
+        self._judge_by("long runs", [choice.settings for choice in ranking[: self._compared_first]], compared)
+        best = self._best(compared).settings
+        unused = 1 + max(choice.settings.seed for choice in ranking)
+        self._judge_by("long runs", [best.with_(seed=unused + i) for i in range(self._again)], compared)
+        return ranked(compared.values())
 
     def explored(self) -> Choice:
         """The best recipe with few units."""
@@ -119,17 +136,22 @@ class _Search:
         return min(choices.values(), key=lambda c: c.error)
 
     def _judge_all(self, several: Iterable[Settings], choices: dict[Settings, Choice]) -> None:
-        """Judge settings that are new."""
+        """Judge settings that are new, with the best of the penalties."""
         asked = dict.fromkeys(s.with_(l2=self._given.l2) for s in several)
         choices.update((s, self._choices[s]) for s in asked if s in self._choices)
+        self._judge_by("parts left out", asked, choices)
+
+    def _judge_by(self, what: str, asked: Iterable[Settings], choices: dict[Settings, Choice]) -> None:
+        """Judge settings of which neither `choices` nor the checkpoint knows."""
+        judge = {"parts left out": self._judge, "long runs": self._judge.compare}[what]
         if self._checkpoint is not None:
-            known = {s: self._checkpoint.judged(s) for s in asked if s not in choices}
+            known = {s: self._checkpoint.judged(what, s) for s in asked if s not in choices}
             choices.update((s, Choice(*found)) for s, found in known.items() if found is not None)
         new = [s for s in asked if s not in choices]
-        for settings, choice in zip(new, spread(self._judge, new), strict=True):
+        for settings, choice in zip(new, spread(judge, new), strict=True):
             choices[settings] = choice
             if self._checkpoint is not None:
-                self._checkpoint.note_judged(settings, choice.error, choice.settings)
+                self._checkpoint.note_judged(what, settings, choice.error, choice.settings)
             self._tell(self._best(choices).error)
 
     def _tell(self, best: float) -> None:

@@ -43,7 +43,7 @@ from freerun.storedseries import StoredSeries
 from freerun.validation import Validation
 from freerun.watch import AllDivergedError, Thinning, Watch, Watched
 
-EPOCHS = {"levenberg-marquardt": 100}
+EPOCHS = {"levenberg-marquardt": 200}
 """Default epochs of an optimiser; 1000 for those not named."""
 
 LEARNING_RATE = 0.01

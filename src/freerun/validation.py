@@ -28,6 +28,11 @@ LEAD = 2000
 """Steps read before the first run at most."""
 
 
+ENDURANCE, RANGE = 100_000, 3.0
+"""A network endures when a free run of so many steps, or on a short series of as many as that has, stays so many
+standard deviations around its training data."""
+
+
 class Validation(eqx.Module):
     """Free runs from several moments of a series, or of several series stacked along a leading axis.
 
@@ -127,6 +132,13 @@ def long_run_error(values: np.ndarray, run: np.ndarray) -> float:
     if values.shape[1] > metrics.MOST_BINNED:
         return spectra
     return spectra + min(20.0, metrics.state_space_divergence(values, settled)) / 10.0
+
+
+def stays_near(run: np.ndarray, values: np.ndarray) -> bool:
+    """Whether a run, shape (T, D), stays within 3 standard deviations of the range of `values`, shape (S, D)."""
+    margin = RANGE * np.nanstd(values, axis=0)
+    near = (run >= np.nanmin(values, axis=0) - margin) & (run <= np.nanmax(values, axis=0) + margin)
+    return bool(near.all())
 
 
 @jax.jit
