@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +20,14 @@ from freerun.network import Shape
 from freerun.optimizers.ridge import Reduced
 from freerun.pairs import Pairs
 
-SMALL = {"cell": "memoryless", "optimizer": "ridge", "input_scale": 1.0, "l2": 1e-8, "restarts": 1, "members": 1}
+SMALL: dict[str, Any] = {
+    "cell": "memoryless",
+    "optimizer": "ridge",
+    "input_scale": 1.0,
+    "l2": 1e-8,
+    "restarts": 1,
+    "members": 1,
+}
 """A network whose readout is solved, nothing left to choose."""
 
 
@@ -153,7 +161,15 @@ def test_channels_that_miss_values_in_different_parts_are_problems_of_their_own(
 
 def test_windows_of_a_series_that_is_one_stretch_are_those_of_the_series_in_memory(write):
     values = freerun.systems.mackey_glass(1500, seed=0).values
-    settings = {"hidden": 6, "cell": "gru", "optimizer": "adam", "window": 40, "batch": 4, "epochs": 30, "holdout": 0.2}
+    settings: dict[str, Any] = {
+        "hidden": 6,
+        "cell": "gru",
+        "optimizer": "adam",
+        "window": 40,
+        "batch": 4,
+        "epochs": 30,
+        "holdout": 0.2,
+    }
     whole, stored = (freerun.RNN(**settings).fit(data) for data in (values, StoredSeries(write(values))))
     assert stored.history_.objective == whole.history_.objective
     np.testing.assert_array_equal(stored.generate(20).values, whole.generate(20).values)
@@ -175,7 +191,7 @@ def test_stretches_come_from_all_places_but_those_held_out(write, monkeypatch):
 
 
 @pytest.mark.parametrize("trained", [{"window": 30, "optimizer": "adam", "epochs": 400}, {"optimizer": "ridge"}])
-def test_all_of_a_stored_series_is_learned_not_its_end_alone(write, monkeypatch, trained):
+def test_all_of_a_stored_series_is_learned_not_its_end_alone(write, monkeypatch, trained: dict[str, Any]):
     """One frequency in the first four fifths, another in the end, by which networks are judged."""
     for name, value in (("ENDING", 400), ("SAMPLE", 5)):
         monkeypatch.setattr(storedseries, name, value)
@@ -193,7 +209,7 @@ def test_all_of_a_stored_series_is_learned_not_its_end_alone(write, monkeypatch,
 def test_what_is_open_is_chosen_by_the_end_and_solved_by_all(write, monkeypatch):
     monkeypatch.setattr(storedseries, "ENDING", 300)
     values = freerun.systems.mackey_glass(1500, seed=0).values
-    open_delays = {**SMALL, "members": 2, "restarts": 2}
+    open_delays: dict[str, Any] = {**SMALL, "members": 2, "restarts": 2}
     rnn = freerun.RNN(50, **open_delays).fit(StoredSeries(write(values)))
     chosen = freerun.RNN(50, **open_delays).fit(values[-300:])
     assert [m.settings for m in rnn.model_.members] == [m.settings for m in chosen.model_.members]
@@ -218,7 +234,7 @@ def test_ctrl_c_keeps_what_the_parts_so_far_have_taught(write, monkeypatch):
 
 def test_a_stored_series_goes_on_from_its_checkpoint_to_the_same_bits(write, monkeypatch, tmp_path):
     monkeypatch.setattr(feed, "STRETCH", 200)
-    settings = {"hidden": 5, "cell": "gru", "optimizer": "adam", "window": 30, "batch": 2, "epochs": 60}
+    settings: dict[str, Any] = {"hidden": 5, "cell": "gru", "optimizer": "adam", "window": 30, "batch": 2, "epochs": 60}
     stored = StoredSeries(write(freerun.systems.mackey_glass(1000, seed=0).values))
 
     def interrupt(progress):
@@ -235,9 +251,9 @@ def test_a_stored_series_goes_on_from_its_checkpoint_to_the_same_bits(write, mon
 
 def test_what_needs_the_whole_series_is_refused(write):
     stored = StoredSeries(write(np.sin(np.arange(400) / 3)))
-    for settings in ({"hidden": 5}, {"optimizer": "bfgs"}, {"optimizer": "adam"}):
+    for rnn in (freerun.RNN(5), freerun.RNN(optimizer="bfgs"), freerun.RNN(optimizer="adam")):
         with pytest.raises(SettingError, match=r"needs all of the series at once.*train in windows"):
-            freerun.RNN(**settings).fit(stored)
+            rnn.fit(stored)
     with pytest.raises(SettingError, match="external inputs have to be read whole"):
         freerun.RNN(optimizer="ridge").fit(stored, inputs=np.ones(400))
 
@@ -246,7 +262,7 @@ def test_a_large_file_is_read_in_parts_by_the_command_line(write, monkeypatch, c
     monkeypatch.chdir(tmp_path)
     path = write(freerun.systems.mackey_glass(2000, seed=0).values)
 
-    def fit(*options: str) -> tuple[int, str, str]:
+    def fit(*options: str) -> tuple[Any, str, str]:
         monkeypatch.setattr(sys, "argv", ["freerun", "fit", path, "-o", "m.freerun", *options])
         with pytest.raises(SystemExit) as stop:
             main()

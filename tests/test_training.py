@@ -86,6 +86,25 @@ def test_ctrl_c_keeps_the_weights_reached(tutorial_series):
     assert rnn.generate(10).shape == (10, 1)
 
 
+def test_windows_that_carry_states_are_no_shorter_in_memory_than_the_series(tutorial_series):
+    """A network whose memory is far longer than the windows: their mean error is that of the whole series."""
+    train, _ = tutorial_series
+    slow = freerun.RNN(
+        30, cell="leaky", leak=0.02, delays=1, spectral_radius=0.9, optimizer="ridge", l2=1e-8, washout=300, restarts=1
+    ).fit(train)
+    path = {"optimizer": "sgd", "learning_rate": 1e-12, "epochs": 1, "window": 20, "batch": 300, "initial": None}
+    unset = {"leak": None, "spectral_radius": None, "l2": 0.0, "input_scale": None}
+
+    def objective(**parameters: Any) -> float:
+        again = freerun.RNN(**slow.get_params()).set_params(**path | unset, **parameters)
+        again.model_ = slow.model_
+        return again.fit(train, warm_start=True).history_.objective[0]
+
+    mse = slow.history_.training_mse[-1] / train.deviation[0] ** 2
+    assert objective(washout=300, stateful=True) == pytest.approx(mse, rel=0.25)
+    assert objective(washout=0, stateful=False) > 10 * mse
+
+
 def test_progress_reaches_the_last_epoch(tutorial_series):
     train, valid = tutorial_series
     seen = []

@@ -48,7 +48,7 @@ class Full(eqx.Module):
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         del key
-        return network.predict(pairs.inputs) - pairs.targets, pairs.weight
+        return network.predict(pairs.inputs, pairs.start) - pairs.targets, pairs.weight
 
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
         del key
@@ -78,7 +78,7 @@ class Mixed(eqx.Module):
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         del key
-        return network.run_forced(pairs.inputs, self.strength) - pairs.targets, pairs.weight
+        return network.run_forced(pairs.inputs, self.strength, pairs.start) - pairs.targets, pairs.weight
 
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
         del network, key
@@ -136,7 +136,7 @@ class Segments(eqx.Module):
         del key
         at = self.starts[:, None] + jnp.arange(self.length)
         known = pairs.inputs[at][..., pairs.channels :]
-        runs = free_runs(network, pairs.inputs, self.starts, self.length, known)
+        runs = free_runs(network, pairs.inputs, self.starts, self.length, known, pairs.start)
         return runs - pairs.targets[at], pairs.weight[at]
 
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
@@ -159,14 +159,22 @@ class Segments(eqx.Module):
 
 
 def free_runs(
-    network: Network, inputs: Float[Array, "T N"], starts: Int[Array, " S"], length: int, known: Float[Array, "S L E"]
+    network: Network,
+    inputs: Float[Array, "T N"],
+    starts: Int[Array, " S"],
+    length: int,
+    known: Float[Array, "S L E"],
+    state: State | None = None,
 ) -> Float[Array, "S L D"]:
-    """Free runs, let loose after reading the steps `starts` of data, the external inputs of the steps to come known."""
+    """Free runs, let loose after reading the steps `starts` of data, the external inputs of the steps to come known.
+
+    The data are read from `state`, or from rest.
+    """
 
     def run(state: State, value: Array, known: Array) -> Array:
         return network.run_free(state, value, length, known)
 
-    return jax.vmap(run)(*network.moments(inputs, starts), known)
+    return jax.vmap(run)(*network.moments(inputs, starts, state), known)
 
 
 def _cut(array: Float[Array, "T K"], length: int) -> Float[Array, "S L K"]:

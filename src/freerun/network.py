@@ -20,6 +20,7 @@ from freerun.recurrence import (
     forced_loop,
     gappy_loop,
     in_pieces,
+    linearized_updates,
     mixed,
     open_loop,
     shifted,
@@ -220,22 +221,26 @@ class Network(eqx.Module):
         _, hidden, window = self.read(inputs, state)
         return self.output(hidden, window)
 
-    def moments(self, inputs: Float[Array, "T N"], at: Int[Array, " S"]) -> tuple[State, Float[Array, "S D"]]:
-        """Open loop from rest: the states before each of the steps `at`, stacked, and the values of these steps."""
-        rest = self.rest()
-        carries = shifted(rest.cells, self.read(inputs)[0])
-        past = jnp.concatenate([rest.past, inputs])[at[:, None] + jnp.arange(self.depth)]
+    def moments(
+        self, inputs: Float[Array, "T N"], at: Int[Array, " S"], state: State | None = None
+    ) -> tuple[State, Float[Array, "S D"]]:
+        """Open loop, from `state` or rest: the states before each of the steps `at`, stacked, and the values there."""
+        state = self.rest() if state is None else state
+        carries = shifted(state.cells, self.read(inputs, state)[0])
+        past = jnp.concatenate([state.past, inputs])[at[:, None] + jnp.arange(self.depth)]
         return State(jax.tree.map(lambda entry: entry[at], carries), past), inputs[at, : self.bias.shape[0]]
 
-    def completed(self, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]) -> Float[Array, "T N"]:
-        """What the network reads from rest on when its own output stands in for every value that is not observed.
+    def completed(
+        self, inputs: Float[Array, "T N"], observed: Float[Array, "T D"], state: State | None = None
+    ) -> Float[Array, "T N"]:
+        """What the network reads, from `state` or rest, when its own output stands in for what is not observed.
 
         Args:
             inputs: any number where there is no value.
             observed: 1 where there is one, 0 where there is none.
         """
         first = jnp.zeros_like(self.bias)
-        outputs = forced_loop(self, self.rest(), first, inputs, observed)[1]
+        outputs = forced_loop(self, self.rest() if state is None else state, first, inputs, observed)[1]
         return mixed(inputs, shifted(first, outputs), observed)
 
     def read_gaps(
@@ -276,7 +281,7 @@ class Network(eqx.Module):
         for cell, d_cell, before in zip(self.cells, tangent.cells, carries, strict=True):
             a, da = jax.jvp(lambda cell, h: cell.mix(h), (cell, before[0]), (d_cell, jnp.zeros_like(before[0])))
             u, du = jax.jvp(lambda cell, x: cell.drive(x), (cell, driven_by), (d_cell, jnp.zeros_like(driven_by)))
-            after, linear, known = _linearized(cell, d_cell, before, (a, u), (da, du))
+            after, linear, known = linearized_updates(cell, d_cell, before, (a, u), (da, du))
             layers.append((linear, known))
             driven_by = after[0]
             hidden.append(driven_by)
@@ -320,9 +325,12 @@ class Network(eqx.Module):
         """Closed loop, with the state and the value from which it would go on; see `recurrence.closed_loop`."""
         return closed_loop(self.step, state, value, steps)
 
-    def run_forced(self, inputs: Float[Array, "T N"], strength: Float[Array, " T"]) -> Float[Array, "T D"]:
-        """From rest, driven by a mixture of data and own output; see `recurrence.forced_loop`."""
-        return forced_loop(self, self.rest(), inputs[0, : self.bias.shape[0]], inputs, strength[:, None])[1]
+    def run_forced(
+        self, inputs: Float[Array, "T N"], strength: Float[Array, " T"], state: State | None = None
+    ) -> Float[Array, "T D"]:
+        """From `state` or rest, driven by a mixture of data and own output; see `recurrence.forced_loop`."""
+        state = self.rest() if state is None else state
+        return forced_loop(self, state, inputs[0, : self.bias.shape[0]], inputs, strength[:, None])[1]
 
 
 class Linear(NamedTuple):
@@ -348,24 +356,6 @@ def _polynomial(differences: tuple[int, ...]) -> np.ndarray:
 def _left_out(differences: tuple[int, ...]) -> list[tuple[int, int]]:
     """Of x_{t+1} = (its difference) + sum of coefficient * x_{t - back}: the pairs (back, coefficient)."""
     return [(k - 1, -int(c)) for k, c in enumerate(_polynomial(differences)) if k and c]
-
-
-def _linearized(
-    cell: AnyCell, d_cell: AnyCell, before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]
-) -> tuple[Carry, Any, Carry]:
-    """The updates of all steps: the carry after each, its slopes, and what the tangent of the weights adds to it."""
-
-    def at_each(before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]) -> tuple[Carry, Any, Carry]:
-        after, linear = jax.linearize(partial(cell.update, cell.elementwise), before, *maps)
-        _, known = jax.jvp(
-            lambda elementwise, maps: cell.update(elementwise, before, *maps),
-            (cell.elementwise, maps),
-            (d_elementwise, d_maps),
-        )
-        return after, linear, known
-
-    _, d_elementwise = jax.jvp(lambda cell: cell.elementwise, (cell,), (d_cell,))
-    return jax.vmap(at_each)(before, maps, d_maps)
 
 
 Take = Callable[[str, tuple[int, ...]], Array]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,9 +12,12 @@ from jaxtyping import Float, PRNGKeyArray
 
 from freerun.cells import Array
 from freerun.forcing import Errors, Forcing
-from freerun.network import Network
+from freerun.network import Network, State
 from freerun.pairs import Pairs
 from freerun.sensitivity import by_passes, by_pieces
+
+STARTS = 4
+"""Windows that carry states may begin at this share of their length, and at its multiples."""
 
 SMOOTHING = 1e-6
 """Where residuals are squared, |w| of the L1 penalty is sqrt(w^2 + SMOOTHING^2), which has a derivative at zero."""
@@ -51,6 +56,8 @@ class Objective(eqx.Module):
         forcing: what the network reads.
         length, batch, washout: train on `batch` random windows of `length` steps, whose first `washout` errors do
             not count; a length of 0 means the whole series.
+        stateful: whether windows begin in the states that the network reaches there, see `primed`, or at rest.
+        states: those states.
     """
 
     pairs: Pairs
@@ -58,6 +65,17 @@ class Objective(eqx.Module):
     length: int = eqx.field(static=True, default=0)
     batch: int = eqx.field(static=True, default=1)
     washout: int = eqx.field(static=True, default=0)
+    stateful: bool = eqx.field(static=True, default=False)
+    states: State | None = None
+
+    @property
+    def apart(self) -> int:
+        """Steps from one place where a window may begin to the next."""
+        return max(1, self.length // STARTS) if self.stateful else 1
+
+    def primed(self, network: Network) -> Objective:
+        """The same with the states in which windows begin, where they carry any: those that `network` reaches."""
+        return replace(self, states=self.pairs.states(network, self.apart)) if self.stateful else self
 
     def __call__(self, network: Network, terms: Terms, key: PRNGKeyArray) -> Float[jax.Array, ""]:
         """The objective at the weights of `network`; `key` decides noise, chance and windows."""
@@ -113,7 +131,7 @@ class Objective(eqx.Module):
             inputs = pairs.inputs + noise.inputs * jax.random.normal(keys[1], pairs.inputs.shape, pairs.inputs.dtype)
             pairs = eqx.tree_at(lambda p: p.inputs, pairs, inputs)
         if self.length:
-            pairs = pairs.windows(keys[3], self.batch, self.length, self.washout)
+            pairs = pairs.windows(keys[3], self.batch, self.length, self.washout, self.states, self.apart)
         return network, pairs, keys[2]
 
 

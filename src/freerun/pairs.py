@@ -36,6 +36,7 @@ class Pairs(eqx.Module):
             shorter than others is filled up.
         observed: shape (T, D), 1 where there was a value to read, 0 where there was none; None when all are there.
         length: T, or in a stack the steps of each series, without those that fill it up.
+        start: the state before the first step; None is at rest.
     """
 
     inputs: Float[Array, "*S T N"]
@@ -43,6 +44,7 @@ class Pairs(eqx.Module):
     weight: Float[Array, "*S T D"]
     observed: Float[Array, "*S T D"] | None
     length: Int[Array, "*S"]
+    start: State | None = None
 
     @classmethod
     def of(cls, panel: Sequence[np.ndarray], channels: int, washout: int, at_least: int = 0) -> Pairs:
@@ -91,27 +93,45 @@ class Pairs(eqx.Module):
         left = (self.length[..., None] + 1 - target)[..., None]
         return eqx.tree_at(lambda p: p.weight, self, jnp.where((left <= first) & (left > stop), 0.0, self.weight))
 
-    def windows(self, key: PRNGKeyArray, count: int, length: int, washout: int) -> Pairs:
-        """`count` random pieces of equal length, stacked; the first `washout` errors of each do not count."""
+    def states(self, network: Network, apart: int) -> State:
+        """The states before every `apart`-th step of each series, from the first step on, stacked."""
+
+        def along(one: Pairs) -> State:
+            inputs = one.completed(network).inputs
+            count = one.steps // apart
+            pieces = inputs[: count * apart].reshape(count, apart, -1)
+            rest = jax.tree.map(jnp.asarray, network.rest())
+            return jax.lax.scan(lambda state, piece: (network.read_on(piece, state)[2], state), rest, pieces)[1]
+
+        return jax.vmap(along)(self) if self.stacked else along(self)
+
+    def windows(
+        self, key: PRNGKeyArray, count: int, length: int, washout: int, states: State | None = None, apart: int = 1
+    ) -> Pairs:
+        """`count` random pieces of equal length, stacked; the first `washout` errors of each do not count.
+
+        Given the `states` before every `apart`-th step, they begin at such steps, in these states.
+        """
         of_series, of_start = jax.random.split(key)
         series = jax.random.randint(of_series, (count,), 0, len(self.inputs) if self.stacked else 1)
         room = self.length[series] if self.stacked else self.length
-        starts = jax.random.randint(of_start, (count,), 0, room - length + 1)
-        at = starts[:, None] + jnp.arange(length)
+        places = jax.random.randint(of_start, (count,), 0, (room - length) // apart + 1)
+        at = apart * places[:, None] + jnp.arange(length)
         where = (series[:, None], at) if self.stacked else (at,)
         inputs, targets, weight, observed = jax.tree.map(
             lambda array: array[where], (self.inputs, self.targets, self.weight, self.observed)
         )
         counts = (jnp.arange(length) >= washout)[:, None]
-        return Pairs(inputs, targets, jnp.where(counts, weight, 0.0), observed, jnp.full(count, length))
+        starts = (series, places) if self.stacked else (places,)
+        start = jax.tree.map(lambda entry: entry[starts], states)
+        return Pairs(inputs, targets, jnp.where(counts, weight, 0.0), observed, jnp.full(count, length), start)
 
     def completed(self, network: Network) -> Pairs:
         """The same where the network's own output stands in for every missing value that it reads; one series."""
         if self.observed is None:
             return self
-        return Pairs(
-            network.completed(self.inputs, self.observed), self.targets, self.weight, observed=None, length=self.length
-        )
+        inputs = network.completed(self.inputs, self.observed, self.start)
+        return Pairs(inputs, self.targets, self.weight, None, self.length, self.start)
 
     def with_whole_windows(self, depth: int) -> Pairs:
         """The same without the errors of steps that read a missing value, if at least half of the errors are left.

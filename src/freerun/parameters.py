@@ -48,6 +48,9 @@ class Parameters:
         schedule: how the learning rate falls to a thousandth: `constant` (not at all), `exponential` or `cosine`.
         window: train gradient methods on random windows of so many steps in each update; None means the whole series.
         batch: how many windows; None means 16.
+        stateful: begin windows in the state that the network reaches there, so that its memory is longer than they are
+            (truncated back-propagation through time, Williams and Peng, 1990); the states are found anew about a
+            hundred times. Otherwise windows begin at rest, and their washout does not count.
         forcing: what the network reads while it trains: the data (`full`); its own output for stretches of growing
             length (`segments`); strength * data + (1 - strength) * output (`generalized`); the data at every
             `forcing_interval`-th step (`sparse`); the data by chance (`scheduled`). None means `segments` for
@@ -100,6 +103,7 @@ class Parameters:
         schedule: ScheduleName | None = None,
         window: int | None = None,
         batch: int | None = None,
+        stateful: bool = False,
         forcing: ForcingName | None = None,
         forcing_strength: float | tuple[float, ...] | str | None = None,
         forcing_interval: int | None = None,
@@ -138,6 +142,7 @@ class Parameters:
         self.schedule = schedule
         self.window = window
         self.batch = batch
+        self.stateful = stateful
         self.forcing = forcing
         self.forcing_strength = forcing_strength
         self.forcing_interval = forcing_interval

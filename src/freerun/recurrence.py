@@ -219,6 +219,24 @@ def _driven_jvp(update: Update, primals: tuple[Any, ...], tangents: tuple[Any, .
     return after, lax.scan(linear_step, d_carry, (linear, outside, d_drive))[1]
 
 
+def linearized_updates(
+    cell: AnyCell, d_cell: AnyCell, before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]
+) -> tuple[Carry, Any, Carry]:
+    """The updates of all steps: the carry after each, its slopes, and what the tangent of the weights adds to it."""
+
+    def at_each(before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]) -> tuple[Carry, Any, Carry]:
+        after, linear = jax.linearize(partial(cell.update, cell.elementwise), before, *maps)
+        _, known = jax.jvp(
+            lambda elementwise, maps: cell.update(elementwise, before, *maps),
+            (cell.elementwise, maps),
+            (d_elementwise, d_maps),
+        )
+        return after, linear, known
+
+    _, d_elementwise = jax.jvp(lambda cell: cell.elementwise, (cell,), (d_cell,))
+    return jax.vmap(at_each)(before, maps, d_maps)
+
+
 def mixed(data: Float[Array, "*T N"], output: Float[Array, "*T D"], alpha: Float[Array, "*T S"]) -> Array:
     """alpha * data + (1 - alpha) * output, and the columns of the data beyond those of the output as they are."""
     channels = output.shape[-1]

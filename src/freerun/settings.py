@@ -123,6 +123,9 @@ class Settings(BaseModel):
         description="Train gradient methods on random windows of this many steps. Default: the whole series.",
     )
     batch: int | None = Field(None, ge=1, description="Windows in each update. Default: 16.")
+    stateful: bool = Field(
+        False, description="Begin windows in the state that the network reaches there, instead of at rest."
+    )
     forcing: ForcingName | None = Field(
         None,
         description="What the network reads while it trains: the data (full), its own output for growing stretches "
@@ -273,6 +276,7 @@ class Settings(BaseModel):
             ("schedule", gradient, "a gradient method"),
             ("window", gradient, "a gradient method"),
             ("batch", self.window is not None, "a window"),
+            ("stateful", self.window is not None, "a window"),
             ("epochs", not ridge, "an optimizer other than ridge, which solves in one step"),
             ("l1", not ridge, "an optimizer other than ridge, whose penalty is l2"),
             ("weight_noise", not ridge, "an optimizer other than ridge"),

@@ -17,7 +17,7 @@ from freerun.checkpoint import Checkpoint, Course
 from freerun.computing import computing, physical_memory
 from freerun.errors import SeriesError, SettingError
 from freerun.feed import Feed, Whole, feed_of
-from freerun.forcing import Stage, stages
+from freerun.forcing import Forcing, Stage, stages
 from freerun.history import Trained, Watcher
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
@@ -101,7 +101,7 @@ def train(
         CheckpointError: the checkpoint does not fit these networks.
     """
     settings = several[0]
-    washout = settings.washout or 0
+    washout = _uncounted(settings)
     _require_room(settings, training, held_out)
     channels = training[0].shape[1]
     with computing(settings.dtype, settings.device):
@@ -150,7 +150,7 @@ def train(
                     if checkpoint is not None:
                         checkpoint.note(Course(number, begun, leg, watch.seen.copied()))
 
-                objective = Objective(pairs, stage(begun), settings.window or 0, settings.batch or 16, washout)
+                objective = _objective(pairs, stage(begun), settings)
                 fed = partial(_fed, objective, feed, number)
                 leg = minimize(optimizer, fed, leg, jax.random.fold_in(key, number), report)
                 trainees = leg.trainees
@@ -162,6 +162,16 @@ def train(
         return watch.results()
 
 
+def _uncounted(settings: Settings) -> int:
+    """First errors of the series, or of each window, that do not count; windows that carry states need no washout."""
+    return 0 if settings.stateful else settings.washout or 0
+
+
+def _objective(pairs: Pairs, forcing: Forcing, settings: Settings) -> Objective:
+    window, batch, uncounted = settings.window or 0, settings.batch or 16, _uncounted(settings)
+    return Objective(pairs, forcing, window, batch, uncounted, settings.stateful)
+
+
 def _fed(objective: Objective, feed: Feed, stage: int, done: int) -> Objective:
     """The objective on what is to be read next."""
     return replace(objective, pairs=feed(stage, done))
@@ -170,9 +180,10 @@ def _fed(objective: Objective, feed: Feed, stage: int, done: int) -> Objective:
 def _require_room(settings: Settings, training: Sequence[Series], held_out: int) -> None:
     """Refuse windows that do not fit in the series, series with nothing to learn, and more than memory holds."""
     washout, shortest = settings.washout or 0, min(map(len, training))
-    if settings.window is not None and not washout < settings.window < shortest - held_out:
+    uncounted = _uncounted(settings)
+    if settings.window is not None and not uncounted < settings.window < shortest - held_out:
         raise SettingError(
-            f"window={settings.window}: must be longer than the washout of {washout} and shorter than the "
+            f"window={settings.window}: must be longer than the washout of {uncounted} and shorter than the "
             f"{shortest - held_out} steps to train on"
         )
     if shortest - held_out < washout + 2:

@@ -87,6 +87,7 @@ def fit(
     schedule: Annotated[ScheduleName | None, _setting("schedule")] = None,
     window: Annotated[int | None, _setting("window")] = None,
     batch: Annotated[int | None, _setting("batch")] = None,
+    stateful: Annotated[bool, _setting("stateful", "--stateful/--no-stateful")] = False,
     forcing: Annotated[ForcingName | None, _setting("forcing")] = None,
     forcing_strength: Annotated[str | None, _setting("forcing_strength")] = None,
     forcing_interval: Annotated[int | None, _setting("forcing_interval")] = None,

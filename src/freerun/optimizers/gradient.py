@@ -139,7 +139,7 @@ def _epochs(
     method, schedule, most = names
     objective, count, total = shared
     network, terms, rate, memory, key_data, good = member
-    key = jax.random.wrap_key_data(key_data)
+    key, objective = jax.random.wrap_key_data(key_data), objective.primed(network)
 
     def value(network: Network, key: Array) -> Array:
         return objective(network, terms, key)
