@@ -45,6 +45,7 @@ class Cell(eqx.Module):
         input: shape (D, A).
         bias: shape (A,).
         nonlinearity: a name of `NONLINEARITIES`.
+        additive: whether the update depends on the parts of the affine map by their sum alone.
     """
 
     input: Float[Array, "D A"]
@@ -52,6 +53,7 @@ class Cell(eqx.Module):
     nonlinearity: str = eqx.field(static=True)
 
     gates: ClassVar[int] = 1
+    additive: ClassVar[bool] = True
 
     @classmethod
     def shapes(cls, inputs: int, hidden: int) -> Shapes:
@@ -157,6 +159,7 @@ class GRUCell(RecurrentCell):
     candidate: Float[Array, " H"]
 
     gates: ClassVar[int] = 3
+    additive: ClassVar[bool] = False
 
     @classmethod
     def shapes(cls, inputs: int, hidden: int) -> Shapes:
@@ -212,6 +215,8 @@ class PiecewiseLinearCell(eqx.Module):
     expand: Float[Array, "M L"]
     threshold: Float[Array, " L"]
     clipped: bool = eqx.field(static=True)
+
+    additive: ClassVar[bool] = True
 
     @staticmethod
     def shapes(inputs: int, hidden: int, latent: int) -> Shapes:
@@ -272,51 +277,94 @@ CELLS: dict[str, type[Cell]] = {
 """The cells with a non-linearity, by name; `plrnn` and `clipped-plrnn` are the two of `PiecewiseLinearCell`."""
 
 
-@cache
-def _simple_update(nonlinearity: str) -> Update:
-    function = NONLINEARITIES[nonlinearity]
+def _with_slopes(reached: Callable[..., tuple[Carry, Any]], tangent: Callable[..., Carry]) -> Update:
+    """An update with a derivative of its own, which keeps no more of each step than it needs.
 
-    def update(_: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-        del carry
-        return (function(recurrent + drive),)
+    Args:
+        reached: from what the update reads to the carry after it, and slopes.
+        tangent: from these slopes and the tangents of what the update reads to that of the carry.
+    """
+
+    @jax.custom_jvp
+    def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+        return reached(elementwise, carry, recurrent, drive)[0]
+
+    @update.defjvp
+    def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Carry, Carry]:
+        after, slopes = reached(*primals)
+        return after, tangent(slopes, *tangents)
 
     return update
+
+
+@cache
+def _simple_update(nonlinearity: str) -> Update:
+    def reached(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, Array]:
+        del carry
+        hidden, slope = _sloped(nonlinearity, recurrent + drive)
+        return (hidden,), slope
+
+    def tangent(slope: Array, _: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+        del carry
+        return (slope * (recurrent + drive),)
+
+    return _with_slopes(reached, tangent)
 
 
 @cache
 def _leaky_update(nonlinearity: str) -> Update:
-    function = NONLINEARITIES[nonlinearity]
-
-    def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+    def reached(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
         (leak,), (h,) = elementwise, carry
-        return ((1.0 - leak) * h + leak * function(recurrent + drive),)
+        new, slope = _sloped(nonlinearity, recurrent + drive)
+        return ((1.0 - leak) * h + leak * new,), (1.0 - leak, new - h, leak * slope)
 
-    return update
+    def tangent(slopes: Any, elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+        (of_h, of_leak, of_sum), (leak,), (h,) = slopes, elementwise, carry
+        return (of_h * h + of_leak * leak + of_sum * (recurrent + drive),)
+
+    return _with_slopes(reached, tangent)
 
 
 @cache
 def _gru_update(nonlinearity: str) -> Update:
-    function = NONLINEARITIES[nonlinearity]
-
-    def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+    def reached(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
         (candidate,), (h,) = elementwise, carry
         both = 2 * h.size
         reset, keep = jnp.split(_gate(recurrent[:both] + drive[:both]), 2)
-        return ((1.0 - keep) * function(drive[both:] + reset * (recurrent[both:] + candidate)) + keep * h,)
+        inside = recurrent[both:] + candidate
+        new, slope = _sloped(nonlinearity, drive[both:] + reset * inside)
+        of_drive = (1.0 - keep) * slope
+        of_reset, of_keep = of_drive * inside * reset * (1.0 - reset), (h - new) * keep * (1.0 - keep)
+        return ((1.0 - keep) * new + keep * h,), (keep, of_reset, of_keep, of_drive, of_drive * reset)
 
-    return update
+    def tangent(slopes: Any, elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+        (of_h, of_reset, of_keep, of_drive, of_inside), (candidate,), (h,) = slopes, elementwise, carry
+        both = 2 * h.size
+        reset, keep = jnp.split(recurrent[:both] + drive[:both], 2)
+        gates = of_h * h + of_reset * reset + of_keep * keep
+        return (gates + of_drive * drive[both:] + of_inside * (recurrent[both:] + candidate),)
+
+    return _with_slopes(reached, tangent)
 
 
 @cache
 def _lstm_update(nonlinearity: str) -> Update:
-    function = NONLINEARITIES[nonlinearity]
-
-    def update(_: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+    def reached(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
         i, f, g, o = jnp.split(recurrent + drive, 4)
-        memory = lax.optimization_barrier(_gate(f) * carry[1] + _gate(i) * function(g))
-        return (_gate(o) * function(memory), memory)
+        i, f, o, c = _gate(i), _gate(f), _gate(o), carry[1]
+        g, slope = _sloped(nonlinearity, g)
+        memory = lax.optimization_barrier(f * c + i * g)
+        out, of_out = _sloped(nonlinearity, memory)
+        to_memory = (f, g * i * (1.0 - i), c * f * (1.0 - f), i * slope)
+        return (o * out, memory), (*to_memory, out * o * (1.0 - o), o * of_out)
 
-    return update
+    def tangent(slopes: Any, _: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+        of_c, of_i, of_f, of_g, of_o, of_memory = slopes
+        i, f, g, o = jnp.split(recurrent + drive, 4)
+        memory = of_c * carry[1] + of_i * i + of_f * f + of_g * g
+        return (of_o * o + of_memory * memory, memory)
+
+    return _with_slopes(reached, tangent)
 
 
 @cache
@@ -334,3 +382,13 @@ def _piecewise_update(clipped: bool) -> Update:
 def _gate(a: Array) -> Array:
     """The sigmoid by way of tanh, which compilers turn into faster code."""
     return 0.5 + 0.5 * jnp.tanh(0.5 * a)
+
+
+def _sloped(nonlinearity: str, a: Array) -> tuple[Array, Array]:
+    """A non-linearity at `a`, and its derivative there."""
+    if nonlinearity == "tanh":
+        value = jnp.tanh(a)
+        return value, 1.0 - value * value
+    function = NONLINEARITIES[nonlinearity]
+    value, slope = jax.jvp(function, (a,), (jnp.ones_like(a),))
+    return value, slope

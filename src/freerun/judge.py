@@ -28,7 +28,7 @@ from freerun.recipes import Recipes
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import SHORT, Settings
-from freerun.training import drawn, noise_of, pairs_of
+from freerun.training import chance, drawn, noise_of, pairs_of
 from freerun.validation import ENDURANCE, LEAD, Validation, errors_of_readouts, long_run_error, stays_near
 
 LONG_RUN = 20_000
@@ -87,7 +87,7 @@ class Judge:
         return Choice(float(errors[best]), settings.with_(l2=penalties[best]))
 
     def compare(self, settings: Settings) -> Choice:
-        """How unlike a sample of a system are long runs of a network that has learned all of it.
+        """How unlike a sample of a system are long runs of the network that a fit with these settings comes to.
 
         Such runs differ by chance as much as those of other recipes do, so several penalties around that of the
         settings are tried, which one factorisation gives. A network that does not endure has an infinite error.
@@ -98,7 +98,7 @@ class Judge:
             whole = self._prepare(settings).whole
             network, pairs = drawn(settings, self._training[0]), pairs_of([whole], whole.shape[1], settings)
             try:
-                readout = Readout.of(network, pairs, noise_of(settings), jax.random.key(settings.seed))
+                readout = Readout.of(network, pairs, noise_of(settings), chance(settings))
             except TrainingDiverged:
                 return Choice(math.inf, settings)
             readouts = stack([readout.solve(penalty) for penalty in penalties])

@@ -62,7 +62,7 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T D"], carry: Carry) -> Carry
     """
     drive = cell.drive(inputs)
     if isinstance(cell, RecurrentCell | PiecewiseLinearCell):
-        return _driven(cell.update, cell.elementwise, cell.recurrent, drive, carry)
+        return _driven(cell.update, cell.additive, cell.elementwise, cell.recurrent, drive, carry)
     return cell.update(cell.elementwise, carry, jnp.zeros_like(drive), drive)
 
 
@@ -190,8 +190,10 @@ def _forced_loop_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
     return after, lax.scan(follow, (d_state, d_output), (linear, known, strength))[1]
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _driven(update: Update, elementwise: Any, recurrent: Array, drive: Array, carry: Carry) -> Carry:
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _driven(update: Update, additive: bool, elementwise: Any, recurrent: Array, drive: Array, carry: Carry) -> Carry:
+    del additive
+
     def step(before: Carry, u: Array) -> tuple[Carry, Carry]:
         after = update(elementwise, before, before[0] @ recurrent, u)
         return after, after
@@ -200,7 +202,9 @@ def _driven(update: Update, elementwise: Any, recurrent: Array, drive: Array, ca
 
 
 @_driven.defjvp
-def _driven_jvp(update: Update, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Carry, Carry]:
+def _driven_jvp(
+    update: Update, additive: bool, primals: tuple[Any, ...], tangents: tuple[Any, ...]
+) -> tuple[Carry, Carry]:
     elementwise, recurrent, drive, carry = primals
     d_elementwise, d_recurrent, d_drive, d_carry = tangents
 
@@ -210,6 +214,8 @@ def _driven_jvp(update: Update, primals: tuple[Any, ...], tangents: tuple[Any, .
 
     after, linear = lax.scan(step, carry, drive)[1]
     outside = shifted(carry[0], after[0]) @ d_recurrent
+    if additive:  # one sum goes into the loop, and in reverse mode its gradient comes out once
+        outside, d_drive = outside + d_drive, jnp.zeros_like(d_drive)
 
     def linear_step(tangent: Carry, now: tuple[Any, Array, Array]) -> tuple[Carry, Carry]:
         linear, b, du = now

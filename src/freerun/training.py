@@ -10,7 +10,7 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, PRNGKeyArray
 
 from freerun.cells import CELLS
 from freerun.checkpoint import Checkpoint, Course
@@ -152,7 +152,7 @@ def train(
 
                 objective = _objective(pairs, stage(begun), settings)
                 fed = partial(_fed, objective, feed, number)
-                leg = minimize(optimizer, fed, leg, jax.random.fold_in(key, number), report)
+                leg = minimize(optimizer, fed, leg, chance(settings, number), report)
                 trainees = leg.trainees
                 watch.end_stage([leg.stopped[i] for i in range(len(trainees))])
         except AllDivergedError:
@@ -311,6 +311,11 @@ def pairs_of(panel: Sequence[np.ndarray], channels: int, settings: Settings) -> 
     shortest, longest = min(map(len, panel)), max(map(len, panel)) - 1
     filled = filled_up(longest) if longest < SHORT else 0
     return Pairs.of(panel, channels, min(settings.washout or 0, shortest - 2), filled)
+
+
+def chance(settings: Settings, stage: int = 0) -> PRNGKeyArray:
+    """The key for all that training leaves to chance in a stage."""
+    return jax.random.fold_in(jax.random.key(settings.seed), stage)
 
 
 def noise_of(settings: Settings) -> Noise | None:
