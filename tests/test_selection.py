@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 import freerun
+from freerun import metrics
 from freerun.computing import computing
 from freerun.errors import SeriesError, TrainingDiverged
-from freerun.recipes import resolved
+from freerun.judge import Judge
+from freerun.recipes import Recipes, resolved
 from freerun.scaling import Scaling
 from freerun.settings import Settings
 from freerun.training import train
@@ -136,6 +138,50 @@ def test_without_held_out_steps_all_restarts_are_kept_or_none_can_be_chosen():
     assert [member.settings.seed for member in rnn.model_.members] == [0, 1, 2]
     with pytest.raises(freerun.errors.SettingError, match="holdout=0 leaves free runs nothing to choose by"):
         freerun.RNN(**parameters).fit(values)
+
+
+def test_a_sample_of_a_system_is_judged_by_a_long_run_of_the_network_that_is_fitted():
+    """The error of a recipe is that of the network which a fit with it, noise included, comes to."""
+    steps = np.arange(9000)
+    values = np.sin(steps / 5) + np.random.default_rng(0).normal(0, 0.05, len(steps))
+    series = freerun.Series.of(values)
+    given = Settings(
+        hidden=20,
+        cell="memoryless",
+        delays=10,
+        input_scale=0.5,
+        input_noise=0.01,
+        optimizer="ridge",
+        seed=3,
+        restarts=1,
+    )
+    judge = Judge(Recipes.of(given, [series]), [series])
+    found = judge.compare(resolved(given.with_(l2=1e-6), len(series)))
+    rnn = freerun.RNN(**found.settings.model_dump()).fit(series)
+    run = rnn.generate(100_000).values[20_000:]
+    error = metrics.spectrum_distance(values[:, None], run)
+    error += min(20.0, metrics.state_space_divergence(values[:, None], run)) / 10
+    assert found.error == pytest.approx(error, rel=1e-3)
+    assert found.settings.l2 in [pytest.approx(1e-6 * factor) for factor in (0.01, 0.1, 1, 10, 100)]
+
+
+def test_a_network_that_does_not_endure_is_no_choice():
+    values = np.sin(np.arange(9000) / 5) * (1 + np.arange(9000) / 9000)
+    series = freerun.Series.of(values)
+    given = Settings(
+        hidden=20, cell="memoryless", delays=3, nonlinearity="relu", input_scale=1.0, l2=1e-12, optimizer="ridge"
+    )
+    judge = Judge(Recipes.of(given, [series]), [series])
+    errors = [judge.compare(resolved(given.with_(seed=seed), 9000)).error for seed in range(6)]
+    for seed, error in enumerate(errors):
+        rnn = freerun.RNN(**given.with_(seed=seed, restarts=1).model_dump()).fit(series)
+        try:
+            run = rnn.generate(100_000).values
+        except SeriesError:
+            run = np.full(1, np.inf)
+        margin = 3 * values.std()
+        assert np.isfinite(error) == ((run > values.min() - margin) & (run < values.max() + margin)).all()
+    assert not np.isfinite(errors).all()
 
 
 def test_a_part_of_a_long_series_is_judged_like_its_end():
