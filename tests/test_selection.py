@@ -145,7 +145,7 @@ def test_a_sample_of_a_system_is_judged_by_a_long_run_of_the_network_that_is_fit
     steps = np.arange(9000)
     values = np.sin(steps / 5) + np.random.default_rng(0).normal(0, 0.05, len(steps))
     series = freerun.Series.of(values)
-    given = Settings(
+    given = Settings.checked(
         hidden=20,
         cell="memoryless",
         delays=10,
@@ -168,7 +168,7 @@ def test_a_sample_of_a_system_is_judged_by_a_long_run_of_the_network_that_is_fit
 def test_a_network_that_does_not_endure_is_no_choice():
     values = np.sin(np.arange(9000) / 5) * (1 + np.arange(9000) / 9000)
     series = freerun.Series.of(values)
-    given = Settings(
+    given = Settings.checked(
         hidden=20, cell="memoryless", delays=3, nonlinearity="relu", input_scale=1.0, l2=1e-12, optimizer="ridge"
     )
     judge = Judge(Recipes.of(given, [series]), [series])

@@ -6,6 +6,7 @@ series where its description says "chosen", and by the rule in its description o
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -333,6 +334,15 @@ class Settings(BaseModel):
                 raise ValueError(f"forcing_strength={strength:g}: must lie between 0 (free) and 1 (data)")
         if self.segment_lengths is not None and (not self.segment_lengths or min(self.segment_lengths) < 1):
             raise ValueError(f"segment_lengths={self.segment_lengths}: lengths are at least 1 step")
+
+
+def as_option(name: str, value: Any) -> str:
+    """A setting as an option of `freerun fit`."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
+    return f"--{flag} {shlex.quote(text)}"
 
 
 def _sentence(fault: dict[str, Any]) -> str:

@@ -79,20 +79,16 @@ def evaluate(
         start = rnn.model_.boundary_in(observed)
         if start is None:
             raise SettingError(f"{series} does not begin with the training series; say where to start with --from")
+    before, truth = observed.split(start)
     scores, run = evaluation.evaluate(rnn.model_, observed, start)
-    if plot is not None:
-        before, truth = observed.split(start)
-        freerun.plots.save(
-            freerun.plots.free_run(run, before, truth, scores.vpt, f"Free run of {model.name} on {series.name}"), plot
-        )
     results = asdict(scores)
     table: dict[str, Any] = {}
     run_title = f"of {model.name} on {series.name}"
+    for path in (plot, None if plots_to is None else plots_to / "free-run.png"):
+        if path is not None:
+            picture = freerun.plots.free_run(run, before, truth, scores.vpt, f"Free run {run_title}")
+            freerun.plots.save(picture, path)
     if plots_to is not None:
-        before, truth = observed.split(start)
-        freerun.plots.save(
-            freerun.plots.free_run(run, before, truth, scores.vpt, f"Free run {run_title}"), plots_to / "free-run.png"
-        )
         horizon = max(1, min(len(truth), max(2 * scores.vpt, 50)) * 2 // 3)
         growth = evaluation.error_growth(rnn.model_, observed, start, horizon)
         freerun.plots.save(
@@ -103,7 +99,6 @@ def evaluate(
         results |= {"long_term": asdict(long)}
         table = _long_term_table(long)
         if plots_to is not None:
-            _, truth = observed.split(start)
             for name, figure in (
                 ("attractor", freerun.plots.attractor(truth, long_run, title=f"Attractor {run_title}")),
                 ("spectra", freerun.plots.spectra(truth, long_run, f"Power spectra {run_title}")),

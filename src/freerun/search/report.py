@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import pandas as pd
 from freerun.plots import MARK, NETWORK, TRUTH
 from freerun.report import Report
 from freerun.search.searching import Found
-from freerun.settings import Settings
+from freerun.settings import Settings, as_option
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +75,7 @@ def command(settings: Settings) -> str:
         given = {n: v for n, v in given.items() if n not in ("restarts", "members")}
     if settings.lags == tuple(range(len(settings.lags))):
         given["delays"] = len(settings.lags)
-    parts = [_option(name, value) for name, value in given.items()]
+    parts = [as_option(name, value) for name, value in given.items()]
     return " ".join(["freerun fit SERIES", *parts, "-o model.freerun"])
 
 
@@ -178,14 +177,6 @@ def _figure(rows: int, columns: int, height: float) -> tuple[Figure, list[Axes]]
 
 def _legend(axes: Axes) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, borderaxespad=0.2)
-
-
-def _option(name: str, value: Any) -> str:
-    flag = name.replace("_", "-")
-    if isinstance(value, bool):
-        return f"--{flag}" if value else f"--no-{flag}"
-    text = ",".join(map(str, value)) if isinstance(value, tuple) else f"{value}"
-    return f"--{flag} {shlex.quote(text)}"
 
 
 def _shown(value: Any) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import PurePath
-from typing import Any
 
+from freerun.settings import as_option
 from freerun.studio.store import Run
 
 
@@ -17,7 +17,7 @@ def commands(run: Run) -> str:
     if run.source.options is not None:
         options = " ".join(f"--{name} {value}" for name, value in run.source.options.items() if value is not None)
         lines.append(f"freerun data {run.source.name} {options} -o {file}")
-    given = [_option(name, value) for name, value in run.settings.items()]
+    given = [as_option(name, value) for name, value in run.settings.items()]
     words = [f"freerun fit {shlex.quote(file)} --split {run.split}", *given, f"-o {stem(run)}.freerun"]
     return "\n".join([*lines, " ".join(words)])
 
@@ -48,11 +48,3 @@ def stem(run: Run) -> str:
 
 def _file_of(run: Run) -> str:
     return f"{run.source.name}.csv" if run.source.options is not None else PurePath(run.source.name).name
-
-
-def _option(name: str, value: Any) -> str:
-    option = name.replace("_", "-")
-    if isinstance(value, bool):
-        return f"--{option}" if value else f"--no-{option}"
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return f"--{option} {shlex.quote(text)}"
