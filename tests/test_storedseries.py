@@ -132,6 +132,11 @@ def test_a_readout_solved_part_by_part_is_that_of_the_whole(write, monkeypatch):
             getattr(parts.model_.best.network, name), getattr(whole.model_.best.network, name), rtol=1e-6, atol=1e-9
         )
     np.testing.assert_allclose(parts.generate(100).values, whole.generate(100).values, atol=1e-6)
+    for rnn in (whole, parts):
+        network, scale = rnn.model_.best.network, rnn.model_.best.scaling.scale
+        errors = (rnn.predict(values).values - values[1:])[11:] / scale
+        penalty = 1e-8 * sum((weights**2).sum() for weights in jax.tree.leaves(network))
+        assert rnn.history_.objective[-1] == pytest.approx((errors**2).mean() + penalty, rel=1e-6)
 
 
 def test_channels_that_miss_values_in_different_parts_are_problems_of_their_own():

@@ -143,9 +143,3 @@ def _penalties(theta: Float[Array, " P"], terms: Terms) -> list[Float[Array, " P
     if terms.l1 is not None:
         rows.append(jnp.sqrt(terms.l1) * (theta**2 + SMOOTHING**2) ** 0.25)
     return rows
-
-
-@jax.jit
-def value_at(network: Network, terms: Terms, objective: Objective, key: PRNGKeyArray) -> Float[jax.Array, ""]:
-    """The objective at the weights of `network`, compiled."""
-    return objective(network, terms, key)

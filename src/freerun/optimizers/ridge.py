@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from freerun.computing import run
 from freerun.errors import TrainingDiverged
 from freerun.network import Network, State
-from freerun.objective import Noise, Objective, Terms, value_at
+from freerun.objective import Noise, Objective, Terms
 from freerun.optimizers.base import Leg, Stopped, Trainees, stack, unstack
 from freerun.pairs import Pairs
 
@@ -56,12 +56,17 @@ class Ridge:
         chance = jax.random.fold_in(key, leg.done) if leg.done else key
         solved = [_solved(*one, objective, chance) for one in zip(networks, terms, before, strict=True)]
         fitted, reduced = [network for network, _ in solved], [rows for _, rows in solved]
-        objectives = [float(value_at(*one, objective, chance)) for one in zip(fitted, terms, strict=True)]
+        objectives = [_objective(*one) for one in zip(fitted, terms, reduced, strict=True)]
         done = leg.done + 1
+        memory = None if done == self.parts else stack(reduced)
         stopped = dict.fromkeys(range(count), Stopped("the readout is solved exactly")) if done == self.parts else {}
-        return Leg(replace(trainees, networks=stack(fitted), memory=stack(reduced)), done, stopped), np.array(
-            [objectives]
-        )
+        return Leg(replace(trainees, networks=stack(fitted), memory=memory), done, stopped), np.array([objectives])
+
+
+def _objective(network: Network, terms: Terms, reduced: Reduced) -> float:
+    """The objective of the network over the rows."""
+    squares = 0.0 if terms.l2 is None else float(terms.l2) * sum(float((w**2).sum()) for w in jax.tree.leaves(network))
+    return reduced.mean_squared_error(network) + squares
 
 
 def _solved(
@@ -156,6 +161,18 @@ class Reduced(eqx.Module):
                     groups.append(tuple(group[place] for place in places))
                     factors.append(_columns(factor, factor.shape[1] - len(group), places))
         return tuple(groups), factors
+
+    def mean_squared_error(self, network: Network) -> float:
+        """That of the readout of a network over the rows, the errors that count alone."""
+        assert self.counted is not None
+        direct = [] if network.direct is None else [network.direct]
+        weights = np.concatenate([network.readout, network.bias[None], *direct])
+        squares = 0.0
+        for factor, group in zip(self.factors, self.groups, strict=True):
+            channels = list(group)
+            errors = factor[:, : len(weights)] @ weights[:, channels] - factor[:, len(weights) :]
+            squares += float((errors**2).sum())
+        return squares / float(self.counted.sum())
 
     def readout(self, network: Network) -> Readout:
         """The problems in the form in which any penalty can be had.
