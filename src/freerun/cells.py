@@ -350,10 +350,9 @@ def _gru_update(nonlinearity: str) -> Update:
 @cache
 def _lstm_update(nonlinearity: str) -> Update:
     def reached(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
-        total, c = recurrent + drive, carry[1]
-        # Compilers make faster code of one function of a whole array than of several of its parts.
-        i, f, _, o = jnp.split(lax.optimization_barrier(_gate(total)), 4)
-        g, slope = _sloped(nonlinearity, lax.optimization_barrier(jnp.split(total, 4)[2]))
+        i, f, g, o = jnp.split(recurrent + drive, 4)
+        i, f, o, c = _gate(i), _gate(f), _gate(o), carry[1]
+        g, slope = _sloped(nonlinearity, g)
         memory = lax.optimization_barrier(f * c + i * g)
         out, of_out = _sloped(nonlinearity, memory)
         to_memory = (f, g * i * (1.0 - i), c * f * (1.0 - f), i * slope)
