@@ -190,7 +190,7 @@ def test_stretches_come_from_all_places_but_those_held_out(write, monkeypatch):
         again = stretches(0, 7)
     steps = np.concatenate([np.asarray(pairs.targets).ravel() for pairs in drawn]) * scaling.scale + scaling.mean
     counts, _ = np.histogram(steps, bins=9, range=(0.5, 899.5))
-    assert steps.max() == pytest.approx(899)
+    assert 890 < steps.max() < 899.5
     assert counts.min() > 0.4 * counts.max()
     np.testing.assert_array_equal(again.inputs, drawn[7].inputs)
 
