@@ -25,7 +25,7 @@ from freerun.network import Network
 from freerun.optimizers import Readout, stack
 from freerun.pairs import shared
 from freerun.recipes import Recipes
-from freerun.scaling import Scaling
+from freerun.scaling import Scaling, differenced
 from freerun.series import Series
 from freerun.settings import SHORT, Settings
 from freerun.training import chance, drawn, noise_of, pairs_of
@@ -104,9 +104,11 @@ class Judge:
             readouts = stack([readout.solve(penalty) for penalty in penalties])
             lead = jnp.asarray(whole[-LEAD:], settings.dtype)
             runs = np.asarray(run(_run_to_compare, network, readouts, lead, jnp.asarray(len(lead) - 1)))
-        errors = [long_run_error(whole, one) if stays_near(one, whole) else math.inf for one in runs]
-        best = int(np.argmin(errors))
-        return Choice(errors[best], settings.with_(l2=penalties[best]))
+        seen = differenced(whole, settings.differences)
+        near = [stays_near(differenced(one, settings.differences), seen) for one in runs]
+        endured = zip(runs, penalties, near, strict=True)
+        choices = [Choice(long_run_error(whole, r), settings.with_(l2=p)) for r, p, stayed in endured if stayed]
+        return min(choices, key=lambda choice: choice.error, default=Choice(math.inf, settings))
 
     def _prepare(self, settings: Settings) -> _Prepared:
         """The series in the units of the network, which depend on the differences that are taken."""
