@@ -64,10 +64,11 @@ class StoredSeries:
     @classmethod
     def if_large(cls, path: str | Path, columns: Sequence[str] = (), time: str | None = None) -> StoredSeries | None:
         """The series in a file that is too large to be read whole; None for any other."""
-        if Path(path).suffix.lower() not in _READERS or not Path(path).is_file() or not Path(path).stat().st_size:
+        file = Path(path)
+        reader = _READERS.get(file.suffix.lower())
+        if reader is None or not file.is_file() or not file.stat().st_size:
             return None
-        stored = cls(path, columns, time)
-        return stored if stored._rows.size >= LARGE else None
+        return cls(file, columns, time) if reader(file, tuple(columns), time).size >= LARGE else None
 
     def __len__(self) -> int:
         return self._steps
