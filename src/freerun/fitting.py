@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -221,12 +220,7 @@ class _Fit:
     def _scaling(self, choice: Settings) -> Scaling:
         if self.before is not None:
             return self.before.best.scaling
-        return Scaling.fitted(self.training if self.stored is None else self._sample, choice)
-
-    @cached_property
-    def _sample(self) -> list[Series]:
-        assert self.stored is not None
-        return self.stored.sample()
+        return Scaling.fitted(self.training if self.stored is None else self.stored.sample(), choice)
 
     def _member(self, trained: Trained) -> Member:
         scaling = self._scaling(trained.settings)

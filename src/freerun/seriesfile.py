@@ -262,6 +262,11 @@ def _first_line(error: Exception) -> str:
 
 
 def refuse_names(path: Path, columns: Sequence[str], time: str | None) -> None:
+    """Refuse names of columns for a file that has none.
+
+    Raises:
+        SeriesFileError: one is given.
+    """
     if columns or time:
         raise SeriesFileError(
             f"{path}: a NumPy file has no column {(*columns, time)[0]!r}; leave --column and --time out"

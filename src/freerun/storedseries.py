@@ -59,6 +59,7 @@ class StoredSeries:
             raise SeriesFileError(f"{path}: no such file; give the path of a series")
         self._rows = reader(self.path, tuple(columns), time)
         self._steps = self._rows.steps
+        self._sample: list[Series] | None = None
         self.channels = self.between(0, 2).channels
 
     @classmethod
@@ -87,7 +88,7 @@ class StoredSeries:
                 f"cannot end at step {step}: the series has {len(self)} steps; choose 1 to {len(self) - 1}"
             )
         part = copy(self)
-        part._steps = step
+        part._steps, part._sample = step, None
         return part
 
     def between(self, start: int, stop: int) -> Series:
@@ -115,6 +116,11 @@ class StoredSeries:
 
         Parts over which a channel does not change are left out, if there are others.
         """
+        if self._sample is None:
+            self._sample = self._sampled()
+        return self._sample
+
+    def _sampled(self) -> list[Series]:
         if len(self) <= SAMPLED * SAMPLE:
             return [self.between(0, len(self))]
         starts = np.linspace(0, len(self) - SAMPLE, SAMPLED).astype(int).tolist()

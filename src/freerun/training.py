@@ -150,9 +150,8 @@ def train(
                     if checkpoint is not None:
                         checkpoint.note(Course(number, begun, leg, watch.seen.copied()))
 
-                objective = _objective(pairs, stage(begun), settings)
-                fed = partial(_fed, objective, feed, number)
-                leg = minimize(optimizer, fed, leg, chance(settings, number), report)
+                objective = partial(_objective, settings, stage(begun), feed, number)
+                leg = minimize(optimizer, objective, leg, chance(settings, number), report)
                 trainees = leg.trainees
                 watch.end_stage([leg.stopped[i] for i in range(len(trainees))])
         except AllDivergedError:
@@ -167,14 +166,10 @@ def _uncounted(settings: Settings) -> int:
     return 0 if settings.stateful else settings.washout or 0
 
 
-def _objective(pairs: Pairs, forcing: Forcing, settings: Settings) -> Objective:
+def _objective(settings: Settings, forcing: Forcing, feed: Feed, stage: int, done: int) -> Objective:
+    """What is lowered next, after so many updates of the stage of that number."""
     window, batch, uncounted = settings.window or 0, settings.batch or 16, _uncounted(settings)
-    return Objective(pairs, forcing, window, batch, uncounted, settings.stateful)
-
-
-def _fed(objective: Objective, feed: Feed, stage: int, done: int) -> Objective:
-    """The objective on what is to be read next."""
-    return replace(objective, pairs=feed(stage, done))
+    return Objective(feed(stage, done), forcing, window, batch, uncounted, settings.stateful)
 
 
 def _require_room(settings: Settings, training: Sequence[Series], held_out: int) -> None:
