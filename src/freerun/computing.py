@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 import jax
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from freerun.errors import SettingError
 from freerun.settings import Device
@@ -85,6 +85,21 @@ def run(program: Any, *arguments: Any) -> Any:
         _programs[key] = program.lower(*arguments).compile()
     with _running:
         return jax.block_until_ready(_programs[key](*arguments))
+
+
+def plain_factorisations() -> AbstractContextManager[Any]:
+    """Within this context, factorisations of matrices run on one thread.
+
+    Where products and factorisations take turns, XLA's threads and those of LAPACK keep each other from the cores.
+    """
+    return _lapack().limit(limits=1)
+
+
+@cache
+def _lapack() -> ThreadpoolController:
+    import scipy.linalg  # noqa: F401  JAX calls its LAPACK, which has to be there to be found
+
+    return ThreadpoolController()
 
 
 def forget_programs() -> None:

@@ -23,8 +23,8 @@ from freerun.recurrence import forced_loop, mixed, shifted
 from freerun.sensitivity import Chain
 from freerun.settings import Settings
 
-LINK = 16
-"""Steps of a piece of a run whose Jacobian is put together from pieces."""
+SHORTEST_LINK = 16
+"""Fewest steps of a piece of a run whose Jacobian is put together from pieces."""
 
 Errors = tuple[Float[Array, "*N D"], Float[Array, "*N D"]]
 """Output minus target, and the weight with which each counts."""
@@ -52,7 +52,7 @@ class Full(eqx.Module):
 
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
         del key
-        length = 1 if network.memoryless else LINK
+        length = 1 if network.memoryless else _link(network)
         inputs, targets = _cut(pairs.inputs, length), _cut(pairs.targets, length)
         before, _ = network.moments(pairs.inputs, jnp.arange(len(inputs)) * length)
 
@@ -81,8 +81,8 @@ class Mixed(eqx.Module):
         return network.run_forced(pairs.inputs, self.strength, pairs.start) - pairs.targets, pairs.weight
 
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
-        del network, key
-        first = pairs.inputs[0, : pairs.channels]
+        del key
+        first, length = pairs.inputs[0, : pairs.channels], _link(network)
 
         def step(network: Network, at: tuple[State, Array], known: tuple[Array, Array, Array]) -> tuple[Any, Array]:
             (state, output), (inputs, targets, strength) = at, known
@@ -92,7 +92,7 @@ class Mixed(eqx.Module):
             after = State(jax.tree.map(lambda entry: entry[-1], carries), past), outputs[-1]
             return after, outputs - targets
 
-        known = tuple(_cut(array, LINK) for array in (pairs.inputs, pairs.targets, self.strength[:, None]))
+        known = tuple(_cut(array, length) for array in (pairs.inputs, pairs.targets, self.strength[:, None]))
         return Chain(lambda network: (jax.tree.map(jnp.asarray, network.rest()), first), step, known)
 
 
@@ -175,6 +175,11 @@ def free_runs(
         return network.run_free(state, value, length, known)
 
     return jax.vmap(run)(*network.moments(inputs, starts, state), known)
+
+
+def _link(network: Network) -> int:
+    """Steps of a piece: as many as make the errors of a piece and the state between pieces cost about the same."""
+    return max(SHORTEST_LINK, 3 * network.readout.shape[0] // 4)
 
 
 def _cut(array: Float[Array, "T K"], length: int) -> Float[Array, "S L K"]:

@@ -5,9 +5,9 @@ weights w at first hand, and through s_k:
 
     de_k/dw = E_k + F_k S_k,    S_{k+1} = ds_{k+1}/dw = B_k + A_k S_k.
 
-E_k and F_k, B_k and A_k come from reverse mode over the one piece, all pieces side by side. So no derivative is taken
-through the whole run: reverse mode would go back from each error to the beginning, and forward mode follows each weight
-to the end (real-time recurrent learning: Williams and Zipser, 1989).
+E_k and F_k, B_k and A_k come from reverse mode over the one piece. So no derivative is taken through the whole run:
+reverse mode would go back from each error to the beginning, and forward mode follows each weight to the end (real-time
+recurrent learning: Williams and Zipser, 1989).
 """
 
 from __future__ import annotations
@@ -28,9 +28,6 @@ CACHE, FEWEST = 2**22, 4
 """Most bytes of one array of tangents that are pushed forward, or pulled back, at a time, so that it stays in the
 cache; and how many directions go together at least."""
 
-SIDE_BY_SIDE = 8
-"""Pieces that are pulled back at a time."""
-
 
 class Chain(NamedTuple):
     """A run in S pieces.
@@ -49,37 +46,24 @@ class Chain(NamedTuple):
 def by_pieces(chain: Chain, network: Network) -> Float[jax.Array, "S E P"]:
     """The Jacobian of the E errors of each piece with respect to the P weights, ravelled."""
     theta, unravel = ravel_pytree(network)
-    begin = chain.first(network)
-    start, restore = ravel_pytree(begin)
+    start, restore = ravel_pytree(chain.first(network))
 
-    def follow(state: Any, known: Any) -> tuple[Any, Any]:
-        return chain.step(network, state, known)[0], ravel_pytree(state)[0]
+    def onward(at: tuple[jax.Array, jax.Array], known: Any) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        before, s = at
 
-    def pulled(before: jax.Array, known: Any) -> tuple[jax.Array, jax.Array]:
         def run(theta: jax.Array, before: jax.Array) -> jax.Array:
             after, errors = chain.step(unravel(theta), restore(before), known)
             return jnp.concatenate([ravel_pytree(after)[0], errors.ravel()])
 
         result, pull = jax.vjp(run, theta, before)
-        return jax.vmap(pull)(jnp.eye(result.size, dtype=result.dtype))
-
-    def onward(s: jax.Array, piece: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        own, through = piece
+        own, through = jax.vmap(pull)(jnp.eye(result.size, dtype=result.dtype))
         rows = own + through @ s
-        return rows[: start.size], rows[start.size :]
+        return (result[: start.size].astype(start.dtype), rows[: start.size]), rows[start.size :]
 
-    def several(s: jax.Array, at: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return lax.scan(onward, s, jax.vmap(pulled)(before[at], jax.tree.map(lambda a: a[at], chain.known)))
-
-    before = lax.scan(follow, begin, chain.known)[1]
-    count = len(before)
-    groups = -(-count // SIDE_BY_SIDE)
-    at = jnp.minimum(jnp.arange(groups * SIDE_BY_SIDE), count - 1).reshape(groups, -1)
     first = jnp.zeros((0, theta.size), theta.dtype)
     if start.size:
         first = jax.jacrev(lambda theta: ravel_pytree(chain.first(unravel(theta)))[0])(theta)
-    rows = lax.scan(several, first, at)[1]
-    return rows.reshape(-1, *rows.shape[2:])[:count]
+    return lax.scan(onward, (start, first), chain.known)[1]
 
 
 def by_passes(errors: Callable[[jax.Array], jax.Array], theta: jax.Array, hidden: int) -> Float[jax.Array, "N P"]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,6 +14,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from freerun.computing import plain_factorisations
 from freerun.errors import SettingError
 from freerun.network import Network
 from freerun.objective import Objective, Terms
@@ -20,11 +23,12 @@ from freerun.optimizers.base import Leg, Stopped, Trainees, each, report_interva
 MEMORY = 2**31
 """Most bytes that the Jacobian of one network may take."""
 
-TRIALS = (0.1, 1.0, 10.0, 1000.0)
-"""The factors of the damping that are tried side by side in each iteration; the best step is taken."""
+FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-2, 1e-15, 1e12
+"""The damping to begin with, the least, and the one from which on steps are too short to change anything."""
 
-FIRST_DAMPING, MOST_DAMPING = 1e-2, 1e12
-"""The damping to begin with, and the one from which on steps are too short to change anything."""
+BLOCKS = 3
+"""In so many blocks the products of all rows with one another are formed, up to the diagonal: they are symmetric, and
+XLA by itself forms all of them."""
 
 NO_GAIN, PATIENCE = 1e-8, 10
 """Stop after this many iterations in a row that lower the objective by less than this share of itself."""
@@ -46,6 +50,24 @@ class Memory(eqx.Module):
     idle: Int[np.ndarray, " M"]
 
 
+class Attempt(NamedTuple):
+    """A step that was tried.
+
+    Attributes:
+        damping: of the step.
+        rise: by how much to raise the damping if it failed.
+        weights: after it.
+        reached: the objective there.
+        gain: how much lower that is, as a share of what the linear model promised.
+    """
+
+    damping: Float[Array, ""]
+    rise: Float[Array, ""]
+    weights: Float[Array, " P"]
+    reached: Float[Array, ""]
+    gain: Float[Array, ""]
+
+
 @dataclass(frozen=True)
 class LevenbergMarquardt:
     """The method of Levenberg and Marquardt (More, 1978), with Marquardt's diagonal scaling and gain-ratio damping.
@@ -54,10 +76,10 @@ class LevenbergMarquardt:
 
         (J^T J + damping * diag(J^T J)) d = -J^T r,
 
-    or, where residuals are fewer than weights, the dual form in as many unknowns as residuals. Several dampings are
-    tried at once; where the best step gains as much as the linear model promised, the damping falls further. J is put
-    together from short pieces of the run; see `freerun.sensitivity`. What the objective leaves to chance is drawn once
-    in each stage.
+    or, where residuals are fewer than weights, the dual form in as many unknowns as residuals. Until a step lowers the
+    objective the damping rises, twice, four times, eight times ...; then it is set by the share of the gain that the
+    linear model promised (Nielsen, 1999), down to a fifth. J is put together from short pieces of the run; see
+    `freerun.sensitivity`. What the objective leaves to chance is drawn once in each stage.
 
     Attributes:
         epochs: most iterations in each stage.
@@ -90,9 +112,9 @@ class LevenbergMarquardt:
         objectives: list[np.ndarray] = []
         for done in range(leg.done + 1, min(leg.done + report_interval(self.epochs), self.epochs) + 1):
             running = np.array([i not in stopped for i in range(len(trainees))])
-            networks, damping, scaling, value = each(
-                _iteration, None, (objective, key), (networks, trainees.terms, damping, scaling, last, running)
-            )
+            members = networks, trainees.terms, damping, scaling, last, running
+            with plain_factorisations():
+                networks, damping, scaling, value = each(_iteration, None, (objective, key), members)
             objectives.append(np.where(running, value, np.nan))
             idle = np.where(value < last * (1.0 - NO_GAIN), 0, idle + 1)
             last = value
@@ -152,36 +174,56 @@ def _improved(
     r, jacobian = residuals(theta), objective.jacobian(network, terms, key)
     value = r @ r
     scaling = jnp.maximum(scaling, (jacobian**2).sum(axis=0))
-    safe = jnp.where(scaling > 0, scaling, 1.0)
-    dampings = damping * jnp.asarray(TRIALS, theta.dtype)
-    steps = _steps(jacobian, r, safe, dampings)
-    trials = jax.vmap(lambda d: (residuals(theta + d) ** 2).sum())(steps)
-    trials = jnp.where(jnp.isfinite(trials), trials, jnp.inf)
-    best = jnp.argmin(trials)
-    better = trials[best] < value
-    promised = value - ((r + jacobian @ steps[best]) ** 2).sum()
-    gain = (value - trials[best]) / promised
-    adjusted = dampings[best] * jnp.where(gain > 0.75, 1.0 / 3.0, jnp.where(gain < 0.25, 2.0, 1.0))
-    damping = jnp.where(better, jnp.maximum(adjusted, 1e-15), dampings[-1] * 10.0)
-    theta = jnp.where(better, theta + steps[best], theta)
-    return unravel(theta), damping, scaling, jnp.where(better, trials[best], value)
+    unit = jnp.sqrt(jnp.where(scaling > 0, scaling, 1.0))
+    solve = _normal_equations(jacobian / unit, r)
+
+    def tried(damping: Array, rise: Array) -> Attempt:
+        step, promised = solve(damping)
+        weights = theta + step / unit
+        reached = (residuals(weights) ** 2).sum()
+        return Attempt(damping, rise, weights, reached, (value - reached) / promised)
+
+    def again(last: Attempt) -> Attempt:
+        return tried(last.damping * last.rise, last.rise * 2.0)
+
+    def failed(last: Attempt) -> Array:
+        return ~(last.reached < value) & (last.damping <= MOST_DAMPING)
+
+    best = jax.lax.while_loop(failed, again, tried(damping, jnp.full_like(value, 2.0)))
+    better = best.reached < value
+    eased = best.damping * jnp.maximum(1.0 / 5.0, 1.0 - (2.0 * best.gain - 1.0) ** 3)
+    damping = jnp.where(better, jnp.maximum(eased, LEAST_DAMPING), best.damping)
+    theta = jnp.where(better, best.weights, theta)
+    return unravel(theta), damping, scaling, jnp.where(better, best.reached, value)
 
 
-def _steps(
-    jacobian: Float[Array, "N P"], r: Float[Array, " N"], scaling: Float[Array, " P"], dampings: Float[Array, " K"]
-) -> Float[Array, "K P"]:
-    """The step for each damping, from the smaller of the two forms of the normal equations."""
+def _normal_equations(
+    jacobian: Float[Array, "N P"], r: Float[Array, " N"]
+) -> Callable[[Float[Array, ""]], tuple[Float[Array, " P"], Float[Array, ""]]]:
+    """From a damping to the step, and how much lower the linear model promises the objective to be after it.
+
+    By the smaller of the two forms of the equations.
+    """
     n, p = jacobian.shape
-    scaled = jacobian / jnp.sqrt(scaling)
+    rows = jax.lax.optimization_barrier(jacobian.T if p <= n else jacobian)
+    matrix, right = _gram(rows), rows @ r if p <= n else r
 
-    def solve(matrix: Array, damping: Array, right: Array) -> Array:
-        factor = jax.scipy.linalg.cho_factor(matrix + damping * jnp.eye(len(matrix), dtype=matrix.dtype))
-        return jax.scipy.linalg.cho_solve(factor, right)
+    def solve(damping: Array) -> tuple[Array, Array]:
+        factor = jax.lax.linalg.cholesky(
+            matrix + damping * jnp.eye(len(matrix), dtype=matrix.dtype), symmetrize_input=False
+        )
+        half = jax.lax.linalg.triangular_solve(factor, right[:, None], left_side=True, lower=True)
+        found = jax.lax.linalg.triangular_solve(factor, half, left_side=True, lower=True, transpose_a=True)[:, 0]
+        if p <= n:
+            return -found, found @ (right + damping * found)
+        return -(found @ rows), r @ r - damping**2 * (found @ found)
 
-    if p <= n:
-        matrix, right = scaled.T @ scaled, scaled.T @ r
-        steps = jax.vmap(lambda damping: -solve(matrix, damping, right))(dampings)
-    else:
-        matrix = scaled @ scaled.T
-        steps = jax.vmap(lambda damping: -(scaled.T @ solve(matrix, damping, r)))(dampings)
-    return steps / jnp.sqrt(scaling)
+    return solve
+
+
+def _gram(rows: Float[Array, "K L"]) -> Float[Array, "K K"]:
+    """The products of all rows, in blocks; zero above the blocks of the diagonal."""
+    count = len(rows)
+    size = -(-count // BLOCKS)
+    blocks = [rows[i : i + size] @ rows[: i + size].T for i in range(0, count, size)]
+    return jnp.concatenate([jnp.pad(block, ((0, 0), (0, count - block.shape[1]))) for block in blocks])
