@@ -116,6 +116,11 @@ class RecurrentCell(Cell):
     def mix(self, hidden: Float[Array, "*T H"]) -> Float[Array, "*T A"]:
         return hidden @ self.recurrent
 
+    def widened(self, idle: int) -> RecurrentCell:
+        """The same with so many units more, which reach no other; of a cell without gates."""
+        wide = jax.tree.map(lambda a: jnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, idle)]), self)
+        return eqx.tree_at(lambda cell: cell.recurrent, wide, jnp.pad(self.recurrent, (0, idle)))
+
 
 class SimpleCell(RecurrentCell):
     """The simple recurrent cell (Elman, 1990): h_t = f(h_{t-1} @ recurrent + x_t @ input + bias)."""

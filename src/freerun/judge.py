@@ -43,8 +43,8 @@ class Choice:
     """Settings with nothing left open, and how they did.
 
     Attributes:
-        error: of free runs on the held-out steps, cut off at 1; on a sample of a system plus D_H + D_stsp / 10 of a
-            long run; infinite where there is no run.
+        error: of free runs on the held-out steps, cut off at 1; on a sample of a system plus that of a long
+            run, see `long_run_error`; infinite where there is no run.
         settings: nothing left open.
     """
 
@@ -160,8 +160,11 @@ class _Prepared:
     def of(cls, training: Sequence[Series], scaling: Scaling, held_out: int, folds: int, dtype: str) -> _Prepared:
         channels, short = training[0].shape[1], max(map(len, training)) < SHORT
         values = [scaling.apply(series) for series in recent(training, held_out)]
+        longest = max(map(len, values))
         judges = [
-            Validation.of([one[: len(one) - fold * held_out] for one in values], channels, held_out, dtype, short)
+            Validation.of(
+                [one[: len(one) - fold * held_out] for one in values], channels, held_out, dtype, short, longest
+            )
             for fold in range(folds)
         ]
         return cls(scaling.apply(training[0])[:, :channels], values, channels, judges)

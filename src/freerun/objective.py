@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, PRNGKeyArray
 
-from freerun.cells import Array
+from freerun.cells import Array, RecurrentCell
 from freerun.forcing import Errors, Forcing
 from freerun.network import Network, State
 from freerun.pairs import Pairs
@@ -18,6 +19,9 @@ from freerun.sensitivity import by_passes, by_pieces
 
 STARTS = 4
 """Windows that carry states may begin at this share of their length, and at its multiples."""
+
+VECTOR, MOST_IDLE = 32, 7
+"""Bytes of a vector of a processor; and idle units that fill it up are one for so many others at most."""
 
 SMOOTHING = 1e-6
 """Where residuals are squared, |w| of the L1 penalty is sqrt(w^2 + SMOOTHING^2), which has a derivative at zero."""
@@ -112,10 +116,10 @@ class Objective(eqx.Module):
     def _errors(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> Errors:
         network, pairs, chance = self._read(network, noise, key)
 
-        def errors(one: Pairs) -> Errors:
+        def errors(network: Network, one: Pairs) -> Errors:
             return self.forcing.errors(network, one.completed(network), chance)
 
-        return jax.vmap(errors)(pairs) if pairs.stacked else errors(pairs)
+        return jax.vmap(partial(errors, network))(pairs) if pairs.stacked else errors(_widened(network), pairs)
 
     def _read(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> tuple[Network, Pairs, PRNGKeyArray]:
         """The weights and the data, with their noise, and in windows; and the key of the forcing."""
@@ -133,6 +137,19 @@ class Objective(eqx.Module):
         if self.length:
             pairs = pairs.windows(keys[3], self.batch, self.length, self.washout, self.states, self.apart)
         return network, pairs, keys[2]
+
+
+def _widened(network: Network) -> Network:
+    """The same network with idle units that fill up the vectors of a processor, where they are few.
+
+    A loop over a single sequence is faster then. A network of several layers, or with gates, is left as it is.
+    """
+    (cell, *others), units = network.cells, network.readout.shape[0]
+    idle = -units % (VECTOR // network.bias.dtype.itemsize)
+    if others or not isinstance(cell, RecurrentCell) or cell.gates > 1 or idle * MOST_IDLE > units:
+        return network
+    readout = jnp.pad(network.readout, [(0, idle), (0, 0)])
+    return eqx.tree_at(lambda n: (n.cells, n.readout), network, ((cell.widened(idle),), readout))
 
 
 def _penalties(theta: Float[Array, " P"], terms: Terms) -> list[Float[Array, " P"]]:

@@ -26,10 +26,10 @@ FINALISTS = 4
 SEEDS = 4
 """Fewest seeds with which the winner is judged."""
 
-COMPARED, AGAIN = 6, 12
-"""How many choices for a sample of a system are compared by long runs of networks that have learned all of it; and with
-how many seeds more the best of them is, since long runs of one recipe differ by their seed as much as those of recipes
-do."""
+COMPARED, KINDS, AGAIN = 6, 3, 12
+"""How many choices for a sample of a system are compared by long runs of networks that have learned all of it; and how
+many of the best of different kinds are with how many seeds more, since long runs of one recipe differ by their seed as
+much as those of recipes do."""
 
 KEPT_BY_PROBE = {
     *("seed", "holdout", "nonlinearity", "standardize", "dtype", "device", "difference", "detrend", "log"),
@@ -107,12 +107,13 @@ class _Search:
         return finals + [c for c in others if c.settings.with_(l2=None) not in known]
 
     def _compared(self, ranking: list[Choice]) -> list[Choice]:
-        """The first few, and then the best of them with more seeds, as long runs rank them."""
+        """The first few, and then the best of each kind among them with more seeds, as long runs rank them."""
         compared: dict[Settings, Choice] = {}
         self._judge_by("long runs", [choice.settings for choice in ranking[: self._compared_first]], compared)
-        best = self._best(compared).settings
+        best = [choice.settings for choice in _first_of_kind(ranked(compared.values()))[:KINDS]]
         unused = 1 + max(choice.settings.seed for choice in ranking)
-        self._judge_by("long runs", [best.with_(seed=unused + i) for i in range(self._again)], compared)
+        again = [one.with_(seed=unused + i) for one in best for i in range(self._again)]
+        self._judge_by("long runs", again, compared)
         return ranked(compared.values())
 
     def explored(self) -> Choice:

@@ -6,6 +6,7 @@ series and never on later data.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -52,7 +53,13 @@ class Validation(eqx.Module):
 
     @classmethod
     def of(
-        cls, panel: Sequence[np.ndarray], channels: int, held_out: int, dtype: str, short: bool = False
+        cls,
+        panel: Sequence[np.ndarray],
+        channels: int,
+        held_out: int,
+        dtype: str,
+        short: bool = False,
+        longest: int = 0,
     ) -> Validation:
         """Runs over the last `held_out` steps of each series, of a third of them each, evenly spread.
 
@@ -64,6 +71,8 @@ class Validation(eqx.Module):
             channels: D, the first columns of each.
             held_out: fewer than the steps of the shortest.
             short: whether these are parts of short series.
+            longest: steps of the longest of several panels that are to share one compiled program: those with fewer
+                steps to read are filled up at their end.
         """
         unit = np.nanstd(np.concatenate([values[:, :channels] for values in panel]), axis=0)
         kept = min(held_out + LEAD, *(len(values) for values in panel)) if len(panel) > 1 else held_out + LEAD
@@ -71,7 +80,7 @@ class Validation(eqx.Module):
         first = len(last[0]) - held_out
         horizon = max(1, min(LONGEST, held_out // 3))
         count = max(1, min(MOST_RUNS, 3 * held_out // horizon, held_out - horizon + 1))
-        filled = len(last[0])
+        filled = max(len(last[0]), min(longest, held_out + LEAD))
         if short:
             horizon, count, filled = cut_down(horizon), MOST_RUNS, filled_up(filled)
         starts = np.linspace(first - 1, len(last[0]) - 1 - horizon, count).astype(int)
@@ -118,20 +127,24 @@ class Validation(eqx.Module):
 
 
 def long_run_error(values: np.ndarray, run: np.ndarray) -> float:
-    """How unlike a sample of the same system a long free run is: D_H + D_stsp / 10, its first fifth left out.
+    """How unlike a sample of the same system a long free run is, its first fifth left out.
+
+    The geometric mean of D_H and D_stsp, so that neither need be weighed against the other: a tenth less of one makes
+    up for a tenth more of the other.
 
     Args:
         values: shape (T, D), the series.
         run: shape (S, D).
 
     Returns:
-        D_stsp counts for 20 at most, and not at all from 6 channels on, where its estimate is too coarse to choose by.
+        The mean, with a D_stsp of 20 at most; D_H alone from 6 channels on, where the estimate of D_stsp is too coarse
+        to choose by.
     """
     settled = run[len(run) // 5 :]
     spectra = metrics.spectrum_distance(values, settled)
     if values.shape[1] > metrics.MOST_BINNED:
         return spectra
-    return spectra + min(20.0, metrics.state_space_divergence(values, settled)) / 10.0
+    return math.sqrt(spectra * min(20.0, metrics.state_space_divergence(values, settled)))
 
 
 def stays_near(run: np.ndarray, values: np.ndarray) -> bool:
