@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -129,3 +130,17 @@ def test_a_series_shorter_than_the_washout_is_refused(tutorial_series):
 def test_what_does_not_fit_in_memory_is_refused_with_a_size_that_does(parameters, advice):
     with pytest.raises(freerun.errors.SettingError, match=advice):
         freerun.RNN(optimizer="adam", **parameters).fit(np.sin(np.arange(2000) / 5))
+
+
+@pytest.mark.parametrize("cell", ["simple", "lstm"])
+def test_many_networks_at_once_end_where_each_ends_alone(tutorial_series, cell):
+    """Eleven seeds: groups that are trained in one program, of unequal size."""
+    parameters: dict[str, Any] = {"hidden": 5, "cell": cell, "optimizer": "adam", "epochs": 40}
+    series = tutorial_series[0].between(0, 300)
+    together = freerun.RNN(**parameters, members=11, restarts=11, holdout=0.0).fit(series)
+    ended = {member.settings.seed: member.network for member in together.model_.members}
+    assert sorted(ended) == list(range(11))
+    for seed in (0, 4, 10):
+        alone = freerun.RNN(**parameters, seed=seed).fit(series).model_.best.network
+        for a, b in zip(jax.tree.leaves(ended[seed]), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-10)

@@ -73,6 +73,11 @@ class Objective(eqx.Module):
     states: State | None = None
 
     @property
+    def of_one_sequence(self) -> bool:
+        """Whether the errors are those along a single series, read as a whole."""
+        return not self.length and not self.pairs.stacked
+
+    @property
     def apart(self) -> int:
         """Steps from one place where a window may begin to the next."""
         return max(1, self.length // STARTS) if self.stateful else 1

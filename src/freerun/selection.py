@@ -109,7 +109,8 @@ class _Search:
     def _compared(self, ranking: list[Choice]) -> list[Choice]:
         """The first few, and then the best of each kind among them with more seeds, as long runs rank them."""
         compared: dict[Settings, Choice] = {}
-        self._judge_by("long runs", [choice.settings for choice in ranking[: self._compared_first]], compared)
+        first = [choice.settings for choice in kinds_first(ranking)[: self._compared_first]]
+        self._judge_by("long runs", first, compared)
         best = [choice.settings for choice in _first_of_kind(ranked(compared.values()))[:KINDS]]
         unused = 1 + max(choice.settings.seed for choice in ranking)
         again = [one.with_(seed=unused + i) for one in best for i in range(self._again)]

@@ -155,21 +155,28 @@ def unstack(stacked: Any, count: int | None = None) -> list[Any]:
     return [member(i) for i in range(many)]
 
 
-def each(step: Callable[[Any, Any, Any], Any], names: Hashable, shared: Any, members: Any) -> Any:
+def each(step: Callable[[Any, Any, Any], Any], names: Hashable, shared: Any, members: Any, together: int = 1) -> Any:
     """`step(names, shared, member)` for each of the stacked `members`, the results stacked.
 
-    On a CPU one member at a time: products of many small matrices at once serve its caches and vector units badly. On
-    other devices all at once.
+    On a CPU a few members at a time: products of many matrices at once serve its caches badly. On other devices all at
+    once.
 
     Args:
         step: a function of a module, so that it compiles once.
         names: what it compiles for.
         shared: a pytree that is the same for all.
         members: a pytree whose arrays have a leading axis of length M.
+        together: how many go together on a CPU.
     """
     if current_device().platform != "cpu":
         return _all_at_once(step, names, shared, members)
-    return stack([_alone(step, names, shared, member) for member in unstack(members)])
+    if together == 1:
+        return stack([_alone(step, names, shared, member) for member in unstack(members)])
+    count = jax.tree.leaves(members)[0].shape[0]
+    groups = np.array_split(np.arange(count), -(-count // together))
+    several = jax.tree.map(np.asarray, members)
+    done = [_all_at_once(step, names, shared, jax.tree.map(lambda a, at=at: a[at], several)) for at in groups]
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *done)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

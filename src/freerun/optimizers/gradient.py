@@ -41,6 +41,9 @@ SCHEDULES: dict[str, Callable[[Any], Array]] = {
 FEWEST = 10
 """Updates between two reports at least, since one may take less time than a report."""
 
+SIDE_BY_SIDE, SMALL = 8, 10_000
+"""On a CPU so many networks are trained at once on a single sequence, if each takes no more than so many bytes."""
+
 DIVERGED = 1e6
 """Training has diverged when the objective exceeds its first value by this factor."""
 
@@ -93,6 +96,7 @@ class Gradient:
         trainees, done = leg.trainees, leg.done
         networks, rates, memory = trainees.networks, trainees.rates, trainees.memory
         assert rates is not None
+        small = networks.weights * networks.bias.dtype.itemsize <= SMALL * len(trainees)
         names = (self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
         count = min(names[2], self.epochs - done)
         keys = jax.random.key_data(jax.random.split(jax.random.fold_in(key, done), len(trainees)))
@@ -101,6 +105,7 @@ class Gradient:
             names,
             (objective, jnp.asarray(count), jnp.asarray(self.total, networks.bias.dtype)),
             (networks, trainees.terms, rates, memory, keys, leg.running),
+            together=SIDE_BY_SIDE if small and objective.of_one_sequence else 1,
         )
         values = np.asarray(objectives).T[:count]
         values = values[np.isfinite(values).any(axis=1)]
