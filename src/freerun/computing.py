@@ -97,7 +97,7 @@ def plain_factorisations() -> AbstractContextManager[Any]:
 
 @cache
 def _lapack() -> ThreadpoolController:
-    import scipy.linalg  # noqa: F401  JAX calls its LAPACK, which has to be there to be found
+    import scipy.linalg  # noqa: F401 - JAX calls its LAPACK, which has to be there to be found
 
     return ThreadpoolController()
 

@@ -170,9 +170,9 @@ def each(step: Callable[[Any, Any, Any], Any], names: Hashable, shared: Any, mem
     """
     if current_device().platform != "cpu":
         return _all_at_once(step, names, shared, members)
-    if together == 1:
-        return stack([_alone(step, names, shared, member) for member in unstack(members)])
     count = jax.tree.leaves(members)[0].shape[0]
+    if min(together, count) == 1:
+        return stack([_alone(step, names, shared, member) for member in unstack(members)])
     groups = np.array_split(np.arange(count), -(-count // together))
     several = jax.tree.map(np.asarray, members)
     done = [_all_at_once(step, names, shared, jax.tree.map(lambda a, at=at: a[at], several)) for at in groups]
