@@ -26,7 +26,7 @@ MEMORY = 2**31
 FIRST_DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-2, 1e-15, 1e12
 """The damping to begin with, the least, and the one from which on steps are too short to change anything."""
 
-BLOCKS = 3
+BLOCKS = 2
 """In so many blocks the products of all rows with one another are formed, up to the diagonal: they are symmetric, and
 XLA by itself forms all of them."""
 
@@ -66,6 +66,10 @@ class Attempt(NamedTuple):
     weights: Float[Array, " P"]
     reached: Float[Array, ""]
     gain: Float[Array, ""]
+
+
+Solve = Callable[[Float[Array, ""]], tuple[Float[Array, " P"], Float[Array, ""]]]
+"""From a damping to the step, and how much lower the linear model promises the objective to be after it."""
 
 
 @dataclass(frozen=True)
@@ -173,13 +177,11 @@ def _improved(
 
     r, jacobian = residuals(theta), objective.jacobian(network, terms, key)
     value = r @ r
-    scaling = jnp.maximum(scaling, (jacobian**2).sum(axis=0))
-    unit = jnp.sqrt(jnp.where(scaling > 0, scaling, 1.0))
-    solve = _normal_equations(jacobian / unit, r)
+    scaling, solve = _normal_equations(jacobian, r, scaling)
 
     def tried(damping: Array, rise: Array) -> Attempt:
         step, promised = solve(damping)
-        weights = theta + step / unit
+        weights = theta + step
         reached = (residuals(weights) ** 2).sum()
         return Attempt(damping, rise, weights, reached, (value - reached) / promised)
 
@@ -198,15 +200,19 @@ def _improved(
 
 
 def _normal_equations(
-    jacobian: Float[Array, "N P"], r: Float[Array, " N"]
-) -> Callable[[Float[Array, ""]], tuple[Float[Array, " P"], Float[Array, ""]]]:
-    """From a damping to the step, and how much lower the linear model promises the objective to be after it.
-
-    By the smaller of the two forms of the equations.
-    """
+    jacobian: Float[Array, "N P"], r: Float[Array, " N"], scaling: Float[Array, " P"]
+) -> tuple[Float[Array, " P"], Solve]:
+    """The scaling, no less than it was, and the solution of the smaller of the two forms of the equations."""
     n, p = jacobian.shape
     rows = jax.lax.optimization_barrier(jacobian.T if p <= n else jacobian)
-    matrix, right = _gram(rows), rows @ r if p <= n else r
+    products = _gram(rows) if p <= n else None
+    scaling = jnp.maximum(scaling, (rows**2).sum(axis=0) if products is None else jnp.diagonal(products))
+    unit = jnp.sqrt(jnp.where(scaling > 0, scaling, 1.0))
+    if products is None:
+        rows = jax.lax.optimization_barrier(rows / unit)
+        matrix, right = _gram(rows), r
+    else:
+        matrix, right = products / unit / unit[:, None], rows @ r / unit
 
     def solve(damping: Array) -> tuple[Array, Array]:
         factor = jax.lax.linalg.cholesky(
@@ -215,10 +221,10 @@ def _normal_equations(
         half = jax.lax.linalg.triangular_solve(factor, right[:, None], left_side=True, lower=True)
         found = jax.lax.linalg.triangular_solve(factor, half, left_side=True, lower=True, transpose_a=True)[:, 0]
         if p <= n:
-            return -found, found @ (right + damping * found)
-        return -(found @ rows), r @ r - damping**2 * (found @ found)
+            return -found / unit, found @ (right + damping * found)
+        return -(found @ rows) / unit, r @ r - damping**2 * (found @ found)
 
-    return solve
+    return scaling, solve
 
 
 def _gram(rows: Float[Array, "K L"]) -> Float[Array, "K K"]:

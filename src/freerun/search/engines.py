@@ -124,7 +124,7 @@ class OnDask:
 
     def _reconnect(self) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # it warns that its scheduler is gone, which is why it is closed
             self._client.close(timeout=1)
         self._client = self._connected(PATIENCE)
 
