@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 import freerun
 from freerun import metrics, systems
-from freerun.demo import TUTORIAL
+from freerun.demo import DESCENT
 from freerun.errors import SeriesError
 from freerun.series import Series
 from freerun.settings import ForcingName
@@ -216,7 +216,7 @@ def main() -> None:
     """Train, draw, and print what the pages quote."""
     series = systems.mackey_glass(4000, seed=0)
     training, _ = series.split(TRAINING)
-    descent = freerun.RNN(**TUTORIAL, optimizer="sgd", learning_rate=0.3, epochs=1001, standardize=False).fit(training)
+    descent = freerun.RNN(**DESCENT, standardize=False).fit(training)
     small, default = freerun.RNN(15).fit(training), freerun.RNN().fit(training)
     named = [
         ("the tutorial's network", descent),

@@ -37,6 +37,9 @@ SHORTEST = 60
 TUTORIAL: dict[str, Any] = {"hidden": 15, "cell": "simple", "direct": False, "initial": "tutorial", "l2": 1e-4}
 """The tutorial's network and its penalty."""
 
+DESCENT: dict[str, Any] = TUTORIAL | {"optimizer": "sgd", "learning_rate": 0.3, "epochs": 1001}
+"""The same trained by gradient descent, as the tutorial begins."""
+
 Note = Callable[[str], None]
 
 
@@ -109,7 +112,7 @@ def tell(series: Series, note: Note, watch: Watcher) -> list[Chapter]:
         return rnn, time.perf_counter() - began
 
     note("gradient descent, as in the tutorial")
-    tutorial = RNN(**TUTORIAL, optimizer="sgd", learning_rate=0.3, epochs=1001, standardize=standardize)
+    tutorial = RNN(**DESCENT, standardize=standardize)
     descent, seconds = fitted(tutorial)
     chapters = [
         chapter(

@@ -5,22 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
+from freerun.demo import DESCENT
 from freerun.errors import SettingError
 from freerun.settings import Settings
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
-    "the tutorial": {
-        "hidden": 15,
-        "cell": "simple",
-        "delays": 1,
-        "direct": False,
-        "initial": "tutorial",
-        "optimizer": "sgd",
-        "learning_rate": 0.3,
-        "epochs": 1001,
-        "l2": 1e-4,
-    },
+    "the tutorial": DESCENT,
     "15 units": {"hidden": 15},
     "echo state": {"hidden": 500, "cell": "leaky", "leak": 0.3, "spectral_radius": 0.9, "delays": 1},
 }
