@@ -166,7 +166,9 @@ def test_a_sample_of_a_system_is_judged_by_a_long_run_of_the_network_that_is_fit
         divergence = metrics.state_space_divergence(values[:, None], run)
         errors.append(max(metrics.spectrum_distance(values[:, None], run), divergence / 10))
     assert found.error == pytest.approx(np.mean(errors), rel=1e-3)
-    assert found.settings.l2 in [pytest.approx(1e-6 * factor) for factor in (0.01, 0.1, 1, 10, 100)]
+    assert found.settings.l2 in [
+        pytest.approx(1e-6 * factor) for factor in (0.01, 10**-1.5, 0.1, 10**-0.5, 1, 10**0.5, 10, 10**1.5, 100)
+    ]
 
 
 def test_a_network_that_does_not_endure_is_no_choice():

@@ -38,7 +38,7 @@ LONG_RUN = 20_000
 STARTS = 2
 """Long runs by which recipes are compared begin at so many places, `LEAD` apart: they differ by chance."""
 
-AROUND = (0.01, 0.1, 1.0, 10.0, 100.0)
+AROUND = tuple(10.0 ** (exponent / 2) for exponent in range(-4, 5))
 """Penalties with which a recipe for a sample of a system is compared with others, in multiples of its own."""
 
 

@@ -204,15 +204,15 @@ def _normal_equations(
 ) -> tuple[Float[Array, " P"], Solve]:
     """The scaling, no less than it was, and the solution of the smaller of the two forms of the equations."""
     n, p = jacobian.shape
-    rows = jax.lax.optimization_barrier(jacobian.T if p <= n else jacobian)
-    products = _gram(rows) if p <= n else None
-    scaling = jnp.maximum(scaling, (rows**2).sum(axis=0) if products is None else jnp.diagonal(products))
-    unit = jnp.sqrt(jnp.where(scaling > 0, scaling, 1.0))
-    if products is None:
-        rows = jax.lax.optimization_barrier(rows / unit)
-        matrix, right = _gram(rows), r
-    else:
+    if p <= n:
+        rows = jax.lax.optimization_barrier(jacobian.T)
+        products = _gram(rows)
+        scaling, unit = _raised(scaling, jnp.diagonal(products))
         matrix, right = products / unit / unit[:, None], rows @ r / unit
+    else:
+        scaling, unit = _raised(scaling, (jacobian**2).sum(axis=0))
+        rows = jax.lax.optimization_barrier(jacobian / unit)
+        matrix, right = _gram(rows), r
 
     def solve(damping: Array) -> tuple[Array, Array]:
         factor = jax.lax.linalg.cholesky(
@@ -225,6 +225,12 @@ def _normal_equations(
         return -(found @ rows) / unit, r @ r - damping**2 * (found @ found)
 
     return scaling, solve
+
+
+def _raised(scaling: Float[Array, " P"], squares: Float[Array, " P"]) -> tuple[Float[Array, " P"], Float[Array, " P"]]:
+    """The larger of two scalings, and the norm to divide each column by."""
+    scaling = jnp.maximum(scaling, squares)
+    return scaling, jnp.sqrt(jnp.where(scaling > 0, scaling, 1.0))
 
 
 def _gram(rows: Float[Array, "K L"]) -> Float[Array, "K K"]:
