@@ -217,6 +217,22 @@ def test_a_search_goes_on_where_it_was_and_ends_as_if_it_had_not_stopped(series,
     assert second.best == whole.best
 
 
+def test_no_more_trials_begin_once_time_is_over(series, tmp_path):
+    """The first generation is judged in any case, so that there is a winner; the study goes on when there is time."""
+    limited = search(series, 10, settings=SMALL, storage=tmp_path / "s.sqlite", generation=5, time_limit=0)
+    assert len(limited.trials) == 5
+    assert len(limited.rnn.generate(5)) == 5
+    again = search(series, 10, settings=SMALL, storage=tmp_path / "s.sqlite", generation=5, time_limit=600)
+    assert len(again.trials) == 10
+
+
+@pytest.mark.parametrize("limit", [-1.0, float("nan")])
+def test_a_time_limit_that_cannot_be_is_refused(series, limit, tmp_path):
+    with pytest.raises(SettingError, match=f"time_limit={limit}: must be 0 seconds or more"):
+        search(series, 10, settings=SMALL, storage=tmp_path / "s.sqlite", time_limit=limit)
+    assert not (tmp_path / "s.sqlite").exists()
+
+
 def test_a_killed_search_goes_on_and_finds_the_same(tmp_path):
     """SIGKILL in mid-trial; the same command again judges what was lost, each trial once."""
     freerun.systems.mackey_glass(300, seed=0).write(tmp_path / "s.csv")

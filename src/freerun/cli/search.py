@@ -30,6 +30,10 @@ def search(
     series: SeriesFiles,
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write: the winner.")],
     trials: Annotated[int, typer.Option(min=1, help="Trials that the study is to have in the end.")] = 100,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(min=0, help="Propose no more trials after so many seconds. Default: no limit."),
+    ] = None,
     split: Annotated[int | None, typer.Option(help="Use this many steps and leave the rest. Default: all.")] = None,
     fixed: Annotated[
         list[str],
@@ -107,6 +111,7 @@ def search(
             found = find(
                 panel,
                 trials,
+                time_limit=time_limit,
                 settings=settings,
                 space=pairs("--try", tried),
                 storage=place,

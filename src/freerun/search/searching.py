@@ -89,6 +89,7 @@ def search(
     series: Any,
     trials: int = 100,
     *,
+    time_limit: float | None = None,
     settings: Mapping[str, Any] | None = None,
     space: Mapping[str, str | Dimension] | None = None,
     storage: str | Path,
@@ -109,6 +110,8 @@ def search(
     Args:
         series: the training series, or several, as for `freerun.RNN.fit`. No later data has a say.
         trials: how many the study is to have when it ends.
+        time_limit: seconds after which no more trials are proposed once one has been judged to the end; None for no
+            limit.
         settings: parameters of `RNN` that are not for the search to change.
         space: what to try, instead of or beside what is usual: by name a range `1e-4..1e-1`, values `gru,lstm`, or a
             `Range` or `Among`.
@@ -133,6 +136,8 @@ def search(
     for option, count in (("trials", trials), ("folds", folds), ("generation", generation)):
         if count < 1:
             raise SettingError(f"{option}={count}: must be at least 1")
+    if time_limit is not None and not time_limit >= 0:
+        raise SettingError(f"time_limit={time_limit}: must be 0 seconds or more")
     given = Settings.checked(**(settings or {}))
     wanted = dict(parsed(f"{n}={one}") if isinstance(one, str) else (n, one) for n, one in (space or {}).items())
     training = panel_of(series, inputs)
@@ -140,7 +145,7 @@ def search(
     tried = Space.of(given, training, wanted)
     purpose = Purpose.of(training, tried, folds)
     study = Study.join(str(storage), name, purpose, tried.grid(training))
-    one = _Search(study, tried, Trials(given, training, folds), purpose, trials, generation, watch)
+    one = _Search(study, tried, Trials(given, training, folds), purpose, trials, time_limit, generation, watch)
     try:
         engine = engine_for(scheduler, workers)
         try:
@@ -189,17 +194,18 @@ class _Search:
     trials: Trials
     purpose: Purpose
     total: int
+    time_limit: float | None
     generation: int
     watch: Callable[[Standing], None] | None
 
     def run(self, engine: Engine) -> None:
-        """Go on until the study has all its trials."""
+        """Go on until the study has all its trials, or time is over."""
         self._began, self._begun = time.perf_counter(), len(self.study.finished())
         self._tell()
         while True:
             self.study.reclaim()
             missing = self.total - len(self.study.finished())
-            if missing <= 0:
+            if missing <= 0 or (self._late() and self.study.ranking()):
                 return
             free = missing - self.study.elsewhere()
             if free > 0:
@@ -207,6 +213,9 @@ class _Search:
             else:
                 time.sleep(LOOK)
                 self._tell()
+
+    def _late(self) -> bool:
+        return self.time_limit is not None and time.perf_counter() - self._began >= self.time_limit
 
     def _judge(self, engine: Engine, asked: list[Asked]) -> None:
         """Judge a generation, group by group."""
