@@ -137,7 +137,7 @@ def test_windows_that_carry_states_are_parts_of_one_pass_over_the_series(pairs, 
     parts = {np.asarray(pairs.targets[i : i + 8]).tobytes(): i for i in range(23)}
     starts = [parts[np.asarray(piece).tobytes()] for piece in pieces.targets]
     assert set(starts) == {0, 3, 6, 9, 12, 15, 18, 21}
-    errors = jax.jit(jax.vmap(lambda piece: forcing.errors(network(cell), piece, KEY)[0]))(pieces)
+    errors = jax.jit(lambda pieces: forcing.errors(network(cell), pieces, KEY)[0])(pieces)
     if isinstance(forcing, Segments):
         at = (forcing.starts + jnp.asarray(starts)[:, None]).ravel()
         expected = Segments(at, 4).errors(network(cell), pairs, KEY)[0].reshape(errors.shape)

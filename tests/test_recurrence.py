@@ -11,7 +11,7 @@ from freerun import pairs as room
 from freerun.cells import NONLINEARITIES
 from freerun.computing import computing
 from freerun.initial import Start, initial_network
-from freerun.network import Network, Shape
+from freerun.network import Network, Shape, State
 from freerun.recurrence import forced_loop, open_loop
 
 CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
@@ -89,6 +89,43 @@ def test_values_and_derivatives_are_those_of_a_plain_scan(kind):
         expected = jax.jit(derivative(theirs, argnums=(0, 1)))(cell, inputs)
         for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_sequences_side_by_side_are_driven_as_each_alone(kind):
+    cell = random_network(kind).cells[0]
+    inputs = jnp.asarray(np.random.default_rng(1).normal(size=(20, 3, 2)))
+
+    def ours(cell, inputs):
+        return jnp.sin(open_loop(cell, inputs, cell.rest())[0]).sum()
+
+    def theirs(cell, inputs):
+        return sum(jnp.sin(plain(cell, inputs[:, i])).sum() for i in range(3))
+
+    expected = np.stack([plain(cell, inputs[:, i]) for i in range(3)], axis=1)
+    np.testing.assert_allclose(open_loop(cell, inputs, cell.rest())[0], expected, rtol=1e-12, atol=1e-13)
+    for derivative in (jax.grad, jax.jacfwd):
+        mine = jax.jit(derivative(ours, argnums=(0, 1)))(cell, inputs)
+        plainly = jax.jit(derivative(theirs, argnums=(0, 1)))(cell, inputs)
+        for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(plainly), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_a_network_reads_sequences_side_by_side_as_each_alone():
+    """Several layers, delays, differences and external inputs, each sequence from a state of its own."""
+    shape = Shape(2, 5, "gru", (0, 1, 4), 2, True, inputs=1, differences=(1, 3))
+    draw = np.random.default_rng(0)
+    network = jax.tree.map(
+        lambda w: w + 0.3 * draw.normal(size=w.shape), initial_network(shape, Start("glorot", seed=1))
+    )
+    before, inputs = draw.normal(size=(9, 4, 3)), jnp.asarray(draw.normal(size=(20, 4, 3)))
+    states = [network.read_on(jnp.asarray(before[:, i]), network.rest())[2] for i in range(4)]
+    carries = jax.tree.map(lambda *entries: jnp.stack(entries), *[state.cells for state in states])
+    together = State(carries, jnp.stack([state.past for state in states], axis=1))
+    for i, state in enumerate(states):
+        alone = network.predict(inputs[:, i], state)
+        np.testing.assert_allclose(network.predict(inputs, together)[:, i], alone, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(network.predict(inputs)[:, i], network.predict(inputs[:, i]), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("nonlinearity", NONLINEARITIES)

@@ -334,20 +334,20 @@ def _leaky_update(nonlinearity: str) -> Update:
 def _gru_update(nonlinearity: str) -> Update:
     def reached(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
         (candidate,), (h,) = elementwise, carry
-        both = 2 * h.size
-        reset, keep = jnp.split(_gate(recurrent[:both] + drive[:both]), 2)
-        inside = recurrent[both:] + candidate
-        new, slope = _sloped(nonlinearity, drive[both:] + reset * inside)
+        both = 2 * h.shape[-1]
+        reset, keep = jnp.split(_gate(recurrent[..., :both] + drive[..., :both]), 2, axis=-1)
+        inside = recurrent[..., both:] + candidate
+        new, slope = _sloped(nonlinearity, drive[..., both:] + reset * inside)
         of_drive = (1.0 - keep) * slope
         of_reset, of_keep = of_drive * inside * reset * (1.0 - reset), (h - new) * keep * (1.0 - keep)
         return ((1.0 - keep) * new + keep * h,), (keep, of_reset, of_keep, of_drive, of_drive * reset)
 
     def tangent(slopes: Any, elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         (of_h, of_reset, of_keep, of_drive, of_inside), (candidate,), (h,) = slopes, elementwise, carry
-        both = 2 * h.size
-        reset, keep = jnp.split(recurrent[:both] + drive[:both], 2)
+        both = 2 * h.shape[-1]
+        reset, keep = jnp.split(recurrent[..., :both] + drive[..., :both], 2, axis=-1)
         gates = of_h * h + of_reset * reset + of_keep * keep
-        return (gates + of_drive * drive[both:] + of_inside * (recurrent[both:] + candidate),)
+        return (gates + of_drive * drive[..., both:] + of_inside * (recurrent[..., both:] + candidate),)
 
     return _with_slopes(reached, tangent)
 
@@ -355,7 +355,7 @@ def _gru_update(nonlinearity: str) -> Update:
 @cache
 def _lstm_update(nonlinearity: str) -> Update:
     def reached(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
-        i, f, g, o = jnp.split(recurrent + drive, 4)
+        i, f, g, o = jnp.split(recurrent + drive, 4, axis=-1)
         i, f, o, c = _gate(i), _gate(f), _gate(o), carry[1]
         g, slope = _sloped(nonlinearity, g)
         memory = lax.optimization_barrier(f * c + i * g)
@@ -365,7 +365,7 @@ def _lstm_update(nonlinearity: str) -> Update:
 
     def tangent(slopes: Any, _: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         of_c, of_i, of_f, of_g, of_o, of_memory = slopes
-        i, f, g, o = jnp.split(recurrent + drive, 4)
+        i, f, g, o = jnp.split(recurrent + drive, 4, axis=-1)
         memory = of_c * carry[1] + of_i * i + of_f * f + of_g * g
         return (of_o * o + of_memory * memory, memory)
 
@@ -377,9 +377,9 @@ def _piecewise_update(clipped: bool) -> Update:
     def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         del carry
         (threshold,), total = elementwise, recurrent + drive
-        latent, units = jnp.split(total, [total.size - threshold.size])
+        latent, units = jnp.split(total, [total.shape[-1] - threshold.size], axis=-1)
         ramps = jax.nn.relu(units + threshold)
-        return (jnp.concatenate([latent, ramps - jax.nn.relu(units) if clipped else ramps]),)
+        return (jnp.concatenate([latent, ramps - jax.nn.relu(units) if clipped else ramps], axis=-1),)
 
     return update
 

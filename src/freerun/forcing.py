@@ -35,7 +35,7 @@ class Forcing(Protocol):
     """What all forcings share."""
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
-        """The errors of `network` on the pairs of one series, completed, under this forcing."""
+        """The errors of `network` on the pairs of one series, or of several stacked, completed, under this forcing."""
         ...
 
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
@@ -48,7 +48,11 @@ class Full(eqx.Module):
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         del key
-        return network.predict(pairs.inputs, pairs.start) - pairs.targets, pairs.weight
+        if not pairs.stacked:
+            return network.predict(pairs.inputs, pairs.start) - pairs.targets, pairs.weight
+        start = None if pairs.start is None else State(pairs.start.cells, pairs.start.past.swapaxes(0, 1))
+        outputs = network.predict(pairs.inputs.swapaxes(0, 1), start).swapaxes(0, 1)
+        return outputs - pairs.targets, pairs.weight
 
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
         del key
@@ -77,7 +81,8 @@ class Mixed(eqx.Module):
     strength: Float[Array, " T"]
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
-        del key
+        if pairs.stacked:
+            return jax.vmap(lambda one: self.errors(network, one, key))(pairs)
         return network.run_forced(pairs.inputs, self.strength, pairs.start) - pairs.targets, pairs.weight
 
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
@@ -133,7 +138,8 @@ class Segments(eqx.Module):
         return max(5, length // 5)
 
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
-        del key
+        if pairs.stacked:
+            return jax.vmap(lambda one: self.errors(network, one, key))(pairs)
         at = self.starts[:, None] + jnp.arange(self.length)
         known = pairs.inputs[at][..., pairs.channels :]
         runs = free_runs(network, pairs.inputs, self.starts, self.length, known, pairs.start)

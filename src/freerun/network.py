@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from freerun.cells import CELLS, AnyCell, Array, Carry, MemorylessCell, PiecewiseLinearCell
 from freerun.recurrence import (
+    by_rows,
     closed_loop,
     disturbed_loop,
     forced_loop,
@@ -166,15 +167,16 @@ class Network(eqx.Module):
         first = eqx.tree_at(lambda cell: cell.input, self.cells[0], unfolded @ np.asarray(self.cells[0].input))
         return Network((first, *self.cells[1:]), self.readout, self.bias, direct, tuple(range(depth + 1)), self.inputs)
 
-    def rest(self) -> State:
-        """The state before the first step."""
-        width = self.bias.shape[0] + self.inputs
-        return State(tuple(cell.rest() for cell in self.cells), np.zeros((self.depth, width), self.bias.dtype))
+    def rest(self, several: tuple[int, ...] = ()) -> State:
+        """The state before the first step; its past is that of one sequence, or of `several` side by side."""
+        past = np.zeros((self.depth, *several, self.bias.shape[0] + self.inputs), self.bias.dtype)
+        return State(tuple(cell.rest() for cell in self.cells), past)
 
-    def windows(self, inputs: Float[Array, "T N"], past: Float[Array, "depth N"]) -> Window:
+    def windows(self, inputs: Float[Array, "T *S N"], past: Float[Array, "depth *S N"]) -> Window:
         """The window of each step of `inputs`, given what was read before the first of them, latest last."""
-        known, steps, channels = jnp.concatenate([past, inputs]), inputs.shape[0], self.bias.shape[0]
-        values = known[:, :channels]
+        steps, channels = inputs.shape[0], self.bias.shape[0]
+        known = jnp.concatenate([past, inputs])
+        values = known[..., :channels]
         base = None
         for back, coefficient in _left_out(self.differences):
             part = coefficient * values[self.depth - back : self.depth - back + steps]
@@ -182,28 +184,32 @@ class Network(eqx.Module):
         for lag in self.differences:
             values = values[lag:] - values[:-lag]
         seen = (
-            values if not self.inputs else jnp.concatenate([values, known[sum(self.differences) :, channels:]], axis=1)
+            values
+            if not self.inputs
+            else jnp.concatenate([values, known[sum(self.differences) :, ..., channels:]], axis=-1)
         )
         at = max(self.lags) + jnp.arange(steps)[:, None] - jnp.asarray(self.lags)
-        return Window(seen[at].reshape(steps, -1), base)
+        return Window(jnp.moveaxis(seen[at], 1, -2).reshape(*inputs.shape[:-1], -1), base)
 
     def output(self, hidden: Float[Array, "*T H"], window: Window) -> Float[Array, "*T D"]:
         """The estimate of the next value from the hidden states and the window that led to them."""
-        outputs = hidden @ self.readout + self.bias
-        outputs = outputs if self.direct is None else outputs + window.seen @ self.direct
+        outputs = by_rows(lambda rows: rows @ self.readout, hidden) + self.bias
+        direct = self.direct
+        if direct is not None:
+            outputs = outputs + by_rows(lambda rows: rows @ direct, window.seen)
         return outputs if window.base is None else outputs + window.base
 
     def read(
-        self, inputs: Float[Array, "T N"], state: State | None = None
-    ) -> tuple[tuple[Carry, ...], Float[Array, "T H"], Window]:
+        self, inputs: Float[Array, "T *S N"], state: State | None = None
+    ) -> tuple[tuple[Carry, ...], Float[Array, "T *S H"], Window]:
         """Open loop, from `state` or from rest: the carries of all layers and the hidden states after each step."""
-        state = self.rest() if state is None else state
+        state = self.rest(inputs.shape[1:-1]) if state is None else state
         window = self.windows(inputs, state.past)
         carries, driven_by = [], window.seen
         for cell, carry in zip(self.cells, state.cells, strict=True):
             carries.append(open_loop(cell, driven_by, carry))
             driven_by = carries[-1][0]
-        return tuple(carries), jnp.concatenate([carry[0] for carry in carries], axis=1), window
+        return tuple(carries), jnp.concatenate([carry[0] for carry in carries], axis=-1), window
 
     def read_on(self, inputs: Float[Array, "T N"], state: State) -> tuple[Float[Array, "T H"], Window, State]:
         """Open loop from `state`: the hidden states, the windows, and the state after the last step."""
@@ -216,8 +222,12 @@ class Network(eqx.Module):
         """Open loop from rest, `piece` steps at a time: the state after the last step."""
         return in_pieces(lambda state, inputs: self.read_on(inputs, state)[2], self.rest(), inputs, piece)
 
-    def predict(self, inputs: Float[Array, "T N"], state: State | None = None) -> Float[Array, "T D"]:
-        """Open loop: the estimate of the step after each input, from `state` or from rest."""
+    def predict(self, inputs: Float[Array, "T *S N"], state: State | None = None) -> Float[Array, "T *S D"]:
+        """Open loop: the estimate of the step after each input, from `state` or from rest.
+
+        Along one sequence, or along several side by side, S of them, each from a state of its own: carries of shape
+        (S, H), and a past of shape (depth, S, N).
+        """
         _, hidden, window = self.read(inputs, state)
         return self.output(hidden, window)
 

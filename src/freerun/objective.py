@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import equinox as eqx
 import jax
@@ -120,11 +119,8 @@ class Objective(eqx.Module):
 
     def _errors(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> Errors:
         network, pairs, chance = self._read(network, noise, key)
-
-        def errors(network: Network, one: Pairs) -> Errors:
-            return self.forcing.errors(network, one.completed(network), chance)
-
-        return jax.vmap(partial(errors, network))(pairs) if pairs.stacked else errors(_widened(network), pairs)
+        network = network if pairs.stacked else _widened(network)
+        return self.forcing.errors(network, pairs.completed(network), chance)
 
     def _read(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> tuple[Network, Pairs, PRNGKeyArray]:
         """The weights and the data, with their noise, and in windows; and the key of the forcing."""

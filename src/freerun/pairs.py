@@ -127,9 +127,11 @@ class Pairs(eqx.Module):
         return Pairs(inputs, targets, jnp.where(counts, weight, 0.0), observed, jnp.full(count, length), start)
 
     def completed(self, network: Network) -> Pairs:
-        """The same where the network's own output stands in for every missing value that it reads; one series."""
+        """The same where the network's own output stands in for every missing value that it reads."""
         if self.observed is None:
             return self
+        if self.stacked:
+            return jax.vmap(lambda one: one.completed(network))(self)
         inputs = network.completed(self.inputs, self.observed, self.start)
         return Pairs(inputs, self.targets, self.weight, None, self.length, self.start)
 

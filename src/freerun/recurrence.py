@@ -53,14 +53,15 @@ class Steps(Protocol):
         ...
 
 
-def open_loop(cell: AnyCell, inputs: Float[Array, "T D"], carry: Carry) -> Carry:
-    """Drive `cell` by `inputs` from `carry`.
+def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Carry:
+    """Drive `cell` by `inputs` from `carry`: along one sequence, or along several side by side.
 
     Returns:
         The carry after each step, every entry stacked along a leading axis of length T; entry 0 holds the hidden
-        states, shape (T, H).
+        states, shape (T, *S, H).
     """
-    drive = cell.drive(inputs)
+    drive = by_rows(cell.drive, inputs)
+    carry = tuple(jnp.broadcast_to(entry, (*inputs.shape[1:-1], entry.shape[-1])) for entry in carry)
     if isinstance(cell, RecurrentCell | PiecewiseLinearCell):
         return _driven(cell.update, cell.additive, cell.elementwise, cell.recurrent, drive, carry)
     return cell.update(cell.elementwise, carry, jnp.zeros_like(drive), drive)
@@ -213,7 +214,7 @@ def _driven_jvp(
         return after, (after, linear)
 
     after, linear = lax.scan(step, carry, drive)[1]
-    outside = shifted(carry[0], after[0]) @ d_recurrent
+    outside = by_rows(lambda hidden: hidden @ d_recurrent, shifted(carry[0], after[0]))
     if additive:  # one sum goes into the loop, and in reverse mode its gradient comes out once
         outside, d_drive = outside + d_drive, jnp.zeros_like(d_drive)
 
@@ -241,6 +242,13 @@ def linearized_updates(
 
     _, d_elementwise = jax.jvp(lambda cell: cell.elementwise, (cell,), (d_cell,))
     return jax.vmap(at_each)(before, maps, d_maps)
+
+
+def by_rows(product: Callable[[Array], Array], array: Float[Array, "*T K"]) -> Float[Array, "*T L"]:
+    """A product along the last axis, as one of two matrices: XLA is slow at the gradient of one over several axes."""
+    if array.ndim <= 2:
+        return product(array)
+    return product(array.reshape(-1, array.shape[-1])).reshape(*array.shape[:-1], -1)
 
 
 def mixed(data: Float[Array, "*T N"], output: Float[Array, "*T D"], alpha: Float[Array, "*T S"]) -> Array:

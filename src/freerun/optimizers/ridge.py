@@ -284,4 +284,4 @@ def _features(
 
 @jax.jit
 def _completed(pairs: Pairs, network: Network) -> Pairs:
-    return jax.vmap(lambda one: one.completed(network))(pairs) if pairs.stacked else pairs.completed(network)
+    return pairs.completed(network)
