@@ -335,7 +335,7 @@ def _gru_update(nonlinearity: str) -> Update:
     def reached(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
         (candidate,), (h,) = elementwise, carry
         both = 2 * h.shape[-1]
-        reset, keep = jnp.split(_gate(recurrent[..., :both] + drive[..., :both]), 2, axis=-1)
+        reset, keep = jnp.split(_gates(recurrent[..., :both] + drive[..., :both]), 2, axis=-1)
         inside = recurrent[..., both:] + candidate
         new, slope = _sloped(nonlinearity, drive[..., both:] + reset * inside)
         of_drive = (1.0 - keep) * slope
@@ -355,9 +355,9 @@ def _gru_update(nonlinearity: str) -> Update:
 @cache
 def _lstm_update(nonlinearity: str) -> Update:
     def reached(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
-        i, f, g, o = jnp.split(recurrent + drive, 4, axis=-1)
-        i, f, o, c = _gate(i), _gate(f), _gate(o), carry[1]
-        g, slope = _sloped(nonlinearity, g)
+        total, c = lax.optimization_barrier(recurrent + drive), carry[1]
+        i, f, _, o = jnp.split(_gates(total), 4, axis=-1)
+        g, slope = _sloped(nonlinearity, jnp.split(total, 4, axis=-1)[2])
         memory = lax.optimization_barrier(f * c + i * g)
         out, of_out = _sloped(nonlinearity, memory)
         to_memory = (f, g * i * (1.0 - i), c * f * (1.0 - f), i * slope)
@@ -384,9 +384,9 @@ def _piecewise_update(clipped: bool) -> Update:
     return update
 
 
-def _gate(a: Array) -> Array:
-    """The sigmoid by way of tanh, which compilers turn into faster code."""
-    return 0.5 + 0.5 * jnp.tanh(0.5 * a)
+def _gates(a: Array) -> Array:
+    """The sigmoid by way of tanh, and of a whole array before it is cut: XLA makes slower code of slices."""
+    return lax.optimization_barrier(0.5 + 0.5 * jnp.tanh(0.5 * a))
 
 
 def _sloped(nonlinearity: str, a: Array) -> tuple[Array, Array]:
