@@ -6,6 +6,7 @@ series and never on later data.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -128,20 +129,22 @@ class Validation(eqx.Module):
 def long_run_error(values: np.ndarray, run: np.ndarray) -> float:
     """How unlike a sample of the same system a long free run is, its first fifth left out.
 
-    The larger of D_H and a tenth of D_stsp, which are of one size, so that neither makes up for the other.
+    The geometric mean of D_H and D_stsp, so that neither need be weighed against the other: a tenth less of one makes
+    up for a tenth more of the other.
 
     Args:
         values: shape (T, D), the series.
         run: shape (S, D).
 
     Returns:
-        The larger, at most 2; D_H alone from 6 channels on, where the estimate of D_stsp is too coarse to choose by.
+        The mean, with a D_stsp of 20 at most; D_H alone from 6 channels on, where the estimate of D_stsp is too coarse
+        to choose by.
     """
     settled = run[len(run) // 5 :]
     spectra = metrics.spectrum_distance(values, settled)
     if values.shape[1] > metrics.MOST_BINNED:
         return spectra
-    return max(spectra, min(20.0, metrics.state_space_divergence(values, settled)) / 10.0)
+    return math.sqrt(spectra * min(20.0, metrics.state_space_divergence(values, settled)))
 
 
 def stays_near(run: np.ndarray, values: np.ndarray) -> bool:
