@@ -1,4 +1,4 @@
-"""Search: what is proposed, how it is judged, that it goes on where it was, and what is refused."""
+"""Search: how trials are judged, that it goes on where it was, and what is refused."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from freerun.search import database, search
 from freerun.search import study as study_room
 from freerun.search.purpose import Purpose
 from freerun.search.report import command, write_report
-from freerun.search.space import Among, Range, Space, parsed
+from freerun.search.space import Space
 from freerun.search.study import Study
 from freerun.search.trials import Trials
 from freerun.settings import Settings
@@ -70,54 +70,6 @@ def as_optuna_reads_it(storage: Path) -> Iterator[optuna.Study]:
         yield optuna.load_study(storage=base, study_name="search")
     finally:
         database.close(base)
-
-
-def test_ranges_and_values_are_read_from_text():
-    assert parsed("learning_rate=1e-4..1e-1") == ("learning_rate", Range(1e-4, 1e-1, log=True))
-    assert parsed("hidden=5..40") == ("hidden", Range(5, 40, log=False))
-    assert parsed("cell=gru,lstm") == ("cell", Among(("gru", "lstm")))
-    for wrong in ("cell", "cell=", "leak=0.9..0.1", "leak=a..b"):
-        with pytest.raises(SettingError, match="--try"):
-            parsed(wrong)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "message"),
-    [
-        ({"leek": Range(0.1, 0.9)}, "no parameter 'leek'"),
-        ({"leak": Range(0.1, 1.5)}, r"leak=1\.5: input should be less than 1"),
-        ({"cell": Among(("gru", "elephant"))}, "cell='elephant'"),
-        ({"members": Range(1, 5)}, "not for a search to try"),
-        ({"hidden": Range(5, 40)}, "set to 40 as well"),
-    ],
-)
-def test_a_space_that_cannot_be_is_refused(series, wanted, message):
-    with pytest.raises(SettingError, match=message):
-        Space.of(Settings.checked(**SMALL), [series], wanted)
-
-
-def test_a_proposal_leaves_out_what_has_no_effect(series):
-    """Whatever the sampler draws makes settings that are accepted, leak for leaky cells alone, spacing for windows."""
-    space = Space.of(Settings.checked(), [series], {})
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for _ in range(60):
-        trial = study.ask()
-        proposal = space.suggest(trial)
-        settings = space.settings(proposal)
-        assert ("leak" in proposal) == (settings.cell == "leaky")
-        assert ("spacing" in proposal) == (settings.cell == "memoryless")
-        assert settings.lags[-1] < 75
-        assert settings.l2 is None
-
-
-def test_moves_stay_in_the_space(series):
-    space = Space.of(Settings.checked(), [series], {})
-    draw = np.random.default_rng(0)
-    proposal = {"cell": "memoryless", "delays": 64, "spacing": 1, "input_scale": 3.0, "input_noise": 0.0, "seed": 0}
-    moved = [space.near(proposal, proposal, draw) for _ in range(300)]
-    assert all(value in space.dimensions[name] for one in moved for name, value in one.items())
-    assert {one["spacing"] for one in moved} > {1, 2}
-    assert len({one["input_scale"] for one in moved}) > 50
 
 
 def test_the_error_of_a_trial_is_that_of_free_runs_on_data_it_was_not_fitted_to(series, found):

@@ -1,0 +1,63 @@
+"""What a search may try, and what a proposal means."""
+
+import numpy as np
+import optuna
+import pytest
+
+import freerun
+from freerun.errors import SettingError
+from freerun.search.space import Among, Range, Space, parsed
+from freerun.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def series():
+    return freerun.systems.mackey_glass(300, seed=0)
+
+
+def test_ranges_and_values_are_read_from_text():
+    assert parsed("learning_rate=1e-4..1e-1") == ("learning_rate", Range(1e-4, 1e-1, log=True))
+    assert parsed("hidden=5..40") == ("hidden", Range(5, 40, log=False))
+    assert parsed("cell=gru,lstm") == ("cell", Among(("gru", "lstm")))
+    for wrong in ("cell", "cell=", "leak=0.9..0.1", "leak=a..b"):
+        with pytest.raises(SettingError, match="--try"):
+            parsed(wrong)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"leek": Range(0.1, 0.9)}, "no parameter 'leek'"),
+        ({"leak": Range(0.1, 1.5)}, r"leak=1\.5: input should be less than 1"),
+        ({"cell": Among(("gru", "elephant"))}, "cell='elephant'"),
+        ({"members": Range(1, 5)}, "not for a search to try"),
+        ({"hidden": Range(5, 40)}, "set to 40 as well"),
+    ],
+)
+def test_a_space_that_cannot_be_is_refused(series, wanted, message):
+    with pytest.raises(SettingError, match=message):
+        Space.of(Settings.checked(hidden=40, cell="memoryless", optimizer="ridge", difference=0), [series], wanted)
+
+
+def test_a_proposal_leaves_out_what_has_no_effect(series):
+    """Whatever the sampler draws makes settings that are accepted, leak for leaky cells alone, spacing for windows."""
+    space = Space.of(Settings.checked(), [series], {})
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(60):
+        trial = study.ask()
+        proposal = space.suggest(trial)
+        settings = space.settings(proposal)
+        assert ("leak" in proposal) == (settings.cell == "leaky")
+        assert ("spacing" in proposal) == (settings.cell == "memoryless")
+        assert settings.lags[-1] < 75
+        assert settings.l2 is None
+
+
+def test_moves_stay_in_the_space(series):
+    space = Space.of(Settings.checked(), [series], {})
+    draw = np.random.default_rng(0)
+    proposal = {"cell": "memoryless", "delays": 64, "spacing": 1, "input_scale": 3.0, "input_noise": 0.0, "seed": 0}
+    moved = [space.near(proposal, proposal, draw) for _ in range(300)]
+    assert all(value in space.dimensions[name] for one in moved for name, value in one.items())
+    assert {one["spacing"] for one in moved} > {1, 2}
+    assert len({one["input_scale"] for one in moved}) > 50
