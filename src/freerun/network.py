@@ -183,13 +183,10 @@ class Network(eqx.Module):
             base = part if base is None else base + part
         for lag in self.differences:
             values = values[lag:] - values[:-lag]
-        seen = (
-            values
-            if not self.inputs
-            else jnp.concatenate([values, known[sum(self.differences) :, ..., channels:]], axis=-1)
-        )
+        if self.inputs:
+            values = jnp.concatenate([values, known[sum(self.differences) :, ..., channels:]], axis=-1)
         at = max(self.lags) + jnp.arange(steps)[:, None] - jnp.asarray(self.lags)
-        return Window(jnp.moveaxis(seen[at], 1, -2).reshape(*inputs.shape[:-1], -1), base)
+        return Window(jnp.moveaxis(values[at], 1, -2).reshape(*inputs.shape[:-1], -1), base)
 
     def output(self, hidden: Float[Array, "*T H"], window: Window) -> Float[Array, "*T D"]:
         """The estimate of the next value from the hidden states and the window that led to them."""

@@ -79,8 +79,8 @@ def quietly() -> Iterator[None]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="optuna")  # those, laid at its own door
-            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # those, laid at ours
+            warnings.filterwarnings("ignore", module="optuna")  # where they name a module of Optuna
+            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # where they name ours
             for said in ("Heartbeat of storage", "`warn_independent_sampling`"):
                 warnings.filterwarnings("ignore", said)  # from Python 3.12 on, Optuna lays its warnings at our door
             yield
