@@ -33,9 +33,6 @@ from freerun.search.trials import Trials
 from freerun.settings import Settings
 from freerun.training import train
 
-# Trials are begun here without the context in which freerun silences what Optuna says of its own parts.
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
 SMALL: dict[str, Any] = {"hidden": 40, "cell": "memoryless", "optimizer": "ridge", "difference": 0}
 TRAINED: dict[str, Any] = {
     "hidden": 6,

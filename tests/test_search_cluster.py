@@ -27,9 +27,6 @@ from freerun.search.study import Study
 from freerun.search.trials import Outcome
 from freerun.settings import Settings
 
-# Trials are begun here without the context in which freerun silences what Optuna says of its own parts.
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
 GIVEN: dict[str, Any] = {"hidden": 60, "optimizer": "ridge"}
 TRIALS = 40
 
