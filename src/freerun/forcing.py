@@ -19,7 +19,7 @@ from freerun.dynamics import expansion_along
 from freerun.errors import SettingError
 from freerun.network import Network, State
 from freerun.pairs import Pairs
-from freerun.recurrence import forced_loop, mixed, shifted
+from freerun.recurrence import cut, forced_on
 from freerun.sensitivity import Chain
 from freerun.settings import Settings
 
@@ -57,7 +57,7 @@ class Full(eqx.Module):
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
         del key
         length = 1 if network.memoryless else _link(network)
-        inputs, targets = _cut(pairs.inputs, length), _cut(pairs.targets, length)
+        inputs, targets = cut(pairs.inputs, length), cut(pairs.targets, length)
         before, _ = network.moments(pairs.inputs, jnp.arange(len(inputs)) * length)
 
         def step(network: Network, kept: Any, known: tuple[Array, Array, Array]) -> tuple[Any, Array]:
@@ -91,13 +91,10 @@ class Mixed(eqx.Module):
 
         def step(network: Network, at: tuple[State, Array], known: tuple[Array, Array, Array]) -> tuple[Any, Array]:
             (state, output), (inputs, targets, strength) = at, known
-            carries, outputs = forced_loop(network, state, output, inputs, strength)
-            read = mixed(inputs, shifted(output, outputs), strength)
-            past = jnp.concatenate([state.past, read])[len(inputs) :]
-            after = State(jax.tree.map(lambda entry: entry[-1], carries), past), outputs[-1]
+            outputs, after = forced_on(network, state, output, inputs, strength)
             return after, outputs - targets
 
-        known = tuple(_cut(array, length) for array in (pairs.inputs, pairs.targets, self.strength[:, None]))
+        known = tuple(cut(array, length) for array in (pairs.inputs, pairs.targets, self.strength[:, None]))
         return Chain(lambda network: (jax.tree.map(jnp.asarray, network.rest()), first), step, known)
 
 
@@ -186,12 +183,6 @@ def free_runs(
 def _link(network: Network) -> int:
     """Steps of a piece: as many as make the errors of a piece and the state between pieces cost about the same."""
     return max(SHORTEST_LINK, 3 * network.readout.shape[0] // 4)
-
-
-def _cut(array: Float[Array, "T K"], length: int) -> Float[Array, "S L K"]:
-    """An array in pieces of equal length, the last filled up with zeros."""
-    missing = -len(array) % length
-    return jnp.pad(array, [(0, missing), (0, 0)]).reshape(-1, length, array.shape[1])
 
 
 def _kept(network: Network, state: State) -> tuple[Any, ...]:

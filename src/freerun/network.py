@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,19 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from freerun import parallel, recurrence
 from freerun.cells import CELLS, AnyCell, Array, Carry, MemorylessCell, PiecewiseLinearCell
-from freerun.recurrence import (
-    by_rows,
-    closed_loop,
-    disturbed_loop,
-    forced_loop,
-    gappy_loop,
-    in_pieces,
-    linearized_updates,
-    mixed,
-    open_loop,
-    shifted,
-)
+from freerun.recurrence import by_rows, mixed, shifted
 
 
 @dataclass(frozen=True)
@@ -112,6 +102,7 @@ class Network(eqx.Module):
         lags: the delays of the values in a window, ascending.
         inputs: E, the number of external inputs.
         differences: the lags of the differences.
+        parallel: whether data are read in pieces side by side, see `freerun.parallel`, or step by step.
     """
 
     cells: tuple[AnyCell, ...]
@@ -121,6 +112,7 @@ class Network(eqx.Module):
     lags: tuple[int, ...] = eqx.field(static=True, default=(0,))
     inputs: int = eqx.field(static=True, default=0)
     differences: tuple[int, ...] = eqx.field(static=True, default=())
+    parallel: bool = eqx.field(static=True, default=False)
 
     @property
     def weights(self) -> int:
@@ -139,7 +131,7 @@ class Network(eqx.Module):
 
     def with_readout(self, readout: Array, bias: Array, direct: Array | None) -> Network:
         """The same network with another readout, bias and direct connections."""
-        return Network(self.cells, readout, bias, direct, self.lags, self.inputs, self.differences)
+        return replace(self, readout=readout, bias=bias, direct=direct)
 
     def plain(self, depth: int) -> Network:
         """The same network as one that reads all of the last values, and no differences.
@@ -204,20 +196,18 @@ class Network(eqx.Module):
         window = self.windows(inputs, state.past)
         carries, driven_by = [], window.seen
         for cell, carry in zip(self.cells, state.cells, strict=True):
-            carries.append(open_loop(cell, driven_by, carry))
+            carries.append((parallel if self.parallel else recurrence).open_loop(cell, driven_by, carry))
             driven_by = carries[-1][0]
         return tuple(carries), jnp.concatenate([carry[0] for carry in carries], axis=-1), window
 
     def read_on(self, inputs: Float[Array, "T N"], state: State) -> tuple[Float[Array, "T H"], Window, State]:
         """Open loop from `state`: the hidden states, the windows, and the state after the last step."""
         carries, hidden, window = self.read(inputs, state)
-        known = jnp.concatenate([state.past, inputs])
-        past = known[inputs.shape[0] :]
-        return hidden, window, State(jax.tree.map(lambda entry: entry[-1], carries), past)
+        return hidden, window, self.state_after(state, carries, inputs)
 
     def after(self, inputs: Float[Array, "T N"], piece: int) -> State:
         """Open loop from rest, `piece` steps at a time: the state after the last step."""
-        return in_pieces(lambda state, inputs: self.read_on(inputs, state)[2], self.rest(), inputs, piece)
+        return recurrence.in_pieces(lambda state, inputs: self.read_on(inputs, state)[2], self.rest(), inputs, piece)
 
     def predict(self, inputs: Float[Array, "T *S N"], state: State | None = None) -> Float[Array, "T *S D"]:
         """Open loop: the estimate of the step after each input, from `state` or from rest.
@@ -247,7 +237,7 @@ class Network(eqx.Module):
             observed: 1 where there is one, 0 where there is none.
         """
         first = jnp.zeros_like(self.bias)
-        outputs = forced_loop(self, self.rest() if state is None else state, first, inputs, observed)[1]
+        outputs = self._forced(self.rest() if state is None else state, first, inputs, observed)
         return mixed(inputs, shifted(first, outputs), observed)
 
     def read_gaps(
@@ -257,7 +247,7 @@ class Network(eqx.Module):
 
         The first step of `inputs` must be observed, or hold what stands in for it.
         """
-        state, read = gappy_loop(self.step, state, inputs, observed)
+        state, read = recurrence.gappy_loop(self.step, state, inputs, observed)
         return state, read[: self.bias.shape[0]]
 
     def step(self, state: State, value: Float[Array, " N"]) -> tuple[State, Float[Array, " D"]]:
@@ -279,6 +269,11 @@ class Network(eqx.Module):
         """See `recurrence.Steps`."""
         return state.cells
 
+    def state_after(self, state: State, carries: tuple[Carry, ...], read: Float[Array, "T N"]) -> State:
+        """See `recurrence.Steps`."""
+        past = jnp.concatenate([state.past, read])[read.shape[0] :]
+        return State(jax.tree.map(lambda entry: entry[-1], carries), past)
+
     def linearized(self, tangent: Network, state: State, carries: tuple[Carry, ...], values: Array) -> Linear:
         """See `recurrence.Steps`."""
         window = self.windows(values, state.past)
@@ -288,7 +283,7 @@ class Network(eqx.Module):
         for cell, d_cell, before in zip(self.cells, tangent.cells, carries, strict=True):
             a, da = jax.jvp(lambda cell, h: cell.mix(h), (cell, before[0]), (d_cell, jnp.zeros_like(before[0])))
             u, du = jax.jvp(lambda cell, x: cell.drive(x), (cell, driven_by), (d_cell, jnp.zeros_like(driven_by)))
-            after, linear, known = linearized_updates(cell, d_cell, before, (a, u), (da, du))
+            after, linear, known = recurrence.linearized_updates(cell, d_cell, before, (a, u), (da, du))
             layers.append((linear, known))
             driven_by = after[0]
             hidden.append(driven_by)
@@ -318,26 +313,29 @@ class Network(eqx.Module):
         """
         none = jnp.zeros((steps, value.shape[0]), self.bias.dtype)
         inputs = none if known is None or not known.shape[1] else jnp.concatenate([none, known], axis=1)
-        return forced_loop(self, state, value, inputs, none[:, :1])[1]
+        return recurrence.forced_loop(self, state, value, inputs, none[:, :1])[1]
 
     def run_disturbed(
         self, state: State, value: Float[Array, " D"], shocks: Float[Array, "T D"], known: Float[Array, "T E"]
     ) -> Float[Array, "T D"]:
         """Closed loop with a shock added to each output before it is read; see `recurrence.disturbed_loop`."""
-        return disturbed_loop(self.step, state, value, shocks, known)
+        return recurrence.disturbed_loop(self.step, state, value, shocks, known)
 
     def go_on(
         self, state: State, value: Float[Array, " D"], steps: int
     ) -> tuple[Float[Array, "steps D"], State, Float[Array, " D"]]:
         """Closed loop, with the state and the value from which it would go on; see `recurrence.closed_loop`."""
-        return closed_loop(self.step, state, value, steps)
+        return recurrence.closed_loop(self.step, state, value, steps)
 
     def run_forced(
         self, inputs: Float[Array, "T N"], strength: Float[Array, " T"], state: State | None = None
     ) -> Float[Array, "T D"]:
         """From `state` or rest, driven by a mixture of data and own output; see `recurrence.forced_loop`."""
         state = self.rest() if state is None else state
-        return forced_loop(self, state, inputs[0, : self.bias.shape[0]], inputs, strength[:, None])[1]
+        return self._forced(state, inputs[0, : self.bias.shape[0]], inputs, strength[:, None])
+
+    def _forced(self, state: State, output: Array, inputs: Array, strength: Array) -> Array:
+        return (parallel if self.parallel else recurrence).forced_loop(self, state, output, inputs, strength)[1]
 
 
 class Linear(NamedTuple):

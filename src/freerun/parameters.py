@@ -75,7 +75,11 @@ class Parameters:
             free runs choose for `ridge`, and 1 otherwise.
         standardize: bring each channel to mean 0 and standard deviation 1 inside. Results keep their own units.
         dtype: `float64` or `float32`.
-        device: where to train: `auto` is a GPU if JAX finds one, `cpu`, or `gpu`, which is refused where there is none.
+        device: where to train: `cpu`, `gpu`, which is refused where there is none, or `auto`: a GPU if JAX finds one
+            and the work is large enough for it, as gradient methods and BFGS on long series or wide batches are.
+        parallel: run pieces of the series side by side (parallel in time) instead of step by step, for gradient methods
+            and BFGS; the results are the same to rounding. None does so on a GPU, on whole series, for networks whose
+            state has up to 256 numbers.
         seed: seed of the initial weights and all other chance; the same seed gives the same result.
     """
 
@@ -119,6 +123,7 @@ class Parameters:
         standardize: bool = True,
         dtype: Dtype = "float64",
         device: Device = "auto",
+        parallel: bool | None = None,
         seed: int = 0,
     ) -> None:
         self.hidden = hidden
@@ -158,6 +163,7 @@ class Parameters:
         self.standardize = standardize
         self.dtype = dtype
         self.device = device
+        self.parallel = parallel
         self.seed = seed
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

@@ -41,6 +41,10 @@ class Steps(Protocol):
         """What of the state cannot be had from the values read."""
         ...
 
+    def state_after(self, state: Any, carries: Any, read: Array) -> Any:
+        """The state after steps that read `read` from `state`, given the carries after each of them."""
+        ...
+
     def linearized(self, tangent: Any, state: Any, carries: Any, values: Array) -> Any:
         """The steps that read `values` from `state` on, linearised, stacked; `carries` are those before each of them.
 
@@ -141,6 +145,15 @@ def gappy_loop(
         return (state, mixed(value, output, there)), None
 
     return lax.scan(follow, (state, inputs[0]), (inputs[1:], observed[1:]))[0]
+
+
+def forced_on(
+    network: Steps, state: Any, output: Float[Array, " D"], inputs: Float[Array, "T N"], strength: Float[Array, "T S"]
+) -> tuple[Float[Array, "T D"], tuple[Any, Float[Array, " D"]]]:
+    """The outputs of `forced_loop`, and the state and the output from which it would go on."""
+    carries, outputs = forced_loop(network, state, output, inputs, strength)
+    read = mixed(inputs, shifted(output, outputs), strength)
+    return outputs, (network.state_after(state, carries, read), outputs[-1])
 
 
 @jax.custom_jvp
@@ -249,6 +262,12 @@ def by_rows(product: Callable[[Array], Array], array: Float[Array, "*T K"]) -> F
     if array.ndim <= 2:
         return product(array)
     return product(array.reshape(-1, array.shape[-1])).reshape(*array.shape[:-1], -1)
+
+
+def cut(array: Float[Array, "T D"], length: int) -> Float[Array, "K L D"]:
+    """An array in pieces of equal length, the last filled up with zeros."""
+    missing = -len(array) % length
+    return jnp.pad(array, [(0, missing), (0, 0)]).reshape(-1, length, array.shape[1])
 
 
 def mixed(data: Float[Array, "*T N"], output: Float[Array, "*T D"], alpha: Float[Array, "*T S"]) -> Array:

@@ -178,7 +178,14 @@ class Settings(BaseModel):
     )
     standardize: bool = Field(True, description="Standardise each channel inside; results keep their own units.")
     dtype: Dtype = Field("float64", description="Precision of the computation.")
-    device: Device = Field("auto", description="Where to train: on a GPU if JAX finds one (auto), or cpu, or gpu.")
+    device: Device = Field(
+        "auto", description="Where to train: cpu, gpu, or where it is faster, as far as the work's size tells (auto)."
+    )
+    parallel: bool | None = Field(
+        None,
+        description="Run pieces of the series side by side (parallel in time), not step by step. Default: on a GPU, "
+        "for whole series and states of up to 256 numbers.",
+    )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the initial weights and all other chance.")
 
     @classmethod
@@ -240,6 +247,11 @@ class Settings(BaseModel):
         return "levenberg-marquardt" if self.hidden is not None and self.hidden < FEW_UNITS else "ridge"
 
     @property
+    def by_gradients(self) -> bool:
+        """Whether the optimiser follows a gradient: a gradient method, or BFGS."""
+        return self.method not in ("ridge", "levenberg-marquardt")
+
+    @property
     def lags(self) -> tuple[int, ...]:
         """The delays of the values that each step reads, ascending; 0 is the current value."""
         if self.delays is None:
@@ -273,6 +285,7 @@ class Settings(BaseModel):
         ridge = self.method == "ridge"
         generalized = self.forced in ("generalized", "scheduled")
         return [
+            ("parallel", self.by_gradients, "a gradient method or BFGS"),
             ("learning_rate", gradient, "a gradient method"),
             ("schedule", gradient, "a gradient method"),
             ("window", gradient, "a gradient method"),

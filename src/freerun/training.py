@@ -12,9 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from freerun.cells import CELLS
 from freerun.checkpoint import Checkpoint, Course
-from freerun.computing import computing, physical_memory
+from freerun.computing import computing
 from freerun.errors import SeriesError, SettingError
 from freerun.feed import Feed, Whole, feed_of
 from freerun.forcing import Forcing, Stage, stages
@@ -36,6 +35,7 @@ from freerun.optimizers import (
     unstack,
 )
 from freerun.pairs import Pairs, filled_up
+from freerun.placement import placed
 from freerun.scaling import Scaling
 from freerun.series import Series
 from freerun.settings import GRADIENT_METHODS, PIECEWISE_LINEAR, SHORT, Settings
@@ -104,7 +104,9 @@ def train(
     washout = _uncounted(settings)
     _require_room(settings, training, held_out)
     channels = training[0].shape[1]
-    with computing(settings.dtype, settings.device):
+    steps = sum(len(series) - held_out for series in training)
+    device, parallel = placed(settings, steps, len(several))
+    with computing(settings.dtype, device):
         panel = [scaling.apply(series) for series in training]
         pairs = pairs_of([values[: len(values) - held_out] for values in panel], channels, settings)
         key = jax.random.key(settings.seed)
@@ -115,7 +117,8 @@ def train(
             return _fresh(own, training[0], pairs, key)
 
         feed = Whole(pairs) if stored is None else feed_of(stored, scaling, settings, held_out)
-        trainees = Trainees(stack([start(own) for own in several]), terms_of(several), _rates_of(several))
+        begun_with = stack([replace(start(own), parallel=parallel) for own in several])
+        trainees = Trainees(begun_with, terms_of(several), _rates_of(several))
         cut = Pairs.of([panel[0][: settings.window + 1]], channels, washout) if settings.window else pairs
         plan = _legs(settings, stages(settings, cut, washout), rungs, feed.parts)
         course = None if checkpoint is None else checkpoint.course(trainees, [optimizer for _, optimizer in plan])
@@ -186,31 +189,6 @@ def _require_room(settings: Settings, training: Sequence[Series], held_out: int)
             f"of the {shortest} steps of the training series {held_out} are held out; with a washout of {washout} "
             "nothing is left to train on; give a longer series, or a smaller holdout or washout"
         )
-    if settings.method != "ridge":
-        _require_memory(settings, sum(len(series) - held_out for series in training))
-
-
-def _require_memory(settings: Settings, steps: int) -> None:
-    """Refuse to train on more at a time than fits in memory: the states of every step are kept for the gradient."""
-    kind = CELLS.get(settings.cell or "simple")
-    gates = 1 if kind is None else kind.gates
-    width = {"float64": 8, "float32": 4}[settings.dtype]
-    one = (settings.window or steps) * settings.layers * (settings.hidden or 1) * (4 * gates + 4) * width
-    together = (settings.batch or 16) if settings.window else 1
-    memory = physical_memory()
-    if one * together <= memory:
-        return
-    fits = memory // one
-    advice = (
-        f"choose batch={fits} or less"
-        if settings.window and fits
-        else f"choose window={max(2, int((settings.window or steps) * memory / one / together))} or less"
-    )
-    what = f"batch={together} windows of {settings.window} steps" if settings.window else f"all {steps} steps at once"
-    raise SettingError(
-        f"training on {what} with {settings.hidden} units takes {one * together / 2**30:.1f} GiB, and this machine has "
-        f"{memory / 2**30:.1f} GiB; {advice}"
-    )
 
 
 def require_steps(name: str, series: Series, washout: int) -> None:

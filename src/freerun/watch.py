@@ -207,7 +207,7 @@ class Watch:
         seen, seconds = self.seen, self._seconds()
 
         def trained(i: int) -> Trained:
-            network = jax.tree.map(np.asarray, seen.kept[i])
+            network = replace(jax.tree.map(np.asarray, seen.kept[i]), parallel=False)
             history = replace(seen.histories[i], seconds=seconds)
             return Trained(self.settings[i], network, history, seen.failures[i], i, tuple(seen.rungs[i]))
 

@@ -103,6 +103,7 @@ def fit(
     standardize: Annotated[bool, _setting("standardize", "--standardize/--no-standardize")] = True,
     dtype: Annotated[Dtype, _setting("dtype")] = "float64",
     device: Annotated[Device, _setting("device")] = "auto",
+    parallel: Annotated[bool | None, _setting("parallel", "--parallel/--no-parallel")] = None,
     seed: Annotated[int, _setting("seed")] = 0,
 ) -> None:
     """Train a network on a series and write it to a model file.

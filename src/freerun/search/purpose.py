@@ -43,7 +43,7 @@ class Purpose:
     @classmethod
     def of(cls, training: Sequence[Series], space: Space, folds: int) -> Purpose:
         """The purpose of a search on this machine."""
-        given = space.given.model_dump(mode="json", exclude={"device"})
+        given = space.given.model_dump(mode="json", exclude={"device", "parallel"})
         return cls(fingerprint(training), given, space.described(), folds, versions(*PACKAGES))
 
     def require_packages(self) -> None:

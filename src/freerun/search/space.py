@@ -33,7 +33,7 @@ MOST_FIRST = 24
 FIRST = ("optimizer", "forcing", "cell", "initial", "delays")
 """What is proposed first, since others have an effect only with some of its values."""
 
-CHOSEN_APART = ("restarts", "members", "holdout", "epochs", "device", "dtype")
+CHOSEN_APART = ("restarts", "members", "holdout", "epochs", "device", "parallel", "dtype")
 """Settings that are not for a search to try: how many networks are kept, what judges them, and what they cost."""
 
 
