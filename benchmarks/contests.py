@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -29,8 +29,23 @@ from freerun.network import Network, Shape
 from freerun.objective import Objective, Terms
 from freerun.optimizers import Gradient, LevenbergMarquardt, Trainees, minimize, stack
 from freerun.pairs import Pairs
+from freerun.settings import Device, Dtype
 
 Run = Callable[[], object]
+
+LONG: list[tuple[int, int, Dtype]] = [
+    (10_000, 15, "float32"),
+    (10_000, 15, "float64"),
+    (100_000, 15, "float32"),
+    (100_000, 15, "float64"),
+    (1_000_000, 15, "float32"),
+    (1_000_000, 15, "float64"),
+    (100_000, 64, "float32"),
+]
+"""Steps, units and precision of the long series that a GPU reads."""
+
+STEP_BY_STEP = 10_000
+"""Most steps that it reads one by one."""
 
 ITERATIONS = 30
 """Of Levenberg-Marquardt in a turn; an iteration of freerun's goes on until a damping lowers the objective."""
@@ -58,11 +73,12 @@ class Timing:
 
 @dataclass(frozen=True)
 class Work:
-    """A work: what it is about, what is to be reached, and how to run it."""
+    """A work: what it is about, what is to be reached, how to run it, and whether it takes a GPU."""
 
     what: str
     reach: str
     run: Callable[[], Iterator[Timing]]
+    gpu: bool = False
 
 
 def in_turn(task: str, contestants: dict[str, tuple[Run, int]], rounds: int = 5) -> Iterator[Timing]:
@@ -92,11 +108,19 @@ def networks(cell: str, hidden: int, members: int, dtype: str, direct: bool = Fa
     return stack([jax.tree.map(lambda w: np.asarray(w, dtype), network) for network in drawn])
 
 
-def descent(cell: str, hidden: int, steps: int, epochs: int, batch: int = 0) -> Run:
-    """Gradient descent by freerun's optimiser, in single precision, on the whole series or on a batch of windows."""
-    dtype = "float32"
-    one = networks(cell, hidden, 1, dtype)
-    with computing(dtype):
+def descent(
+    cell: str,
+    hidden: int,
+    steps: int,
+    epochs: int,
+    batch: int = 0,
+    device: Device = "cpu",
+    parallel: bool = False,
+    dtype: Dtype = "float32",
+) -> Run:
+    """Gradient descent by freerun's optimiser, on the whole series or on a batch of windows."""
+    one = replace(networks(cell, hidden, 1, dtype), parallel=parallel)
+    with computing(dtype, device):
         values = jnp.asarray(tutorial_series(5000 if batch else steps + 1), dtype)
         objective = Objective(
             Pairs.of([np.asarray(values)], 1, 0), Full(), length=steps if batch else 0, batch=max(1, batch)
@@ -104,7 +128,7 @@ def descent(cell: str, hidden: int, steps: int, epochs: int, batch: int = 0) -> 
         trainees = Trainees(one, rates=jnp.asarray([1e-3], dtype))
 
     def run() -> None:
-        with computing(dtype):
+        with computing(dtype, device):
             optimizer = Gradient("sgd", epochs, epochs)
             ending = minimize(
                 optimizer, lambda _: objective, optimizer.begin(trainees), jax.random.key(0), lambda *_: None
@@ -121,16 +145,49 @@ def epoch() -> Iterator[Timing]:
     yield from in_turn("1 x 1500 x 15", contestants)
 
 
+BATCHES = [
+    (cell, *shape)
+    for cell in ("simple", "gru", "lstm")
+    for shape in ((32, 200, 50), (32, 200, 256), (64, 100, 512), (512, 50, 64))
+]
+"""Cell, sequences, steps and units."""
+
+
 def batches() -> Iterator[Timing]:
     """Batches of sequences."""
-    for cell in ("simple", "gru", "lstm"):
-        for batch, steps, hidden in ((32, 200, 50), (32, 200, 256), (64, 100, 512), (512, 50, 64)):
-            epochs = 20 if hidden < 100 else 10
-            contestants = {
-                "freerun": (descent(cell, hidden, steps, epochs, batch), epochs),
-                **racers.batch(cell, batch, steps, hidden),
-            }
-            yield from in_turn(f"{cell}, {batch} x {steps} x {hidden}", contestants, rounds=3)
+    for cell, batch, steps, hidden in BATCHES:
+        epochs = 20 if hidden < 100 else 10
+        contestants = {
+            "freerun": (descent(cell, hidden, steps, epochs, batch), epochs),
+            **racers.batch(cell, batch, steps, hidden),
+        }
+        yield from in_turn(f"{cell}, {batch} x {steps} x {hidden}", contestants, rounds=3)
+
+
+def gpu() -> Iterator[Timing]:
+    """One long series on a GPU: pieces side by side, step by step, and on the processor."""
+    for steps, hidden, dtype in LONG:
+        contestants = {
+            "freerun": (descent("simple", hidden, steps, 20, device="gpu", parallel=True, dtype=dtype), 20),
+            "freerun on the processor": (descent("simple", hidden, steps, 2, dtype=dtype), 2),
+        }
+        if steps <= STEP_BY_STEP:
+            contestants["freerun step by step"] = (descent("simple", hidden, steps, 1, device="gpu", dtype=dtype), 1)
+            if dtype == "float32":
+                contestants |= racers.long(tutorial_series(steps + 1).astype(np.float32), hidden, "cuda")
+        precision = "single" if dtype == "float32" else "double"
+        yield from in_turn(f"{steps} steps, {hidden} units, {precision}", contestants, rounds=3)
+
+
+def gpu_batches() -> Iterator[Timing]:
+    """Batches of sequences on a GPU."""
+    for cell, batch, steps, hidden in BATCHES:
+        contestants = {
+            "freerun": (descent(cell, hidden, steps, 10, batch, "gpu"), 10),
+            "freerun on the processor": (descent(cell, hidden, steps, 3, batch), 3),
+            **racers.batch(cell, batch, steps, hidden, "cuda"),
+        }
+        yield from in_turn(f"{cell}, {batch} x {steps} x {hidden}", contestants, rounds=3)
 
 
 def members() -> Iterator[Timing]:
@@ -288,6 +345,10 @@ WORKS = {
         epoch,
     ),
     "batches": Work("The same for batches: sequences x steps x units", "faster than PyTorch in every line", batches),
+    "gpu": Work("One long series on a GPU, pieces side by side", "faster than the sequential scan", gpu, True),
+    "gpu-batches": Work(
+        "Batches on a GPU: sequences x steps x units", "faster than on the processor", gpu_batches, True
+    ),
     "members": Work("64 networks at once", "8 times the throughput of single fits", members),
     "levenberg": Work(
         "An iteration of Levenberg-Marquardt, 1500 steps, double precision", "5 times optimistix", levenberg

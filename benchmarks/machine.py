@@ -8,6 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from freerun.computing import cores
 from freerun.provenance import versions
 
@@ -16,9 +18,13 @@ def provenance() -> dict[str, Any]:
     """When and on what: the date, cores and processor, and the versions of freerun and what it computes with."""
     return {
         "date": datetime.date.today().isoformat(),
-        "machine": f"{cores()} of {os.cpu_count()} cores, {_processor()}",
+        "machine": ", ".join([f"{cores()} of {os.cpu_count()} cores, {_processor()}", *_gpus()]),
         "versions": versions("jax", "numpy"),
     }
+
+
+def _gpus() -> list[str]:
+    return [device.device_kind for device in jax.devices() if device.platform == "gpu"]
 
 
 def _processor() -> str:

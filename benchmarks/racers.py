@@ -45,12 +45,19 @@ def sequence(values: np.ndarray, hidden: int) -> Racers:
     return racers
 
 
-def batch(cell: str, sequences: int, steps: int, hidden: int) -> Racers:
+def batch(cell: str, sequences: int, steps: int, hidden: int, device: str = "cpu") -> Racers:
     """An epoch of gradient descent on a batch of sequences."""
     if not _installed("torch"):
         return {}
     values = np.random.default_rng(0).normal(size=(sequences, steps + 1, 1)).astype(np.float32)
-    return {"PyTorch": (_torch(cell, values[:, :-1], values[:, 1:], hidden, 5), 5)}
+    return {"PyTorch": (_torch(cell, values[:, :-1], values[:, 1:], hidden, 5, device), 5)}
+
+
+def long(values: np.ndarray, hidden: int, device: str) -> Racers:
+    """An epoch of gradient descent on one sequence, values of shape (T + 1, 1) in single precision."""
+    if not _installed("torch"):
+        return {}
+    return {"PyTorch nn.RNN": (_torch("simple", values[None, :-1], values[None, 1:], hidden, 1, device), 1)}
 
 
 def least_squares(residuals: Callable[[jax.Array], jax.Array], start: jax.Array, iterations: int) -> Racers:
@@ -167,19 +174,23 @@ def _pytensor(values: np.ndarray, hidden: int) -> Callable[[], object]:
     return run
 
 
-def _torch(cell: str, inputs: np.ndarray, targets: np.ndarray, hidden: int, epochs: int) -> Callable[[], object]:
+def _torch(
+    cell: str, inputs: np.ndarray, targets: np.ndarray, hidden: int, epochs: int, device: str = "cpu"
+) -> Callable[[], object]:
     torch = _peer("torch")
     torch.set_num_threads(cores())
     kind = {"simple": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
-    recurrent, readout = kind(1, hidden, batch_first=True), torch.nn.Linear(hidden, 1)
+    recurrent, readout = kind(1, hidden, batch_first=True).to(device), torch.nn.Linear(hidden, 1).to(device)
     optimizer = torch.optim.SGD([*recurrent.parameters(), *readout.parameters()], lr=RATE)
-    x, y = torch.from_numpy(inputs.copy()), torch.from_numpy(targets.copy())
+    x, y = torch.from_numpy(inputs.copy()).to(device), torch.from_numpy(targets.copy()).to(device)
 
     def run() -> None:
         for _ in range(epochs):
             optimizer.zero_grad()
             ((readout(recurrent(x)[0]) - y) ** 2).mean().backward()
             optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
 
     return run
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from contests import WORKS, Timing
+from freerun.computing import has_gpu
 from machine import provenance
 
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
@@ -43,7 +44,10 @@ class Line:
 def main() -> None:
     """Run the works that are asked for, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("works", nargs="*", default=list(WORKS), help=f"some of: {', '.join(WORKS)}; default: all")
+    possible = [name for name, work in WORKS.items() if not work.gpu or has_gpu()]
+    parser.add_argument(
+        "works", nargs="*", default=possible, help=f"some of: {', '.join(WORKS)}; default: all possible"
+    )
     parser.add_argument("--json", type=Path, default=PAGES / "speed.json")
     arguments = parser.parse_args()
     results = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
