@@ -58,17 +58,17 @@ def main() -> None:
         for timing in work.run():
             timings.append(timing)
             print(f"{timing.task:<34} {timing.who:<28} {_shown(timing)}", flush=True)
-        results[name] = {
-            "what": work.what,
-            "reach": work.reach,
-            **provenance(),
-            "timings": [asdict(timing) for timing in timings],
-        }
+            results[name] = {
+                "what": work.what,
+                "reach": work.reach,
+                **provenance(),
+                "timings": [asdict(timing) for timing in timings],
+            }
+            arguments.json.write_text(json.dumps(results, indent=1) + "\n")
         for line in table(timings):
             print(line)
         if name == "growth":
             growth_picture(timings, PAGES / "pictures" / "growth.png")
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
     (PAGES / "speed.md").write_text(page(results))
 
 

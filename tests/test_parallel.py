@@ -172,6 +172,7 @@ ADAM = {"optimizer": "adam", "hidden": 15}
         ({"device": "gpu"}, 1500, 1, ("gpu", False)),
         ({"hidden": 15}, 1_000_000, 1, ("cpu", False)),
         (ADAM, 1500, 1, ("cpu", False)),
+        (ADAM, 1500, 6, ("cpu", False)),
         (ADAM, 1500, 64, ("gpu", True)),
         (ADAM, 100_000, 1, ("gpu", True)),
         ({**ADAM, "device": "cpu"}, 100_000, 1, ("cpu", False)),

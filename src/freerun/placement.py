@@ -9,10 +9,10 @@ from freerun.computing import has_gpu, physical_memory
 from freerun.errors import SettingError
 from freerun.settings import Device, Settings
 
-LONG = 20_000
+LONG = 10_000
 """Steps, of all networks together, from which a GPU with pieces side by side is ahead of a processor step by step."""
 
-WIDE = 1_000_000
+WIDE = 200_000
 """Products in a step, of all sequences and networks together, from which a GPU is ahead of a processor."""
 
 MOST_STATES = 256
