@@ -16,9 +16,6 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipP
 
 ROOT = Path(__file__).parent
 
-QUICK = ("matlab.md", "sktime.md")
-"""Pages that take less than half a minute."""
-
 
 def _run_commands(example: Example) -> None:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -46,9 +43,9 @@ def _leave_it(namespace: dict[str, Any]) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what slow pages show as slow."""
+    """What pages show takes a minute or more each."""
     for item in items:
-        if item.path.suffix == ".md" and item.path.name not in QUICK:
+        if item.path.suffix == ".md":
             item.add_marker(pytest.mark.slow)
 
 

@@ -38,7 +38,7 @@ FITS: dict[str, dict[str, Any]] = {
 }
 
 
-LONGER = {"sampling", "bfgs", "windows"}
+LONGER = {"sampling", "bfgs", "windows", "recipes"}
 """Those that are left to the slow tests."""
 
 

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.flatten_util import ravel_pytree
 
 import freerun
 from freerun.computing import computing
@@ -14,7 +13,7 @@ from freerun.errors import SettingError
 from freerun.forcing import Full, Mixed, Scheduled, Segments, stages
 from freerun.initial import Start, initial_network
 from freerun.network import Shape
-from freerun.objective import Noise, Objective, Terms
+from freerun.objective import Objective, Terms
 from freerun.pairs import Pairs
 from freerun.settings import Settings
 
@@ -78,42 +77,6 @@ def test_segments_are_free_runs_from_states_of_the_forced_pass(pairs):
     states, values = network().moments(pairs.inputs, jnp.asarray([14]))
     run = network().run_free(jax.tree.map(lambda entry: entry[0], states), values[0], 7)
     np.testing.assert_allclose(errors[2], run - pairs.targets[14:21], atol=1e-13)
-
-
-FORCINGS = [Full(), Mixed(jnp.full(30, 0.4)), Scheduled(jnp.full(30, 0.5)), Segments.over(30, 4, 6)]
-
-
-@pytest.mark.parametrize(
-    ("cell", "forcing"),
-    [
-        *[("gru", forcing) for forcing in FORCINGS],
-        *[(cell, FORCINGS[3]) for cell in ("simple", "leaky", "lstm", "memoryless", "plrnn", "clipped-plrnn")],
-    ],
-)
-def test_derivatives_are_those_of_finite_differences(cell, forcing, pairs):
-    """Gradient and Jacobian, with both penalties and with noise."""
-    objective = Objective(pairs, forcing)
-    terms = Terms(jnp.asarray(0.01), jnp.asarray(0.02), Noise(jnp.asarray(0.01), jnp.asarray(0.02)))
-    theta, unravel = ravel_pytree(network(cell))
-    theta = theta + 0.1 * np.random.default_rng(2).normal(size=theta.size)
-    direction = np.random.default_rng(3).normal(size=theta.size)
-    direction /= np.linalg.norm(direction)
-
-    @jax.jit
-    def value(weights):
-        return objective(unravel(weights), terms, KEY)
-
-    @jax.jit
-    def residuals(weights):
-        return objective.residuals(unravel(weights), terms, KEY)
-
-    h = 1e-6
-    slope = (value(theta + h * direction) - value(theta - h * direction)) / (2 * h)
-    assert jax.jit(jax.grad(value))(theta) @ direction == pytest.approx(float(slope), rel=1e-6, abs=1e-8)
-    slopes = (residuals(theta + h * direction) - residuals(theta - h * direction)) / (2 * h)
-    jacobian = jax.jit(lambda weights: objective.jacobian(unravel(weights), terms, KEY))(theta)
-    np.testing.assert_allclose(jacobian @ direction, slopes, rtol=1e-5, atol=1e-7)
-    assert (residuals(theta) ** 2).sum() == pytest.approx(float(value(theta)), rel=1e-5)
 
 
 def test_windows_are_pieces_of_the_series(pairs):

@@ -47,7 +47,15 @@ def test_everything_comes_back(rnn, tmp_path, dtype):
     assert back.history_ == rnn.history_
 
 
-@pytest.mark.parametrize("cell", ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "simple",
+        "lstm",
+        "plrnn",
+        *[pytest.param(c, marks=pytest.mark.slow) for c in ("leaky", "gru", "memoryless", "clipped-plrnn")],
+    ],
+)
 def test_every_cell_comes_back(tmp_path, cell):
     series = np.sin(np.arange(120) * 0.3) + np.sin(np.arange(120) * 0.5)
     rnn = freerun.RNN(

@@ -218,8 +218,14 @@ DRIVEN = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "lags", "layers", "direct"), DRIVEN)
-@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "lags", "layers", "direct", "free"),
+    [
+        pytest.param(*driven, free, marks=pytest.mark.slow if free and driven[0] not in ("simple", "lstm") else ())
+        for driven in DRIVEN
+        for free in (False, True)
+    ],
+)
 def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lags, layers, direct, free):
     network = random_network(kind, lags=lags, layers=layers, direct=direct, scale=0.5)  # no run explodes
     draw = np.random.default_rng(4)

@@ -182,6 +182,7 @@ def test_a_time_limit_that_cannot_be_is_refused(series, limit, tmp_path):
     assert not (tmp_path / "s.sqlite").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_and_finds_the_same(tmp_path):
     """SIGKILL in mid-trial; the same command again judges what was lost, each trial once."""
     freerun.systems.mackey_glass(300, seed=0).write(tmp_path / "s.csv")
@@ -325,6 +326,7 @@ def test_bad_input_is_named_in_one_line_with_status_2(tmp_path, options, message
     assert "Traceback" not in told
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_search_and_leaves_the_study_readable(tmp_path):
     """The system refuses to let any file of the process grow beyond 300 kB."""
     freerun.systems.mackey_glass(300, seed=0).write(tmp_path / "s.csv")

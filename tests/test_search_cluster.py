@@ -91,6 +91,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     one.stop()
 
 
+@pytest.mark.slow
 def test_workers_may_die_and_the_scheduler_may_restart(series, serial, cluster, tmp_path):
     """One of three workers is killed in mid-trial, later the scheduler: the same trials, each once, the same best."""
     happened = []
