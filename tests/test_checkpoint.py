@@ -211,7 +211,7 @@ def test_the_same_command_goes_on_after_a_kill_and_after_ctrl_c(series, tmp_path
             time.sleep(0.02)
         process.send_signal(blow)
         _, said = process.communicate(timeout=60)
-        assert checkpoint.exists()
+        assert checkpoint.exists(), f"{process.returncode}: {said}"
     assert "the same command goes on from here" in said
     assert process.returncode == 130
     process = freerun_fit(tmp_path, *LONG, "--seed", "3")
