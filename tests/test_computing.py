@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,9 +45,10 @@ def test_precision_holds_within_the_context_alone() -> None:
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="there is a GPU")
-def test_a_gpu_that_is_asked_for_and_absent_is_refused() -> None:
+@pytest.mark.parametrize("optimizer", [None, "adam", "ridge"])
+def test_a_gpu_that_is_asked_for_and_absent_is_refused(optimizer: Any) -> None:
     with pytest.raises(freerun.FreerunError, match=r"device='gpu': JAX finds none on this machine, only cpu"):
-        freerun.RNN(hidden=3, device="gpu").fit(np.sin(np.arange(200) / 3))
+        freerun.RNN(hidden=3, optimizer=optimizer, device="gpu").fit(np.sin(np.arange(200) / 3))
 
 
 def test_programs_are_kept_for_the_next_process(tmp_path: Path) -> None:

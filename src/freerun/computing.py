@@ -139,10 +139,14 @@ def cores() -> int:
 
 
 def physical_memory(device: Device = "cpu") -> int:
-    """Bytes of memory of this machine, or of its GPU; where the system does not say, 8 GiB."""
+    """Bytes of memory of this machine, or of its GPU; where the system does not say, 8 GiB.
+
+    Raises:
+        SettingError: there is no GPU.
+    """
     try:
         if device == "gpu":
-            return int(jax.devices("gpu")[0].memory_stats()["bytes_limit"])
+            return int(_device(device).memory_stats()["bytes_limit"])
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, KeyError, TypeError, ValueError, OSError):
         return 2**33
