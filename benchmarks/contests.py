@@ -174,7 +174,7 @@ def gpu() -> Iterator[Timing]:
         if steps <= STEP_BY_STEP:
             contestants["freerun step by step"] = (descent("simple", hidden, steps, 1, device="gpu", dtype=dtype), 1)
             if dtype == "float32":
-                contestants |= racers.long(tutorial_series(steps + 1).astype(np.float32), hidden, "cuda")
+                contestants |= racers.recurrent(tutorial_series(steps + 1).astype(np.float32), hidden, 1, "cuda")
         precision = "single" if dtype == "float32" else "double"
         yield from in_turn(f"{steps} steps, {hidden} units, {precision}", contestants, rounds=3)
 

@@ -40,9 +40,7 @@ def sequence(values: np.ndarray, hidden: int) -> Racers:
     }
     if _installed("pytensor"):
         racers["PyTensor, the tutorial's graph"] = (_pytensor(values, hidden), 100)
-    if _installed("torch"):
-        racers["PyTorch nn.RNN"] = (_torch("simple", values[None, :-1], values[None, 1:], hidden, 5), 5)
-    return racers
+    return racers | recurrent(values, hidden, 5)
 
 
 def batch(cell: str, sequences: int, steps: int, hidden: int, device: str = "cpu") -> Racers:
@@ -53,11 +51,11 @@ def batch(cell: str, sequences: int, steps: int, hidden: int, device: str = "cpu
     return {"PyTorch": (_torch(cell, values[:, :-1], values[:, 1:], hidden, 5, device), 5)}
 
 
-def long(values: np.ndarray, hidden: int, device: str) -> Racers:
-    """An epoch of gradient descent on one sequence, values of shape (T + 1, 1) in single precision."""
+def recurrent(values: np.ndarray, hidden: int, epochs: int, device: str = "cpu") -> Racers:
+    """PyTorch alone on one sequence, as in `sequence`."""
     if not _installed("torch"):
         return {}
-    return {"PyTorch nn.RNN": (_torch("simple", values[None, :-1], values[None, 1:], hidden, 1, device), 1)}
+    return {"PyTorch nn.RNN": (_torch("simple", values[None, :-1], values[None, 1:], hidden, epochs, device), epochs)}
 
 
 def least_squares(residuals: Callable[[jax.Array], jax.Array], start: jax.Array, iterations: int) -> Racers:

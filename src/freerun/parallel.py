@@ -127,7 +127,8 @@ def _starts_jvp(run: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -
         _, end = jax.jvp(lambda weights, piece: run(weights, state, piece), (weights, piece), (d_weights, d_piece))
         return ravel_pytree(end)[0]
 
-    _, slopes = _linearized(run, weights, restore, _ravelled(states), read)
+    flat = jax.vmap(lambda state: ravel_pytree(state)[0])(states)
+    _, slopes = _linearized(run, weights, restore, flat, read)
     ends = jax.vmap(known)(states, read, d_read)
     return states, jax.vmap(restore)(linear_recurrence(slopes, shifted(ravel_pytree(d_first)[0], ends)))
 
@@ -167,8 +168,3 @@ def _linearized(
         return end, jax.vmap(push)(jnp.eye(state.size, dtype=state.dtype))
 
     return jax.vmap(piece)(states, read)
-
-
-def _ravelled(states: Any) -> jax.Array:
-    """Stacked pytrees, each as one row."""
-    return jax.vmap(lambda state: ravel_pytree(state)[0])(states)
