@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -38,10 +36,6 @@ FITS: dict[str, dict[str, Any]] = {
 }
 
 
-LONGER = {"sampling", "bfgs", "windows", "recipes"}
-"""Those that are left to the slow tests."""
-
-
 class StopError(Exception):
     """What ends a fit as a killed process would, but leaves the test alive."""
 
@@ -65,9 +59,8 @@ def fitted(name, series, **more):
         return rnn, str(error)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LONGER else ()) for name in FITS]
-)
+@pytest.mark.quick(name=["adam", "segments", "adaptive", "diverging"])
+@pytest.mark.parametrize("name", FITS)
 def test_a_fit_that_stops_again_and_again_ends_as_if_it_had_not(name, series, tmp_path):
     """Stopped after the 1st, 2nd, 4th, 8th report that a fit makes, counted anew each time."""
     whole, raised = fitted(name, series)
@@ -191,21 +184,30 @@ def test_a_fit_outlives_a_checkpoint_that_cannot_be_written(series, tmp_path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def freerun_fit(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "freerun", "fit", "s.csv", "-o", "m.freerun", *options]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, text=True, stdout=pipe, stderr=pipe)
+LONG = (
+    "fit",
+    "s.csv",
+    "-o",
+    "m.freerun",
+    "--hidden",
+    "5",
+    "--cell",
+    "simple",
+    "--delays",
+    "2",
+    "--optimizer",
+    "adam",
+    "--epochs",
+    "120000",
+)
 
 
-LONG = ("--hidden", "5", "--cell", "simple", "--delays", "2", "--optimizer", "adam", "--epochs", "120000")
-
-
-def test_the_same_command_goes_on_after_a_kill_and_after_ctrl_c(series, tmp_path):
+def test_the_same_command_goes_on_after_a_kill_and_after_ctrl_c(series, tmp_path, launch):
     series.write(tmp_path / "s.csv")
     checkpoint = tmp_path / "m.freerun.checkpoint"
     for blow in (signal.SIGKILL, signal.SIGINT):
         before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
-        process = freerun_fit(tmp_path, *LONG, "--checkpoint-every", "0.2")
+        process = launch(*LONG, "--checkpoint-every", "0.2")
         until = time.monotonic() + 60
         while time.monotonic() < until and not (checkpoint.exists() and checkpoint.stat().st_mtime_ns > before):
             time.sleep(0.02)
@@ -214,10 +216,10 @@ def test_the_same_command_goes_on_after_a_kill_and_after_ctrl_c(series, tmp_path
         assert checkpoint.exists(), f"{process.returncode}: {said}"
     assert "the same command goes on from here" in said
     assert process.returncode == 130
-    process = freerun_fit(tmp_path, *LONG, "--seed", "3")
+    process = launch(*LONG, "--seed", "3")
     assert "with other settings (seed=0, here 3)" in process.communicate(timeout=60)[1]
     assert process.returncode == 2
-    process = freerun_fit(tmp_path, *LONG, "--resume", "--json")
+    process = launch(*LONG, "--resume", "--json")
     out, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "going on from m.freerun.checkpoint" in said

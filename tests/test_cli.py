@@ -13,23 +13,6 @@ import pandas as pd
 import pytest
 
 import freerun
-from freerun.cli import main
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run one command in an empty folder; returns exit status, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(line: str):
-        monkeypatch.setattr(sys, "argv", ["freerun", *line.split()])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main()
-        out, err = capsys.readouterr()
-        return stop.value.code, out, err
-
-    return command
 
 
 @pytest.fixture(scope="module")
@@ -285,21 +268,9 @@ def test_divergence_says_what_to_change_and_keeps_the_last_good_weights(run, tmp
     assert run("generate m.freerun -n 1")[0] == 0
 
 
-def command(*arguments, **options):
-    """A command in its own process, which heeds Ctrl-C even where the tests themselves run in the background."""
-    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    return subprocess.Popen(
-        [sys.executable, "-c", heeding + "from freerun.cli import main; main()", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
-
-
-def test_ctrl_c_leaves_a_usable_model(tmp_path):
+def test_ctrl_c_leaves_a_usable_model(launch, tmp_path):
     freerun.systems.mackey_glass(1500, seed=0).write(tmp_path / "s.csv")
-    process = command("fit", "s.csv", "--optimizer", "adam", "--epochs", "100000", "-o", "m.freerun", cwd=tmp_path)
+    process = launch("fit", "s.csv", "--optimizer", "adam", "--epochs", "100000", "-o", "m.freerun")
     assert process.stderr is not None
     process.stderr.readline()  # training has begun
     time.sleep(0.2)

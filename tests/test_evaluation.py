@@ -1,14 +1,12 @@
 """Scores of free runs and of long runs, from Python and from the command line, against their definitions."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
 import freerun
 from freerun import evaluation, metrics
-from freerun.cli import main
 from freerun.errors import SettingError
 
 
@@ -68,19 +66,16 @@ def test_a_mean_over_one_member_is_refused(rnn):
         rnn.generate(5, ensemble="mean")
 
 
-def test_evaluate_long_term_on_the_command_line(rnn, series, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_evaluate_long_term_on_the_command_line(rnn, series, tmp_path, run):
     rnn.save("l.freerun")
     series.write("l.csv")
 
-    def run(*options):
-        monkeypatch.setattr(sys, "argv", ["freerun", "evaluate", "l.freerun", "l.csv", "--from", "2000", *options])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert stop.value.code == 0
-        return capsys.readouterr().out
+    def evaluate(options: str) -> str:
+        status, out, _ = run(f"evaluate l.freerun l.csv --from 2000 --long-term {options}")
+        assert status == 0
+        return out
 
-    table = run("--long-term", "--plots", "pictures")
+    table = evaluate("--plots pictures")
     assert "D_stsp" in table
     assert "floor" in table
     assert {p.name for p in (tmp_path / "pictures").iterdir()} == {
@@ -90,7 +85,7 @@ def test_evaluate_long_term_on_the_command_line(rnn, series, tmp_path, monkeypat
         "spectra.png",
         "return-map.png",
     }
-    scores = json.loads(run("--long-term", "--json"))["long_term"]
+    scores = json.loads(evaluate("--json"))["long_term"]
     assert scores["state_space_divergence"] == pytest.approx(
         rnn.evaluate_long_term(series, 2000).state_space_divergence
     )

@@ -92,6 +92,7 @@ def test_windows_are_pieces_of_the_series(pairs):
     assert np.mean(values) == pytest.approx(every, rel=0.1)
 
 
+@pytest.mark.quick(cell=["lstm"])
 @pytest.mark.parametrize("cell", ["simple", "lstm", "memoryless", "plrnn"])
 @pytest.mark.parametrize("forcing", [Full(), Mixed(jnp.ones(8)), Segments(jnp.asarray([0, 3]), 4)])
 def test_windows_that_carry_states_are_parts_of_one_pass_over_the_series(pairs, cell, forcing):
@@ -165,6 +166,7 @@ def test_adaptive_strength_comes_from_the_jacobians():
 EPOCHS = {"levenberg-marquardt": 20, "lbfgs": 60, "adam": 500}
 
 
+@pytest.mark.quick(forcing=["generalized", "segments"], optimizer=["levenberg-marquardt", "adam"])
 @pytest.mark.parametrize("forcing", ["generalized", "sparse", "scheduled", "segments"])
 @pytest.mark.parametrize("optimizer", EPOCHS)
 def test_any_forcing_goes_with_any_optimiser(forcing, optimizer):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import random
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ import freerun
 from freerun.archive import read_archive, write_archive
 from freerun.errors import FreerunError, ModelFileError, OutputError
 from freerun.modelfile import FORMAT
+from freerun.settings import CellName
 from fuzz import mutated
 
 
@@ -47,15 +49,8 @@ def test_everything_comes_back(rnn, tmp_path, dtype):
     assert back.history_ == rnn.history_
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        "simple",
-        "lstm",
-        "plrnn",
-        *[pytest.param(c, marks=pytest.mark.slow) for c in ("leaky", "gru", "memoryless", "clipped-plrnn")],
-    ],
-)
+@pytest.mark.quick(cell=["lstm", "plrnn"])
+@pytest.mark.parametrize("cell", get_args(CellName))
 def test_every_cell_comes_back(tmp_path, cell):
     series = np.sin(np.arange(120) * 0.3) + np.sin(np.arange(120) * 0.5)
     rnn = freerun.RNN(

@@ -41,15 +41,9 @@ STAGES: list[dict[str, Any]] = [
 SERIES = freerun.Series.of(np.random.default_rng(0).normal(size=(24, 2)).cumsum(axis=0) * 0.3)
 
 
-PAIRS = [
-    pytest.param(cell, given_forcing, marks=() if cell == "simple" or number == 1 else pytest.mark.slow)
-    for cell in CELLS
-    for number, given_forcing in enumerate(STAGES)
-]
-"""Every cell under every forcing; those of the quick tests are the simple cell under all, and all cells in segments."""
-
-
-@pytest.mark.parametrize(("cell", "given_forcing"), PAIRS)
+@pytest.mark.quick(cell=["simple"])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("given_forcing", STAGES)
 def test_gradient_and_jacobian_agree_with_finite_differences(cell, given_forcing):
     """With both penalties and noise on weights and inputs; central differences along a random direction."""
     asked = Settings.checked(
@@ -202,14 +196,8 @@ def _fitted_once(wave):
     return _kept[0]
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        "simple",
-        "lstm",
-        *[pytest.param(c, marks=pytest.mark.slow) for c in ("leaky", "gru", "memoryless", "clipped-plrnn")],
-    ],
-)
+@pytest.mark.quick(cell=["lstm"])
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "plrnn"])
 def test_single_precision_agrees_as_far_as_it_goes(wave, cell):
     """Of bounded cells: the states of the plain piecewise-linear one grow without bound over the series."""
     parameters: dict[str, Any] = {"hidden": 5, "cell": cell, "delays": 2, "optimizer": "adam", "epochs": 20}

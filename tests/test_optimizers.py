@@ -43,6 +43,7 @@ def test_bfgs_without_the_penalty_reaches_a_millionth(tutorial, descended):
     assert rnn.history_.training_mse[-1] < 3e-6
 
 
+@pytest.mark.slow
 def test_bfgs_runs_on_past_a_start_that_is_already_close(tutorial, descended):
     close = go_on(descended, tutorial, epochs=400)
     further = freerun.RNN(initial="tutorial", direct=False, optimizer="bfgs", epochs=400, standardize=False)
@@ -114,7 +115,7 @@ def test_penalties_shrink_weights(tutorial):
     train = tutorial[0].between(0, 300)
 
     def size(**penalty):
-        network = freerun.RNN(optimizer="bfgs", epochs=200, **penalty).fit(train).model_.best.network
+        network = freerun.RNN(optimizer="bfgs", epochs=50, **penalty).fit(train).model_.best.network
         cell: Any = network.cells[0]
         return np.abs(cell.recurrent).sum()
 

@@ -1,6 +1,7 @@
 """Pieces side by side give what step by step gives, on a GPU too where there is one."""
 
 from dataclasses import replace
+from typing import get_args
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,7 @@ from freerun.cells import SimpleCell
 from freerun.computing import computing
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape
-
-LONGER = [pytest.param(kind, 100, marks=pytest.mark.slow) for kind in ("leaky", "memoryless", "clipped-plrnn")]
+from freerun.settings import CellName
 
 DEVICES = ["cpu", pytest.param("gpu", marks=pytest.mark.skipif(jax.default_backend() != "gpu", reason="no GPU"))]
 
@@ -41,9 +41,9 @@ def assert_close(mine, expected, rtol=1e-9):
         np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(1e-30, float(np.abs(b).max())))
 
 
+@pytest.mark.quick(kind=["simple", "lstm"])
 @pytest.mark.parametrize(
-    ("kind", "steps"),
-    [*[(kind, 100) for kind in ("simple", "gru", "lstm", "plrnn")], ("simple", 1), ("simple", 64), *LONGER],
+    ("kind", "steps"), [*[(kind, 100) for kind in get_args(CellName)], ("simple", 1), ("simple", 64)]
 )
 def test_values_and_derivatives_are_those_of_a_plain_scan(kind, steps):
     cell, inputs = network_of(kind).cells[0], values_of(steps, 2)
@@ -136,18 +136,14 @@ def test_a_linear_recurrence_and_its_transpose(pieces):
     np.testing.assert_allclose((np.array(d) * other).sum(), (known * back(jnp.asarray(other))[0]).sum(), rtol=1e-12)
 
 
+@pytest.mark.quick(optimizer=["bfgs"])
 @pytest.mark.parametrize(
-    "parameters",
+    ("optimizer", "parameters"),
     [
-        {"optimizer": "bfgs", "epochs": 10, "forcing": "generalized", "forcing_strength": 0.5},
-        *[
-            pytest.param(parameters, marks=pytest.mark.slow)
-            for parameters in (
-                {"optimizer": "adam", "epochs": 30, "layers": 2},
-                {"optimizer": "adam", "epochs": 20, "window": 100, "batch": 4, "cell": "lstm", "restarts": 2},
-                {"optimizer": "lbfgs", "epochs": 10, "forcing": "segments", "segment_lengths": (5, 10), "cell": "gru"},
-            )
-        ],
+        ("bfgs", {"epochs": 10, "forcing": "generalized", "forcing_strength": 0.5}),
+        ("adam", {"epochs": 30, "layers": 2}),
+        ("adam", {"epochs": 20, "window": 100, "batch": 4, "cell": "lstm", "restarts": 2}),
+        ("lbfgs", {"epochs": 10, "forcing": "segments", "segment_lengths": (5, 10), "cell": "gru"}),
     ],
 )
 def test_training_comes_to_the_same(parameters, device):

@@ -91,6 +91,7 @@ def test_values_and_derivatives_are_those_of_a_plain_scan(kind):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.quick(kind=["simple", "lstm", "plrnn"])
 @pytest.mark.parametrize("kind", CELLS)
 def test_sequences_side_by_side_are_driven_as_each_alone(kind):
     cell = random_network(kind).cells[0]
@@ -153,6 +154,7 @@ def test_second_derivatives_agree_too():
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.quick(layers=[2])
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize(("lags", "layers", "direct"), [((0,), 1, True), ((0, 1, 4), 2, True), ((1, 2), 1, False)])
 def test_open_loop_free_run_and_forced_run_are_the_hand_written_loop(kind, lags, layers, direct):
@@ -218,14 +220,9 @@ DRIVEN = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("kind", "lags", "layers", "direct", "free"),
-    [
-        pytest.param(*driven, free, marks=pytest.mark.slow if free and driven[0] not in ("simple", "lstm") else ())
-        for driven in DRIVEN
-        for free in (False, True)
-    ],
-)
+@pytest.mark.quick(kind=["simple", "lstm", "plrnn"], layers=[2])
+@pytest.mark.parametrize(("kind", "lags", "layers", "direct"), DRIVEN)
+@pytest.mark.parametrize("free", [False, True])
 def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lags, layers, direct, free):
     network = random_network(kind, lags=lags, layers=layers, direct=direct, scale=0.5)  # no run explodes
     draw = np.random.default_rng(4)
@@ -254,6 +251,7 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.quick(steps=[26])
 @pytest.mark.parametrize("kind", ["lstm", "memoryless"])
 @pytest.mark.parametrize("steps", [7, 20, 26])
 def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):

@@ -123,6 +123,7 @@ def test_workers_of_this_machine(series, serial, tmp_path):
     assert spread.best == serial.best
 
 
+@pytest.mark.slow
 def test_a_worker_with_other_packages_is_named(series, cluster, tmp_path, monkeypatch):
     """The study is begun with a version that the workers do not have."""
     monkeypatch.setattr(provenance, "__version__", "99.0")
@@ -170,6 +171,7 @@ def server() -> Iterator[Server]:
     one.remove()
 
 
+@pytest.mark.slow
 def test_machines_share_a_study_in_postgresql_and_survive_each_other(series, server, tmp_path):
     """Two processes on one study: one is killed in mid-trial, and the server goes down and comes back."""
     series.write(tmp_path / "s.csv")

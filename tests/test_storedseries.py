@@ -12,7 +12,6 @@ import pytest
 
 import freerun
 from freerun import StoredSeries, feed, storedseries
-from freerun.cli import main
 from freerun.computing import computing
 from freerun.errors import SeriesError, SeriesFileError, SettingError
 from freerun.initial import Start, initial_network
@@ -263,15 +262,11 @@ def test_what_needs_the_whole_series_is_refused(write):
         freerun.RNN(optimizer="ridge").fit(stored, inputs=np.ones(400))
 
 
-def test_a_large_file_is_read_in_parts_by_the_command_line(write, monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def test_a_large_file_is_read_in_parts_by_the_command_line(write, monkeypatch, run):
     path = write(freerun.systems.mackey_glass(2000, seed=0).values)
 
-    def fit(*options: str) -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "argv", ["freerun", "fit", path, "-o", "m.freerun", *options])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return stop.value.code, *capsys.readouterr()
+    def fit(*options: str) -> tuple[int, str, str]:
+        return run(" ".join(("fit", path, "-o", "m.freerun", *options)))
 
     monkeypatch.setattr(storedseries, "LARGE", 2000 * 8 + 1)
     assert "a part at a time" not in fit("--hidden", "8", "--optimizer", "adam", "--window", "30", "--epochs", "5")[2]

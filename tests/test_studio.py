@@ -159,6 +159,7 @@ def test_a_run_goes_on_while_the_page_reloads_and_can_be_stopped(page, studio):
     expect(state(page)).to_contain_text("the training process was killed", timeout=PATIENCE)
 
 
+@pytest.mark.slow
 def test_two_pages_at_once(page, studio, browser):
     address, folder = studio
     choose(page, "Preset", "the tutorial")
@@ -223,6 +224,7 @@ def test_absurd_values_are_refused_on_the_page(page):
     expect(page.get_by_role("alert")).to_contain_text("hidden=-3")
 
 
+@pytest.mark.slow
 def test_an_endless_run_and_a_kick(page):
     choose(page, "Preset", "the tutorial")
     train(page)

@@ -1,5 +1,6 @@
 """Training, against the tutorial's own graph and against the closed form of a linear network."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 import freerun
+from freerun import watch
 from freerun.errors import SeriesError, TrainingDiverged
 
 TUTORIAL: dict[str, Any] = {
@@ -87,6 +89,7 @@ def test_ctrl_c_keeps_the_weights_reached(tutorial_series):
     assert rnn.generate(10).shape == (10, 1)
 
 
+@pytest.mark.slow
 def test_windows_that_carry_states_are_no_shorter_in_memory_than_the_series(tutorial_series):
     """A network whose memory is far longer than the windows: their mean error is that of the whole series."""
     train, _ = tutorial_series
@@ -112,6 +115,14 @@ def test_progress_reaches_the_last_epoch(tutorial_series):
     freerun.RNN(optimizer="adam", epochs=33).fit(train, valid, progress=seen.append)
     assert seen[-1].done == seen[-1].total == 33
     assert all(p.validation_mse is not None for p in seen)
+    assert {p.task for p in seen} == {"training"}
+
+
+def test_progress_says_that_a_gpu_was_taken(tutorial_series, monkeypatch):
+    monkeypatch.setattr(watch, "current_device", lambda: SimpleNamespace(platform="gpu"))
+    seen = []
+    freerun.RNN(optimizer="adam", epochs=20, restarts=2, holdout=0.1).fit(tutorial_series[0], progress=seen.append)
+    assert {p.task for p in seen} == {"training 2 networks on a GPU"}
 
 
 def test_a_series_shorter_than_the_washout_is_refused(tutorial_series):
@@ -132,6 +143,7 @@ def test_what_does_not_fit_in_memory_is_refused_with_a_size_that_does(parameters
         freerun.RNN(optimizer="adam", **parameters).fit(np.sin(np.arange(2000) / 5))
 
 
+@pytest.mark.quick(cell=["lstm"])
 @pytest.mark.parametrize("cell", ["simple", "lstm"])
 def test_many_networks_at_once_end_where_each_ends_alone(tutorial_series, cell):
     """Eleven seeds: groups that are trained in one program, of unequal size."""

@@ -34,16 +34,17 @@ class Placement(NamedTuple):
 def placed(settings: Settings, steps: int, networks: int) -> Placement:
     """Where so many networks are trained best on so many steps, unless the settings say where.
 
-    Ridge regression and Levenberg-Marquardt stay on the processor unless a GPU is asked for.
+    Ridge regression and Levenberg-Marquardt stay on the processor unless a GPU is asked for. An LSTM is not run in
+    pieces unless asked for: XLA's compiler for GPUs (of JAX 0.11.2) ends the process over the test of it.
 
     Raises:
         SettingError: it does not fit in memory.
     """
     hidden = settings.hidden or 1
-    numbers = settings.layers * hidden * (2 if settings.cell == "lstm" else 1)
+    numbers = settings.layers * hidden
     sequences = networks * (settings.batch or 16) if settings.window else networks
     wide = sequences * _gates(settings) * hidden**2 >= WIDE
-    in_pieces = not settings.window and numbers <= MOST_STATES
+    in_pieces = not settings.window and settings.cell != "lstm" and numbers <= MOST_STATES
     long = in_pieces and networks * steps >= LONG
     device: Device = settings.device
     if device == "auto":

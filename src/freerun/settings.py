@@ -184,7 +184,7 @@ class Settings(BaseModel):
     parallel: bool | None = Field(
         None,
         description="Run pieces of the series side by side (parallel in time), not step by step. Default: on a GPU, "
-        "for whole series and states of up to 256 numbers.",
+        "for whole series and up to 256 units, LSTMs apart.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the initial weights and all other chance.")
 

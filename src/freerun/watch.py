@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freerun.cells import Array
+from freerun.computing import current_device
 from freerun.errors import TrainingDiverged
 from freerun.history import History, Progress, Trained, Watcher
 from freerun.network import Network
@@ -172,9 +173,10 @@ class Watch:
         if not seen.running:
             raise AllDivergedError
         if self._progress is not None and len(objectives):
+            what = "training" if len(seen.running) == 1 else f"training {len(seen.running)} networks"
             self._progress(
                 Progress(
-                    "training" if len(seen.running) == 1 else f"training {len(seen.running)} networks",
+                    f"{what} on a GPU" if current_device().platform == "gpu" else what,
                     max(seen.histories[i].epochs[-1] for i in seen.running),
                     self._epochs,
                     float(np.nanmin(errors)),
