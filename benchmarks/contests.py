@@ -359,7 +359,7 @@ WORKS = {
     "memory": Work("Peak memory", "1.5 GB", memory),
     "holds": Work(
         "From the start of a process to a free run that holds, on the tutorial's series, nothing compiled before",
-        "150 steps sooner than PyTorch holds 15",
+        "150 steps sooner than Keras and PyTorch hold 15",
         holds,
     ),
 }

@@ -223,5 +223,37 @@ while held < 15 and time.time() - began < 600:
 print(held)
 """
 
-FREE_RUNNERS = {"PyTorch nn.LSTM of 50 units, Adam": TORCH} if _installed("torch") else {}
+KERAS = """
+import os, time
+os.environ["KERAS_BACKEND"] = "jax"
+import keras, numpy as np
+import freerun
+keras.utils.set_random_seed(0)
+values = freerun.systems.mackey_glass(2700, seed=0).values.astype(np.float32)
+deviation = values.std()
+x = values[None, :1500]
+read, states = keras.Input((None, 1)), [keras.Input((50,)), keras.Input((50,))]
+recurrent, readout = keras.layers.LSTM(50, return_sequences=True, return_state=True), keras.layers.Dense(1)
+model = keras.Model(read, readout(recurrent(read)[0]))
+out, *after = recurrent(read, initial_state=states)
+going_on = keras.Model([read, *states], [readout(out), *after])
+model.compile(keras.optimizers.Adam(3e-3), "mse")
+began, held, rest = time.time(), 0, [np.zeros((1, 50), np.float32)] * 2
+while held < 15 and time.time() - began < 600:
+    model.fit(x[:, :-1], x[:, 1:], epochs=50, verbose=0)
+    y, *state = going_on.predict_on_batch([x, *rest])
+    run = []
+    for _ in range(200):
+        run.append(float(y[0, -1, 0]))
+        y, *state = going_on.predict_on_batch([y[:, -1:], *state])
+    wrong = np.abs(np.array(run) - values[1500:1700, 0]) > 0.4 * deviation
+    held = int(np.argmax(wrong)) if wrong.any() else 200
+print(held)
+"""
+
+FREE_RUNNERS = {
+    f"{who} of 50 units, Adam": script
+    for who, module, script in (("PyTorch nn.LSTM", "torch", TORCH), ("Keras LSTM on JAX", "keras", KERAS))
+    if _installed(module)
+}
 """Programs that train until their free run holds 15 steps, and print how many it held."""

@@ -146,11 +146,12 @@ def test_a_linear_recurrence_and_its_transpose(pieces):
         ("lbfgs", {"epochs": 10, "forcing": "segments", "segment_lengths": (5, 10), "cell": "gru"}),
     ],
 )
-def test_training_comes_to_the_same(parameters, device):
+def test_training_comes_to_the_same(optimizer, parameters, device):
     series, validation = freerun.systems.mackey_glass(600, seed=0).split(400)
 
     def fit(side_by_side):
-        return freerun.RNN(6, **parameters, device=device, parallel=side_by_side).fit(series, validation=validation)
+        rnn = freerun.RNN(6, optimizer=optimizer, **parameters, device=device, parallel=side_by_side)
+        return rnn.fit(series, validation=validation)
 
     mine, theirs = fit(True), fit(False)
     np.testing.assert_allclose(mine.history_.objective, theirs.history_.objective, rtol=1e-6)

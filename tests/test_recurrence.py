@@ -72,6 +72,7 @@ def double():
         yield
 
 
+@pytest.mark.quick(kind=["simple", "gru", "lstm", "plrnn"])
 @pytest.mark.parametrize("kind", CELLS)
 def test_values_and_derivatives_are_those_of_a_plain_scan(kind):
     cell = random_network(kind).cells[0]

@@ -52,7 +52,7 @@ def series():
 
 @pytest.fixture(scope="module")
 def found(series, tmp_path_factory):
-    return search(series, 24, settings=SMALL, storage=tmp_path_factory.mktemp("search") / "study.sqlite")
+    return search(series, 12, settings=SMALL, storage=tmp_path_factory.mktemp("search") / "study.sqlite")
 
 
 @contextmanager
@@ -136,6 +136,7 @@ def test_hopeless_trials_are_stopped_after_a_ninth_of_their_epochs(series):
     assert [one.errors[0] for one in barred] == pytest.approx([one.errors[0] for one in free])
 
 
+@pytest.mark.slow
 def test_a_network_that_diverges_is_a_failed_trial_and_not_an_end(series, tmp_path):
     result = search(
         series,
@@ -153,10 +154,10 @@ def test_a_network_that_diverges_is_a_failed_trial_and_not_an_end(series, tmp_pa
 
 
 def test_a_search_goes_on_where_it_was_and_ends_as_if_it_had_not_stopped(series, found, tmp_path):
-    first = search(series, 10, settings=SMALL, storage=tmp_path / "s.sqlite", generation=5)
-    second = search(series, 24, settings=SMALL, storage=tmp_path / "s.sqlite", generation=5)
-    whole = search(series, 24, settings=SMALL, storage=tmp_path / "whole.sqlite", generation=5)
-    assert len(first.trials) == 10
+    first = search(series, 6, settings=SMALL, storage=tmp_path / "s.sqlite", generation=3)
+    second = search(series, 12, settings=SMALL, storage=tmp_path / "s.sqlite", generation=3)
+    whole = search(series, 12, settings=SMALL, storage=tmp_path / "whole.sqlite", generation=3)
+    assert len(first.trials) == 6
     assert second.trials.drop(columns="seconds").equals(whole.trials.drop(columns="seconds"))
     assert second.best == whole.best
 

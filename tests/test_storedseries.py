@@ -210,6 +210,7 @@ def test_all_of_a_stored_series_is_learned_not_its_end_alone(write, monkeypatch,
     assert ending.score(values[:1600]) < 0.9
 
 
+@pytest.mark.slow
 def test_what_is_open_is_chosen_by_the_end_and_solved_by_all(write, monkeypatch):
     monkeypatch.setattr(storedseries, "ENDING", 300)
     values = freerun.systems.mackey_glass(1500, seed=0).values

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from freerun.cells import Array
 from freerun.computing import computing, run
 from freerun.errors import TrainingDiverged
+from freerun.forcing import free_runs
 from freerun.holdout import folds_of, recent, require_held_out
 from freerun.network import Network
 from freerun.optimizers import Readout, stack
@@ -34,7 +35,10 @@ from freerun.validation import ENDURANCE, LEAD, Validation, errors_of_readouts, 
 LONG_RUN = 20_000
 """Steps of the long run by which recipes for a sample of a system are judged."""
 
-AROUND = (0.01, 0.1, 1.0, 10.0, 100.0)
+STARTS = 2
+"""Long runs by which recipes are compared begin at so many places, `LEAD` apart: they differ by chance."""
+
+AROUND = tuple(10.0 ** (exponent / 2) for exponent in range(-4, 5))
 """Penalties with which a recipe for a sample of a system is compared with others, in multiples of its own."""
 
 
@@ -90,7 +94,8 @@ class Judge:
         """How unlike a sample of a system are long runs of the network that a fit with these settings comes to.
 
         Such runs differ by chance as much as those of other recipes do, so several penalties around that of the
-        settings are tried, which one factorisation gives. A network that does not endure has an infinite error.
+        settings are tried, which one factorisation gives, and each network runs from several places. One that does
+        not endure everywhere has an infinite error.
         """
         assert settings.l2 is not None
         penalties = [settings.l2 * factor for factor in (AROUND if self.recipes.settings.l2 is None else (1.0,))]
@@ -102,13 +107,18 @@ class Judge:
             except TrainingDiverged:
                 return Choice(math.inf, settings)
             readouts = stack([readout.solve(penalty) for penalty in penalties])
-            lead = jnp.asarray(whole[-LEAD:], settings.dtype)
-            runs = np.asarray(run(_run_to_compare, network, readouts, lead, jnp.asarray(len(lead) - 1)))
+            lead = jnp.asarray(whole[-STARTS * LEAD :], settings.dtype)
+            starts = jnp.arange(1, STARTS + 1) * LEAD - 1
+            several = np.asarray(run(_run_to_compare, network, readouts, lead, starts))
         seen = differenced(whole, settings.differences)
-        near = [stays_near(differenced(one, settings.differences), seen) for one in runs]
-        endured = zip(runs, penalties, near, strict=True)
-        choices = [Choice(long_run_error(whole, r), settings.with_(l2=p)) for r, p, stayed in endured if stayed]
-        return min(choices, key=lambda choice: choice.error, default=Choice(math.inf, settings))
+
+        def error(runs: np.ndarray) -> float:
+            if not all(stays_near(differenced(one, settings.differences), seen) for one in runs):
+                return math.inf
+            return float(np.mean([long_run_error(whole, one) for one in runs]))
+
+        choices = [Choice(error(r), settings.with_(l2=p)) for r, p in zip(several, penalties, strict=True)]
+        return min(choices, key=lambda choice: choice.error)
 
     def _prepare(self, settings: Settings) -> _Prepared:
         """The series in the units of the network, which depend on the differences that are taken."""
@@ -136,8 +146,8 @@ class Judge:
         errors = np.asarray(run(errors_of_readouts, network, readouts, validation))
         if not self.recipes.sample:
             return errors
-        runs = np.asarray(run(_run_to_judge, network, readouts, validation.inputs, validation.starts[0]))
-        return errors + np.array([long_run_error(prepared.whole, one) for one in runs])
+        several = np.asarray(run(_run_to_judge, network, readouts, validation.inputs, validation.starts[:1]))
+        return errors + np.array([long_run_error(prepared.whole, one) for (one,) in several])
 
 
 @dataclass(frozen=True)
@@ -171,16 +181,15 @@ class _Prepared:
 
 
 def _long_runs(
-    steps: int, network: Network, readouts: Network, inputs: Float[Array, "T N"], start: Int[Array, ""]
-) -> Float[Array, "M steps D"]:
-    """A long free run of each of several readouts of one network, let loose after reading the step `start`."""
+    steps: int, network: Network, readouts: Network, inputs: Float[Array, "T N"], starts: Int[Array, " S"]
+) -> Float[Array, "M S steps D"]:
+    """Long free runs of each of several readouts of one network, let loose after reading the steps `starts`."""
+    known = jnp.zeros((len(starts), steps, 0), inputs.dtype)
 
-    def free_run(readout: Array, bias: Array, direct: Array | None) -> Array:
-        one = network.with_readout(readout, bias, direct)
-        states, values = one.moments(inputs, start[None])
-        return one.run_free(jax.tree.map(lambda entry: entry[0], states), values[0], steps)
+    def several(readout: Array, bias: Array, direct: Array | None) -> Array:
+        return free_runs(network.with_readout(readout, bias, direct), inputs, starts, steps, known)
 
-    return jax.vmap(free_run)(readouts.readout, readouts.bias, readouts.direct)
+    return jax.vmap(several)(readouts.readout, readouts.bias, readouts.direct)
 
 
 _run_to_judge = jax.jit(partial(_long_runs, LONG_RUN))
