@@ -198,7 +198,7 @@ LONG = (
     "--optimizer",
     "adam",
     "--epochs",
-    "60000",
+    "30000",
 )
 
 
@@ -223,9 +223,9 @@ def test_the_same_command_goes_on_after_a_kill_and_after_ctrl_c(series, tmp_path
     out, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "going on from m.freerun.checkpoint" in said
-    assert json.loads(out)["epochs"] == 60000
+    assert json.loads(out)["epochs"] == 30000
     assert sorted(os.listdir(tmp_path)) == ["m.freerun", "s.csv"]
-    expected = freerun.RNN(5, cell="simple", delays=2, optimizer="adam", epochs=60000).fit(series)
+    expected = freerun.RNN(5, cell="simple", delays=2, optimizer="adam", epochs=30000).fit(series)
     found = freerun.load(tmp_path / "m.freerun")
     np.testing.assert_array_equal(found.generate(20).values, expected.generate(20).values)
     assert found.history_.objective == expected.history_.objective

@@ -137,6 +137,7 @@ def test_the_tutorial_trained_watched_compared_and_taken_away(page, tmp_path):
     np.testing.assert_allclose(freerun.load(again).generate(20).values, ours, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_while_the_page_reloads_and_can_be_stopped(page, studio):
     _, folder = studio
     choose(page, "Preset", "the tutorial")
