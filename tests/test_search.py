@@ -202,7 +202,7 @@ def test_a_killed_search_goes_on_and_finds_the_same(launch, tmp_path):
         assert victim.poll() is None
         time.sleep(0.02)
     victim.kill()
-    victim.wait()
+    victim.communicate()
     assert not (tmp_path / "killed.freerun").exists()
     again = launch(*options, "-o", "killed.freerun", "--json", "--report", "page.html")
     resumed, told = again.communicate(timeout=240)
