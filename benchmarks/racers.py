@@ -193,44 +193,49 @@ def _torch(
     return run
 
 
-TORCH = """
-import time
-import numpy as np, torch
+FREE_RUNNER = """
+import os, time
+import numpy as np
 import freerun
-torch.manual_seed(0)
 values = freerun.systems.mackey_glass(2700, seed=0).values.astype(np.float32)
 deviation = values.std()
-x = torch.from_numpy(values[:1500])[None]
-recurrent, readout = torch.nn.LSTM(1, 50, batch_first=True), torch.nn.Linear(50, 1)
-weights = [*recurrent.parameters(), *readout.parameters()]
-optimizer = torch.optim.Adam(weights, lr=3e-3)
+{peer}
 began, held = time.time(), 0
 while held < 15 and time.time() - began < 600:
-    for _ in range(50):
-        optimizer.zero_grad()
-        ((readout(recurrent(x[:, :-1])[0]) - x[:, 1:]) ** 2).mean().backward()
-        optimizer.step()
-    with torch.no_grad():
-        out, state = recurrent(x)
-        y = readout(out[:, -1:])
-        run = []
-        for _ in range(200):
-            run.append(float(y))
-            out, state = recurrent(y, state)
-            y = readout(out)
-    wrong = np.abs(np.array(run) - values[1500:1700, 0]) > 0.4 * deviation
+    train(50)
+    wrong = np.abs(np.array(list(run(200))) - values[1500:1700, 0]) > 0.4 * deviation
     held = int(np.argmax(wrong)) if wrong.any() else 200
 print(held)
 """
 
+TORCH = """
+import torch
+torch.manual_seed(0)
+x = torch.from_numpy(values[:1500])[None]
+recurrent, readout = torch.nn.LSTM(1, 50, batch_first=True), torch.nn.Linear(50, 1)
+weights = [*recurrent.parameters(), *readout.parameters()]
+optimizer = torch.optim.Adam(weights, lr=3e-3)
+
+def train(epochs):
+    for _ in range(epochs):
+        optimizer.zero_grad()
+        ((readout(recurrent(x[:, :-1])[0]) - x[:, 1:]) ** 2).mean().backward()
+        optimizer.step()
+
+@torch.no_grad()
+def run(steps):
+    out, state = recurrent(x)
+    y = readout(out[:, -1:])
+    for _ in range(steps):
+        yield float(y)
+        out, state = recurrent(y, state)
+        y = readout(out)
+"""
+
 KERAS = """
-import os, time
 os.environ["KERAS_BACKEND"] = "jax"
-import keras, numpy as np
-import freerun
+import keras
 keras.utils.set_random_seed(0)
-values = freerun.systems.mackey_glass(2700, seed=0).values.astype(np.float32)
-deviation = values.std()
 x = values[None, :1500]
 read, states = keras.Input((None, 1)), [keras.Input((50,)), keras.Input((50,))]
 recurrent, readout = keras.layers.LSTM(50, return_sequences=True, return_state=True), keras.layers.Dense(1)
@@ -238,22 +243,21 @@ model = keras.Model(read, readout(recurrent(read)[0]))
 out, *after = recurrent(read, initial_state=states)
 going_on = keras.Model([read, *states], [readout(out), *after])
 model.compile(keras.optimizers.Adam(3e-3), "mse")
-began, held, rest = time.time(), 0, [np.zeros((1, 50), np.float32)] * 2
-while held < 15 and time.time() - began < 600:
-    model.fit(x[:, :-1], x[:, 1:], epochs=50, verbose=0)
+rest = [np.zeros((1, 50), np.float32)] * 2
+
+def train(epochs):
+    model.fit(x[:, :-1], x[:, 1:], epochs=epochs, verbose=0)
+
+def run(steps):
     y, *state = going_on.predict_on_batch([x, *rest])
-    run = []
-    for _ in range(200):
-        run.append(float(y[0, -1, 0]))
+    for _ in range(steps):
+        yield float(y[0, -1, 0])
         y, *state = going_on.predict_on_batch([y[:, -1:], *state])
-    wrong = np.abs(np.array(run) - values[1500:1700, 0]) > 0.4 * deviation
-    held = int(np.argmax(wrong)) if wrong.any() else 200
-print(held)
 """
 
 FREE_RUNNERS = {
-    f"{who} of 50 units, Adam": script
-    for who, module, script in (("PyTorch nn.LSTM", "torch", TORCH), ("Keras LSTM on JAX", "keras", KERAS))
+    f"{who} of 50 units, Adam": FREE_RUNNER.format(peer=peer)
+    for who, module, peer in (("PyTorch nn.LSTM", "torch", TORCH), ("Keras LSTM on JAX", "keras", KERAS))
     if _installed(module)
 }
 """Programs that train until their free run holds 15 steps, and print how many it held."""

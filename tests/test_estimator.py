@@ -217,7 +217,7 @@ def test_jax_keeps_its_global_settings(rnn, series):
 
 def test_the_santa_fe_laser():
     """A measured series: the far-infrared laser of the Santa Fe competition, when reservoirpy brings it."""
-    pytest.importorskip("reservoirpy")
+    pytest.importorskip("reservoirpy", reason="reservoirpy is not installed")
     series = freerun.Series.read(str(files("reservoirpy.datasets") / "santafe_laser.npy"))
     assert series.shape[1] == 1
     rnn = reservoir(hidden=200, l2=1e-6, washout=100, direct=False)

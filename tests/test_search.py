@@ -338,6 +338,7 @@ def test_bad_input_is_named_in_one_line_with_status_2(run, tmp_path, options, me
     assert status == 2
     assert re.search(message, told)
     assert "secret" not in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.slow
