@@ -49,7 +49,7 @@ def test_everything_comes_back(rnn, tmp_path, dtype):
     assert back.history_ == rnn.history_
 
 
-@pytest.mark.quick(cell=["lstm", "plrnn"])
+@pytest.mark.quick(cell=["lstm"])
 @pytest.mark.parametrize("cell", get_args(CellName))
 def test_every_cell_comes_back(tmp_path, cell):
     series = np.sin(np.arange(120) * 0.3) + np.sin(np.arange(120) * 0.5)

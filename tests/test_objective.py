@@ -14,7 +14,7 @@ from freerun.objective import Objective, Terms
 from freerun.pairs import Pairs
 
 
-@pytest.mark.quick(hidden=[15], kind=["simple", "gru"])
+@pytest.mark.quick(hidden=[15], kind=["simple"])
 @pytest.mark.parametrize(
     ("kind", "hidden"), [("simple", 14), ("simple", 15), ("simple", 16), ("simple", 20), ("leaky", 15), ("gru", 15)]
 )

@@ -90,6 +90,7 @@ def run_over_gaps(network, inputs, strength):
     return network.completed(inputs, strength[:, None] * observed)
 
 
+@pytest.mark.quick(kind=["leaky"])
 @pytest.mark.parametrize(
     ("kind", "shape", "run"),
     [

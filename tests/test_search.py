@@ -323,7 +323,12 @@ def test_other_settings_or_another_space_are_named(series, tmp_path):
             r"postgresql://me:\*\*\*@127\.0\.0\.1:9/x.*cannot be opened",
         ),
         ("--study s.csv", "s.csv: cannot be opened.*is it an SQLite file of a search"),
-        ("--scheduler tcp://127.0.0.1:9", "no Dask scheduler answers within"),
+        pytest.param(
+            "--scheduler tcp://127.0.0.1:9",
+            "no Dask scheduler answers within",
+            marks=pytest.mark.slow,
+            id="no scheduler",
+        ),
         ("--name x", "--name is that of a study in a database"),
         ("--set hidden", "write --set NAME=VALUE"),
         ("--set hidden=3 --set hidden=4", "hidden is there twice"),

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from freerun.computing import plain_factorisations
 from freerun.errors import SettingError
@@ -33,9 +33,13 @@ XLA by itself forms all of them."""
 NO_GAIN, PATIENCE = 1e-8, 10
 """Stop after this many iterations in a row that lower the objective by less than this share of itself."""
 
+FEWEST, LARGE = 5, 2**28
+"""Iterations between two reports at least, since one may take less time than a report; as many fewer as their
+Jacobians would take more bytes."""
+
 
 class Memory(eqx.Module):
-    """What the method knows of M networks in a stage.
+    """What the method knows of M networks in a stage; in an iteration, of one.
 
     Attributes:
         damping: of the next iteration.
@@ -44,10 +48,20 @@ class Memory(eqx.Module):
         idle: iterations in a row that have lowered it by next to nothing.
     """
 
-    damping: Float[Array | np.ndarray, " M"]
-    scaling: Float[Array | np.ndarray, "M P"]
-    value: Float[Array | np.ndarray, " M"]
-    idle: Int[np.ndarray, " M"]
+    damping: Float[Array | np.ndarray, "*M"]
+    scaling: Float[Array | np.ndarray, "*M P"]
+    value: Float[Array | np.ndarray, "*M"]
+    idle: Int[Array | np.ndarray, "*M"]
+
+    @property
+    def lost(self) -> Bool[Array | np.ndarray, "*M"]:
+        """Whether no step has lowered the objective, however short."""
+        return self.damping > MOST_DAMPING
+
+    @property
+    def settled(self) -> Bool[Array | np.ndarray, "*M"]:
+        """Whether the objective hardly falls any more."""
+        return self.idle >= PATIENCE
 
 
 class Attempt(NamedTuple):
@@ -109,33 +123,29 @@ class LevenbergMarquardt:
         Raises:
             SettingError: the Jacobian would not fit in `MEMORY`.
         """
-        if leg.done == 0:
-            _require_memory(objective, leg.trainees)
-        trainees, done, stopped = leg.trainees, leg.done, dict(leg.stopped)
-        networks, (damping, scaling, last, idle) = trainees.networks, jax.tree.leaves(trainees.memory)
-        objectives: list[np.ndarray] = []
-        for done in range(leg.done + 1, min(leg.done + report_interval(self.epochs), self.epochs) + 1):
-            running = np.array([i not in stopped for i in range(len(trainees))])
-            members = networks, trainees.terms, damping, scaling, last, running
-            with plain_factorisations():
-                networks, damping, scaling, value = each(_iteration, None, (objective, key), members)
-            objectives.append(np.where(running, value, np.nan))
-            idle = np.where(value < last * (1.0 - NO_GAIN), 0, idle + 1)
-            last = value
-            for i in map(int, np.flatnonzero(running)):
-                if np.asarray(damping)[i] > MOST_DAMPING:
-                    stopped[i] = Stopped(f"no lower objective found after {done} iterations")
-                elif idle[i] >= PATIENCE:
-                    stopped[i] = Stopped(f"the objective hardly falls any more, after {done} iterations")
-                elif done == self.epochs:
-                    stopped[i] = Stopped(f"all {self.epochs} iterations done")
-            if len(stopped) == len(trainees):
-                break
-        memory = Memory(damping, scaling, last, idle)
-        return Leg(replace(trainees, networks=networks, memory=memory), done, stopped), np.array(objectives)
+        trainees = leg.trainees
+        size = _required_memory(objective, trainees)
+        most = max(report_interval(self.epochs), min(FEWEST, LARGE // size))
+        count = min(most, self.epochs - leg.done)
+        shared, members = (objective, key, jnp.asarray(count)), (trainees.networks, trainees.terms, trainees.memory)
+        with plain_factorisations():
+            networks, memory, counts, objectives = each(_iterations, most, shared, (*members, leg.running))
+        stopped = dict(leg.stopped)
+        for i in map(int, np.flatnonzero(leg.running)):
+            done = leg.done + int(counts[i])
+            if memory.lost[i]:
+                stopped[i] = Stopped(f"no lower objective found after {done} iterations")
+            elif memory.settled[i]:
+                stopped[i] = Stopped(f"the objective hardly falls any more, after {done} iterations")
+            elif done == self.epochs:
+                stopped[i] = Stopped(f"all {self.epochs} iterations done")
+        made = int(np.max(counts))
+        trainees = replace(trainees, networks=networks, memory=memory)
+        return Leg(trainees, leg.done + made, stopped), np.asarray(objectives).T[:made]
 
 
-def _require_memory(objective: Objective, trainees: Trainees) -> None:
+def _required_memory(objective: Objective, trainees: Trainees) -> int:
+    """Bytes of the Jacobian of one network; refused if they are too many."""
     one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), (trainees.networks, trainees.terms))
     residuals = jax.eval_shape(objective.residuals, *one, jax.random.key(0))
     weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(one[0]))
@@ -146,30 +156,41 @@ def _require_memory(objective: Objective, trainees: Trainees) -> None:
             f"{size / 2**30:.1f} GiB, and the bound is {MEMORY / 2**30:.0f} GiB; "
             "choose fewer hidden units, a shorter series, or optimizer='lbfgs'"
         )
+    return size
 
 
-def _iteration(
-    _: None,
-    shared: tuple[Objective, PRNGKeyArray],
-    member: tuple[Network, Terms, Float[Array, ""], Float[Array, " P"], Float[Array, ""], Array],
-) -> tuple[Network, Float[Array, ""], Float[Array, " P"], Float[Array, ""]]:
-    """One iteration of a network that is still running: weights, damping, scaling and objective after it."""
-    network, terms, damping, scaling, value, running = member
-    return jax.lax.cond(
-        running,
-        lambda: _improved(*shared, network, terms, damping, scaling),
-        lambda: (network, damping, scaling, value),
-    )
+def _iterations(
+    most: int,
+    shared: tuple[Objective, PRNGKeyArray, Int[Array, ""]],
+    member: tuple[Network, Terms, Memory, Bool[Array, ""]],
+) -> tuple[Network, Memory, Int[Array, ""], Float[Array, " most"]]:
+    """`count` <= `most` iterations of a network that is still running, fewer if it comes to its end.
+
+    Returns:
+        The weights, the memory, how many iterations there were, and the objectives after each (NaN where there was
+        none).
+    """
+    objective, key, count = shared
+    network, terms, memory, running = member
+
+    def going(at: tuple[Network, Memory, Array, Array]) -> Array:
+        _, memory, done, _ = at
+        return running & (done < count) & ~memory.lost & ~memory.settled
+
+    def iteration(at: tuple[Network, Memory, Array, Array]) -> tuple[Network, Memory, Array, Array]:
+        network, memory, done, objectives = at
+        network, memory = _improved(objective, key, network, terms, memory)
+        return network, memory, done + 1, objectives.at[done].set(memory.value)
+
+    none = jnp.full(most, jnp.nan, memory.value.dtype)
+    return jax.lax.while_loop(going, iteration, (network, memory, jnp.zeros_like(count), none))
 
 
 def _improved(
-    objective: Objective,
-    key: PRNGKeyArray,
-    network: Network,
-    terms: Terms,
-    damping: Float[Array, ""],
-    scaling: Float[Array, " P"],
-) -> tuple[Network, Float[Array, ""], Float[Array, " P"], Float[Array, ""]]:
+    objective: Objective, key: PRNGKeyArray, network: Network, terms: Terms, memory: Memory
+) -> tuple[Network, Memory]:
+    """The weights and the memory after one iteration."""
+    damping, scaling = map(jnp.asarray, (memory.damping, memory.scaling))
     theta, unravel = ravel_pytree(network)
 
     def residuals(weights: Array) -> Array:
@@ -195,8 +216,9 @@ def _improved(
     better = best.reached < value
     eased = best.damping * jnp.maximum(1.0 / 5.0, 1.0 - (2.0 * best.gain - 1.0) ** 3)
     damping = jnp.where(better, jnp.maximum(eased, LEAST_DAMPING), best.damping)
-    theta = jnp.where(better, best.weights, theta)
-    return unravel(theta), damping, scaling, jnp.where(better, best.reached, value)
+    theta, reached = jnp.where(better, best.weights, theta), jnp.where(better, best.reached, value)
+    idle = jnp.where(reached < memory.value * (1.0 - NO_GAIN), 0, memory.idle + 1)
+    return unravel(theta), Memory(damping, scaling, reached, idle)
 
 
 def _normal_equations(
