@@ -15,7 +15,7 @@ test: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow
@@ -36,12 +36,12 @@ test-oldest: requirements/oldest.txt
 	$(PYTHON) -m venv --clear .venv-oldest
 	.venv-oldest/bin/python -m pip install $(LOCKED) requirements/oldest.txt
 	.venv-oldest/bin/python -m pip install $(ITSELF)
-	.venv-oldest/bin/pytest -n 2 --dist loadfile -m "not slow"
+	.venv-oldest/bin/pytest -n 2 --dist worksteal -m "not slow"
 
 test-newest:
 	$(PYTHON) -m venv --clear .venv-newest
 	.venv-newest/bin/python -m pip install --quiet --upgrade --editable '.[test]'
-	.venv-newest/bin/pytest -n 2 --dist loadfile -m "not slow"
+	.venv-newest/bin/pytest -n 2 --dist worksteal -m "not slow"
 
 # what is locked: for the demo, for the tests, for the docs, and the oldest versions that are supported
 lock: .venv/created

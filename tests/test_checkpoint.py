@@ -30,7 +30,7 @@ FITS: dict[str, dict[str, Any]] = {
         "epochs": 30,
         "members": 2,
     },
-    "recipes": {"hidden": 40, "cell": "memoryless", "difference": 0, "members": 2},
+    "recipes": {"hidden": 40, "cell": "memoryless", "optimizer": "ridge", "difference": 0, "members": 2},
     "probe": {"hidden": 6, "epochs": 20},
     "diverging": {**SMALL, "optimizer": "sgd", "learning_rate": 1e5, "restarts": 2, "epochs": 50},
 }
@@ -92,16 +92,15 @@ def test_a_fit_that_stops_again_and_again_ends_as_if_it_had_not(name, series, tm
 
 
 def test_recipes_are_not_judged_twice(series, tmp_path):
-    recipes: dict[str, Any] = FITS["recipes"] | {"delays": 4}
     checkpoint = tmp_path / "fit.checkpoint"
-    said: list[int] = []
-    freerun.RNN(**recipes).fit(
-        series, checkpoint=checkpoint, checkpoint_every=0.0, progress=lambda p: said.append(p.done)
+    said: list[str] = []
+    freerun.RNN(**FITS["recipes"]).fit(
+        series, checkpoint=checkpoint, checkpoint_every=0.0, progress=lambda p: said.append(p.task)
     )
-    assert len(said) > 10
-    again: list[int] = []
-    freerun.RNN(**recipes).fit(series, checkpoint=checkpoint, progress=lambda p: again.append(p.done))
-    assert again == []
+    assert said.count("choosing a recipe") > 20
+    again: list[str] = []
+    freerun.RNN(**FITS["recipes"]).fit(series, checkpoint=checkpoint, progress=lambda p: again.append(p.task))
+    assert "choosing a recipe" not in again
 
 
 @pytest.fixture

@@ -148,6 +148,14 @@ def test_the_stages_of_each_forcing(pairs):
         made(forcing="sparse", forcing_interval=99)
 
 
+def test_a_schedule_that_cannot_fit_is_refused_before_any_work():
+    """Before delays are looked for, which takes a while."""
+    said: list[Any] = []
+    with pytest.raises(SettingError, match="a free run of 400 steps does not fit in the 299 steps"):
+        freerun.RNN(15, segment_lengths=(5, 400)).fit(np.sin(np.arange(300) / 5), progress=said.append)
+    assert said == []
+
+
 def test_adaptive_strength_comes_from_the_jacobians():
     """A network that doubles its input stretches errors by 2 a step: strength 1 - 1/2."""
     values = np.random.default_rng(0).normal(size=(101, 1))

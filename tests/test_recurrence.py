@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
 import freerun
 from freerun import pairs as room
@@ -13,6 +12,7 @@ from freerun.computing import computing
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape, State
 from freerun.recurrence import forced_loop, open_loop
+from references import plain, plainly_forced
 
 CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
 
@@ -25,16 +25,6 @@ def random_network(cell="simple", nonlinearity="tanh", lags=(0,), layers=1, dire
         lambda w: scale * (w + 0.3 * draw.normal(size=w.shape)),
         initial_network(shape, Start("glorot", seed=1, leak=0.4)),
     )
-
-
-def plain(cell, inputs):
-    """The same recurrence without the derivative rule."""
-
-    def step(carry, x):
-        carry = cell.update(cell.elementwise, carry, cell.mix(carry[0]), cell.drive(x))
-        return carry, carry[0]
-
-    return lax.scan(step, cell.rest(), inputs)[1]
 
 
 def sigmoid(a):
@@ -203,17 +193,6 @@ def test_a_network_of_numpy_arrays_runs_too():
     assert network.predict(jnp.ones((4, 2))).shape == (4, 2)
 
 
-def plainly(network, state, output, inputs, strength):
-    """The forced loop without the derivative rule."""
-
-    def follow(at, now):
-        (state, output), (value, alpha) = at, now
-        after = network.step(state, alpha * value + (1 - alpha) * output)
-        return after, after[1]
-
-    return lax.scan(follow, (state, output), (inputs, strength))[1]
-
-
 DRIVEN = [
     *[(kind, (0, 1, 4), 2, True) for kind in CELLS],
     ("simple", (0,), 1, True),
@@ -247,7 +226,7 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
         gradients = jax.grad(lambda *a: (jnp.sin(run(*a)) * jnp.cos(inputs)).sum(), tuple(range(3 if free else 5)))
         return outputs, tangents, gradients(*arguments)
 
-    mine, expected = (jax.tree.leaves(jax.jit(derivatives, static_argnums=0)(run)) for run in (ours, plainly))
+    mine, expected = (jax.tree.leaves(jax.jit(derivatives, static_argnums=0)(run)) for run in (ours, plainly_forced))
     for a, b in zip(mine, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 

@@ -176,6 +176,11 @@ def test_a_sample_of_a_system_is_judged_by_long_runs_of_the_network_that_is_fitt
         errors.append((metrics.spectrum_distance(data, run) * metrics.state_space_divergence(data, run)) ** 0.5)
     assert found.error == pytest.approx(np.mean(errors), rel=1e-3)
     assert found.settings.l2 in [pytest.approx(10.0**exponent) for exponent in np.arange(-8, -3.5, 0.5)]
+    refined = judge.refine(found.settings)
+    assert refined.error <= found.error * (1 + 1e-6), "its own penalty is among those close by"
+    assert found.settings.l2 is not None
+    assert refined.settings.l2 is not None
+    assert abs(np.log10(refined.settings.l2) - np.log10(found.settings.l2)) < 0.5
 
 
 def test_a_network_that_does_not_endure_is_no_choice():

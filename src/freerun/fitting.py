@@ -14,6 +14,7 @@ import numpy as np
 
 from freerun.checkpoint import Checkpoint, purpose_of
 from freerun.errors import SeriesError, SettingError, TrainingDiverged
+from freerun.forcing import require_fitting
 from freerun.forecasting import enduring_run, moment_after
 from freerun.history import Progress, Trained, Watcher
 from freerun.holdout import held_out, require_held_out
@@ -124,6 +125,7 @@ def _fit(
             "whole; train in windows (optimizer='adam', window=200), or solve the readout (optimizer='ridge')"
         )
     steps = max(map(len, training))
+    require_fitting(asked, asked.window or steps - 1, asked.washout or 0)
     asked = asked.with_(members=members_of(asked, steps))
     if choices is None:
         choices = [resolved(asked, steps)] if before else choose(asked, training, progress, checkpoint)

@@ -211,6 +211,22 @@ ADAPTIVE_STAGES = 8
 """Stages of adaptive forcing, after a stage of full forcing."""
 
 
+def require_fitting(settings: Settings, steps: int, washout: int) -> None:
+    """Refuse a schedule that does not fit in so many steps, of which the first are washout.
+
+    Raises:
+        SettingError: it does not.
+    """
+    lengths, interval = settings.segment_lengths, settings.forcing_interval or INTERVAL
+    if lengths is not None and max(lengths) > steps - washout:
+        raise SettingError(
+            f"segment_lengths: a free run of {max(lengths)} steps does not fit in the {steps - washout} steps that are "
+            f"left after a washout of {washout}; choose shorter ones"
+        )
+    if settings.forced == "sparse" and interval > steps:
+        raise SettingError(f"forcing_interval={interval}: longer than the {steps} steps to train on")
+
+
 def stages(settings: Settings, pairs: Pairs, washout: int) -> list[Stage]:
     """The stages that the settings ask for, on pairs of that length.
 
@@ -222,23 +238,17 @@ def stages(settings: Settings, pairs: Pairs, washout: int) -> list[Stage]:
     def constant(forcing: Forcing) -> Stage:
         return lambda _: forcing
 
+    require_fitting(settings, steps, washout)
     if settings.forced == "full":
         return [constant(Full())]
     if settings.forced == "segments":
         lengths = SEGMENTS if settings.segment_lengths is None else settings.segment_lengths
         room = steps - washout
-        if settings.segment_lengths is not None and max(lengths) > room:
-            raise SettingError(
-                f"segment_lengths: a free run of {max(lengths)} steps does not fit in the {room} steps that are left "
-                f"after a washout of {washout}; choose shorter ones"
-            )
         return [constant(Full())] + [
             constant(Segments.over(steps, washout, length)) for length in lengths if length <= room
         ]
     if settings.forced == "sparse":
         interval = settings.forcing_interval or INTERVAL
-        if interval > steps:
-            raise SettingError(f"forcing_interval={interval}: longer than the {steps} steps to train on")
         return [constant(Full()), constant(Mixed((jnp.arange(steps) % interval == 0).astype(dtype)))]
     if settings.forcing_strength == "adaptive":
 

@@ -41,6 +41,9 @@ STARTS = 2
 AROUND = tuple(10.0 ** (exponent / 2) for exponent in range(-4, 5))
 """Penalties with which a recipe for a sample of a system is compared with others, in multiples of its own."""
 
+NEARBY = tuple(10.0 ** (exponent / 16) for exponent in range(-7, 8))
+"""The same for one of the best: those between the penalties before, which its own is among."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -97,8 +100,16 @@ class Judge:
         settings are tried, which one factorisation gives, and each network runs from several places. One that does
         not endure everywhere has an infinite error.
         """
+        return self._best_around(settings, AROUND)
+
+    def refine(self, settings: Settings) -> Choice:
+        """The same with penalties close to that of the settings, for one of the best."""
+        return self._best_around(settings, NEARBY)
+
+    def _best_around(self, settings: Settings, factors: Sequence[float]) -> Choice:
+        """The penalty, in multiples of that of the settings unless it was given, whose long runs are best."""
         assert settings.l2 is not None
-        penalties = [settings.l2 * factor for factor in (AROUND if self.recipes.settings.l2 is None else (1.0,))]
+        penalties = [settings.l2 * factor for factor in (factors if self.recipes.settings.l2 is None else (1.0,))]
         with computing(settings.dtype, settings.device):
             whole = self._prepare(settings).whole
             network, pairs = drawn(settings, self._training[0]), pairs_of([whole], whole.shape[1], settings)

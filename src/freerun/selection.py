@@ -26,10 +26,10 @@ FINALISTS = 4
 SEEDS = 4
 """Fewest seeds with which the winner is judged."""
 
-COMPARED, KINDS, AGAIN = 6, 3, 12
-"""How many choices for a sample of a system are compared by long runs of networks that have learned all of it; and how
-many of the best of different kinds are with how many seeds more, since long runs of one recipe differ by their seed as
-much as those of recipes do."""
+COMPARED, KINDS, AGAIN, REFINED = 6, 3, 12, 3
+"""How many choices for a sample of a system are compared by long runs of networks that have learned all of it; how many
+of the best of different kinds are with how many seeds more, since long runs of one recipe differ by their seed as much
+as those of recipes do; and of how many of the best the penalty is refined then."""
 
 KEPT_BY_PROBE = {
     *("seed", "holdout", "nonlinearity", "standardize", "dtype", "device", "difference", "detrend", "log"),
@@ -79,6 +79,7 @@ class _Search:
         self._seeds = settings.restarts or (SEEDS if self._recipes.short else max(SEEDS, members))
         self._finalists = FINALISTS if self._recipes.short else max(FINALISTS, members)
         self._compared_first, self._again = max(COMPARED, members), AGAIN if settings.restarts is None else 0
+        self._refined = REFINED if settings.l2 is None else 0
         self._judge = Judge(self._recipes, training)
         self._choices: dict[Settings, Choice] = {}
         self._finals: dict[Settings, Choice] = {}
@@ -107,7 +108,8 @@ class _Search:
         return finals + [c for c in others if c.settings.with_(l2=None) not in known]
 
     def _compared(self, ranking: list[Choice]) -> list[Choice]:
-        """The first few, and then the best of each kind among them with more seeds, as long runs rank them."""
+        """As long runs rank them: the first few, the best of each kind among them with more seeds, and the best then
+        with penalties close by."""
         compared: dict[Settings, Choice] = {}
         first = [choice.settings for choice in kinds_first(ranking)[: self._compared_first]]
         self._judge_by("long runs", first, compared)
@@ -115,7 +117,10 @@ class _Search:
         unused = 1 + max(choice.settings.seed for choice in ranking)
         again = [one.with_(seed=unused + i) for one in best for i in range(self._again)]
         self._judge_by("long runs", again, compared)
-        return ranked(compared.values())
+        refined: dict[Settings, Choice] = {}
+        best = [choice.settings for choice in ranked(compared.values())[: self._refined]]
+        self._judge_by("long runs close by", best, refined)
+        return ranked([*compared.values(), *refined.values()])
 
     def explored(self) -> Choice:
         """The best recipe with few units."""
@@ -145,7 +150,11 @@ class _Search:
 
     def _judge_by(self, what: str, asked: Iterable[Settings], choices: dict[Settings, Choice]) -> None:
         """Judge settings of which neither `choices` nor the checkpoint knows."""
-        judge = {"parts left out": self._judge, "long runs": self._judge.compare}[what]
+        judge = {
+            "parts left out": self._judge,
+            "long runs": self._judge.compare,
+            "long runs close by": self._judge.refine,
+        }[what]
         if self._checkpoint is not None:
             known = {s: self._checkpoint.judged(what, s) for s in asked if s not in choices}
             choices.update((s, Choice(*found)) for s, found in known.items() if found is not None)
