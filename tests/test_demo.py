@@ -29,6 +29,7 @@ def test_the_tutorial_fails_after_two_steps_and_freerun_holds():
     assert default.scores.nrmse84 < 1e-4
 
 
+@pytest.mark.slow
 def test_a_short_measured_series(sunspots):
     _, chapters = sunspots
     assert len(chapters) == 4
@@ -37,6 +38,7 @@ def test_a_short_measured_series(sunspots):
         assert np.abs(chapter.run.values).max() < 1000
 
 
+@pytest.mark.slow
 def test_what_it_leaves(sunspots, tmp_path):
     series, chapters = sunspots
     demo.write(chapters, series, "sunspots", tmp_path)

@@ -33,6 +33,7 @@ def run(folder, *words):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_fit_on_a_full_disk_loses_nothing_and_goes_on_when_there_is_room(disk):
     ballast = disk / "ballast"
     ballast.write_bytes(bytes(shutil.disk_usage(disk).free))

@@ -162,6 +162,7 @@ def test_a_search_goes_on_where_it_was_and_ends_as_if_it_had_not_stopped(series,
     assert second.best == whole.best
 
 
+@pytest.mark.slow
 def test_no_more_trials_begin_once_time_is_over(series, tmp_path):
     """The first generation is judged in any case, so that there is a winner; the study goes on when there is time."""
     limited = search(series, 10, settings=SMALL, storage=tmp_path / "s.sqlite", generation=5, time_limit=0)
@@ -223,6 +224,7 @@ def _count(database: Path, state: str) -> int:
         return 0  # the tables are not there yet
 
 
+@pytest.mark.slow
 def test_ctrl_c_gives_running_trials_back(launch, tmp_path):
     freerun.systems.mackey_glass(300, seed=0).write(tmp_path / "s.csv")
     options = [

@@ -118,6 +118,7 @@ def test_workers_may_die_and_the_scheduler_may_restart(series, serial, cluster, 
     assert spread.trials.drop(columns="seconds").equals(serial.trials.drop(columns="seconds"))
 
 
+@pytest.mark.slow
 def test_workers_of_this_machine(series, tmp_path):
     given = {**GIVEN, "cell": "memoryless", "difference": 0}
     alone = search(series, 4, settings=given, storage=tmp_path / "alone.sqlite")

@@ -29,7 +29,7 @@ def double():
         yield
 
 
-@pytest.mark.quick(kind=["lstm", "simple", "plrnn"])
+@pytest.mark.quick(kind=["lstm", "simple"])
 @pytest.mark.parametrize(
     ("kind", "differences", "panel", "forced"),
     [

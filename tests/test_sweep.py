@@ -66,6 +66,7 @@ def test_every_combination_is_there_once_with_the_scores_of_a_fit_by_hand(run, f
     assert row.one_step_mse.item() == pytest.approx(scores.one_step_mse, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_does_what_is_missing(launch, run, folder):
     victim = launch("sweep", "spec.toml", "-q")
     output = folder / "spec.parquet"

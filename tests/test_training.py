@@ -143,7 +143,7 @@ def test_what_does_not_fit_in_memory_is_refused_with_a_size_that_does(parameters
         freerun.RNN(optimizer="adam", **parameters).fit(np.sin(np.arange(2000) / 5))
 
 
-@pytest.mark.quick(cell=["lstm"])
+@pytest.mark.quick(cell=["simple"])
 @pytest.mark.parametrize("cell", ["simple", "lstm"])
 def test_many_networks_at_once_end_where_each_ends_alone(tutorial_series, cell):
     """Eleven seeds: groups that are trained in one program, of unequal size."""

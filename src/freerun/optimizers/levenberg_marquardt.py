@@ -34,8 +34,8 @@ NO_GAIN, PATIENCE = 1e-8, 10
 """Stop after this many iterations in a row that lower the objective by less than this share of itself."""
 
 FEWEST, LARGE = 5, 2**28
-"""Iterations between two reports at least, since one may take less time than a report; as many fewer as their
-Jacobians would take more bytes."""
+"""Iterations between two reports at least, since one may take less time than a report, while the Jacobians of so many
+take no more than so many bytes."""
 
 
 class Memory(eqx.Module):
@@ -147,7 +147,7 @@ class LevenbergMarquardt:
 def _required_memory(objective: Objective, trainees: Trainees) -> int:
     """Bytes of the Jacobian of one network; refused if they are too many."""
     one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), (trainees.networks, trainees.terms))
-    residuals = jax.eval_shape(objective.residuals, *one, jax.random.key(0))
+    residuals = jax.eval_shape(_residuals, objective, *one, jax.random.key(0))
     weights = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(one[0]))
     size = residuals.size * weights * residuals.dtype.itemsize
     if size > MEMORY:
@@ -157,6 +157,12 @@ def _required_memory(objective: Objective, trainees: Trainees) -> int:
             "choose fewer hidden units, a shorter series, or optimizer='lbfgs'"
         )
     return size
+
+
+@jax.jit
+def _residuals(objective: Objective, network: Network, terms: Terms, key: PRNGKeyArray) -> Float[Array, " N"]:
+    """The residuals, traced once for each shape."""
+    return objective.residuals(network, terms, key)
 
 
 def _iterations(
