@@ -1,11 +1,9 @@
 """Properties of all networks: independence of units, batches and chunks, exact derivatives, the same bits again."""
 
-import io
 import re
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from typing import Any, get_args
 
 import jax
@@ -30,7 +28,6 @@ from freerun.training import drawn, terms_of
 CELLS: tuple[CellName, ...] = get_args(CellName)
 
 SLOW = settings(deadline=None, max_examples=25, derandomize=True)
-COMPILING = settings(SLOW, max_examples=8)
 
 STAGES: list[dict[str, Any]] = [
     {"forcing": "full"},
@@ -172,7 +169,7 @@ def test_the_readout_does_not_depend_on_the_chunks(wave, plain, monkeypatch):
     np.testing.assert_allclose(freerun.RNN(**RIDGE).fit(wave).generate(30).values, plain, atol=1e-6)
 
 
-@COMPILING
+@SLOW
 @given(st.integers(23, 219))
 def test_a_prediction_does_not_depend_on_what_comes_later(wave, cut):
     rnn = _fitted_once(wave)
@@ -180,7 +177,7 @@ def test_a_prediction_does_not_depend_on_what_comes_later(wave, cut):
     np.testing.assert_allclose(rnn.predict(wave[:cut]).values, whole[: cut - 1], atol=1e-12)
 
 
-@COMPILING
+@SLOW
 @given(st.integers(1, 29))
 def test_a_free_run_can_be_made_in_two_pieces(wave, first):
     """The second goes on from what was read of the first."""
@@ -220,19 +217,14 @@ print(hashlib.sha256(b"".join(np.asarray(w).tobytes() for w in jax.tree.leaves(r
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_in_another_process():
-    here = io.StringIO()
-    with redirect_stdout(here):
-        exec(SAME, {})
-    assert (
-        subprocess.run([sys.executable, "-c", SAME], capture_output=True, check=True, text=True).stdout
-        == here.getvalue()
-    )
+    said = {subprocess.run([sys.executable, "-c", SAME], capture_output=True, check=True).stdout for _ in range(2)}
+    assert len(said) == 1
 
 
 @settings(deadline=None, max_examples=30, derandomize=True)
 @given(
-    st.sampled_from(["sgd", "momentum", "adam"]),
-    st.sampled_from(["relu", "identity"]),
+    st.sampled_from(["sgd", "momentum", "adam", "rmsprop"]),
+    st.sampled_from(["relu", "identity", "softplus"]),
     st.floats(-3, 8),
     st.floats(0, 3),
 )

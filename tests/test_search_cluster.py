@@ -121,8 +121,8 @@ def test_workers_may_die_and_the_scheduler_may_restart(series, serial, cluster, 
 @pytest.mark.slow
 def test_workers_of_this_machine(series, tmp_path):
     given = {**GIVEN, "cell": "memoryless", "difference": 0}
-    alone = search(series, 4, settings=given, storage=tmp_path / "alone.sqlite")
-    spread = search(series, 4, settings=given, storage=tmp_path / "spread.sqlite", workers=2)
+    alone = search(series, 10, settings=given, storage=tmp_path / "alone.sqlite")
+    spread = search(series, 10, settings=given, storage=tmp_path / "spread.sqlite", workers=2)
     assert spread.best == alone.best
 
 
