@@ -14,6 +14,7 @@ import pytest
 import freerun
 from freerun.archive import read_archive, write_archive
 from freerun.errors import CheckpointError, OutputError
+from freerun.history import Progress
 
 SMALL: dict[str, Any] = {"hidden": 5, "cell": "simple", "delays": 2}
 
@@ -93,14 +94,15 @@ def test_a_fit_that_stops_again_and_again_ends_as_if_it_had_not(name, series, tm
 
 def test_recipes_are_not_judged_twice(series, tmp_path):
     checkpoint = tmp_path / "fit.checkpoint"
-    said: list[str] = []
-    freerun.RNN(**FITS["recipes"]).fit(
-        series, checkpoint=checkpoint, checkpoint_every=0.0, progress=lambda p: said.append(p.task)
-    )
-    assert said.count("choosing a recipe") > 20
+    said: list[Progress] = []
+    freerun.RNN(**FITS["recipes"]).fit(series, checkpoint=checkpoint, checkpoint_every=0.0, progress=said.append)
+    for task, least in (("choosing a recipe", 10), ("judging finalists", 5)):
+        told = [progress for progress in said if progress.task == task]
+        assert [progress.done for progress in told] == list(range(1, len(told) + 1))
+        assert told[-1].total == len(told) > least
     again: list[str] = []
     freerun.RNN(**FITS["recipes"]).fit(series, checkpoint=checkpoint, progress=lambda p: again.append(p.task))
-    assert "choosing a recipe" not in again
+    assert set(again) == {"training"}
 
 
 @pytest.fixture

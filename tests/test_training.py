@@ -10,6 +10,7 @@ import pytest
 import freerun
 from freerun import watch
 from freerun.errors import SeriesError, TrainingDiverged
+from freerun.history import Progress
 
 TUTORIAL: dict[str, Any] = {
     "hidden": 15,
@@ -116,6 +117,20 @@ def test_progress_reaches_the_last_epoch(tutorial_series):
     assert seen[-1].done == seen[-1].total == 33
     assert all(p.validation_mse is not None for p in seen)
     assert {p.task for p in seen} == {"training"}
+
+
+@pytest.mark.parametrize(
+    ("done", "begun", "seconds", "pace"),
+    [
+        (0, 0, 1.0, ""),
+        (50, 50, 1.0, ""),
+        (30, 0, 10.0, "3/s  23 s left"),
+        (60, 50, 40.0, "4.0 s each  3 min left"),
+        (10, 0, 2400.0, "4 min each  6.0 h left"),
+    ],
+)
+def test_progress_tells_its_pace_and_the_time_left(done, begun, seconds, pace):
+    assert Progress("training", done, 100, None, None, None, seconds, begun=begun).pace == pace
 
 
 def test_progress_says_that_a_gpu_was_taken(tutorial_series, monkeypatch):

@@ -17,10 +17,12 @@ class Progress:
 
     Attributes:
         task: what is going on, in a few words.
-        done, total: how much of it is done: epochs, or recipes tried.
+        done, total: how much of it is done: epochs, or recipes tried. While recipes are tried, what the next ones bring
+            decides how many follow, so the total grows now and then.
         training_mse, validation_mse: mean squared one-step error in the units of the series, mean over channels; of the
             best of the networks trained at once.
-        free_run_error: mean error of free runs on the held-out steps, cut off at 1 standard deviation; of the best.
+        free_run_error: mean error of free runs on the held-out steps, cut off at 1 standard deviation; of the best;
+            None where long runs are compared.
         seconds: time since this task began.
         current: the best network so far as a `freerun.model.Model`: what is left behind if the fit stops here; None
             while recipes are tried.
@@ -37,8 +39,27 @@ class Progress:
     current: Callable[[], Any] | None = None
     begun: int = 0
 
+    @property
+    def rate(self) -> float:
+        """How much is done in a second; 0 before this process has done any."""
+        return (self.done - self.begun) / max(self.seconds, 1e-9)
+
+    @property
+    def pace(self) -> str:
+        """Rate and time left, in words; empty before there is a rate."""
+        if not self.rate:
+            return ""
+        rate = f"{self.rate:.3g}/s" if self.rate >= 1.0 else f"{_duration(1.0 / self.rate)} each"
+        return f"{rate}  {_duration((self.total - self.done) / self.rate)} left"
+
 
 Watcher = Callable[[Progress], None]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100.0:
+        return f"{seconds:.{1 if seconds < 10.0 else 0}f} s"
+    return f"{seconds / 60.0:.0f} min" if seconds < 6000.0 else f"{seconds / 3600.0:.1f} h"
 
 
 @dataclass

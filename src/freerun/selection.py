@@ -7,7 +7,9 @@ neighbours of the best as long as that helps, then the finalists with all their 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from freerun.checkpoint import Checkpoint
 from freerun.computing import spread
@@ -83,7 +85,7 @@ class _Search:
         self._judge = Judge(self._recipes, training)
         self._choices: dict[Settings, Choice] = {}
         self._finals: dict[Settings, Choice] = {}
-        self._began, self._total = time.perf_counter(), 0
+        self._count = _Count("")
 
     def choices(self) -> list[Choice]:
         """All recipes with all their units, the best first: the finalists before those judged with few units.
@@ -93,11 +95,13 @@ class _Search:
         """
         self.explored()
         ranking = ranked(self._choices.values())
-        everything = self._recipes.with_all_units
-        self._judge_all([everything(c.settings) for c in _first_of_kind(ranking)[: self._finalists]], self._finals)
-        self._climb(self._finals, everything)
-        best = self._best(self._finals).settings
-        self._judge_all([best.with_(seed=best.seed + i) for i in range(1, self._seeds)], self._finals)
+        everything, seeds = self._recipes.with_all_units, range(1, self._seeds)
+        finalists = [everything(c.settings) for c in _first_of_kind(ranking)[: self._finalists]]
+        with self._task("judging finalists"):
+            self._judge_all(finalists, self._finals, self._nearby(finalists[0]) + len(seeds))
+            self._climb(self._finals, everything, len(seeds))
+            best = self._best(self._finals).settings
+            self._judge_all([best.with_(seed=best.seed + i) for i in seeds], self._finals)
         if self._recipes.short:
             return kinds_first(ranked((self._choices | self._finals).values()))
         finals = ranked(self._finals.values())
@@ -111,44 +115,49 @@ class _Search:
         """As long runs rank them: the first few, the best of each kind among them with more seeds, and the best then
         with penalties close by."""
         compared: dict[Settings, Choice] = {}
-        first = [choice.settings for choice in kinds_first(ranking)[: self._compared_first]]
-        self._judge_by("long runs", first, compared)
-        best = [choice.settings for choice in _first_of_kind(ranked(compared.values()))[:KINDS]]
-        unused = 1 + max(choice.settings.seed for choice in ranking)
-        again = [one.with_(seed=unused + i) for one in best for i in range(self._again)]
-        self._judge_by("long runs", again, compared)
         refined: dict[Settings, Choice] = {}
-        best = [choice.settings for choice in ranked(compared.values())[: self._refined]]
-        self._judge_by("long runs close by", best, refined)
+        first = [choice.settings for choice in kinds_first(ranking)[: self._compared_first]]
+        unused = 1 + max(choice.settings.seed for choice in ranking)
+        with self._task("comparing long runs"):
+            self._judge_by("long runs", first, compared, KINDS * self._again + self._refined)
+            best = [choice.settings for choice in _first_of_kind(ranked(compared.values()))[:KINDS]]
+            again = [one.with_(seed=unused + i) for one in best for i in range(self._again)]
+            self._judge_by("long runs", again, compared, self._refined)
+            best = [choice.settings for choice in ranked(compared.values())[: self._refined]]
+            self._judge_by("long runs close by", best, refined)
         return ranked([*compared.values(), *refined.values()])
 
     def explored(self) -> Choice:
         """The best recipe with few units."""
         grid = list(self._recipes.grid())
-        self._total = len(grid) + self._finalists
-        self._judge_all(grid, self._choices)
-        if not self._recipes.short:
-            self._climb(self._choices, lambda settings: settings)
+        with self._task("choosing a recipe"):
+            self._judge_all(grid, self._choices, 0 if self._recipes.short else self._nearby(grid[0]))
+            if not self._recipes.short:
+                self._climb(self._choices, lambda settings: settings)
         return self._best(self._choices)
 
-    def _climb(self, choices: dict[Settings, Choice], sized: Callable[[Settings], Settings]) -> None:
-        """Try the neighbours of the best as long as that helps."""
+    def _climb(self, choices: dict[Settings, Choice], sized: Callable[[Settings], Settings], coming: int = 0) -> None:
+        """Try the neighbours of the best as long as that helps; `coming` are to be judged afterwards."""
         for _ in range(CLIMBS):
             before = self._best(choices)
-            self._judge_all(map(sized, self._recipes.neighbours(before.settings)), choices)
+            self._judge_all(map(sized, self._recipes.neighbours(before.settings)), choices, coming)
             if self._best(choices) is before:
                 return
+
+    def _nearby(self, settings: Settings) -> int:
+        """How many neighbours a recipe has, which are to be judged next."""
+        return sum(1 for _ in self._recipes.neighbours(settings))
 
     def _best(self, choices: dict[Settings, Choice]) -> Choice:
         return min(choices.values(), key=lambda c: c.error)
 
-    def _judge_all(self, several: Iterable[Settings], choices: dict[Settings, Choice]) -> None:
-        """Judge settings that are new, with the best of the penalties."""
+    def _judge_all(self, several: Iterable[Settings], choices: dict[Settings, Choice], coming: int = 0) -> None:
+        """Judge settings that are new, with the best of the penalties; at least `coming` more follow."""
         asked = dict.fromkeys(s.with_(l2=self._given.l2) for s in several)
         choices.update((s, self._choices[s]) for s in asked if s in self._choices)
-        self._judge_by("parts left out", asked, choices)
+        self._judge_by("parts left out", asked, choices, coming)
 
-    def _judge_by(self, what: str, asked: Iterable[Settings], choices: dict[Settings, Choice]) -> None:
+    def _judge_by(self, what: str, asked: Iterable[Settings], choices: dict[Settings, Choice], coming: int = 0) -> None:
         """Judge settings of which neither `choices` nor the checkpoint knows."""
         judge = {
             "parts left out": self._judge,
@@ -159,18 +168,38 @@ class _Search:
             known = {s: self._checkpoint.judged(what, s) for s in asked if s not in choices}
             choices.update((s, Choice(*found)) for s, found in known.items() if found is not None)
         new = [s for s in asked if s not in choices]
+        self._count.total = self._count.done + len(new) + coming
         for settings, choice in zip(new, spread(judge, new), strict=True):
             choices[settings] = choice
             if self._checkpoint is not None:
                 self._checkpoint.note_judged(what, settings, choice.error, choice.settings)
-            self._tell(self._best(choices).error)
+            self._count.done += 1
+            self._tell(self._best(choices).error if what == "parts left out" else None)
 
-    def _tell(self, best: float) -> None:
-        if self._progress is not None:
-            done = len(self._choices | self._finals)
-            self._total = max(self._total, done)
-            seconds = time.perf_counter() - self._began
-            self._progress(Progress("choosing a recipe", done, self._total, None, None, best, seconds))
+    @contextmanager
+    def _task(self, name: str) -> Iterator[None]:
+        """What is judged within this context counts by itself, since what comes before or after takes less or more."""
+        self._count = _Count(name)
+        yield
+        if self._count.done < self._count.total:
+            self._count.total = self._count.done
+            self._tell(None)
+
+    def _tell(self, best: float | None) -> None:
+        count = self._count
+        if self._progress is not None and count.done:
+            seconds = time.perf_counter() - count.began
+            self._progress(Progress(count.task, count.done, count.total, None, None, best, seconds))
+
+
+@dataclass
+class _Count:
+    """How many settings are judged in a task, and are to be at least."""
+
+    task: str
+    done: int = 0
+    total: int = 0
+    began: float = field(default_factory=time.perf_counter)
 
 
 def ranked(choices: Iterable[Choice]) -> list[Choice]:

@@ -83,12 +83,11 @@ class Console:
 
             def show(standing: Standing) -> None:
                 progress = standing.progress
-                pace = _pace(progress)
                 table = Table(
                     "",
                     "error",
                     "settings",
-                    title=f"{progress.done} of {progress.total} trials  {pace}",
+                    title=f"{progress.done} of {progress.total} trials  {progress.pace}",
                     title_justify="left",
                 )
                 for place, choice in enumerate(standing.best, 1):
@@ -100,10 +99,10 @@ class Console:
     @contextmanager
     def _live(self) -> Iterator[Callable[[Progress], None]]:
         from rich.console import Console as Terminal
-        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TimeRemainingColumn(compact=True))
+        columns = (BarColumn(bar_width=20), TextColumn("{task.description}"))
         with Bar(*columns, console=Terminal(stderr=True), transient=True) as bar:
             task = bar.add_task("training", total=None)
 
@@ -123,14 +122,7 @@ class _Lines:
         now = time.monotonic()
         if now >= self._next or progress.done == progress.total:
             self._next = now + LINES_EVERY
-            self._note(f"{_line(progress)}  {_pace(progress)}")
-
-
-def _pace(progress: Progress) -> str:
-    if progress.done == progress.begun:
-        return ""
-    rate = (progress.done - progress.begun) / max(progress.seconds, 1e-9)
-    return f"{rate:.3g}/s  {(progress.total - progress.done) / rate:.0f} s left"
+            self._note(_line(progress))
 
 
 def _line(progress: Progress) -> str:
@@ -140,7 +132,7 @@ def _line(progress: Progress) -> str:
         "free-run error": progress.free_run_error,
     }
     parts = [f"{name} {value:.3e}" for name, value in measured.items() if value is not None]
-    return "  ".join([f"{progress.task} {progress.done}/{progress.total}", *parts])
+    return "  ".join([f"{progress.task} {progress.done}/{progress.total}", *parts, progress.pace]).rstrip()
 
 
 def _text(value: Any) -> str:

@@ -113,8 +113,7 @@ def _sentence(run: Run, progress: dict[str, Any]) -> str:
     if run.state == "running":
         if not progress:
             return f"{run.name}: starting"
-        done = f"{progress['task']} {progress['done']} of {progress['total']}"
-        return f"{run.name}: {done}, {progress['rate']:.3g} a second, {progress['left']:.0f} s left"
+        return f"{run.name}: {progress['task']} {progress['done']} of {progress['total']}  {progress['pace']}"
     if run.state in ("failed", "killed"):
         return f"{run.name}: {run.message}"
     vpt = run.scores.get("vpt")
@@ -124,7 +123,7 @@ def _sentence(run: Run, progress: dict[str, Any]) -> str:
 
 def _losses(losses: dict[str, list[Any]]) -> dict[str, Any]:
     if losses.get("tried") and len(losses["done"]) < 3:
-        points = [[x, y] for x, y in losses["tried"] if y]
+        points = [[x, y] for x, y in enumerate(losses["tried"], 1) if y]
         return chart(
             [Curve("best free-run error on the held-out part", points, NETWORK)], "recipes tried", "", log=True
         )

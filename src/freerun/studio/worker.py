@@ -55,7 +55,7 @@ class Reporter:
     def __init__(self, folder: Path, training: Series, rest: Series | None) -> None:
         self._folder, self._training, self._rest = folder, training, rest
         self._losses: dict[str, list[Any]] = {"done": [], "training": [], "validation": [], "free": []}
-        self._tried: list[tuple[int, float | None]] = []
+        self._tried: list[float] = []
         self._told = self._looked = 0.0
 
     def __call__(self, progress: Progress) -> None:
@@ -64,13 +64,11 @@ class Reporter:
             values = (progress.done, progress.training_mse, progress.validation_mse, progress.free_run_error)
             for curve, value in zip(self._losses.values(), values, strict=True):
                 curve.append(value)
-        else:
-            self._tried.append((progress.done, progress.free_run_error))
+        elif progress.free_run_error is not None:
+            self._tried.append(progress.free_run_error)
         if now - self._told >= TELL_EVERY or progress.done == progress.total:
             self._told = now
-            rate = progress.done / max(progress.seconds, 1e-9)
-            left = (progress.total - progress.done) / max(rate, 1e-9)
-            about = {"task": progress.task, "done": progress.done, "total": progress.total, "rate": rate, "left": left}
+            about = {"task": progress.task, "done": progress.done, "total": progress.total, "pace": progress.pace}
             tell(self._folder, "progress", about | {"losses": self._losses | {"tried": self._tried}})
         if progress.current is not None and now - self._looked >= LOOK_EVERY:
             tell(self._folder, "live", look(progress.current(), self._training, self._rest))
