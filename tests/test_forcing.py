@@ -86,7 +86,8 @@ def test_windows_are_pieces_of_the_series(pairs):
     starts = [parts[np.asarray(piece).tobytes()] for piece in pieces.targets]
     assert set(starts) == set(range(23))
     np.testing.assert_array_equal(pieces.inputs[7], pairs.inputs[starts[7] : starts[7] + 8])
-    alone = [network().predict(pairs.inputs[i : i + 8]) - pairs.targets[i : i + 8] for i in range(23)]
+    predict = jax.jit(network().predict)
+    alone = [predict(pairs.inputs[i : i + 8]) - pairs.targets[i : i + 8] for i in range(23)]
     every = np.mean(np.concatenate([errors[max(3, 4 - i) :] for i, errors in enumerate(alone)]) ** 2)
     values = jax.jit(jax.vmap(objective, in_axes=(None, None, 0)))(network(), Terms(), jax.random.split(KEY, 300))
     assert np.mean(values) == pytest.approx(every, rel=0.1)
@@ -116,8 +117,9 @@ def test_windows_of_several_series_carry_the_states_of_their_own_series():
     gappy = random.normal(size=(31, 2))
     gappy[10:14, 0] = np.nan
     several = Pairs.of([random.normal(size=(31, 2)), gappy], 2, 0)
-    pieces = several.windows(KEY, 40, 8, 0, several.states(network(), 4), 4)
-    whole = [one.completed(network()) for one in several.each()]
+    states = jax.jit(lambda several: several.states(network(), 4))(several)
+    pieces = several.windows(KEY, 40, 8, 0, states, 4)
+    whole = list(map(jax.jit(lambda one: one.completed(network())), several.each()))
     passes = {np.asarray(one.targets[i : i + 8]).tobytes(): (one, i) for one in whole for i in range(23)}
     predict = jax.jit(lambda one: Full().errors(network(), one.completed(network()), KEY)[0])
     compared = 0

@@ -75,11 +75,8 @@ def test_the_first_step_is_that_of_the_normal_equations(hidden, steps):
     """Worked out in NumPy, with fewer and with more residuals than weights, for the first damping that helps."""
     objective, terms, network = problem(hidden=hidden, steps=steps)
     theta, unravel = ravel_pytree(network)
-
-    def residuals(weights):
-        return objective.residuals(unravel(weights), terms, KEY)
-
-    r, jacobian = residuals(theta), np.asarray(jax.jacrev(residuals)(theta))
+    residuals = jax.jit(lambda weights: objective.residuals(unravel(weights), terms, KEY))
+    r, jacobian = np.asarray(residuals(theta)), np.asarray(jax.jit(jax.jacrev(residuals))(theta))
     assert (jacobian.shape[0] < jacobian.shape[1]) == (hidden == 8)
     scale = (jacobian**2).sum(axis=0)
     scale = np.where(scale > 0, scale, 1.0)

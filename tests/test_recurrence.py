@@ -111,13 +111,15 @@ def test_a_network_reads_sequences_side_by_side_as_each_alone():
         lambda w: w + 0.3 * draw.normal(size=w.shape), initial_network(shape, Start("glorot", seed=1))
     )
     before, inputs = draw.normal(size=(9, 4, 3)), jnp.asarray(draw.normal(size=(20, 4, 3)))
-    states = [network.read_on(jnp.asarray(before[:, i]), network.rest())[2] for i in range(4)]
+    reached = jax.jit(lambda inputs: network.read_on(inputs, network.rest())[2])
+    predict = jax.jit(network.predict)
+    states = [reached(before[:, i]) for i in range(4)]
     carries = jax.tree.map(lambda *entries: jnp.stack(entries), *[state.cells for state in states])
     together = State(carries, jnp.stack([state.past for state in states], axis=1))
     for i, state in enumerate(states):
-        alone = network.predict(inputs[:, i], state)
-        np.testing.assert_allclose(network.predict(inputs, together)[:, i], alone, rtol=1e-12, atol=1e-13)
-        np.testing.assert_allclose(network.predict(inputs)[:, i], network.predict(inputs[:, i]), rtol=1e-12, atol=1e-13)
+        alone = predict(inputs[:, i], state)
+        np.testing.assert_allclose(predict(inputs, together)[:, i], alone, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(predict(inputs)[:, i], predict(inputs[:, i]), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
@@ -171,16 +173,17 @@ def test_open_loop_free_run_and_forced_run_are_the_hand_written_loop(kind, lags,
         return np.array(outputs)
 
     outputs = loop(np.ones(12), 20)
-    np.testing.assert_allclose(network.predict(jnp.asarray(inputs)), outputs[:12], rtol=1e-10, atol=1e-12)
-    states, values = network.moments(jnp.asarray(inputs), jnp.asarray([4, 11]))
+    np.testing.assert_allclose(jax.jit(network.predict)(inputs), outputs[:12], rtol=1e-10, atol=1e-12)
+    states, values = jax.jit(network.moments)(inputs, jnp.asarray([4, 11]))
     np.testing.assert_allclose(values, inputs[[4, 11]])
     first = jax.tree.map(lambda entry: entry[0], states)
-    np.testing.assert_allclose(network.step(first, values[0])[1], outputs[4], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(jax.jit(network.step)(first, values[0])[1], outputs[4], rtol=1e-10, atol=1e-12)
     last = jax.tree.map(lambda entry: entry[1], states)
-    np.testing.assert_allclose(network.run_free(last, values[1], 20), outputs[11:31], rtol=1e-9, atol=1e-11)
-    first, state, value = network.go_on(last, values[1], 8)
+    run_free = jax.jit(network.run_free, static_argnums=2)
+    np.testing.assert_allclose(run_free(last, values[1], 20), outputs[11:31], rtol=1e-9, atol=1e-11)
+    first, state, value = jax.jit(network.go_on, static_argnums=2)(last, values[1], 8)
     np.testing.assert_allclose(
-        np.concatenate([first, network.run_free(state, value, 12)]), outputs[11:31], rtol=1e-9, atol=1e-11
+        np.concatenate([first, run_free(state, value, 12)]), outputs[11:31], rtol=1e-9, atol=1e-11
     )
     np.testing.assert_allclose(
         network.run_forced(jnp.asarray(inputs), jnp.asarray(strength)), loop(strength, 0), rtol=1e-10, atol=1e-12
@@ -237,12 +240,12 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
 def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):
     network = random_network(kind, lags=(0, 3), layers=2)
     values = jnp.asarray(np.random.default_rng(5).normal(size=(steps + 1, 2)))
-    states, _ = network.moments(values, jnp.asarray([steps]))
-    state = network.after(values[:-1], 10)
+    states, _ = jax.jit(network.moments)(values, jnp.asarray([steps]))
+    state = jax.jit(lambda values: network.after(values, 10))(values[:-1])
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(states), strict=True):
         np.testing.assert_allclose(a, b[0], rtol=1e-12, atol=1e-14)
     monkeypatch.setattr(room, "PIECE", 10)
-    residuals = np.asarray(network.predict(values[:-1]) - values[1:])[4:]
+    residuals = np.asarray(jax.jit(network.predict)(values[:-1]) - values[1:])[4:]
     pairs = room.Pairs.of([np.asarray(values)], 2, 4)
     np.testing.assert_allclose(pairs.squared_errors(network), (residuals**2).mean(axis=0), rtol=1e-12)
 
