@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,7 +87,7 @@ def test_windows_are_pieces_of_the_series(pairs):
     starts = [parts[np.asarray(piece).tobytes()] for piece in pieces.targets]
     assert set(starts) == set(range(23))
     np.testing.assert_array_equal(pieces.inputs[7], pairs.inputs[starts[7] : starts[7] + 8])
-    predict = jax.jit(network().predict)
+    predict = eqx.filter_jit(network().predict)
     alone = [predict(pairs.inputs[i : i + 8]) - pairs.targets[i : i + 8] for i in range(23)]
     every = np.mean(np.concatenate([errors[max(3, 4 - i) :] for i, errors in enumerate(alone)]) ** 2)
     values = jax.jit(jax.vmap(objective, in_axes=(None, None, 0)))(network(), Terms(), jax.random.split(KEY, 300))

@@ -1,5 +1,6 @@
 """The scans and their derivative rule, against hand-written NumPy loops and against plain `lax.scan`."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -112,7 +113,7 @@ def test_a_network_reads_sequences_side_by_side_as_each_alone():
     )
     before, inputs = draw.normal(size=(9, 4, 3)), jnp.asarray(draw.normal(size=(20, 4, 3)))
     reached = jax.jit(lambda inputs: network.read_on(inputs, network.rest())[2])
-    predict = jax.jit(network.predict)
+    predict = eqx.filter_jit(network.predict)
     states = [reached(before[:, i]) for i in range(4)]
     carries = jax.tree.map(lambda *entries: jnp.stack(entries), *[state.cells for state in states])
     together = State(carries, jnp.stack([state.past for state in states], axis=1))
@@ -173,15 +174,15 @@ def test_open_loop_free_run_and_forced_run_are_the_hand_written_loop(kind, lags,
         return np.array(outputs)
 
     outputs = loop(np.ones(12), 20)
-    np.testing.assert_allclose(jax.jit(network.predict)(inputs), outputs[:12], rtol=1e-10, atol=1e-12)
-    states, values = jax.jit(network.moments)(inputs, jnp.asarray([4, 11]))
+    np.testing.assert_allclose(eqx.filter_jit(network.predict)(inputs), outputs[:12], rtol=1e-10, atol=1e-12)
+    states, values = eqx.filter_jit(network.moments)(inputs, jnp.asarray([4, 11]))
     np.testing.assert_allclose(values, inputs[[4, 11]])
     first = jax.tree.map(lambda entry: entry[0], states)
-    np.testing.assert_allclose(jax.jit(network.step)(first, values[0])[1], outputs[4], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(eqx.filter_jit(network.step)(first, values[0])[1], outputs[4], rtol=1e-10, atol=1e-12)
     last = jax.tree.map(lambda entry: entry[1], states)
-    run_free = jax.jit(network.run_free, static_argnums=2)
+    run_free = eqx.filter_jit(network.run_free)
     np.testing.assert_allclose(run_free(last, values[1], 20), outputs[11:31], rtol=1e-9, atol=1e-11)
-    first, state, value = jax.jit(network.go_on, static_argnums=2)(last, values[1], 8)
+    first, state, value = eqx.filter_jit(network.go_on)(last, values[1], 8)
     np.testing.assert_allclose(
         np.concatenate([first, run_free(state, value, 12)]), outputs[11:31], rtol=1e-9, atol=1e-11
     )
@@ -240,12 +241,12 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
 def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):
     network = random_network(kind, lags=(0, 3), layers=2)
     values = jnp.asarray(np.random.default_rng(5).normal(size=(steps + 1, 2)))
-    states, _ = jax.jit(network.moments)(values, jnp.asarray([steps]))
+    states, _ = eqx.filter_jit(network.moments)(values, jnp.asarray([steps]))
     state = jax.jit(lambda values: network.after(values, 10))(values[:-1])
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(states), strict=True):
         np.testing.assert_allclose(a, b[0], rtol=1e-12, atol=1e-14)
     monkeypatch.setattr(room, "PIECE", 10)
-    residuals = np.asarray(jax.jit(network.predict)(values[:-1]) - values[1:])[4:]
+    residuals = np.asarray(eqx.filter_jit(network.predict)(values[:-1]) - values[1:])[4:]
     pairs = room.Pairs.of([np.asarray(values)], 2, 4)
     np.testing.assert_allclose(pairs.squared_errors(network), (residuals**2).mean(axis=0), rtol=1e-12)
 
