@@ -23,7 +23,12 @@ jax.monitoring.register_event_listener(lambda name, **_: events.append(name))
 series = freerun.systems.mackey_glass(400, seed=0)
 rnn = freerun.RNN(hidden=5, optimizer="bfgs", epochs=3).fit(series)
 kinds = ("/jax/compilation_cache/compile_requests_use_cache", "/jax/compilation_cache/cache_hits")
-print(json.dumps([*map(events.count, kinds), rnn.history_.training_mse[-1]]))
+asked, found = map(events.count, kinds)
+rnn.predict(series)
+before = len(events)
+rnn.predict(series.between(0, 390))
+assert len(events) == before, "compiled again for another length"
+print(json.dumps([asked, found, rnn.history_.training_mse[-1]]))
 """
 
 

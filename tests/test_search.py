@@ -89,6 +89,7 @@ def test_the_winner_is_fitted_to_the_whole_series(series, found):
     assert len(found.rnn.model_.members) == 10  # as in `fit` for a short series
 
 
+@pytest.mark.quick(platform=["cpu"])
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 def test_trials_that_are_trained_together_come_out_as_if_alone(series, platform, monkeypatch):
     """Each with a learning rate, penalty and seed of its own; by one program for all, as on a GPU, too."""

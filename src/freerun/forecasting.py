@@ -70,7 +70,7 @@ def moment_after(network: Network, scaling: Scaling, settings: Settings, series:
     with computing(settings.dtype):
         known = _read_from(network, values, channels, settings.dtype)
         if len(known) < SHORT:
-            state, _ = _moments(shared(network), _filled(known), jnp.array([len(known) - 1]))
+            state, _ = _moments(*_in_few_shapes(network, known), jnp.array([len(known) - 1]))
             state = jax.tree.map(lambda entry: np.asarray(entry[0]), state).deepened(network.depth)
         else:
             state = jax.tree.map(np.asarray, _after(network, known[:-1]))
@@ -267,7 +267,8 @@ def one_step_outputs(member: Member, series: Series) -> np.ndarray:
     values = member.scaling.apply(series)[:-1]
     with computing(member.settings.dtype):
         known = _read_from(member.network, values, series.shape[1], member.settings.dtype)
-        return np.asarray(_predict(member.network, known), np.float64)
+        outputs = np.asarray(_predict(*_in_few_shapes(member.network, known)), np.float64)
+    return outputs[: len(values)]
 
 
 def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
@@ -275,10 +276,8 @@ def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) 
     values, channels = member.scaling.apply(series), series.shape[1]
     runs = []
     with computing(member.settings.dtype):
-        network = member.network
-        known = _read_from(network, values[:-1], channels, member.settings.dtype)
-        if len(series) < SHORT:
-            network, known = shared(network), _filled(known)
+        known = _read_from(member.network, values[:-1], channels, member.settings.dtype)
+        network, known = _in_few_shapes(member.network, known)
         for some in np.array_split(starts - 1, max(1, len(starts) // 1000)):
             at = np.pad(some, (0, -len(some) % MULTIPLE), mode="edge")
             ahead = np.asarray(values[at[:, None] + np.arange(horizon), channels:], member.settings.dtype)
@@ -286,9 +285,11 @@ def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) 
     return np.concatenate(runs)
 
 
-def _filled(known: Array) -> np.ndarray:
-    """The same, filled up at the end."""
-    return np.pad(np.asarray(known), ((0, filled_up(len(known)) - len(known)), (0, 0)))
+def _in_few_shapes(network: Network, known: Array) -> tuple[Network, Array]:
+    """A network and what it reads; a short series is filled up at the end, so that many lengths share programs."""
+    if len(known) >= SHORT:
+        return network, known
+    return shared(network), np.pad(np.asarray(known), ((0, filled_up(len(known)) - len(known)), (0, 0)))
 
 
 def _read_from(network: Network, values: np.ndarray, channels: int, dtype: str) -> Array:
