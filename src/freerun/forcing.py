@@ -217,7 +217,7 @@ def require_fitting(settings: Settings, steps: int, washout: int) -> None:
     Raises:
         SettingError: it does not.
     """
-    lengths, interval = settings.segment_lengths, settings.forcing_interval or INTERVAL
+    lengths, interval = settings.segment_lengths, _interval(settings)
     if lengths is not None and max(lengths) > steps - washout:
         raise SettingError(
             f"segment_lengths: a free run of {max(lengths)} steps does not fit in the {steps - washout} steps that are "
@@ -225,6 +225,11 @@ def require_fitting(settings: Settings, steps: int, washout: int) -> None:
         )
     if settings.forced == "sparse" and interval > steps:
         raise SettingError(f"forcing_interval={interval}: longer than the {steps} steps to train on")
+
+
+def _interval(settings: Settings) -> int:
+    """Steps from one value of the data that sparse forcing reads to the next."""
+    return settings.forcing_interval or INTERVAL
 
 
 def stages(settings: Settings, pairs: Pairs, washout: int) -> list[Stage]:
@@ -248,8 +253,7 @@ def stages(settings: Settings, pairs: Pairs, washout: int) -> list[Stage]:
             constant(Segments.over(steps, washout, length)) for length in lengths if length <= room
         ]
     if settings.forced == "sparse":
-        interval = settings.forcing_interval or INTERVAL
-        return [constant(Full()), constant(Mixed((jnp.arange(steps) % interval == 0).astype(dtype)))]
+        return [constant(Full()), constant(Mixed((jnp.arange(steps) % _interval(settings) == 0).astype(dtype)))]
     if settings.forcing_strength == "adaptive":
 
         def adapted(networks: Network) -> Forcing:
