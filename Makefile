@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCKED := --quiet --require-hashes --requirement
 ITSELF := --quiet --no-deps --no-build-isolation --editable .
+# the quick tests compile more than they compute; test-slow, test-oldest and test-newest compile as users do
+COMPILE_FAST := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 LOCK := pyproject.toml .venv/build.in --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 demo: .venv/installed
@@ -15,7 +17,7 @@ test: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+	$(COMPILE_FAST) $(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow
