@@ -131,6 +131,12 @@ def test_pickled_arrays_are_refused(tmp_path):
         Series.read(tmp_path / "s.npy")
 
 
+def test_an_archive_without_values_says_what_there_is(tmp_path):
+    np.savez(tmp_path / "s.npz", x=np.zeros(3), y=np.zeros(3))
+    with pytest.raises(SeriesFileError, match=r"s.npz: no array named 'values'; there are: x, y"):
+        Series.read(tmp_path / "s.npz")
+
+
 def test_missing_files_folders_and_unknown_formats(tmp_path, write):
     with pytest.raises(SeriesFileError, match="no such file"):
         Series.read(tmp_path / "none.csv")

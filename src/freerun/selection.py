@@ -28,10 +28,11 @@ FINALISTS = 4
 SEEDS = 4
 """Fewest seeds with which the winner is judged."""
 
-COMPARED, KINDS, AGAIN, REFINED = 6, 3, 12, 3
+COMPARED, KINDS, SEEDS_OF_KIND, SEEDS_OF_BEST, REFINED = 6, 3, 4, 24, 3
 """How many choices for a sample of a system are compared by long runs of networks that have learned all of it; how many
 of the best of different kinds are with how many seeds more, since long runs of one recipe differ by their seed as much
-as those of recipes do; and of how many of the best the penalty is refined then."""
+as those of recipes do; with how many more the best kind is, since few seeds come near the best; and of how many of the
+best the penalty is refined then."""
 
 KEPT_BY_PROBE = {
     *("seed", "holdout", "nonlinearity", "standardize", "dtype", "device", "difference", "detrend", "log"),
@@ -80,7 +81,8 @@ class _Search:
         self._recipes = Recipes.of(given, training)
         self._seeds = settings.restarts or (SEEDS if self._recipes.short else max(SEEDS, members))
         self._finalists = FINALISTS if self._recipes.short else max(FINALISTS, members)
-        self._compared_first, self._again = max(COMPARED, members), AGAIN if settings.restarts is None else 0
+        self._compared_first = max(COMPARED, members)
+        self._again = ((KINDS, SEEDS_OF_KIND), (1, SEEDS_OF_BEST)) if settings.restarts is None else ()
         self._refined = REFINED if settings.l2 is None else 0
         self._judge = Judge(self._recipes, training)
         self._choices: dict[Settings, Choice] = {}
@@ -112,17 +114,20 @@ class _Search:
         return finals + [c for c in others if c.settings.with_(l2=None) not in known]
 
     def _compared(self, ranking: list[Choice]) -> list[Choice]:
-        """As long runs rank them: the first few, the best of each kind among them with more seeds, and the best then
-        with penalties close by."""
+        """As long runs rank them: the first few, the best of each kind among them with more seeds, the best kind with
+        more still, and the best then with penalties close by."""
         compared: dict[Settings, Choice] = {}
         refined: dict[Settings, Choice] = {}
         first = [choice.settings for choice in kinds_first(ranking)[: self._compared_first]]
         unused = 1 + max(choice.settings.seed for choice in ranking)
+        coming = self._refined + sum(kinds * seeds for kinds, seeds in self._again)
         with self._task("comparing long runs"):
-            self._judge_by("long runs", first, compared, KINDS * self._again + self._refined)
-            best = [choice.settings for choice in _first_of_kind(ranked(compared.values()))[:KINDS]]
-            again = [one.with_(seed=unused + i) for one in best for i in range(self._again)]
-            self._judge_by("long runs", again, compared, self._refined)
+            self._judge_by("long runs", first, compared, coming)
+            for kinds, seeds in self._again:
+                best = [choice.settings for choice in _first_of_kind(ranked(compared.values()))[:kinds]]
+                again = [one.with_(seed=unused + i) for one in best for i in range(seeds)]
+                unused, coming = unused + seeds, coming - kinds * seeds
+                self._judge_by("long runs", again, compared, coming)
             best = [choice.settings for choice in ranked(compared.values())[: self._refined]]
             self._judge_by("long runs close by", best, refined)
         return ranked([*compared.values(), *refined.values()])

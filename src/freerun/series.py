@@ -102,11 +102,14 @@ class Series:
     ) -> Series:
         """Take a pandas Series or DataFrame: columns become channels, the index becomes the times."""
         import pandas as pd
+        from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
         frame = data.to_frame("x" if data.name is None else data.name) if isinstance(data, pd.Series) else data
-        text = [str(c) for c, dtype in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)]
-        if text:
-            raise SeriesError(f"columns without numbers: {', '.join(text)}; choose the columns that are channels")
+        dtypes = frame.dtypes.items()
+        others = [str(c) for c, dtype in dtypes if not is_numeric_dtype(dtype) or is_complex_dtype(dtype)]
+        if others:
+            named = ", ".join(others)
+            raise SeriesError(f"columns without real numbers: {named}; choose the columns that are channels")
         if frame.index.hasnans:
             raise SeriesError(f"row {int(frame.index.isna().argmax())} of the index has no time; drop it or fill it in")
         times, calendar = from_index(frame.index)
@@ -356,12 +359,17 @@ def as_matrix(data: Any) -> np.ndarray:
     """Numbers as an array of shape (steps, channels).
 
     Raises:
-        SeriesError: text, another number of dimensions, or nothing at all.
+        SeriesError: text, times, complex numbers, another number of dimensions, or nothing at all.
     """
     try:
-        values = np.asarray(data, dtype=np.float64)
+        kind = np.asarray(data).dtype.kind
+        values = np.asarray(data, dtype=np.float64) if kind not in "cmM" else np.empty(0)
     except (TypeError, ValueError) as error:
         raise SeriesError(f"the values are not all numbers ({error})") from error
+    if kind == "c":
+        raise SeriesError("the values are complex; give their real and imaginary parts as two channels")
+    if kind in "mM":
+        raise SeriesError("the values are times or spans of time; give numbers")
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or 0 in values.shape:

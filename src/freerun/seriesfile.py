@@ -218,8 +218,6 @@ def map_npy(path: Path) -> np.ndarray:
 def _read_npz(path: Path, columns: tuple[str, ...], time: str | None, missing: Missing, resample: str | None) -> Series:
     refuse_names(path, (), time)
     arrays = _arrays(path)
-    if "values" not in arrays:
-        raise SeriesFileError(f"{path}: no array named 'values'; there are: {', '.join(arrays)}")
     names, times = tuple(arrays.get("channels", np.empty(0, str)).tolist()), arrays.get("times", np.empty(0))
     series = Series.gathered(as_matrix(arrays["values"]), names, times, Calendar(), missing, resample)
     _refuse_unknown(path, columns, series.channels)
@@ -234,6 +232,8 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             for member in members.infolist():
                 _require_whole(members, member)
         with np.load(path, allow_pickle=False) as stored:
+            if "values" not in stored.files:
+                raise SeriesFileError(f"{path}: no array named 'values'; there are: {', '.join(stored.files)}")
             arrays = {name: stored[name] for name in stored.files if name in ("values", "channels", "times")}
         if "channels" in arrays:
             arrays["channels"] = np.array([str(name) for name in arrays["channels"].reshape(-1)], object)
