@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from freerun import Series
@@ -86,3 +87,30 @@ def test_a_million_columns_are_read_in_seconds(write):
     with pytest.raises(SeriesFileError, match=r"no column 'x'; there are: c0, .*, c19, \.\.\. \(1000000 in all\)"):
         Series.read(path, columns=["x"])
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(
+    ("written", "begin", "freq"),
+    [
+        ("%d.%m.%Y", "2024-01-01", "D"),
+        ("%d.%m.%Y", "2020-01-01", "MS"),
+        ("%d.%m.%y %H:%M", "2024-02-28 12:00", "h"),
+        ("%d/%m/%Y", "2024-01-05", "W-FRI"),
+        ("%d/%m/%Y", "2020-01-01", "MS"),
+        ("%d-%m-%Y", "2020-03-01", "QS-MAR"),
+        ("%m/%d/%Y", "2024-01-01", "D"),
+        ("%m/%d/%Y", "2020-01-01", "MS"),
+        ("%m/%d/%Y", "2024-01-01", "7D"),
+        ("%Y/%m/%d", "2020-01-01", "MS"),
+    ],
+)
+def test_dates_in_the_usual_orders(write, written, begin, freq):
+    times = pd.date_range(begin, periods=30, freq=freq)
+    rows = "".join(f"{time};{i},5\n" for i, time in enumerate(times.strftime(written)))
+    series = Series.read(write(f"Datum;Wert\n{rows}"))
+    np.testing.assert_array_equal(series.times, times.to_numpy())
+
+
+def test_dates_in_several_orders_are_refused(write):
+    with pytest.raises(SeriesFileError, match="line 3, column 'date': '1/14/2024' is not a time, where the day comes"):
+        Series.read(write("date,x\n13/1/2024,1\n1/14/2024,2\n"))

@@ -44,6 +44,11 @@ LONGEST_DATE = 100
 LIKE_A_DATE = re.compile(r"\d{4}[-/]\d|\d[-/.]\d{1,2}[-/.]\d|\d{4}q\d|[a-z]{3}", re.IGNORECASE)
 """What a date has in it. pandas would take 1,5 for a date as well, and 12:30 for today."""
 
+DAY_AND_MONTH = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(?=\d)")
+"""What a date begins with that names day and month before the year, in either order."""
+
+MONTHS = 12
+
 NO_DATES = {"now", "today"}
 """Words that pandas takes for a date, another one each time."""
 
@@ -107,14 +112,18 @@ class Table:
         """The column as times: numbers, or `datetime64` if any cell is a date.
 
         Raises:
-            SeriesFileError: a cell is no time.
+            SeriesFileError: a cell is no time, or has day and month in another order than the others.
         """
         cells = self.cells[column]
-        numbers = [_number(cell, self.comma) for cell in cells]
-        times: list[Any] = [_date(cell) for cell in cells] if None in numbers else numbers
+        times: list[Any] = [_number(cell, self.comma) for cell in cells]
+        fault = "is not a time"
+        if None in times:
+            day_first = _day_first(cells)
+            times = [_date(cell, day_first) for cell in cells]
+            fault += ", where the day comes before the month" if day_first else ""
         for row, time in enumerate(times):
             if time is None or time != time:  # noqa: PLR0124 - neither NaN nor NaT equals itself
-                self.refuse(column, row, "is not a time")
+                self.refuse(column, row, fault)
         return np.array(times)
 
     def zoned(self, column: str) -> bool:
@@ -129,7 +138,7 @@ class Table:
     def begins_with_date(self, column: str) -> bool:
         """Whether the first cell of a column is a date."""
         first = self.cells[column][0]
-        return _number(first, self.comma) is None and _date(first) is not None
+        return _number(first, self.comma) is None and _date(first, _day_first([first])) is not None
 
     def refuse(self, column: str, row: int, fault: str) -> NoReturn:
         """Say what is wrong with a cell, and where it is."""
@@ -215,12 +224,39 @@ def _number(cell: str, comma: bool) -> float | None:
         return None
 
 
-def _date(cell: str) -> np.datetime64 | None:
+def _date(cell: str, day_first: bool) -> np.datetime64 | None:
+    """The time that a cell tells; None for anything else, and where day and month are in the other order."""
     if len(cell) > LONGEST_DATE or not LIKE_A_DATE.search(cell) or cell.lower() in NO_DATES:
         return None
+    if begin := DAY_AND_MONTH.match(cell):
+        day, month = (begin[1], begin[3]) if day_first else (begin[3], begin[1])
+        if int(month) > MONTHS:
+            return None
+        cell = f"{month}/{day}/{cell[begin.end() :]}"
     import pandas as pd
 
     try:
         return pd.Timestamp(cell).to_datetime64()
     except (ValueError, OverflowError, TypeError):
         return None
+
+
+def _day_first(cells: Sequence[str]) -> bool:
+    """Whether dates name the day before the month.
+
+    With dots between them they do. Else one cell that can be read in one way alone decides, and where there is none,
+    that the times are more even so.
+    """
+    begins = [begin for cell in cells if (begin := DAY_AND_MONTH.match(cell))]
+    if any(begin[2] == "." or int(begin[1]) > MONTHS for begin in begins):
+        return True
+    if not begins or any(int(begin[3]) > MONTHS for begin in begins):
+        return False
+    return _unevenness([_date(cell, True) for cell in cells]) < _unevenness([_date(cell, False) for cell in cells])
+
+
+def _unevenness(times: Sequence[np.datetime64 | None]) -> float:
+    """The longest step over the shortest; infinite where times do not ascend."""
+    known = np.array([time for time in times if time is not None], "datetime64[ns]")
+    steps = np.diff(known) / np.timedelta64(1, "ns")
+    return float(steps.max() / steps.min()) if len(steps) and steps.min() > 0 else np.inf

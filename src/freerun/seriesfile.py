@@ -46,7 +46,8 @@ def read_series(
         path: a `.csv`, `.tsv`, `.txt`, `.parquet`, `.npy` or `.npz` file. CSV may have a header or none, and
             commas, semicolons, tabs or white space between its columns; decimal commas where columns are not separated
             by commas; UTF-8, UTF-16 with a byte order mark, or Windows-1252. Lines before the table that begin with #
-            are left out.
+            are left out. In dates such as 3/4/2024 the day comes first if some cell can be read in no other way, if
+            dots stand between, or if the times are more even so; else the month.
         columns: the columns to take as channels; all number columns when empty.
         time: the column that holds the times; by default a first column of dates, or one with a name of
             `TIME_COLUMNS`, or the datetime index of a Parquet file.
