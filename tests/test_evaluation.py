@@ -90,3 +90,43 @@ def test_evaluate_long_term_on_the_command_line(rnn, series, tmp_path, run):
         rnn.evaluate_long_term(series, 2000).state_space_divergence
     )
     assert len(scores["lyapunov"]) == 3
+
+
+@pytest.fixture(scope="module")
+def doubling():
+    """A network that has learned 1, 2, 4, ...: its free runs double the last value that it read at every step."""
+    linear = freerun.RNN(
+        1, cell="memoryless", nonlinearity="identity", optimizer="ridge", delays=1, input_scale=1, l2=0
+    )
+    return linear.fit(2.0 ** np.arange(20))
+
+
+def test_a_run_beyond_all_bounds_is_scored_as_lost(doubling):
+    """Against the closed form: 2^1100 is beyond the range of floating-point numbers."""
+    wave = 1.001 + np.sin(0.01 * np.arange(2000))
+    scores = doubling.evaluate(wave, 472)
+    run, truth = np.ldexp(wave[471], np.arange(1, 1529).clip(max=1000)), wave[472:]
+    assert scores.vpt == np.argmax(np.abs(run - truth) > 0.4 * wave.std()) > 5
+    assert scores.smape == pytest.approx(np.mean(200 * np.abs(run - truth) / (run + truth)), rel=1e-6)
+    long = doubling.evaluate_long_term(wave, 472)
+    assert long.state_space_divergence == np.inf
+    assert long.spectrum_distance == 1
+    assert not long.endured
+
+
+def test_errors_beyond_all_bounds_are_infinite(doubling):
+    wave = 1.5 + np.sin(0.01 * np.arange(2000))
+    errors = evaluation.errors_ahead(doubling.model_, freerun.Series.of(wave), np.array([500, 600]), 1200)
+    np.testing.assert_allclose(errors[:, 9], np.abs(np.ldexp(wave[[499, 599]], 10) - wave[[509, 609]]), rtol=1e-6)
+    assert np.isinf(errors[:, -1]).all()
+
+
+def test_the_command_scores_and_draws_a_run_beyond_all_bounds(doubling, run, tmp_path):
+    doubling.save(tmp_path / "doubling.freerun")
+    freerun.Series.of(1.001 + np.sin(0.01 * np.arange(2000))).write(tmp_path / "wave.csv")
+    status, out, err = run("evaluate doubling.freerun wave.csv --from 472 --long-term --plots pictures --json")
+    assert status == 0, err
+    scores = json.loads(out, parse_constant=pytest.fail)
+    assert scores["long_term"]["state_space_divergence"] is None
+    assert not scores["long_term"]["endured"]
+    assert (tmp_path / "pictures" / "attractor.png").exists()

@@ -11,7 +11,7 @@ from freerun import metrics
 from freerun.computing import computing
 from freerun.dynamics import lyapunov_spectrum
 from freerun.errors import SeriesError, SettingError
-from freerun.forecasting import generate, moment_after, one_step_outputs, require_washout, runs_from
+from freerun.forecasting import free_run, moment_after, one_step_outputs, require_washout, runs_from
 from freerun.model import Model
 from freerun.series import Series
 from freerun.validation import stays_near
@@ -39,6 +39,9 @@ class Evaluation:
         nrmse84_starts: number of free runs behind `nrmse84`, at most 50.
         vpt: valid prediction time in steps of the free run from `start` to the end of the series.
         smape: symmetric mean absolute percentage error of that run, 0 to 200.
+
+    A free run that leaves the range of floating-point numbers has lost the data there: its error is infinite, in
+    percent 200.
     """
 
     start: int
@@ -54,7 +57,7 @@ def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Seri
     """Score `model` on the steps of `series` from `start` on, which follow those it was trained on.
 
     Returns:
-        The scores, and the free run from `start` to the end.
+        The scores, and the free run from `start` to the end, as far as it goes.
 
     Raises:
         SeriesError: `start` is outside the series, or leaves fewer steps before it than the washout needs.
@@ -64,7 +67,7 @@ def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Seri
     require_washout(model.best, before)
     predictions = model.best.scaling.undo(one_step_outputs(model.best, series)[start - 1 :], truth.times)
     deviation = series.deviation
-    run = generate(model, len(truth), before)
+    run = free_run(model, len(truth), before)
     starts = _starts(series, start, HORIZON)
     scores = Evaluation(
         start=start,
@@ -116,7 +119,7 @@ def evaluate_long_term(model: Model, series: Series, start: int, vpt: int) -> tu
             "values are missing, and long-term measures need all of them; interpolate them (missing='interpolate')"
         )
     before, truth = series.split(start)
-    whole = generate(model, len(truth) + len(truth) // 4, before)
+    whole = free_run(model, len(truth) + len(truth) // 4, before)
     run = whole.between(len(truth) // 4)
     exponents = lyapunov_exponents(model, before, min(20_000, 10 * len(truth)), series.shape[1])
     starts = np.arange(start, len(series) - AHEAD + 1)
@@ -180,12 +183,14 @@ def errors_ahead(model: Model, series: Series, starts: np.ndarray, horizon: int)
     """Errors of free runs whose first values are those of the steps `starts`, root mean square over channels.
 
     Returns:
-        Shape (N, horizon), in the units of the series; NaN where a value is missing.
+        Shape (N, horizon), in the units of the series; NaN where a value is missing, infinite where a run is not.
     """
     member = model.best
     at = starts[:, None] + np.arange(horizon)
-    runs = member.scaling.undo(runs_from(member, series, starts, horizon), series.times[at])
-    return np.sqrt(((runs - series.values[at]) ** 2).mean(axis=-1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        runs = member.scaling.undo(runs_from(member, series, starts, horizon), series.times[at])
+        errors = np.where(np.isfinite(runs), runs, np.inf) - series.values[at]
+        return np.sqrt((errors**2).mean(axis=-1))
 
 
 def _starts(series: Series, start: int, horizon: int) -> np.ndarray:

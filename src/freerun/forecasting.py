@@ -98,6 +98,21 @@ def generate(
         SeriesError: the run left the range of floating-point numbers, `after` is too short, or external inputs end
             before the run does.
     """
+    run = free_run(model, steps, after, inputs, ensemble)
+    if not run.complete:
+        first = int(np.isnan(run.values).any(axis=1).argmax())
+        raise SeriesError(f"the free run diverged at step {first}; train with a penalty or a bounded non-linearity")
+    return run
+
+
+def free_run(
+    model: Model, steps: int, after: Series | None = None, inputs: object = None, ensemble: Ensemble = "best"
+) -> Series:
+    """What `generate` gives, as far as it goes: beyond the range of floating-point numbers values are missing.
+
+    Raises:
+        SeriesError: see `generate`.
+    """
     if steps < 1:
         raise SettingError(f"steps={steps}: a free run has at least 1 step")
     if ensemble != "best" and len(model.members) == 1:
@@ -105,7 +120,7 @@ def generate(
     base = base_of(model, after, inputs)
     require_known_inputs(base, steps)
     runs = [
-        free_run(member, moment, base, steps)
+        _run_of(member, moment, base, steps)
         for member, moment in moments(model, base, after is not None, ensemble == "best")
     ]
     return base.followed_by(COMBINED[ensemble](np.stack(runs)))
@@ -154,19 +169,19 @@ def require_known_inputs(base: Series, steps: int) -> None:
         )
 
 
-def free_run(member: Member, moment: Moment, base: Series, steps: int) -> np.ndarray:
-    """A free run from that moment, at the end of `base`, in the units of the series, shape (steps, D)."""
+def _run_of(member: Member, moment: Moment, base: Series, steps: int) -> np.ndarray:
+    """A free run from that moment, at the end of `base`, in the units of the series, shape (steps, D).
+
+    NaN where it is not finite.
+    """
     with computing(member.settings.dtype):
         value = jnp.asarray(moment.value, member.settings.dtype)
         known = jnp.asarray(member.scaling.scaled_inputs(inputs_ahead(base, steps)), member.settings.dtype)
         network, state = _runner(member.network, moment, len(base))
         values = np.asarray(_run_free(network, state, value, known, steps), np.float64)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         values = member.scaling.undo(values, base.following_times(steps))
-    if not np.isfinite(values).all():
-        first = int(np.argmin(np.isfinite(values).all(axis=1)))
-        raise SeriesError(f"the free run diverged at step {first}; train with a penalty or a bounded non-linearity")
-    return values
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _runner(network: Network, moment: Moment, steps: int) -> tuple[Network, State]:

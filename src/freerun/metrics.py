@@ -14,6 +14,9 @@ LOST = 0.4
 BINS = 30
 """Bins of each axis in the state space divergence."""
 
+BOUND = 1e100
+"""A run with values beyond this has no power spectrum."""
+
 MOST_BINNED = 5
 """Most channels for which states are binned; from there on Gaussian mixtures are compared."""
 
@@ -75,11 +78,15 @@ def error_growth(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarra
 def smape(truth: np.ndarray, prediction: np.ndarray) -> float:
     """Symmetric mean absolute percentage error, 0 to 200: the mean of 200 |y - p| / (|y| + |p|) (as in dysts).
 
-    Where both are zero the error is zero; missing true values are left out.
+    Where both are zero the error is zero; missing true values are left out. A prediction beyond all bounds has an
+    error of 200, to which it tends.
     """
-    size = np.abs(truth) + np.abs(prediction)
-    error = np.divide(200.0 * np.abs(truth - prediction), size, out=np.zeros_like(size), where=size != 0)
-    return float(error[np.isfinite(truth)].mean())
+    known = np.isfinite(truth)
+    truth, prediction = truth[known], prediction[known]
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = np.abs(truth) + np.abs(prediction)
+        share = np.divide(np.abs(truth - prediction), size, out=np.zeros_like(size), where=size != 0)
+    return 200.0 * float(np.where(np.isfinite(size), share, 1.0).mean())
 
 
 def naive_error(training: np.ndarray, season: int = 1) -> np.ndarray:
@@ -183,6 +190,11 @@ def power_spectrum(values: np.ndarray, smoothing: float = 20.0) -> np.ndarray:
     return power / np.where(total > 0, total, 1.0)
 
 
+def within_bounds(values: np.ndarray) -> bool:
+    """Whether all values are finite, and small enough that their squares and sums are."""
+    return float(np.abs(values).max()) <= BOUND  # false for NaN, too
+
+
 def spectrum_distance(truth: np.ndarray, generated: np.ndarray, smoothing: float = 20.0) -> float:
     """D_H, the Hellinger distance of two power spectra, 0 to 1, mean over channels (Mikhaeil et al., 2022).
 
@@ -197,7 +209,7 @@ def spectrum_distance(truth: np.ndarray, generated: np.ndarray, smoothing: float
         1 when the generated series is constant, not finite, or beyond all bounds.
     """
     steps = min(len(truth), len(generated))
-    if not np.isfinite(generated).all() or float(np.abs(generated).max()) > 1e100:
+    if not within_bounds(generated):
         return 1.0
     p, q = power_spectrum(truth[:steps], smoothing), power_spectrum(generated[:steps], smoothing)
     return float(np.sqrt(np.clip(1.0 - np.sqrt(p * q).sum(axis=0), 0.0, 1.0)).mean())

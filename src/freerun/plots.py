@@ -30,6 +30,12 @@ FORMATS = (".png", ".svg", ".pdf")
 LINES = 20_000
 """Most steps that are drawn of an attractor."""
 
+REACH = 2.0
+"""Beside data, a run is drawn as far as so many times their range above and below them."""
+
+DRAWN_ERRORS = 1e-16, 1e3
+"""Errors that are drawn, in standard deviations; what is outside is drawn at these bounds."""
+
 
 def data(series: Series, boundary: int | None = None, title: str = "") -> Figure:
     """A series, with the first step that is not trained on marked."""
@@ -88,6 +94,8 @@ def free_run(
     """
     figure, grid = _figure(title, len(run.channels), [2] * len(run.channels))
     for i, (axes, channel) in enumerate(zip(grid, run.channels, strict=True)):
+        data = [series.values[:, i] for series in (before, truth) if series is not None]
+        values = _beside(run.values[:, i], np.concatenate(data)) if data else run.values[:, i]
         if before is not None:
             shown = min(len(before), max(len(run), 50))
             times = np.append(before.times[-shown:], run.times[:1])
@@ -97,7 +105,7 @@ def free_run(
         if truth is not None:
             label = None if before is not None else "what really followed"
             axes.plot(truth.times, truth.values[:, i], color=TRUTH, linewidth=1.6, label=label)
-        axes.plot(run.times, run.values[:, i], color=NETWORK, linewidth=1.2, linestyle="--", label="free run")
+        axes.plot(run.times, values, color=NETWORK, linewidth=1.2, linestyle="--", label="free run")
         if vpt is not None and 0 < vpt < len(run):
             axes.axvline(run.times[vpt], color=SECOND, linewidth=1.2, linestyle=":", label=f"holds {vpt} steps")
         axes.set_ylabel(channel)
@@ -183,11 +191,12 @@ def attractor(truth: Series, run: Series, delay: int | None = None, title: str =
         lag = delay or metrics.quarter_period(truth.values[:, 0])
         names = f"{first} (t)", f"{first} (t - {lag} steps)"
         clouds = [np.column_stack([s.values[lag:, 0], s.values[:-lag, 0]]) for s in (truth, run)]
+    clouds[1] = _beside(clouds[1], clouds[0])
     figure = Figure(figsize=(10, 5.2), layout="constrained")
     grid: Any = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, cloud, name, color in zip(grid, clouds, ("data", "free run"), (TRUTH, NETWORK), strict=True):
         axes.plot(cloud[:LINES, 0], cloud[:LINES, 1], color=color, linewidth=0.4)
-        axes.set_title(name, color=color, fontsize=11)
+        axes.set_title(name if np.isfinite(cloud).any() else f"{name}: far from the data", color=color, fontsize=11)
         axes.set_xlabel(names[0])
         axes.spines[["top", "right"]].set_visible(False)
     grid[0].set_ylabel(names[1])
@@ -202,6 +211,8 @@ def spectra(truth: Series, run: Series, title: str = "") -> Figure:
     frequencies = np.fft.rfftfreq(steps)
     for i, (axes, channel) in enumerate(zip(grid, truth.channels, strict=True)):
         for series, name, color, style in ((truth, "data", TRUTH, "-"), (run, "free run", NETWORK, "--")):
+            if not metrics.within_bounds(series.values[:steps, i]):
+                continue
             power = metrics.power_spectrum(series.values[:steps, i : i + 1])[:, 0]
             axes.semilogy(frequencies[1:], power[1:], color=color, linestyle=style, linewidth=1.2, label=name)
         axes.set_ylabel(f"power of {channel}")
@@ -217,7 +228,7 @@ def return_map(truth: Series, run: Series, title: str = "") -> Figure:
     figure = Figure(figsize=(6.4, 6), layout="constrained")
     axes = figure.subplots()
     for series, name, color, marker in ((truth, "data", TRUTH, "o"), (run, "free run", NETWORK, "x")):
-        pairs = metrics.return_map(series.values[:, 0])
+        pairs = metrics.return_map(_beside(series.values[:, 0], truth.values[:, 0]))
         axes.plot(pairs[:, 0], pairs[:, 1], marker, color=color, markersize=3.5, markerfacecolor="none", label=name)
     axes.set_xlabel(f"maximum of {truth.channels[0]}")
     axes.set_ylabel("next maximum")
@@ -236,7 +247,7 @@ def error_growth(errors: np.ndarray, threshold: float = metrics.LOST, title: str
     """
     figure, (axes,) = _figure(title, 1, [3])
     steps = np.arange(1, errors.shape[1] + 1)
-    low, middle, high = np.quantile(np.maximum(errors, 1e-16), [0.25, 0.5, 0.75], axis=0)
+    low, middle, high = np.quantile(np.clip(errors, *DRAWN_ERRORS), [0.25, 0.5, 0.75], axis=0)
     axes.fill_between(
         steps, low, high, color=NETWORK, alpha=0.25, linewidth=0, label=f"middle half of {len(errors)} runs"
     )
@@ -312,6 +323,13 @@ def _mark(grid: list[Axes], series: Series, boundary: int | None) -> None:
         for axes in grid:
             axes.axvline(series.times[boundary], color=MARK, linewidth=1.2)
         _note_at(grid[0], series.times[boundary], "not trained on →")
+
+
+def _beside(run: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """The values of a run that are drawn beside data; NaN for those that are too far away."""
+    low, high = np.nanmin(data, axis=0), np.nanmax(data, axis=0)
+    reach = REACH * (high - low)
+    return np.where((run >= low - reach) & (run <= high + reach), run, np.nan)
 
 
 def _note_at(axes: Axes, time: Any, text: str) -> None:

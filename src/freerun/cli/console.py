@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +32,7 @@ class Console:
     def result(self, values: Mapping[str, Any], table: Mapping[str, Any] | None = None) -> None:
         """Print the results: `values` as JSON, or `table` (default: `values`) as two columns."""
         if self._json:
-            print(json.dumps(dict(values), indent=2))
+            print(json.dumps(_finite(dict(values)), indent=2, allow_nan=False))
             return
         rows = values if table is None else table
         width = max(map(len, rows), default=0)
@@ -133,6 +134,15 @@ def _line(progress: Progress) -> str:
     }
     parts = [f"{name} {value:.3e}" for name, value in measured.items() if value is not None]
     return "  ".join([f"{progress.task} {progress.done}/{progress.total}", *parts, progress.pace]).rstrip()
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for numbers that JSON does not know: infinity, and what is not a number."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(value: Any) -> str:

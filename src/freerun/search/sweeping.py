@@ -20,7 +20,7 @@ from freerun import evaluation, metrics
 from freerun._version import __version__
 from freerun.errors import FreerunError, SearchError, SeriesError, SettingError
 from freerun.estimator import RNN
-from freerun.forecasting import enduring_run
+from freerun.forecasting import enduring_run, free_run
 from freerun.history import Progress, Watcher
 from freerun.panel import fingerprint
 from freerun.search.engines import Engine, engine_for
@@ -242,7 +242,7 @@ def _scores(case: Case) -> dict[str, Any]:
         if ensemble == "best":
             row |= {"vpt": scores.vpt, "smape": scores.smape}
             continue
-        run = rnn.generate(len(truth), ensemble=ensemble).values
+        run = free_run(rnn.model_, len(truth), ensemble=ensemble).values
         row[f"vpt_{ensemble}"] = int(metrics.valid_prediction_time(truth.values, run, case.series.deviation))
         row[f"smape_{ensemble}"] = metrics.smape(truth.values, run)
     row["endures"] = None if training.input_names else enduring_run(best, [training]) is not None

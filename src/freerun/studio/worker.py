@@ -98,9 +98,13 @@ def look(model: Model, training: Series, rest: Series | None) -> dict[str, Any]:
 
 
 def views(rnn: RNN, training: Series, rest: Series | None) -> dict[str, Any]:
-    """What the network has learned of the system: attractor, spectra, return map, growth of errors."""
+    """What the network has learned of the system: attractor, spectra, return map, growth of errors.
+
+    A run beyond all bounds is left out.
+    """
     truth = training.values[-STATES:]
-    run = rnn.generate(len(truth)).values
+    run = forecasting.free_run(rnn.model_, len(truth)).values
+    run = run if metrics.within_bounds(run) else np.full_like(run, np.nan)
     told: dict[str, Any] = {}
     delay = metrics.quarter_period(truth[:, 0])
     for name, values in (("truth", truth), ("run", run)):
