@@ -116,11 +116,23 @@ def test_a_backtest_by_hand():
 def test_irregular_and_repeated_times_are_refused_and_resampled_on_request():
     index = pd.DatetimeIndex(["2020-01-01", "2020-01-02", "2020-01-04", "2020-01-05"])
     data = pd.Series([1.0, 2, 4, 5], index=index)
-    with pytest.raises(SeriesError, match="times are not regular: after 2020-01-02"):
+    with pytest.raises(SeriesError, match=r"after 2020-01-02 .* where steps are 1 day apart; .*resample='D'"):
         freerun.Series.of(data)
     np.testing.assert_array_equal(freerun.Series.of(data, resample="D").values[:, 0], [1, 2, np.nan, 4, 5])
     with pytest.raises(SeriesError, match="occurs twice"):
         freerun.Series.of(pd.Series([1.0, 2, 3], index=index[[0, 0, 1]]))
+
+
+@pytest.mark.parametrize(
+    ("freq", "apart", "rule"),
+    [("15min", "00:15:00", "15min"), ("h", "01:00:00", "h"), ("MS", "31 days", "MS"), ("7D", "7 days", "7D")],
+)
+def test_irregular_times_are_refused_with_what_they_can_be_resampled_to(freq, apart, rule):
+    index = pd.date_range("2020-01-01", periods=30, freq=freq).delete([11, 12])
+    data = pd.Series(np.arange(28.0), index=index)
+    with pytest.raises(SeriesError, match=f"steps are {apart} apart; .*resample='{rule}'"):
+        freerun.Series.of(data)
+    assert np.isnan(freerun.Series.of(data, resample=rule).values[11:13]).all()
 
 
 def test_the_exported_program_is_the_free_run(tmp_path):

@@ -28,7 +28,7 @@ FINALISTS = 4
 SEEDS = 4
 """Fewest seeds with which the winner is judged."""
 
-COMPARED, KINDS, SEEDS_OF_KIND, SEEDS_OF_BEST, REFINED = 6, 3, 4, 24, 3
+COMPARED, KINDS, SEEDS_OF_KIND, SEEDS_OF_BEST, REFINED = 6, 3, 12, 16, 3
 """How many choices for a sample of a system are compared by long runs of networks that have learned all of it; how many
 of the best of different kinds are with how many seeds more, since long runs of one recipe differ by their seed as much
 as those of recipes do; with how many more the best kind is, since few seeds come near the best; and of how many of the
@@ -82,7 +82,7 @@ class _Search:
         self._seeds = settings.restarts or (SEEDS if self._recipes.short else max(SEEDS, members))
         self._finalists = FINALISTS if self._recipes.short else max(FINALISTS, members)
         self._compared_first = max(COMPARED, members)
-        self._again = ((KINDS, SEEDS_OF_KIND), (1, SEEDS_OF_BEST)) if settings.restarts is None else ()
+        self._again = (SEEDS_OF_KIND, SEEDS_OF_BEST) if settings.restarts is None else (0, 0)
         self._refined = REFINED if settings.l2 is None else 0
         self._judge = Judge(self._recipes, training)
         self._choices: dict[Settings, Choice] = {}
@@ -120,14 +120,17 @@ class _Search:
         refined: dict[Settings, Choice] = {}
         first = [choice.settings for choice in kinds_first(ranking)[: self._compared_first]]
         unused = 1 + max(choice.settings.seed for choice in ranking)
-        coming = self._refined + sum(kinds * seeds for kinds, seeds in self._again)
+        of_each, of_best = self._again
+
+        def again(several: Iterable[Choice], seeds: range) -> list[Settings]:
+            return [one.settings.with_(seed=unused + i) for one in several for i in seeds]
+
         with self._task("comparing long runs"):
-            self._judge_by("long runs", first, compared, coming)
-            for kinds, seeds in self._again:
-                best = [choice.settings for choice in _first_of_kind(ranked(compared.values()))[:kinds]]
-                again = [one.with_(seed=unused + i) for one in best for i in range(seeds)]
-                unused, coming = unused + seeds, coming - kinds * seeds
-                self._judge_by("long runs", again, compared, coming)
+            self._judge_by("long runs", first, compared, KINDS * of_each + of_best + self._refined)
+            kinds = _first_of_kind(ranked(compared.values()))[:KINDS]
+            self._judge_by("long runs", again(kinds, range(of_each)), compared, of_best + self._refined)
+            best = [one for one in kinds if one.kind == self._best(compared).kind]
+            self._judge_by("long runs", again(best, range(of_each, of_each + of_best)), compared, self._refined)
             best = [choice.settings for choice in ranked(compared.values())[: self._refined]]
             self._judge_by("long runs close by", best, refined)
         return ranked([*compared.values(), *refined.values()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from freerun.errors import SeriesError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MONTH = range(28, 32)
+"""Days that a month may have."""
 
 OFF_GRID = 0.1
 """Times count as regular when each lies within this share of a step of an even grid."""
@@ -158,11 +162,26 @@ def _refuse_irregular(times: np.ndarray, gaps: np.ndarray, dt: Any) -> None:
     grid = np.linspace(0.0, 1.0, len(times)) * gaps.sum()
     if (np.abs(np.concatenate([[0.0], np.cumsum(gaps)]) - grid) <= OFF_GRID * gaps.sum() / len(gaps)).all():
         return
-    row = int(np.argmax(np.abs(gaps - 1.0)))
+    row, rule = int(np.argmax(np.abs(gaps - 1.0))), _rule(dt)
     raise SeriesError(
         f"the times are not regular: after {_shown(times[row])} (step {row}) comes {_shown(times[row + 1])}, where "
-        f"steps are {_shown(dt)} apart; resample them (resample='D', --resample D: steps without a value are missing)"
+        f"steps are {_shown(dt)} apart; resample them (resample={rule!r}, --resample {rule}: steps without a value are "
+        "missing)"
     )
+
+
+def _rule(dt: Any) -> str:
+    """What to resample to for steps of that length; steps of about a month are months."""
+    if not isinstance(dt, np.timedelta64):
+        return f"{float(dt):g}"
+    days = dt / np.timedelta64(1, "D")
+    if days in MONTH:
+        return "MS"
+    if days.is_integer():
+        return "D" if days == 1 else f"{days:.0f}D"
+    from pandas.tseries.frequencies import to_offset
+
+    return to_offset(timedelta(seconds=float(dt / np.timedelta64(1, "s")))).freqstr
 
 
 def _shown(time: Any) -> str:
@@ -171,5 +190,6 @@ def _shown(time: Any) -> str:
     if isinstance(time, np.timedelta64):
         import pandas as pd
 
-        return str(pd.Timedelta(time))
+        text = str(pd.Timedelta(time)).removeprefix("0 days ").removesuffix(" 00:00:00")
+        return "1 day" if text == "1 days" else text
     return f"{float(time):g}"
