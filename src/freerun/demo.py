@@ -7,7 +7,6 @@ open is chosen by free runs on the last part of the training series, never by la
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from freerun.evaluation import Evaluation
 from freerun.history import Watcher
 from freerun.report import Report
 from freerun.series import Series
-from freerun.writing import replacing
+from freerun.writing import json_text, replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -221,7 +220,7 @@ def write(chapters: list[Chapter], series: Series, name: str, folder: Path) -> N
     chapters[-1].rnn.save(folder / "model.freerun")
     summary = {"series": name, "steps": len(series), "chapters": [_summary(chapter) for chapter in chapters]}
     with replacing(folder / "report.json") as beside:
-        beside.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        beside.write_text(json_text(summary) + "\n", encoding="utf-8")
 
 
 def _summary(chapter: Chapter) -> dict[str, object]:

@@ -129,8 +129,8 @@ class _Search:
             self._judge_by("long runs", first, compared, KINDS * of_each + of_best + self._refined)
             kinds = _first_of_kind(ranked(compared.values()))[:KINDS]
             self._judge_by("long runs", again(kinds, range(of_each)), compared, of_best + self._refined)
-            best = [one for one in kinds if one.kind == self._best(compared).kind]
-            self._judge_by("long runs", again(best, range(of_each, of_each + of_best)), compared, self._refined)
+            leader = [one for one in kinds if one.kind == self._best(compared).kind]
+            self._judge_by("long runs", again(leader, range(of_each, of_each + of_best)), compared, self._refined)
             best = [choice.settings for choice in ranked(compared.values())[: self._refined]]
             self._judge_by("long runs close by", best, refined)
         return ranked([*compared.values(), *refined.values()])

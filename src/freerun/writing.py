@@ -1,12 +1,15 @@
-"""Writing whole files or none: beside the target first, then renamed over it."""
+"""Writing whole files or none: beside the target first, then renamed over it; and results as JSON."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from freerun.errors import OutputError
 
@@ -50,6 +53,19 @@ def require_folder(path: Path) -> None:
         raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"{path}: the folder {path.parent} cannot be written; choose another")
+
+
+def json_text(results: dict[str, Any]) -> str:
+    """Results as JSON, null for numbers that it does not know: infinity, and what is not a number."""
+    return json.dumps(_finite(results), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _umask() -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from freerun.writing import json_text
 
 if TYPE_CHECKING:
     from freerun.history import Progress
@@ -32,7 +32,7 @@ class Console:
     def result(self, values: Mapping[str, Any], table: Mapping[str, Any] | None = None) -> None:
         """Print the results: `values` as JSON, or `table` (default: `values`) as two columns."""
         if self._json:
-            print(json.dumps(_finite(dict(values)), indent=2, allow_nan=False))
+            print(json_text(dict(values)))
             return
         rows = values if table is None else table
         width = max(map(len, rows), default=0)
@@ -134,15 +134,6 @@ def _line(progress: Progress) -> str:
     }
     parts = [f"{name} {value:.3e}" for name, value in measured.items() if value is not None]
     return "  ".join([f"{progress.task} {progress.done}/{progress.total}", *parts, progress.pace]).rstrip()
-
-
-def _finite(value: Any) -> Any:
-    """The same with null for numbers that JSON does not know: infinity, and what is not a number."""
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(value: Any) -> str:
