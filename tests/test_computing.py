@@ -88,3 +88,32 @@ def test_the_oldest_programs_go_first(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(room, "MOST_KEPT", 150)
     room._drop_oldest(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["new-cache"]
+
+
+LOOP = """
+import sys
+import jax
+import jax.numpy as jnp
+from freerun.computing import computing
+if sys.argv[1] == "late":
+    jnp.zeros(1)
+with computing("float32"):
+    loop = jax.jit(lambda w: jax.lax.scan(lambda h, _: (jnp.tanh(h @ w), h), jnp.zeros(16), length=100)[1])
+    print(loop.lower(jnp.eye(16)).compile().as_text().count("xla_cpu_small_call"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "when", "whole"),
+    [
+        ("", "early", True),
+        ("--xla_cpu_enable_fast_math=false", "early", True),
+        ("--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=0", "early", False),
+        ("", "late", False),
+    ],
+)
+def test_small_loops_are_compiled_whole_unless_told_otherwise(flags: str, when: str, whole: bool) -> None:
+    environment = os.environ | {"XLA_FLAGS": flags, "FREERUN_CACHE": "off"}
+    command = [sys.executable, "-c", LOOP, when]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert (int(done.stdout) > 0) is whole

@@ -1,7 +1,8 @@
 """How JAX computes, for one call at a time: the precision, the device, and compiled programs kept on disk.
 
-Nothing here happens on import. Precision and device hold within the context alone. The folder of compiled programs is
-the one setting of JAX's that outlives a call, made when freerun first computes and only where there is none yet.
+Nothing here happens on import. Precision and device hold within the context alone. Two settings outlive a call, made
+when freerun first computes and only where there is none yet: the folder of compiled programs, and how XLA compiles
+loops of small steps.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 import jax
+from jax._src.xla_bridge import backends_are_initialized  # there is no public name for it
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from freerun.errors import SettingError
@@ -26,6 +28,10 @@ Result = TypeVar("Result")
 
 CACHE = "FREERUN_CACHE"
 """Environment variable: the folder in which compiled programs are kept, or `off`."""
+
+SMALL_STEP = 64 * 1024
+"""Bytes that a step of a loop reads and writes at most for XLA to compile the whole loop into one function. Its own
+limit of 1 KB leaves the steps of all but the smallest networks to an interpreter, which takes most of their time."""
 
 MOST_KEPT = 256 * 2**20
 """Bytes of programs that are kept; the oldest go first."""
@@ -52,7 +58,7 @@ def computing(dtype: str, device: Device = "cpu") -> Iterator[None]:
     Raises:
         SettingError: there is no GPU.
     """
-    _keep_compiled_programs()
+    _set_up()
     with jax.enable_x64(dtype == "float64"), jax.default_device(_device(device)):
         if device == "gpu":
             with jax.default_matmul_precision("highest"):
@@ -130,7 +136,7 @@ _running = Lock()
 
 def current_device() -> Any:
     """Where JAX computes in this context."""
-    return next(iter(jax.numpy.zeros(()).devices()))
+    return jax.config.jax_default_device or jax.local_devices()[0]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def cores() -> int:
@@ -172,6 +178,19 @@ def _device(device: Device) -> Any:
 
 
 @cache
+def _set_up() -> None:
+    _compile_small_loops_whole()
+    _keep_compiled_programs()
+
+
+def _compile_small_loops_whole() -> None:
+    """Raise XLA's limit of small loops in this process, unless XLA has read its flags or has other such options."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if not backends_are_initialized() and "xla_backend_extra_options" not in flags:
+        option = f"--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold={SMALL_STEP}"
+        os.environ["XLA_FLAGS"] = f"{flags} {option}".strip()
+
+
 def _keep_compiled_programs() -> None:
     """Let JAX keep compiled programs in a folder of the user's own, unless it keeps them elsewhere already.
 

@@ -99,11 +99,11 @@ class Gradient:
         small = networks.weights * networks.bias.dtype.itemsize <= SMALL * len(trainees)
         names = (self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
         count = min(names[2], self.epochs - done)
-        keys = jax.random.key_data(jax.random.split(jax.random.fold_in(key, done), len(trainees)))
+        keys = _member_keys(key, done, len(trainees))
         networks, state, limit, objectives, good = each(
             _epochs,
             names,
-            (objective, jnp.asarray(count), jnp.asarray(self.total, networks.bias.dtype)),
+            (objective, np.asarray(count), np.asarray(self.total, networks.bias.dtype)),
             (networks, trainees.terms, rates, memory, keys, leg.running),
             together=SIDE_BY_SIDE if small and objective.of_one_sequence else 1,
         )
@@ -123,6 +123,11 @@ class Gradient:
                 stopped[int(i)] = Stopped(f"all {self.epochs} epochs done")
         memory = Memory(state, limit, memory.done + count)
         return Leg(replace(trainees, networks=networks, memory=memory), done, stopped), values
+
+
+@partial(jax.jit, static_argnames="members")
+def _member_keys(key: PRNGKeyArray, done: int, members: int) -> Array:
+    return jax.random.key_data(jax.random.split(jax.random.fold_in(key, done), members))
 
 
 def _transform(method: str, rate: Any) -> Any:
