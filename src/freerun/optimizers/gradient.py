@@ -99,7 +99,7 @@ class Gradient:
         small = networks.weights * networks.bias.dtype.itemsize <= SMALL * len(trainees)
         names = (self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
         count = min(names[2], self.epochs - done)
-        keys = _member_keys(key, done, len(trainees))
+        keys = _member_keys(key, np.asarray(done), len(trainees))
         networks, state, limit, objectives, good = each(
             _epochs,
             names,
@@ -126,7 +126,7 @@ class Gradient:
 
 
 @partial(jax.jit, static_argnames="members")
-def _member_keys(key: PRNGKeyArray, done: int, members: int) -> Array:
+def _member_keys(key: PRNGKeyArray, done: Int[Array, ""], members: int) -> Array:
     return jax.random.key_data(jax.random.split(jax.random.fold_in(key, done), members))
 
 
