@@ -117,3 +117,23 @@ def test_small_loops_are_compiled_whole_unless_told_otherwise(flags: str, when: 
     command = [sys.executable, "-c", LOOP, when]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert (int(done.stdout) > 0) is whole
+
+
+FIT = """
+import sys
+import jax
+import numpy as np
+import freerun
+freerun.RNN(20, optimizer=sys.argv[1], epochs=3 if sys.argv[1] == "adam" else None).fit(np.sin(np.arange(150) / 3))
+loop = jax.jit(lambda w: jax.lax.scan(lambda h, _: (jax.numpy.tanh(h @ w), h), jax.numpy.zeros(16), length=100)[1])
+print(loop.lower(jax.numpy.eye(16)).compile().as_text().count("xla_cpu_small_call"))
+"""
+
+
+@pytest.mark.quick(optimizer=["adam"])
+@pytest.mark.parametrize("optimizer", ["adam", "ridge"])
+def test_a_fit_sets_this_before_jax_computes(optimizer: str) -> None:
+    environment = os.environ | {"XLA_FLAGS": "", "FREERUN_CACHE": "off"}
+    command = [sys.executable, "-c", FIT, optimizer]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 0

@@ -58,7 +58,6 @@ def computing(dtype: str, device: Device = "cpu") -> Iterator[None]:
     Raises:
         SettingError: there is no GPU.
     """
-    _set_up()
     with jax.enable_x64(dtype == "float64"), jax.default_device(_device(device)):
         if device == "gpu":
             with jax.default_matmul_precision("highest"):
@@ -73,6 +72,7 @@ def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterato
     Each computes as the caller does; compiled programs go through `run`. NumPy gets its share of the cores in each
     thread, no more: threads that all use all cores are many times slower.
     """
+    _set_up()
     forget_programs()
     wide = jax.numpy.zeros(()).dtype == jax.numpy.float64
     device = current_device()
@@ -160,11 +160,13 @@ def physical_memory(device: Device = "cpu") -> int:
 
 def has_gpu() -> bool:
     """Whether JAX finds a GPU on this machine."""
+    _set_up()
     return any(device.platform == "gpu" for device in jax.devices())
 
 
 def _device(device: Device) -> Any:
     """The device, None where it is the one that JAX takes by itself."""
+    _set_up()
     if device != "gpu":
         return None if jax.default_backend() == "cpu" else jax.devices("cpu")[0]
     try:
