@@ -91,49 +91,37 @@ def test_the_oldest_programs_go_first(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 LOOP = """
-import sys
 import jax
-import jax.numpy as jnp
-from freerun.computing import computing
-if sys.argv[1] == "late":
-    jnp.zeros(1)
-with computing("float32"):
-    loop = jax.jit(lambda w: jax.lax.scan(lambda h, _: (jnp.tanh(h @ w), h), jnp.zeros(16), length=100)[1])
-    print(loop.lower(jnp.eye(16)).compile().as_text().count("xla_cpu_small_call"))
-"""
-
-
-@pytest.mark.parametrize(
-    ("flags", "when", "whole"),
-    [
-        ("", "early", True),
-        ("--xla_cpu_enable_fast_math=false", "early", True),
-        ("--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=0", "early", False),
-        ("", "late", False),
-    ],
-)
-def test_small_loops_are_compiled_whole_unless_told_otherwise(flags: str, when: str, whole: bool) -> None:
-    environment = os.environ | {"XLA_FLAGS": flags, "FREERUN_CACHE": "off"}
-    command = [sys.executable, "-c", LOOP, when]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert (int(done.stdout) > 0) is whole
-
-
-FIT = """
-import sys
-import jax
-import numpy as np
-import freerun
-freerun.RNN(20, optimizer=sys.argv[1], epochs=3 if sys.argv[1] == "adam" else None).fit(np.sin(np.arange(150) / 3))
 loop = jax.jit(lambda w: jax.lax.scan(lambda h, _: (jax.numpy.tanh(h @ w), h), jax.numpy.zeros(16), length=100)[1])
 print(loop.lower(jax.numpy.eye(16)).compile().as_text().count("xla_cpu_small_call"))
 """
 
+COMPUTES = "from freerun.computing import computing\nwith computing('float32'): pass"
 
-@pytest.mark.quick(optimizer=["adam"])
-@pytest.mark.parametrize("optimizer", ["adam", "ridge"])
-def test_a_fit_sets_this_before_jax_computes(optimizer: str) -> None:
-    environment = os.environ | {"XLA_FLAGS": "", "FREERUN_CACHE": "off"}
-    command = [sys.executable, "-c", FIT, optimizer]
+
+def _compiled_whole(before: str, flags: str = "") -> bool:
+    """Whether XLA makes one function of a loop in a process that has done something `before`."""
+    environment = os.environ | {"XLA_FLAGS": flags, "FREERUN_CACHE": "off"}
+    command = [sys.executable, "-c", before + LOOP]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert int(done.stdout) > 0
+    return int(done.stdout) > 0
+
+
+@pytest.mark.parametrize(
+    ("before", "flags", "whole"),
+    [
+        (COMPUTES, "", True),
+        (COMPUTES, "--xla_cpu_enable_fast_math=false", True),
+        (COMPUTES, "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=0", False),
+        (f"import jax; jax.numpy.zeros(1)\n{COMPUTES}", "", False),
+    ],
+)
+def test_small_loops_are_compiled_whole_unless_told_otherwise(before: str, flags: str, whole: bool) -> None:
+    assert _compiled_whole(before, flags) is whole
+
+
+@pytest.mark.quick(settings=["optimizer='adam', epochs=3"])
+@pytest.mark.parametrize("settings", ["optimizer='adam', epochs=3", "optimizer='ridge'"])
+def test_a_fit_sets_this_before_jax_computes(settings: str) -> None:
+    fit = f"freerun.RNN(20, {settings}).fit(np.sin(np.arange(150) / 3))"
+    assert _compiled_whole(f"import freerun\nimport numpy as np\n{fit}")

@@ -136,6 +136,7 @@ _running = Lock()
 
 def current_device() -> Any:
     """Where JAX computes in this context."""
+    # JAX's options have no types
     return jax.config.jax_default_device or jax.local_devices()[0]  # pyright: ignore[reportAttributeAccessIssue]
 
 
