@@ -2,7 +2,8 @@
 
 Each work runs freerun and its peers in turn on the same task, prints times and ratios (a peer's time over freerun's:
 above 1, freerun is faster) with their spread, and keeps them in docs/benchmarks/speed.json, one entry a work, from
-which docs/benchmarks/speed.md is written. Peers that are not installed are left out; `make speed` installs them.
+which docs/benchmarks/speed.md is written; with `--json` elsewhere, page and picture are there, too. Peers that are not
+installed are left out; `make speed` installs them.
 """
 
 from __future__ import annotations
@@ -68,8 +69,10 @@ def main() -> None:
         for line in table(timings):
             print(line)
         if name == "growth":
-            growth_picture(timings, PAGES / "pictures" / "growth.png")
-    (PAGES / "speed.md").write_text(page(results))
+            picture = arguments.json.parent / "pictures" / "growth.png"
+            picture.parent.mkdir(exist_ok=True)
+            growth_picture(timings, picture)
+    arguments.json.with_suffix(".md").write_text(page(results))
 
 
 def lines(timings: list[Timing]) -> Iterator[Line]:
