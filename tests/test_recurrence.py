@@ -83,7 +83,7 @@ def test_values_and_derivatives_are_those_of_a_plain_scan(kind):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.quick(kind=["simple", "lstm", "plrnn"])
+@pytest.mark.quick(kind=["simple", "gru", "lstm", "plrnn"])
 @pytest.mark.parametrize("kind", CELLS)
 def test_sequences_side_by_side_are_driven_as_each_alone(kind):
     cell = random_network(kind).cells[0]

@@ -6,6 +6,7 @@ A cell with H units and D inputs turns its carry into the next one,
 
 where the hidden state h is the first entry of the carry, and `update` acts on each unit by itself. That form is
 what `freerun.recurrence` relies on for its speed. A cell with gates has several maps side by side: A = gates * H.
+Its update takes the units along the leading axis: of one sequence, (H,), or of S sequences that are columns, (H, S).
 """
 
 from __future__ import annotations
@@ -334,20 +335,20 @@ def _leaky_update(nonlinearity: str) -> Update:
 def _gru_update(nonlinearity: str) -> Update:
     def reached(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
         (candidate,), (h,) = elementwise, carry
-        both = 2 * h.shape[-1]
-        reset, keep = jnp.split(_gates(recurrent[..., :both] + drive[..., :both]), 2, axis=-1)
-        inside = recurrent[..., both:] + candidate
-        new, slope = _sloped(nonlinearity, drive[..., both:] + reset * inside)
+        both = 2 * h.shape[0]
+        reset, keep = jnp.split(_gates(recurrent[:both] + drive[:both]), 2, axis=0)
+        inside = recurrent[both:] + candidate
+        new, slope = _sloped(nonlinearity, drive[both:] + reset * inside)
         of_drive = (1.0 - keep) * slope
         of_reset, of_keep = of_drive * inside * reset * (1.0 - reset), (h - new) * keep * (1.0 - keep)
         return ((1.0 - keep) * new + keep * h,), (keep, of_reset, of_keep, of_drive, of_drive * reset)
 
     def tangent(slopes: Any, elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         (of_h, of_reset, of_keep, of_drive, of_inside), (candidate,), (h,) = slopes, elementwise, carry
-        both = 2 * h.shape[-1]
-        reset, keep = jnp.split(recurrent[..., :both] + drive[..., :both], 2, axis=-1)
+        both = 2 * h.shape[0]
+        reset, keep = jnp.split(recurrent[:both] + drive[:both], 2, axis=0)
         gates = of_h * h + of_reset * reset + of_keep * keep
-        return (gates + of_drive * drive[..., both:] + of_inside * (recurrent[..., both:] + candidate),)
+        return (gates + of_drive * drive[both:] + of_inside * (recurrent[both:] + candidate),)
 
     return _with_slopes(reached, tangent)
 
@@ -356,8 +357,8 @@ def _gru_update(nonlinearity: str) -> Update:
 def _lstm_update(nonlinearity: str) -> Update:
     def reached(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
         total, c = lax.optimization_barrier(recurrent + drive), carry[1]
-        i, f, _, o = jnp.split(_gates(total), 4, axis=-1)
-        g, slope = _sloped(nonlinearity, jnp.split(total, 4, axis=-1)[2])
+        i, f, _, o = jnp.split(_gates(total), 4, axis=0)
+        g, slope = _sloped(nonlinearity, jnp.split(total, 4, axis=0)[2])
         memory = lax.optimization_barrier(f * c + i * g)
         out, of_out = _sloped(nonlinearity, memory)
         to_memory = (f, g * i * (1.0 - i), c * f * (1.0 - f), i * slope)
@@ -365,7 +366,7 @@ def _lstm_update(nonlinearity: str) -> Update:
 
     def tangent(slopes: Any, _: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         of_c, of_i, of_f, of_g, of_o, of_memory = slopes
-        i, f, g, o = jnp.split(recurrent + drive, 4, axis=-1)
+        i, f, g, o = jnp.split(recurrent + drive, 4, axis=0)
         memory = of_c * carry[1] + of_i * i + of_f * f + of_g * g
         return (of_o * o + of_memory * memory, memory)
 

@@ -28,6 +28,12 @@ State = TypeVar("State")
 Step = Callable[[State, Array], tuple[State, Array]]
 """Reads one value, shape (D,), and returns the state after it and the estimate of the next value."""
 
+Weights = tuple[Array, Array, Array]
+"""Of a cell: recurrent, input and bias."""
+
+Maps = Callable[[Array, Array], tuple[Array, Array]]
+"""From the hidden state and what is read to the recurrent part of the affine map and the part that drives it."""
+
 
 @runtime_checkable
 class Steps(Protocol):
@@ -64,8 +70,13 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
         The carry after each step, every entry stacked along a leading axis of length T; entry 0 holds the hidden
         states, shape (T, *S, H).
     """
-    drive = by_rows(cell.drive, inputs)
     carry = tuple(jnp.broadcast_to(entry, (*inputs.shape[1:-1], entry.shape[-1])) for entry in carry)
+    if inputs.ndim == 3 and isinstance(cell, RecurrentCell) and cell.gates > 1:
+        weights, elementwise = (cell.recurrent, cell.input, cell.bias), tuple(a[:, None] for a in cell.elementwise)
+        columns = inputs.swapaxes(1, 2), tuple(entry.T for entry in carry)
+        after = _driven_in_columns(cell.update, cell.additive, elementwise, weights, *columns)
+        return tuple(entry.swapaxes(1, 2) for entry in after)
+    drive = by_rows(cell.drive, inputs)
     if isinstance(cell, RecurrentCell | PiecewiseLinearCell):
         return _driven(cell.update, cell.additive, cell.elementwise, cell.recurrent, drive, carry)
     return cell.update(cell.elementwise, carry, jnp.zeros_like(drive), drive)
@@ -207,12 +218,7 @@ def _forced_loop_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _driven(update: Update, additive: bool, elementwise: Any, recurrent: Array, drive: Array, carry: Carry) -> Carry:
     del additive
-
-    def step(before: Carry, u: Array) -> tuple[Carry, Carry]:
-        after = update(elementwise, before, before[0] @ recurrent, u)
-        return after, after
-
-    return lax.scan(step, carry, drive)[1]
+    return _followed(update, elementwise, lambda hidden, u: (hidden @ recurrent, u), carry, drive)
 
 
 @_driven.defjvp
@@ -221,22 +227,93 @@ def _driven_jvp(
 ) -> tuple[Carry, Carry]:
     elementwise, recurrent, drive, carry = primals
     d_elementwise, d_recurrent, d_drive, d_carry = tangents
+    after, linear = _followed_with_slopes(update, elementwise, lambda h, u: (h @ recurrent, u), carry, drive)
+    d_maps = by_rows(lambda hidden: hidden @ d_recurrent, shifted(carry[0], after[0])), d_drive
+    return after, _tangents(linear, d_elementwise, lambda d_hidden: d_hidden @ recurrent, d_carry, d_maps, additive)
 
-    def step(before: Carry, u: Array) -> tuple[Carry, tuple[Carry, Any]]:
-        after, linear = jax.linearize(update, elementwise, before, before[0] @ recurrent, u)
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _driven_in_columns(
+    update: Update, additive: bool, elementwise: Any, weights: Weights, inputs: Float[Array, "T D S"], carry: Carry
+) -> Carry:
+    """As `_driven`, of sequences that are columns: carries of shape (H, S), the parts of the affine map (A, S).
+
+    The gates are then whole blocks of memory, and the weights come first in each product, which suits XLA better. The
+    inputs go into the loop instead of what they drive, which would be the largest array of all.
+    """
+    del additive
+    return _followed(update, elementwise, _maps_of_columns(*weights), carry, inputs)
+
+
+@_driven_in_columns.defjvp
+def _driven_in_columns_jvp(
+    update: Update, additive: bool, primals: tuple[Any, ...], tangents: tuple[Any, ...]
+) -> tuple[Carry, Carry]:
+    elementwise, weights, inputs, carry = primals
+    d_elementwise, (d_recurrent, d_input, d_bias), d_inputs, d_carry = tangents
+    after, linear = _followed_with_slopes(update, elementwise, _maps_of_columns(*weights), carry, inputs)
+    with_ones = jnp.pad(inputs, [(0, 0), (0, 1), (0, 0)], constant_values=1.0)
+    d_drive = _by_columns(jnp.concatenate([d_input, d_bias[None]]), with_ones) + _by_columns(weights[1], d_inputs)
+    d_maps = _by_columns(d_recurrent, shifted(carry[0], after[0])), d_drive
+
+    def mix(d_hidden: Array) -> Array:  # no transposed weights, and none in the transpose of it, the loop backwards
+        return lax.dot_general(weights[0], d_hidden, (((0,), (0,)), ((), ())))
+
+    return after, _tangents(linear, d_elementwise, mix, d_carry, d_maps, additive)
+
+
+def _maps_of_columns(recurrent: Array, driven: Array, bias: Array) -> Maps:
+    """The two parts of the affine map; the barrier keeps the transposition out of the loop."""
+    turned = lax.optimization_barrier(recurrent.T)
+    return lambda hidden, x: (turned @ hidden, driven.T @ x + bias[:, None])
+
+
+def _by_columns(weights: Float[Array, "K L"], columns: Float[Array, "T K S"]) -> Float[Array, "T L S"]:
+    """The product of weights with the columns of all steps, as one of two matrices; see `by_rows`."""
+    steps, _, several = columns.shape
+    products = weights.T @ columns.swapaxes(0, 1).reshape(-1, steps * several)
+    return products.reshape(-1, steps, several).swapaxes(0, 1)
+
+
+def _followed(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> Carry:
+    """The carries after each step, given the two parts of the affine map from hidden state and what is read."""
+
+    def step(before: Carry, now: Array) -> tuple[Carry, Carry]:
+        after = update(elementwise, before, *maps(before[0], now))
+        return after, after
+
+    return lax.scan(step, carry, read)[1]
+
+
+def _followed_with_slopes(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> tuple[Carry, Any]:
+    """The carries after each step, and the updates linearised there."""
+
+    def step(before: Carry, now: Array) -> tuple[Carry, tuple[Carry, Any]]:
+        after, linear = jax.linearize(update, elementwise, before, *maps(before[0], now))
         return after, (after, linear)
 
-    after, linear = lax.scan(step, carry, drive)[1]
-    outside = by_rows(lambda hidden: hidden @ d_recurrent, shifted(carry[0], after[0]))
+    return lax.scan(step, carry, read)[1]
+
+
+def _tangents(
+    linear: Any,
+    d_elementwise: Any,
+    mix: Callable[[Array], Array],
+    d_carry: Carry,
+    d_maps: tuple[Array, Array],
+    additive: bool,
+) -> Carry:
+    """The tangents of the carries after each step; `d_maps` are those of the maps as far as known before the loop."""
+    outside, d_drive = d_maps
     if additive:  # one sum goes into the loop, and in reverse mode its gradient comes out once
         outside, d_drive = outside + d_drive, jnp.zeros_like(d_drive)
 
-    def linear_step(tangent: Carry, now: tuple[Any, Array, Array]) -> tuple[Carry, Carry]:
+    def step(tangent: Carry, now: tuple[Any, Array, Array]) -> tuple[Carry, Carry]:
         linear, b, du = now
-        tangent = linear(d_elementwise, tangent, tangent[0] @ recurrent + b, du)
+        tangent = linear(d_elementwise, tangent, mix(tangent[0]) + b, du)
         return tangent, tangent
 
-    return after, lax.scan(linear_step, d_carry, (linear, outside, d_drive))[1]
+    return lax.scan(step, d_carry, (linear, outside, d_drive))[1]
 
 
 def linearized_updates(
