@@ -263,9 +263,9 @@ def _driven_in_columns_jvp(
 
 
 def _maps_of_columns(recurrent: Array, driven: Array, bias: Array) -> Maps:
-    """The two parts of the affine map; the barrier keeps the transposition out of the loop."""
-    turned = lax.optimization_barrier(recurrent.T)
-    return lambda hidden, x: (turned @ hidden, driven.T @ x + bias[:, None])
+    """The two parts of the affine map; the barrier keeps the transpositions out of the loop."""
+    of_hidden, of_input = lax.optimization_barrier((recurrent.T, driven.T))
+    return lambda hidden, x: (of_hidden @ hidden, of_input @ x + bias[:, None])
 
 
 def _by_columns(weights: Float[Array, "K L"], columns: Float[Array, "T K S"]) -> Float[Array, "T L S"]:
