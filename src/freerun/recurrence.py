@@ -218,7 +218,7 @@ def _forced_loop_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _driven(update: Update, additive: bool, elementwise: Any, recurrent: Array, drive: Array, carry: Carry) -> Carry:
     del additive
-    return _followed(update, elementwise, lambda hidden, u: (hidden @ recurrent, u), carry, drive)
+    return _followed(update, elementwise, _maps_of_rows(recurrent), carry, drive)
 
 
 @_driven.defjvp
@@ -227,9 +227,14 @@ def _driven_jvp(
 ) -> tuple[Carry, Carry]:
     elementwise, recurrent, drive, carry = primals
     d_elementwise, d_recurrent, d_drive, d_carry = tangents
-    after, linear = _followed_with_slopes(update, elementwise, lambda h, u: (h @ recurrent, u), carry, drive)
+    after, linear = _followed_with_slopes(update, elementwise, _maps_of_rows(recurrent), carry, drive)
     d_maps = by_rows(lambda hidden: hidden @ d_recurrent, shifted(carry[0], after[0])), d_drive
     return after, _tangents(linear, d_elementwise, lambda d_hidden: d_hidden @ recurrent, d_carry, d_maps, additive)
+
+
+def _maps_of_rows(recurrent: Array) -> Maps:
+    """The two parts of the affine map, where what is read is what drives the cell."""
+    return lambda hidden, u: (hidden @ recurrent, u)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
