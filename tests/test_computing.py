@@ -125,3 +125,44 @@ def test_small_loops_are_compiled_whole_unless_told_otherwise(before: str, flags
 def test_a_fit_sets_this_before_jax_computes(settings: str) -> None:
     fit = f"freerun.RNN(20, {settings}).fit(np.sin(np.arange(150) / 3))"
     assert _compiled_whole(f"import freerun\nimport numpy as np\n{fit}")
+
+
+BESIDE = """
+import jax, numpy as np
+from jax import lax
+from freerun.computing import ON_ONE_CORE, computing, side_by_side
+
+def run(steps, start, mixed):
+    def step(a, _):
+        a = jax.numpy.tanh(a @ mixed)
+        return a + 1e-3 * jax.numpy.tanh(a.T + 1.0).mean(), None
+    return lax.scan(step, start, length=steps)[0]
+
+program = jax.jit(run, static_argnums=0, compiler_options=dict(ON_ONE_CORE))
+starts = [np.full((400, 300), k / 10) for k in range(8)]
+mixed = np.random.default_rng(0).normal(size=(300, 300)) / 20
+with computing("float64"):
+    found = side_by_side(program, (150,), [(start, mixed) for start in starts])
+for a, result in zip(starts, found, strict=True):
+    for _ in range(150):
+        a = np.tanh(a @ mixed)
+        a = a + 1e-3 * np.tanh(a.T + 1.0).mean()
+    np.testing.assert_allclose(result, a, rtol=1e-9, atol=1e-12)
+"""
+
+
+@pytest.mark.slow
+def test_loops_side_by_side_do_not_wait_for_each_other() -> None:
+    """Loops with products and sums that XLA would by itself share out among its threads, each against NumPy."""
+    subprocess.run([sys.executable, "-c", BESIDE], env=os.environ | {"FREERUN_CACHE": "off"}, check=True, timeout=300)
+
+
+@pytest.mark.parametrize("memory", [2**40, 1])
+def test_results_side_by_side_come_in_order_however_little_memory(memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    from freerun import computing as room
+
+    monkeypatch.setattr(room, "physical_memory", lambda: memory)
+    program = jax.jit(lambda power, x: x**power, static_argnums=0, compiler_options=dict(room.ON_ONE_CORE))
+    with room.computing("float64"):
+        found = room.side_by_side(program, (3,), [(np.arange(k, k + 5.0),) for k in range(6)])
+    np.testing.assert_allclose(found, [np.arange(k, k + 5.0) ** 3 for k in range(6)], rtol=1e-15)

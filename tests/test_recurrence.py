@@ -8,11 +8,11 @@ import pytest
 
 import freerun
 from freerun import pairs as room
-from freerun.cells import NONLINEARITIES
 from freerun.computing import computing
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape, State
 from freerun.recurrence import forced_loop, open_loop
+from freerun.updates import NONLINEARITIES
 from references import plain, plainly_forced
 
 CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]

@@ -11,32 +11,17 @@ Its update takes the units along the leading axis: of one sequence, (H,), or of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Float
 
-Array = jax.Array | np.ndarray
-"""Weights are JAX arrays while they are trained, and NumPy arrays in a model, where no JAX setting can touch them."""
+from freerun.updates import Array, Carry, Update, gru_update, leaky_update, lstm_update, piecewise_update, simple_update
 
-Carry = tuple[Array, ...]
-Update = Callable[[Any, Carry, Array, Array], Carry]
 Shapes = dict[str, tuple[int, ...]]
-
-NONLINEARITIES: dict[str, Callable[[Array], Array]] = {
-    "tanh": jnp.tanh,
-    "sigmoid": jax.nn.sigmoid,
-    "relu": jax.nn.relu,
-    "softplus": jax.nn.softplus,
-    "identity": lambda a: a,
-}
-"""The non-linearities by name: a network stores the name, so that it can be pickled and saved."""
 
 
 class Cell(eqx.Module):
@@ -98,7 +83,7 @@ class MemorylessCell(Cell):
 
     @property
     def update(self) -> Update:
-        return _simple_update(self.nonlinearity)
+        return simple_update(self.nonlinearity)
 
 
 class RecurrentCell(Cell):
@@ -128,7 +113,7 @@ class SimpleCell(RecurrentCell):
 
     @property
     def update(self) -> Update:
-        return _simple_update(self.nonlinearity)
+        return simple_update(self.nonlinearity)
 
 
 class LeakyCell(RecurrentCell):
@@ -150,7 +135,7 @@ class LeakyCell(RecurrentCell):
 
     @property
     def update(self) -> Update:
-        return _leaky_update(self.nonlinearity)
+        return leaky_update(self.nonlinearity)
 
 
 class GRUCell(RecurrentCell):
@@ -177,7 +162,7 @@ class GRUCell(RecurrentCell):
 
     @property
     def update(self) -> Update:
-        return _gru_update(self.nonlinearity)
+        return gru_update(self.nonlinearity)
 
 
 class LSTMCell(RecurrentCell):
@@ -190,7 +175,7 @@ class LSTMCell(RecurrentCell):
 
     @property
     def update(self) -> Update:
-        return _lstm_update(self.nonlinearity)
+        return lstm_update(self.nonlinearity)
 
     def rest(self) -> Carry:
         return (*super().rest(), *super().rest())
@@ -255,7 +240,7 @@ class PiecewiseLinearCell(eqx.Module):
     @property
     def update(self) -> Update:
         """The elementwise update, the same object for equal cells."""
-        return _piecewise_update(self.clipped)
+        return piecewise_update(self.clipped)
 
     def drive(self, inputs: Float[Array, "*T D"]) -> Float[Array, "*T H"]:
         """The input part of the affine map, for any number of steps at once."""
@@ -281,120 +266,3 @@ CELLS: dict[str, type[Cell]] = {
     "memoryless": MemorylessCell,
 }
 """The cells with a non-linearity, by name; `plrnn` and `clipped-plrnn` are the two of `PiecewiseLinearCell`."""
-
-
-def _with_slopes(reached: Callable[..., tuple[Carry, Any]], tangent: Callable[..., Carry]) -> Update:
-    """An update with a derivative of its own, which keeps no more of each step than it needs.
-
-    Args:
-        reached: from what the update reads to the carry after it, and slopes.
-        tangent: from these slopes and the tangents of what the update reads to that of the carry.
-    """
-
-    @jax.custom_jvp
-    def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-        return reached(elementwise, carry, recurrent, drive)[0]
-
-    @update.defjvp
-    def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Carry, Carry]:
-        after, slopes = reached(*primals)
-        return after, tangent(slopes, *tangents)
-
-    return update
-
-
-@cache
-def _simple_update(nonlinearity: str) -> Update:
-    def reached(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, Array]:
-        del carry
-        hidden, slope = _sloped(nonlinearity, recurrent + drive)
-        return (hidden,), slope
-
-    def tangent(slope: Array, _: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-        del carry
-        return (slope * (recurrent + drive),)
-
-    return _with_slopes(reached, tangent)
-
-
-@cache
-def _leaky_update(nonlinearity: str) -> Update:
-    def reached(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
-        (leak,), (h,) = elementwise, carry
-        new, slope = _sloped(nonlinearity, recurrent + drive)
-        return ((1.0 - leak) * h + leak * new,), (1.0 - leak, new - h, leak * slope)
-
-    def tangent(slopes: Any, elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-        (of_h, of_leak, of_sum), (leak,), (h,) = slopes, elementwise, carry
-        return (of_h * h + of_leak * leak + of_sum * (recurrent + drive),)
-
-    return _with_slopes(reached, tangent)
-
-
-@cache
-def _gru_update(nonlinearity: str) -> Update:
-    def reached(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
-        (candidate,), (h,) = elementwise, carry
-        both = 2 * h.shape[0]
-        reset, keep = jnp.split(_gates(recurrent[:both] + drive[:both]), 2, axis=0)
-        inside = recurrent[both:] + candidate
-        new, slope = _sloped(nonlinearity, drive[both:] + reset * inside)
-        of_drive = (1.0 - keep) * slope
-        of_reset, of_keep = of_drive * inside * reset * (1.0 - reset), (h - new) * keep * (1.0 - keep)
-        return ((1.0 - keep) * new + keep * h,), (keep, of_reset, of_keep, of_drive, of_drive * reset)
-
-    def tangent(slopes: Any, elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-        (of_h, of_reset, of_keep, of_drive, of_inside), (candidate,), (h,) = slopes, elementwise, carry
-        both = 2 * h.shape[0]
-        reset, keep = jnp.split(recurrent[:both] + drive[:both], 2, axis=0)
-        gates = of_h * h + of_reset * reset + of_keep * keep
-        return (gates + of_drive * drive[both:] + of_inside * (recurrent[both:] + candidate),)
-
-    return _with_slopes(reached, tangent)
-
-
-@cache
-def _lstm_update(nonlinearity: str) -> Update:
-    def reached(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
-        total, c = lax.optimization_barrier(recurrent + drive), carry[1]
-        i, f, _, o = jnp.split(_gates(total), 4, axis=0)
-        g, slope = _sloped(nonlinearity, jnp.split(total, 4, axis=0)[2])
-        memory = lax.optimization_barrier(f * c + i * g)
-        out, of_out = _sloped(nonlinearity, memory)
-        to_memory = (f, g * i * (1.0 - i), c * f * (1.0 - f), i * slope)
-        return (o * out, memory), (*to_memory, out * o * (1.0 - o), o * of_out)
-
-    def tangent(slopes: Any, _: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-        of_c, of_i, of_f, of_g, of_o, of_memory = slopes
-        i, f, g, o = jnp.split(recurrent + drive, 4, axis=0)
-        memory = of_c * carry[1] + of_i * i + of_f * f + of_g * g
-        return (of_o * o + of_memory * memory, memory)
-
-    return _with_slopes(reached, tangent)
-
-
-@cache
-def _piecewise_update(clipped: bool) -> Update:
-    def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-        del carry
-        (threshold,), total = elementwise, recurrent + drive
-        latent, units = jnp.split(total, [total.shape[-1] - threshold.size], axis=-1)
-        ramps = jax.nn.relu(units + threshold)
-        return (jnp.concatenate([latent, ramps - jax.nn.relu(units) if clipped else ramps], axis=-1),)
-
-    return update
-
-
-def _gates(a: Array) -> Array:
-    """The sigmoid by way of tanh, and of a whole array before it is cut: XLA makes slower code of slices."""
-    return lax.optimization_barrier(0.5 + 0.5 * jnp.tanh(0.5 * a))
-
-
-def _sloped(nonlinearity: str, a: Array) -> tuple[Array, Array]:
-    """A non-linearity at `a`, and its derivative there."""
-    if nonlinearity == "tanh":
-        value = jnp.tanh(a)
-        return value, 1.0 - value * value
-    function = NONLINEARITIES[nonlinearity]
-    value, slope = jax.jvp(function, (a,), (jnp.ones_like(a),))
-    return value, slope

@@ -8,17 +8,17 @@ loops of small steps.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 
 import jax
 from jax._src.xla_bridge import backends_are_initialized  # there is no public name for it
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from freerun.errors import SettingError
 from freerun.settings import Device
@@ -47,6 +47,9 @@ MOST_MAPS = 30_000
 MOST_THREADS = 8
 """Threads that compute side by side at most, since each takes memory."""
 
+ON_ONE_CORE = {"xla_cpu_multi_thread_eigen": False, "xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
+"""How a program is compiled that may run beside others, see `side_by_side`: it stays on its thread."""
+
 
 @contextmanager
 def computing(dtype: str, device: Device = "cpu") -> Iterator[None]:
@@ -74,6 +77,10 @@ def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterato
     """
     _set_up()
     forget_programs()
+    yield from _in_threads(function, items, MOST_THREADS)
+
+
+def _in_threads(function: Callable[[Item], Result], items: Sequence[Item], most: int) -> Iterator[Result]:
     wide = jax.numpy.zeros(()).dtype == jax.numpy.float64
     device = current_device()
 
@@ -81,8 +88,8 @@ def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterato
         with jax.enable_x64(wide), jax.default_device(device):
             return function(item)
 
-    together = min(cores(), MOST_THREADS)
-    with threadpool_limits(max(1, cores() // together)), ThreadPoolExecutor(together) as pool:
+    together = min(cores(), most, max(1, len(items)))
+    with _libraries().limit(limits=max(1, cores() // together)), ThreadPoolExecutor(together) as pool:
         yield from pool.map(call, items)
 
 
@@ -92,12 +99,52 @@ def run(program: Any, *arguments: Any) -> Any:
     Two programs with loops at once would deadlock: on a CPU, a loop occupies one of XLA's threads while it waits for
     the others to do its products.
     """
-    leaves, structure = jax.tree.flatten(arguments)
-    key = (program, structure, tuple(jax.typeof(leaf) for leaf in leaves))
-    if key not in _programs:
-        _programs[key] = program.lower(*arguments).compile()
+    compiled = _compiled(program, (), arguments)
     with _running:
-        return jax.block_until_ready(_programs[key](*arguments))
+        return jax.block_until_ready(compiled.program(*arguments))
+
+
+def side_by_side(program: Any, static: tuple[Hashable, ...], several: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The results of a program for each of several arguments, computed at once on as many cores as memory allows.
+
+    Args:
+        program: jitted with the options of `ON_ONE_CORE`. It then does all of its work on the thread that runs it, but
+            for some products, whose work is shared with threads that have nothing to do.
+        static: the first arguments of the program, which it compiles for.
+        several: the arguments after them.
+    """
+    compiled = [_compiled(program, static, arguments) for arguments in several]
+    needed = max(one.memory for one in compiled)
+    most = min(MOST_THREADS, max(1, physical_memory() // 2 // max(1, needed)))
+
+    def call(number: int) -> Any:
+        return jax.block_until_ready(compiled[number].program(*several[number]))
+
+    return list(_in_threads(call, range(len(several)), most))
+
+
+class _Compiled:
+    """A program compiled for arguments of some shapes.
+
+    Attributes:
+        program: what to call.
+    """
+
+    def __init__(self, program: Any) -> None:
+        self.program = program
+
+    @cached_property
+    def memory(self) -> int:
+        """Bytes that it needs while it runs."""
+        return self.program.memory_analysis().temp_size_in_bytes
+
+
+def _compiled(program: Any, static: tuple[Hashable, ...], arguments: tuple[Any, ...]) -> _Compiled:
+    leaves, structure = jax.tree.flatten(arguments)
+    key = (program, static, structure, tuple(jax.typeof(leaf) for leaf in leaves))
+    if key not in _programs:
+        _programs[key] = _Compiled(program.lower(*static, *arguments).compile())
+    return _programs[key]
 
 
 def plain_factorisations() -> AbstractContextManager[Any]:
@@ -105,11 +152,12 @@ def plain_factorisations() -> AbstractContextManager[Any]:
 
     Where products and factorisations take turns, XLA's threads and those of LAPACK keep each other from the cores.
     """
-    return _lapack().limit(limits=1)
+    return _libraries().limit(limits=1)
 
 
 @cache
-def _lapack() -> ThreadpoolController:
+def _libraries() -> ThreadpoolController:
+    """NumPy's and SciPy's libraries of linear algebra, with threads of their own."""
     import scipy.linalg  # noqa: F401 - JAX calls its LAPACK, which has to be there to be found
 
     return ThreadpoolController()
@@ -130,7 +178,7 @@ def _memory_maps() -> int:
         return 0
 
 
-_programs: dict[Any, Any] = {}
+_programs: dict[Any, _Compiled] = {}
 _running = Lock()
 
 

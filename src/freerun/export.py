@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from freerun.cells import Array
 from freerun.computing import computing
 from freerun.errors import SettingError
 from freerun.model import Model
+from freerun.updates import Array
 from freerun.writing import replacing
 
 PLATFORMS = ("cpu", "cuda", "tpu")

@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from freerun.cells import Array
 from freerun.dynamics import expansion_along
 from freerun.errors import SettingError
 from freerun.network import Network, State
@@ -22,6 +21,7 @@ from freerun.pairs import Pairs
 from freerun.recurrence import cut, forced_on
 from freerun.sensitivity import Chain
 from freerun.settings import Settings
+from freerun.updates import Array
 
 SHORTEST_LINK = 16
 """Fewest steps of a piece of a run whose Jacobian is put together from pieces."""

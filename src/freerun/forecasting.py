@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from freerun.cells import Array
 from freerun.computing import computing
 from freerun.errors import SeriesError, SettingError
 from freerun.forcing import free_runs
@@ -25,6 +24,7 @@ from freerun.pairs import filled_up, shared
 from freerun.scaling import Scaling, differenced
 from freerun.series import Series, interpolated
 from freerun.settings import SHORT, Ensemble, Settings
+from freerun.updates import Array
 from freerun.validation import ENDURANCE, stays_near
 
 PIECE = 10_000

@@ -14,8 +14,9 @@ from functools import lru_cache
 import jax
 import numpy as np
 
-from freerun.cells import CELLS, Array
+from freerun.cells import CELLS
 from freerun.network import Network, Shape, assemble
+from freerun.updates import Array
 
 Draw = np.random.RandomState
 Matrix = Callable[[Draw, str, int, int], np.ndarray]

@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from freerun.cells import Array
 from freerun.computing import computing
 from freerun.errors import SettingError
 from freerun.forecasting import (
@@ -38,6 +37,7 @@ from freerun.pairs import cut_down
 from freerun.series import Series
 from freerun.settings import SHORT, Ensemble
 from freerun.training import noise_of, pairs_of
+from freerun.updates import Array
 
 if TYPE_CHECKING:
     import pandas as pd

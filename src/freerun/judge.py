@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from freerun.cells import Array
 from freerun.computing import computing, run
 from freerun.errors import TrainingDiverged
 from freerun.forcing import free_runs
@@ -30,6 +29,7 @@ from freerun.scaling import Scaling, differenced
 from freerun.series import Series
 from freerun.settings import SHORT, Settings
 from freerun.training import chance, drawn, noise_of, pairs_of
+from freerun.updates import Array
 from freerun.validation import ENDURANCE, LEAD, Validation, errors_of_readouts, long_run_error, stays_near
 
 LONG_RUN = 20_000

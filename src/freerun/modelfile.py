@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from freerun._version import __version__
 from freerun.archive import ArchiveError, read_archive, write_archive
-from freerun.cells import Array, LSTMCell
+from freerun.cells import LSTMCell
 from freerun.errors import FreerunError, ModelFileError
 from freerun.history import History
 from freerun.model import Member, Model, Moment
@@ -22,6 +22,7 @@ from freerun.series import Series
 from freerun.settings import Settings
 from freerun.timeline import Calendar
 from freerun.training import shape_of
+from freerun.updates import Array
 
 FORMAT, OLDEST = 3, 2
 """Version of the layout, and the oldest that is still read; files of format 2 have no checksum."""

@@ -14,8 +14,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from freerun import parallel, recurrence
-from freerun.cells import CELLS, AnyCell, Array, Carry, MemorylessCell, PiecewiseLinearCell
+from freerun.cells import CELLS, AnyCell, MemorylessCell, PiecewiseLinearCell
 from freerun.recurrence import by_rows, mixed, shifted
+from freerun.updates import Array, Carry
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, PRNGKeyArray
 
-from freerun.cells import Array, RecurrentCell
+from freerun.cells import RecurrentCell
 from freerun.forcing import Errors, Forcing
 from freerun.network import Network, State
 from freerun.pairs import Pairs
 from freerun.sensitivity import by_passes, by_pieces
+from freerun.updates import Array
 
 STARTS = 4
 """Windows that carry states may begin at this share of their length, and at its multiples."""

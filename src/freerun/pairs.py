@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from freerun.cells import Array
 from freerun.network import Network, State
 from freerun.recurrence import in_pieces
 from freerun.series import interpolated
+from freerun.updates import Array
 
 SHORTEST = 64
 """Short series are filled up to so many steps, or twice, four times ... as many."""

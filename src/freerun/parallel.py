@@ -28,8 +28,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from freerun import recurrence
-from freerun.cells import AnyCell, Array, Carry, MemorylessCell
+from freerun.cells import AnyCell, MemorylessCell
 from freerun.recurrence import Steps, cut, shifted
+from freerun.updates import Array, Carry
 
 Run = Callable[[Any, Any, Any], Any]
 """From weights, the state before a piece and what is read in it to the state after it."""

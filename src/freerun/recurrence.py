@@ -22,7 +22,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
-from freerun.cells import AnyCell, Array, Carry, PiecewiseLinearCell, RecurrentCell, Update
+from freerun.cells import AnyCell, PiecewiseLinearCell, RecurrentCell
+from freerun.updates import Array, Carry, Update
 
 State = TypeVar("State")
 Step = Callable[[State, Array], tuple[State, Array]]
@@ -257,9 +258,13 @@ def _driven_in_columns_jvp(
     elementwise, weights, inputs, carry = primals
     d_elementwise, (d_recurrent, d_input, d_bias), d_inputs, d_carry = tangents
     after, linear = _followed_with_slopes(update, elementwise, _maps_of_columns(*weights), carry, inputs)
-    with_ones = jnp.pad(inputs, [(0, 0), (0, 1), (0, 0)], constant_values=1.0)
-    d_drive = _by_columns(jnp.concatenate([d_input, d_bias[None]]), with_ones) + _by_columns(weights[1], d_inputs)
-    d_maps = _by_columns(d_recurrent, shifted(carry[0], after[0])), d_drive
+    with_ones, before = jnp.pad(inputs, [(0, 0), (0, 1), (0, 0)], constant_values=1.0), shifted(carry[0], after[0])
+    d_affine, known = jnp.concatenate([d_input, d_bias[None]]), _by_columns(weights[1], d_inputs)
+    if additive:  # the gradient of all weights is one product then
+        together = jnp.concatenate([d_recurrent, d_affine]), jnp.concatenate([before, with_ones], axis=1)
+        d_maps = _by_columns(*together), known
+    else:
+        d_maps = _by_columns(d_recurrent, before), _by_columns(d_affine, with_ones) + known
 
     def mix(d_hidden: Array) -> Array:  # no transposed weights, and none in the transpose of it, the loop backwards
         return lax.dot_general(weights[0], d_hidden, (((0,), (0,)), ((), ())))

@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from freerun import metrics
-from freerun.cells import Array
 from freerun.forcing import free_runs
 from freerun.network import Network
 from freerun.pairs import cut_down, filled_up
 from freerun.series import interpolated
+from freerun.updates import Array
 
 MOST_RUNS, LONGEST = 32, 200
 """At most so many free runs, of at most so many steps."""

@@ -12,15 +12,15 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from freerun.cells import Array
 from freerun.computing import current_device
 from freerun.errors import TrainingDiverged
 from freerun.history import History, Progress, Trained, Watcher
 from freerun.network import Network
 from freerun.optimizers import Stopped, stack, unstack
-from freerun.optimizers.base import each
+from freerun.optimizers.base import each, few
 from freerun.pairs import Pairs, shared
 from freerun.settings import SHORT, Settings
+from freerun.updates import Array
 from freerun.validation import Validation
 
 Thinning = Callable[[int, Sequence[float]], Sequence[bool]]
@@ -130,6 +130,10 @@ class Watch:
             seen.histories[i].stopped = "others ran free better"
             seen.running.remove(i)
 
+    def _errors(self, networks: Network, pairs: Pairs) -> np.ndarray:
+        """The one-step error of each of stacked networks."""
+        return each(_mean_squared_error, None, (pairs, self._scale), networks, 1 if pairs.stacked else few(networks))
+
     def begin_stage(self) -> Network:
         """The networks that go on, stacked."""
         self.seen.reported = list(self.running)
@@ -146,10 +150,9 @@ class Watch:
         """Take stacked networks, good to keep, and the objectives since the last call: see `optimizers.Report`."""
         seen = self.seen
         measured = stack(list(map(shared, unstack(networks)))) if self._training.steps < SHORT else networks
-        errors = each(_mean_squared_error, None, (self._training, self._scale), measured)
-        validation = None
+        errors, validation = self._errors(measured, self._training), None
         if self._validation is not None:
-            validation = each(_mean_squared_error, None, (self._validation, self._scale), measured)
+            validation = self._errors(measured, self._validation)
         free = None if self._free_runs is None else each(_free_run_error, None, self._free_runs, networks)
         for column, (i, network) in enumerate(zip(seen.reported, unstack(networks), strict=True)):
             if i not in seen.running:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
@@ -12,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from freerun.cells import Array
-from freerun.computing import current_device
+from freerun.computing import ON_ONE_CORE, current_device, side_by_side
 from freerun.network import Network
 from freerun.objective import Objective, Terms
+from freerun.updates import Array
 
 
 class Stopped(NamedTuple):
@@ -77,6 +76,9 @@ class Leg(NamedTuple):
         """Which networks go on: a boolean for each."""
         return np.array([i not in self.stopped for i in range(len(self.trainees))])
 
+
+FEW, SMALL = 8, 10_000
+"""On a CPU so many networks run along a single sequence in one program, if each takes no more than so many bytes."""
 
 Report = Callable[[Leg, np.ndarray], None]
 """Called now and then with how far a stage has come, and the objectives since the last call.
@@ -155,11 +157,17 @@ def unstack(stacked: Any, count: int | None = None) -> list[Any]:
     return [member(i) for i in range(many)]
 
 
+def few(networks: Network) -> int:
+    """How many of stacked networks go together on a CPU along a single sequence, see `each`."""
+    size = networks.weights * networks.bias.dtype.itemsize // len(networks.bias)
+    return FEW if size <= SMALL else 1
+
+
 def each(step: Callable[[Any, Any, Any], Any], names: Hashable, shared: Any, members: Any, together: int = 1) -> Any:
     """`step(names, shared, member)` for each of the stacked `members`, the results stacked.
 
-    On a CPU a few members at a time: products of many matrices at once serve its caches badly. On other devices all at
-    once.
+    On a CPU a few members in each program, since products of many matrices at once serve its caches badly, and these
+    programs side by side on its cores. On other devices all at once.
 
     Args:
         step: a function of a module, so that it compiles once.
@@ -168,25 +176,32 @@ def each(step: Callable[[Any, Any, Any], Any], names: Hashable, shared: Any, mem
         members: a pytree whose arrays have a leading axis of length M.
         together: how many go together on a CPU.
     """
-    if current_device().platform != "cpu":
-        return _all_at_once(step, names, shared, members)
     count = jax.tree.leaves(members)[0].shape[0]
-    if min(together, count) == 1:
-        return stack([_alone(step, names, shared, member) for member in unstack(members)])
-    groups = np.array_split(np.arange(count), -(-count // together))
+    if current_device().platform != "cpu" or 1 < count <= together:
+        return _all_at_once(step, names, shared, members)
+    if count == 1:
+        return stack([_alone(step, names, shared, *unstack(members))])
+    if together == 1:
+        return stack(side_by_side(_alone_beside, (step, names), [(shared, member) for member in unstack(members)]))
     several = jax.tree.map(np.asarray, members)
-    done = [_all_at_once(step, names, shared, jax.tree.map(lambda a, at=at: a[at], several)) for at in groups]
+    places = np.array_split(np.arange(count), -(-count // together))
+    groups = [(shared, jax.tree.map(lambda a, at=at: a[at], several)) for at in places]
+    done = side_by_side(_together_beside, (step, names), groups)
     return jax.tree.map(lambda *arrays: np.concatenate(arrays), *done)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _alone(step: Any, names: Hashable, shared: Any, member: Any) -> Any:
+def _one(step: Any, names: Hashable, shared: Any, member: Any) -> Any:
     return step(names, shared, member)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def _all_at_once(step: Any, names: Hashable, shared: Any, members: Any) -> Any:
+def _all(step: Any, names: Hashable, shared: Any, members: Any) -> Any:
     return jax.vmap(lambda member: step(names, shared, member))(members)
+
+
+_alone, _all_at_once = (jax.jit(f, static_argnums=(0, 1)) for f in (_one, _all))
+_alone_beside, _together_beside = (
+    jax.jit(f, static_argnums=(0, 1), compiler_options=dict(ON_ONE_CORE)) for f in (_one, _all)
+)
 
 
 def choose(condition: Array, first: Any, second: Any) -> Any:

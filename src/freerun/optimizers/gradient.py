@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from freerun.network import Network
 from freerun.objective import Objective, Terms
-from freerun.optimizers.base import Leg, Stopped, Trainees, choose, each, report_interval
+from freerun.optimizers.base import Leg, Stopped, Trainees, choose, each, few, report_interval
 
 METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "sgd": optax.sgd,
@@ -40,9 +40,6 @@ SCHEDULES: dict[str, Callable[[Any], Array]] = {
 
 FEWEST = 10
 """Updates between two reports at least, since one may take less time than a report."""
-
-SIDE_BY_SIDE, SMALL = 8, 10_000
-"""On a CPU so many networks are trained at once on a single sequence, if each takes no more than so many bytes."""
 
 DIVERGED = 1e6
 """Training has diverged when the objective exceeds its first value by this factor."""
@@ -96,7 +93,6 @@ class Gradient:
         trainees, done = leg.trainees, leg.done
         networks, rates, memory = trainees.networks, trainees.rates, trainees.memory
         assert rates is not None
-        small = networks.weights * networks.bias.dtype.itemsize <= SMALL * len(trainees)
         names = (self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
         count = min(names[2], self.epochs - done)
         keys = _member_keys(key, np.asarray(done), len(trainees))
@@ -105,7 +101,7 @@ class Gradient:
             names,
             (objective, np.asarray(count), np.asarray(self.total, networks.bias.dtype)),
             (networks, trainees.terms, rates, memory, keys, leg.running),
-            together=SIDE_BY_SIDE if small and objective.of_one_sequence else 1,
+            together=few(networks) if objective.of_one_sequence else 1,
         )
         values = np.asarray(objectives).T[:count]
         values = values[np.isfinite(values).any(axis=1)]
