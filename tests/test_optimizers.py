@@ -2,12 +2,14 @@
 
 from itertools import pairwise
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
 import freerun
+from freerun.optimizers import gradient
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +143,38 @@ def test_the_objective_is_the_mean_squared_error_plus_both_penalties():
     expected = np.mean(np.square(errors[5:]))
     expected += sum(0.01 * np.abs(w).sum() + 0.02 * np.square(w).sum() for w in weights)
     assert rnn.history_.objective[0] == pytest.approx(expected, rel=1e-12)
+
+
+DRAW = np.random.default_rng(0)
+SINE = np.sin(np.arange(300) / 3) + 0.1 * DRAW.normal(size=300)
+WITH_GAPS = [np.where(DRAW.random(n) < 0.05, np.nan, SINE[:n]) for n in (80, 100, 90, 100)]
+
+
+@pytest.mark.quick(settings=["windows", "panel"])
+@pytest.mark.parametrize(
+    ("series", "settings"),
+    [
+        pytest.param(SINE, {"window": 20, "batch": 8, "stateful": True, "cell": "lstm", "l2": 1e-4}, id="windows"),
+        pytest.param(SINE, {"window": 20, "batch": 8, "washout": 3, "weight_noise": 0.01, "l1": 1e-4}, id="noise"),
+        pytest.param(
+            SINE,
+            {"window": 20, "batch": 8, "forcing": "scheduled", "forcing_strength": 0.5, "input_noise": 0.01},
+            id="forced",
+        ),
+        pytest.param(WITH_GAPS, {"cell": "gru"}, id="panel"),
+    ],
+)
+def test_a_gradient_in_parts_is_that_of_the_whole(series, settings, monkeypatch):
+    def objectives(work: float) -> list[float]:
+        monkeypatch.setattr(gradient, "WORK", work)
+        rnn = freerun.RNN(6, optimizer="adam", epochs=12, direct=False, restarts=1, holdout=0, **settings)
+        return rnn.fit(series).history_.objective
+
+    monkeypatch.setattr(gradient, "SEQUENCES", 4)
+    monkeypatch.setattr(gradient, "cores", lambda: 2)
+    parts = Mock(wraps=gradient._drawn)
+    monkeypatch.setattr(gradient, "_drawn", parts)
+    whole = objectives(np.inf)
+    assert not parts.called
+    np.testing.assert_allclose(objectives(0), whole, rtol=1e-9)
+    assert parts.call_count == 12

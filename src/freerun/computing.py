@@ -77,10 +77,13 @@ def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterato
     """
     _set_up()
     forget_programs()
-    yield from _in_threads(function, items, MOST_THREADS)
+    together = min(cores(), MOST_THREADS, max(1, len(items)))
+    with _libraries().limit(limits=max(1, cores() // together)), ThreadPoolExecutor(together) as pool:
+        yield from pool.map(_as_here(function), items)
 
 
-def _in_threads(function: Callable[[Item], Result], items: Sequence[Item], most: int) -> Iterator[Result]:
+def _as_here(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
+    """The same function, which computes in any thread as the caller of this does."""
     wide = jax.numpy.zeros(()).dtype == jax.numpy.float64
     device = current_device()
 
@@ -88,9 +91,7 @@ def _in_threads(function: Callable[[Item], Result], items: Sequence[Item], most:
         with jax.enable_x64(wide), jax.default_device(device):
             return function(item)
 
-    together = min(cores(), most, max(1, len(items)))
-    with _libraries().limit(limits=max(1, cores() // together)), ThreadPoolExecutor(together) as pool:
-        yield from pool.map(call, items)
+    return call
 
 
 def run(program: Any, *arguments: Any) -> Any:
@@ -115,12 +116,19 @@ def side_by_side(program: Any, static: tuple[Hashable, ...], several: Sequence[t
     """
     compiled = [_compiled(program, static, arguments) for arguments in several]
     needed = max(one.memory for one in compiled)
-    most = min(MOST_THREADS, max(1, physical_memory() // 2 // max(1, needed)))
+    most = min(cores(), MOST_THREADS, max(1, physical_memory() // 2 // max(1, needed)))
 
     def call(number: int) -> Any:
         return jax.block_until_ready(compiled[number].program(*several[number]))
 
-    return list(_in_threads(call, range(len(several)), most))
+    with _libraries().limit(limits=1):
+        return list(_threads(most).map(_as_here(call), range(len(several))))
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    """So many threads, which stay, since it takes a millisecond to start them."""
+    return ThreadPoolExecutor(count)
 
 
 class _Compiled:

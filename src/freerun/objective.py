@@ -75,7 +75,14 @@ class Objective(eqx.Module):
     @property
     def of_one_sequence(self) -> bool:
         """Whether the errors are those along a single series, read as a whole."""
-        return not self.length and not self.pairs.stacked
+        return self.sequences == 1 and not self.length
+
+    @property
+    def sequences(self) -> int:
+        """How many sequences there are errors along."""
+        if self.length:
+            return self.batch
+        return len(self.pairs.inputs) if self.pairs.stacked else 1
 
     @property
     def apart(self) -> int:
@@ -89,11 +96,7 @@ class Objective(eqx.Module):
     def __call__(self, network: Network, terms: Terms, key: PRNGKeyArray) -> Float[jax.Array, ""]:
         """The objective at the weights of `network`; `key` decides noise, chance and windows."""
         errors, weight = self._errors(network, terms.noise, key)
-        mean = (errors**2 * weight).sum() / weight.sum()
-        weights = jax.tree.leaves(network)
-        squares = 0.0 if terms.l2 is None else terms.l2 * sum(jnp.sum(w**2) for w in weights)
-        sizes = 0.0 if terms.l1 is None else terms.l1 * sum(jnp.sum(jnp.abs(w)) for w in weights)
-        return mean + squares + sizes
+        return (errors**2 * weight).sum() / weight.sum() + penalty(network, terms)
 
     def residuals(self, network: Network, terms: Terms, key: PRNGKeyArray) -> Float[jax.Array, " N"]:
         """A vector whose squares sum to the objective: one entry for each error, and for each penalised weight."""
@@ -108,7 +111,7 @@ class Objective(eqx.Module):
             hidden = network.readout.shape[0]
             return by_passes(lambda theta: self.residuals(unravel(theta), terms, key), theta, hidden)
         _, weight = self._errors(network, terms.noise, key)
-        network, pairs, chance = self._read(network, terms.noise, key)
+        network, pairs, chance = self.read(network, terms.noise, key)
 
         def rows(one: Pairs) -> jax.Array:
             return by_pieces(self.forcing.pieces(one, network, chance), network)
@@ -119,11 +122,11 @@ class Objective(eqx.Module):
         return jnp.concatenate([every * jnp.sqrt(weight / weight.sum()).reshape(-1, 1), *map(jnp.diag, slopes)])
 
     def _errors(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> Errors:
-        network, pairs, chance = self._read(network, noise, key)
+        network, pairs, chance = self.read(network, noise, key)
         network = network if pairs.stacked else _widened(network)
         return self.forcing.errors(network, pairs.completed(network), chance)
 
-    def _read(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> tuple[Network, Pairs, PRNGKeyArray]:
+    def read(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> tuple[Network, Pairs, PRNGKeyArray]:
         """The weights and the data, with their noise, and in windows; and the key of the forcing."""
         pairs = self.pairs
         keys = jax.random.split(key, 4)
@@ -139,6 +142,14 @@ class Objective(eqx.Module):
         if self.length:
             pairs = pairs.windows(keys[3], self.batch, self.length, self.washout, self.states, self.apart)
         return network, pairs, keys[2]
+
+
+def penalty(network: Network, terms: Terms) -> Float[jax.Array, ""]:
+    """What the objective adds to the mean squared error."""
+    weights = jax.tree.leaves(network)
+    squares = 0.0 if terms.l2 is None else terms.l2 * sum(jnp.sum(w**2) for w in weights)
+    sizes = 0.0 if terms.l1 is None else terms.l1 * sum(jnp.sum(jnp.abs(w)) for w in weights)
+    return jnp.asarray(squares + sizes, network.bias.dtype)
 
 
 def _widened(network: Network) -> Network:

@@ -14,9 +14,12 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from freerun.computing import ON_ONE_CORE, cores, current_device, side_by_side
+from freerun.forcing import Forcing
 from freerun.network import Network
-from freerun.objective import Objective, Terms
-from freerun.optimizers.base import Leg, Stopped, Trainees, choose, each, few, report_interval
+from freerun.objective import Objective, Terms, penalty
+from freerun.optimizers.base import Leg, Stopped, Trainees, choose, each, few, report_interval, stack
+from freerun.pairs import Pairs
 
 METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "sgd": optax.sgd,
@@ -41,6 +44,11 @@ SCHEDULES: dict[str, Callable[[Any], Array]] = {
 FEWEST = 10
 """Updates between two reports at least, since one may take less time than a report."""
 
+SEQUENCES, WORK, WIDE, PARTS = 32, 50_000_000, 12_000_000, 8
+"""On a CPU the gradient of a network along so many sequences or more is taken in two parts or more, of so many
+sequences each, if it takes so many products, but not so many in each step, which keep all cores busy anyway; and in so
+many parts at most."""
+
 DIVERGED = 1e6
 """Training has diverged when the objective exceeds its first value by this factor."""
 
@@ -59,8 +67,21 @@ class Memory(eqx.Module):
     done: Float[Array | np.ndarray, "*M"]
 
 
-Reached = tuple[Network, Network, Any, Array, Array, Array]
+Names = tuple[str, str, int]
+"""Of a loop of updates: the method, the schedule, and the most updates."""
+
+Shared = tuple[Objective, Int[Array, ""], Float[Array, ""]]
+"""What networks in a loop of updates share: the objective, how many updates, and how many in all stages."""
+
+Member = tuple[Network, Terms, Float[Array, ""], Memory, Any, Array]
+"""A network in a loop of updates, with its terms, rate, memory, the data of its key, and whether it is well."""
+
+Reached = tuple[Network, Network, Any, Array | np.ndarray, Array, Array]
 """Within a loop of updates: weights, those before, state, limit, objectives, whether all is well."""
+
+Ended = tuple[Network, Any, Array | np.ndarray, Array, Array]
+"""After it: the last good weights, the state of the method, the limit, the objectives before each update (NaN where
+there was none), and whether the network is well."""
 
 
 @dataclass(frozen=True)
@@ -96,13 +117,15 @@ class Gradient:
         names = (self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
         count = min(names[2], self.epochs - done)
         keys = _member_keys(key, np.asarray(done), len(trainees))
-        networks, state, limit, objectives, good = each(
-            _epochs,
-            names,
-            (objective, np.asarray(count), np.asarray(self.total, networks.bias.dtype)),
-            (networks, trainees.terms, rates, memory, keys, leg.running),
-            together=few(networks) if objective.of_one_sequence else 1,
-        )
+        shared = (objective, jnp.asarray(count), jnp.asarray(self.total, networks.bias.dtype))
+        members = (networks, trainees.terms, rates, memory, keys, leg.running)
+        parts = _parts(objective, networks)
+        if parts > 1:
+            only = jax.tree.map(lambda array: jnp.asarray(array)[0], members)
+            networks, state, limit, objectives, good = stack([_epochs_in_parts(parts, names, shared, only)])
+        else:
+            together = few(networks) if objective.of_one_sequence else 1
+            networks, state, limit, objectives, good = each(_epochs, names, shared, members, together)
         values = np.asarray(objectives).T[:count]
         values = values[np.isfinite(values).any(axis=1)]
         done += len(values)
@@ -131,37 +154,109 @@ def _transform(method: str, rate: Any) -> Any:
     return METHODS[method](rate)
 
 
-def _epochs(
-    names: tuple[str, str, int],
-    shared: tuple[Objective, Int[Array, ""], Float[Array, ""]],
-    member: tuple[Network, Terms, Float[Array, ""], Memory, Any, Array],
-) -> tuple[Network, Any, Float[Array, ""], Float[Array, " most"], Array]:
-    """`count` <= `most` updates; a network whose objective exceeds its limit or is not finite keeps its weights before.
-
-    Returns:
-        The last good weights, the state of the method, the limit, the objectives before each update (NaN where there
-        was none), and whether the network is well.
-    """
-    method, schedule, most = names
-    objective, count, total = shared
-    network, terms, rate, memory, key_data, good = member
+def _epochs(names: Names, shared: Shared, member: Member) -> Ended:
+    """Updates; a network whose objective exceeds its limit or is not finite keeps its weights before."""
+    objective, count, _ = shared
+    network, terms, *_, key_data, _ = member
     key, objective = jax.random.wrap_key_data(key_data), objective.primed(network)
 
-    def value(network: Network, key: Array) -> Array:
-        return objective(network, terms, key)
-
     def epoch(i: Array, at: Reached) -> Reached:
-        network, previous, state, limit, objectives, good = at
-        now = rate * SCHEDULES[schedule]((memory.done + i) / total)
-        found, gradient = jax.value_and_grad(value)(network, jax.random.fold_in(key, i))
-        limit = jnp.where(jnp.isfinite(limit), limit, DIVERGED * found)
-        good = good & (found <= limit)
-        update, next_state = _transform(method, now).update(gradient, state, network)
-        updated = jax.tree.map(jnp.add, network, update)
-        network, previous, state = choose(good, (updated, network, next_state), (previous, previous, state))
-        return network, previous, state, limit, objectives.at[i].set(jnp.where(good, found, jnp.nan)), good
+        network, key_now = at[0], jax.random.fold_in(key, i)
+        found, gradient = jax.value_and_grad(lambda network: objective(network, terms, key_now))(network)
+        return _updated(names, shared, member, i, at, found, gradient)
 
-    start = (network, network, memory.state, memory.limit, jnp.full(most, jnp.nan, rate.dtype), good)
-    network, previous, state, limit, objectives, good = jax.lax.fori_loop(0, count, epoch, start)
-    good = good & (value(network, key) <= limit)
+    at = jax.lax.fori_loop(0, count, epoch, _beginning(names, member))
+    return _ended(objective(at[0], terms, key), at)
+
+
+def _beginning(names: Names, member: Member) -> Reached:
+    network, _, rate, memory, _, good = member
+    return network, network, memory.state, memory.limit, jnp.full(names[2], jnp.nan, rate.dtype), good
+
+
+def _updated(
+    names: Names, shared: Shared, member: Member, i: Array, at: Reached, found: Array, gradient: Network
+) -> Reached:
+    """After update `i`, given the objective before it, and its gradient."""
+    (method, schedule, _), (_, _, total), (_, _, rate, memory, _, _) = names, shared, member
+    network, previous, state, limit, objectives, good = at
+    now = rate * SCHEDULES[schedule]((memory.done + i) / total)
+    limit = jnp.where(jnp.isfinite(limit), limit, DIVERGED * found)
+    good = good & (found <= limit)
+    update, next_state = _transform(method, now).update(gradient, state, network)
+    updated = jax.tree.map(jnp.add, network, update)
+    network, previous, state = choose(good, (updated, network, next_state), (previous, previous, state))
+    return network, previous, state, limit, objectives.at[i].set(jnp.where(good, found, jnp.nan)), good
+
+
+def _ended(value: Array, at: Reached) -> Ended:
+    network, previous, state, limit, objectives, good = at
+    good = good & (value <= limit)
     return choose(good, network, previous), state, limit, objectives, good
+
+
+def _parts(objective: Objective, networks: Network) -> int:
+    """In how many parts the gradient of a single network is taken on a CPU."""
+    sequences, steps = objective.sequences, objective.length or objective.pairs.steps
+    products = sequences * networks.weights
+    alone = len(networks.bias) == 1 and current_device().platform == "cpu" and cores() > 1
+    if not alone or sequences < SEQUENCES or products > WIDE or products * steps < WORK:
+        return 1
+    most = min(PARTS, max(2, sequences // SEQUENCES))
+    return max(parts for parts in range(1, most + 1) if sequences % parts == 0)
+
+
+def _epochs_in_parts(parts: int, names: Names, shared: Shared, member: Member) -> Ended:
+    """The same as `_epochs`, each gradient a sum over parts of the sequences, which are computed side by side."""
+    objective, count, _ = shared
+    network, terms, *_ = member
+    objective = _primed(objective, network)
+    at = _beginning(names, member)
+    for i in range(int(count)):
+        read = _drawn(parts, objective, at[0], terms, member[4], i)
+        at = _stepped(
+            names, shared, member, i, at, side_by_side(_gradient, (), [(objective.forcing, *one) for one in read])
+        )
+    return _judged(objective, member, at)
+
+
+@jax.jit
+def _primed(objective: Objective, network: Network) -> Objective:
+    return objective.primed(network)
+
+
+@partial(jax.jit, static_argnums=0)
+def _drawn(
+    parts: int, objective: Objective, network: Network, terms: Terms, key_data: Array, i: Int[Array, ""]
+) -> list[tuple[Network, Pairs, PRNGKeyArray]]:
+    """What is read in an epoch, in parts."""
+    key = jax.random.fold_in(jax.random.wrap_key_data(key_data), i)
+    network, pairs, chance = objective.read(network, terms.noise, key)
+    cut = jax.tree.map(lambda array: array.reshape(parts, len(array) // parts, *array.shape[1:]), pairs)
+    return [(network, jax.tree.map(lambda array, k=k: array[k], cut), chance) for k in range(parts)]
+
+
+@partial(jax.jit, compiler_options=dict(ON_ONE_CORE))
+def _gradient(
+    forcing: Forcing, network: Network, pairs: Pairs, chance: PRNGKeyArray
+) -> tuple[tuple[Array, Array], Network]:
+    """The sum of squared errors, the sum of their weights, and the gradient of the first."""
+
+    def squares(network: Network) -> tuple[Array, Array]:
+        errors, weight = forcing.errors(network, pairs.completed(network), chance)
+        return (errors**2 * weight).sum(), weight.sum()
+
+    return jax.value_and_grad(squares, has_aux=True)(network)
+
+
+@partial(jax.jit, static_argnums=0)
+def _stepped(names: Names, shared: Shared, member: Member, i: Int[Array, ""], at: Reached, parts: list[Any]) -> Reached:
+    (squares, weight), gradient = jax.tree.map(lambda *several: sum(several), *parts)
+    extra, slope = jax.value_and_grad(penalty)(at[0], member[1])
+    gradient = jax.tree.map(lambda g, s: g / weight + s, gradient, slope)
+    return _updated(names, shared, member, i, at, squares / weight + extra, gradient)
+
+
+@jax.jit
+def _judged(objective: Objective, member: Member, at: Reached) -> Ended:
+    return _ended(objective(at[0], member[1], jax.random.wrap_key_data(member[4])), at)
