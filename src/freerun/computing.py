@@ -38,8 +38,8 @@ MOST_KEPT = 256 * 2**20
 
 
 MOST_IN_MEMORY = 200
-"""Programs of `run` that are kept in memory; beyond, JAX forgets all programs, since a system lets a process have only
-so many memory maps, and each program takes some. Those that are needed again come from the folder."""
+"""Programs of `run` and `side_by_side` that are kept in memory; beyond, JAX forgets all programs, since a system lets a
+process have only so many memory maps, and each program takes some. Those that are needed again come from the folder."""
 
 MOST_MAPS = 30_000
 """Memory maps of this process from which on it forgets programs; systems allow some 65000."""

@@ -75,7 +75,7 @@ class Objective(eqx.Module):
     @property
     def of_one_sequence(self) -> bool:
         """Whether the errors are those along a single series, read as a whole."""
-        return self.sequences == 1 and not self.length
+        return not self.length and not self.pairs.stacked
 
     @property
     def sequences(self) -> int:

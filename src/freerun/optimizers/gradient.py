@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from freerun.computing import ON_ONE_CORE, cores, current_device, side_by_side
+from freerun.computing import MOST_THREADS, ON_ONE_CORE, cores, current_device, side_by_side
 from freerun.forcing import Forcing
 from freerun.network import Network
 from freerun.objective import Objective, Terms, penalty
@@ -44,10 +44,9 @@ SCHEDULES: dict[str, Callable[[Any], Array]] = {
 FEWEST = 10
 """Updates between two reports at least, since one may take less time than a report."""
 
-SEQUENCES, WORK, WIDE, PARTS = 32, 50_000_000, 12_000_000, 8
+SEQUENCES, WORK, WIDE = 32, 50_000_000, 12_000_000
 """On a CPU the gradient of a network along so many sequences or more is taken in two parts or more, of so many
-sequences each, if it takes so many products, but not so many in each step, which keep all cores busy anyway; and in so
-many parts at most."""
+sequences each, if it takes so many products, but not so many in each step, which keep all cores busy anyway."""
 
 DIVERGED = 1e6
 """Training has diverged when the objective exceeds its first value by this factor."""
@@ -156,14 +155,14 @@ def _transform(method: str, rate: Any) -> Any:
 
 def _epochs(names: Names, shared: Shared, member: Member) -> Ended:
     """Updates; a network whose objective exceeds its limit or is not finite keeps its weights before."""
-    objective, count, _ = shared
+    objective, count, total = shared
     network, terms, *_, key_data, _ = member
     key, objective = jax.random.wrap_key_data(key_data), objective.primed(network)
 
     def epoch(i: Array, at: Reached) -> Reached:
         network, key_now = at[0], jax.random.fold_in(key, i)
         found, gradient = jax.value_and_grad(lambda network: objective(network, terms, key_now))(network)
-        return _updated(names, shared, member, i, at, found, gradient)
+        return _updated(names, total, member, i, at, found, gradient)
 
     at = jax.lax.fori_loop(0, count, epoch, _beginning(names, member))
     return _ended(objective(at[0], terms, key), at)
@@ -175,10 +174,10 @@ def _beginning(names: Names, member: Member) -> Reached:
 
 
 def _updated(
-    names: Names, shared: Shared, member: Member, i: Array, at: Reached, found: Array, gradient: Network
+    names: Names, total: Array, member: Member, i: Array, at: Reached, found: Array, gradient: Network
 ) -> Reached:
     """After update `i`, given the objective before it, and its gradient."""
-    (method, schedule, _), (_, _, total), (_, _, rate, memory, _, _) = names, shared, member
+    (method, schedule, _), (_, _, rate, memory, _, _) = names, member
     network, previous, state, limit, objectives, good = at
     now = rate * SCHEDULES[schedule]((memory.done + i) / total)
     limit = jnp.where(jnp.isfinite(limit), limit, DIVERGED * found)
@@ -202,20 +201,20 @@ def _parts(objective: Objective, networks: Network) -> int:
     alone = len(networks.bias) == 1 and current_device().platform == "cpu" and cores() > 1
     if not alone or sequences < SEQUENCES or products > WIDE or products * steps < WORK:
         return 1
-    most = min(PARTS, max(2, sequences // SEQUENCES))
+    most = min(MOST_THREADS, max(2, sequences // SEQUENCES))
     return max(parts for parts in range(1, most + 1) if sequences % parts == 0)
 
 
 def _epochs_in_parts(parts: int, names: Names, shared: Shared, member: Member) -> Ended:
     """The same as `_epochs`, each gradient a sum over parts of the sequences, which are computed side by side."""
-    objective, count, _ = shared
+    objective, count, total = shared
     network, terms, *_ = member
     objective = _primed(objective, network)
     at = _beginning(names, member)
     for i in range(int(count)):
         read = _drawn(parts, objective, at[0], terms, member[4], i)
         at = _stepped(
-            names, shared, member, i, at, side_by_side(_gradient, (), [(objective.forcing, *one) for one in read])
+            names, total, member, i, at, side_by_side(_gradient, (), [(objective.forcing, *one) for one in read])
         )
     return _judged(objective, member, at)
 
@@ -250,11 +249,11 @@ def _gradient(
 
 
 @partial(jax.jit, static_argnums=0)
-def _stepped(names: Names, shared: Shared, member: Member, i: Int[Array, ""], at: Reached, parts: list[Any]) -> Reached:
+def _stepped(names: Names, total: Array, member: Member, i: Int[Array, ""], at: Reached, parts: list[Any]) -> Reached:
     (squares, weight), gradient = jax.tree.map(lambda *several: sum(several), *parts)
     extra, slope = jax.value_and_grad(penalty)(at[0], member[1])
     gradient = jax.tree.map(lambda g, s: g / weight + s, gradient, slope)
-    return _updated(names, shared, member, i, at, squares / weight + extra, gradient)
+    return _updated(names, total, member, i, at, squares / weight + extra, gradient)
 
 
 @jax.jit
