@@ -1,5 +1,7 @@
 """The scans and their derivative rule, against hand-written NumPy loops and against plain `lax.scan`."""
 
+from types import SimpleNamespace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ import pytest
 
 import freerun
 from freerun import pairs as room
+from freerun import recurrence
 from freerun.computing import computing
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape, State
@@ -101,6 +104,30 @@ def test_sequences_side_by_side_are_driven_as_each_alone(kind):
         mine = jax.jit(derivative(ours, argnums=(0, 1)))(cell, inputs)
         plainly = jax.jit(derivative(theirs, argnums=(0, 1)))(cell, inputs)
         for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(plainly), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.quick(kind=["lstm"])
+@pytest.mark.parametrize("kind", CELLS)
+def test_several_steps_in_a_turn_as_on_a_gpu_give_the_same(kind, monkeypatch):
+    network = random_network(kind, scale=0.5)
+    draw = np.random.default_rng(6)
+    several, inputs = jnp.asarray(draw.normal(size=(21, 3, 2))), jnp.asarray(draw.normal(size=(13, 2)))
+    mixture = network.rest(), inputs[0], inputs, jnp.full((13, 1), 0.4)
+
+    def ours(network):
+        cell = network.cells[0]
+        hidden = [open_loop(cell, read, cell.rest())[0] for read in (several, several[:, 1])]
+        return sum(jnp.sin(values).sum() for values in (*hidden, forced_loop(network, *mixture)[1]))
+
+    def theirs(network):
+        hidden = [plain(network.cells[0], several[:, i]) for i in (0, 1, 2, 1)]
+        return sum(jnp.sin(values).sum() for values in (*hidden, plainly_forced(network, *mixture)))
+
+    monkeypatch.setattr(recurrence, "current_device", lambda: SimpleNamespace(platform="gpu"))
+    for derivative in (jax.grad, jax.jacfwd):
+        mine, expected = (jax.tree.leaves(jax.jit(derivative(f))(network)) for f in (ours, theirs))
+        for a, b in zip(mine, expected, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 

@@ -23,6 +23,7 @@ from jax import lax
 from jaxtyping import Float
 
 from freerun.cells import AnyCell, PiecewiseLinearCell, RecurrentCell
+from freerun.computing import current_device
 from freerun.updates import Array, Carry, Update
 
 State = TypeVar("State")
@@ -31,6 +32,9 @@ Step = Callable[[State, Array], tuple[State, Array]]
 
 Weights = tuple[Array, Array, Array]
 """Of a cell: recurrent, input and bias."""
+
+TURN = 8
+"""Steps in a turn of a loop on a GPU, which takes longer to begin one than to compute a step."""
 
 Maps = Callable[[Array, Array], tuple[Array, Array]]
 """From the hidden state and what is read to the recurrent part of the affine map and the part that drives it."""
@@ -122,7 +126,7 @@ def closed_loop(
         state, output = step(*at)
         return (state, output), output
 
-    (state, value), values = lax.scan(follow, (state, value), length=steps)
+    (state, value), values = _loop(follow, (state, value), length=steps)
     return values, state, value
 
 
@@ -140,7 +144,7 @@ def disturbed_loop(
         state, output = step(state, jnp.concatenate([value, known]))
         return (state, output + shock), output + shock
 
-    return lax.scan(follow, (state, value), (shocks, known))[1]
+    return _loop(follow, (state, value), (shocks, known))[1]
 
 
 def gappy_loop(
@@ -156,7 +160,7 @@ def gappy_loop(
         state, output = step(state, read)
         return (state, mixed(value, output, there)), None
 
-    return lax.scan(follow, (state, inputs[0]), (inputs[1:], observed[1:]))[0]
+    return _loop(follow, (state, inputs[0]), (inputs[1:], observed[1:]))[0]
 
 
 def forced_on(
@@ -194,7 +198,7 @@ def forced_loop(
         state, output = network.step(state, mixed(value, output, alpha))
         return (state, output), (network.carries_of(state), output)
 
-    return lax.scan(follow, (state, output), (inputs, strength))[1]
+    return _loop(follow, (state, output), (inputs, strength))[1]
 
 
 @forced_loop.defjvp
@@ -213,7 +217,7 @@ def _forced_loop_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tup
         d_state, d_output = network.linear_step(linear, d_state, known + mixed(jnp.zeros_like(known), d_output, alpha))
         return (d_state, d_output), (network.carries_of(d_state), d_output)
 
-    return after, lax.scan(follow, (d_state, d_output), (linear, known, strength))[1]
+    return after, _loop(follow, (d_state, d_output), (linear, known, strength))[1]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -285,6 +289,11 @@ def _by_columns(weights: Float[Array, "K L"], columns: Float[Array, "T K S"]) ->
     return products.reshape(-1, steps, several).swapaxes(0, 1)
 
 
+def _loop(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, read: Any = None, length: int | None = None) -> Any:
+    """A loop over steps, of which a GPU takes several in each turn."""
+    return lax.scan(step, carry, read, length, unroll=TURN if current_device().platform == "gpu" else 1)
+
+
 def _followed(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> Carry:
     """The carries after each step, given the two parts of the affine map from hidden state and what is read."""
 
@@ -292,7 +301,7 @@ def _followed(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: 
         after = update(elementwise, before, *maps(before[0], now))
         return after, after
 
-    return lax.scan(step, carry, read)[1]
+    return _loop(step, carry, read)[1]
 
 
 def _followed_with_slopes(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> tuple[Carry, Any]:
@@ -302,7 +311,7 @@ def _followed_with_slopes(update: Update, elementwise: Any, maps: Maps, carry: C
         after, linear = jax.linearize(update, elementwise, before, *maps(before[0], now))
         return after, (after, linear)
 
-    return lax.scan(step, carry, read)[1]
+    return _loop(step, carry, read)[1]
 
 
 def _tangents(
@@ -323,7 +332,7 @@ def _tangents(
         tangent = linear(d_elementwise, tangent, mix(tangent[0]) + b, du)
         return tangent, tangent
 
-    return lax.scan(step, d_carry, (linear, outside, d_drive))[1]
+    return _loop(step, d_carry, (linear, outside, d_drive))[1]
 
 
 def linearized_updates(
