@@ -84,7 +84,8 @@ def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterato
 
 def _as_here(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
     """The same function, which computes in any thread as the caller of this does."""
-    wide = jax.numpy.zeros(()).dtype == jax.numpy.float64
+    # JAX's options have no types
+    wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
     device = current_device()
 
     def call(item: Item) -> Result:
@@ -105,7 +106,11 @@ def run(program: Any, *arguments: Any) -> Any:
         return jax.block_until_ready(compiled.program(*arguments))
 
 
-def side_by_side(program: Any, static: tuple[Hashable, ...], several: Sequence[tuple[Any, ...]]) -> list[Any]:
+Several = Sequence[tuple[Any, ...]]
+"""Arguments of a program, once for each time that it is to run."""
+
+
+def side_by_side(program: Any, static: tuple[Hashable, ...], several: Several) -> list[Any]:
     """The results of a program for each of several arguments, computed at once on as many cores as memory allows.
 
     Args:
@@ -114,15 +119,26 @@ def side_by_side(program: Any, static: tuple[Hashable, ...], several: Sequence[t
         static: the first arguments of the program, which it compiles for.
         several: the arguments after them.
     """
-    compiled = [_compiled(program, static, arguments) for arguments in several]
+    return prepared(program, static, several)(several)
+
+
+def prepared(program: Any, static: tuple[Hashable, ...], like: Several) -> Callable[[Several], list[Any]]:
+    """What `side_by_side` does again and again with arguments of the shapes of `like`, in this thread and context."""
+    compiled = [_compiled(program, static, arguments) for arguments in like]
     needed = max(one.memory for one in compiled)
-    most = min(cores(), MOST_THREADS, max(1, physical_memory() // 2 // max(1, needed)))
+    threads = _threads(min(cores(), max(1, physical_memory() // 2 // max(1, needed))))
 
-    def call(number: int) -> Any:
-        return jax.block_until_ready(compiled[number].program(*several[number]))
+    def one(numbered: tuple[_Compiled, tuple[Any, ...]]) -> Any:
+        made, arguments = numbered
+        return jax.block_until_ready(made.program(*arguments))
 
-    with _libraries().limit(limits=1):
-        return list(_threads(most).map(_as_here(call), range(len(several))))
+    call = _as_here(one)
+
+    def results(several: Several) -> list[Any]:
+        with _libraries().limit(limits=1):
+            return list(threads.map(call, zip(compiled, several, strict=True)))
+
+    return results
 
 
 @cache

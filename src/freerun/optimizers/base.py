@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from freerun.computing import ON_ONE_CORE, current_device, side_by_side
+from freerun.computing import ON_ONE_CORE, cores, current_device, side_by_side
 from freerun.network import Network
 from freerun.objective import Objective, Terms
 from freerun.updates import Array
@@ -78,7 +78,8 @@ class Leg(NamedTuple):
 
 
 FEW, SMALL = 8, 10_000
-"""On a CPU so many networks run along a single sequence in one program, if each takes no more than so many bytes."""
+"""On a CPU at most so many networks run along a single sequence in one program, if each takes no more than so many
+bytes."""
 
 Report = Callable[[Leg, np.ndarray], None]
 """Called now and then with how far a stage has come, and the objectives since the last call.
@@ -166,25 +167,26 @@ def few(networks: Network) -> int:
 def each(step: Callable[[Any, Any, Any], Any], names: Hashable, shared: Any, members: Any, together: int = 1) -> Any:
     """`step(names, shared, member)` for each of the stacked `members`, the results stacked.
 
-    On a CPU a few members in each program, since products of many matrices at once serve its caches badly, and these
-    programs side by side on its cores. On other devices all at once.
+    On a CPU a few members in each program, since products of many matrices at once serve its caches badly, and no fewer
+    programs than it has cores, side by side. On other devices all at once.
 
     Args:
         step: a function of a module, so that it compiles once.
         names: what it compiles for.
         shared: a pytree that is the same for all.
         members: a pytree whose arrays have a leading axis of length M.
-        together: how many go together on a CPU.
+        together: how many go together on a CPU at most.
     """
     count = jax.tree.leaves(members)[0].shape[0]
-    if current_device().platform != "cpu" or 1 < count <= together:
+    if current_device().platform != "cpu":
         return _all_at_once(step, names, shared, members)
     if count == 1:
         return stack([_alone(step, names, shared, *unstack(members))])
-    if together == 1:
+    programs = max(-(-count // together), min(count, cores()))
+    if programs == count:
         return stack(side_by_side(_alone_beside, (step, names), [(shared, member) for member in unstack(members)]))
     several = jax.tree.map(np.asarray, members)
-    places = np.array_split(np.arange(count), -(-count // together))
+    places = np.array_split(np.arange(count), programs)
     groups = [(shared, jax.tree.map(lambda a, at=at: a[at], several)) for at in places]
     done = side_by_side(_together_beside, (step, names), groups)
     return jax.tree.map(lambda *arrays: np.concatenate(arrays), *done)

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from freerun.computing import MOST_THREADS, ON_ONE_CORE, cores, current_device, side_by_side
+from freerun.computing import MOST_THREADS, ON_ONE_CORE, cores, current_device, prepared
 from freerun.forcing import Forcing
 from freerun.network import Network
 from freerun.objective import Objective, Terms, penalty
@@ -74,6 +74,9 @@ Shared = tuple[Objective, Int[Array, ""], Float[Array, ""]]
 
 Member = tuple[Network, Terms, Float[Array, ""], Memory, Any, Array]
 """A network in a loop of updates, with its terms, rate, memory, the data of its key, and whether it is well."""
+
+Read = tuple[Forcing, Network, Pairs, PRNGKeyArray]
+"""What a part of an update reads: the data of its sequences, and how."""
 
 Reached = tuple[Network, Network, Any, Array | np.ndarray, Array, Array]
 """Within a loop of updates: weights, those before, state, limit, objectives, whether all is well."""
@@ -211,11 +214,13 @@ def _epochs_in_parts(parts: int, names: Names, shared: Shared, member: Member) -
     network, terms, *_ = member
     objective = _primed(objective, network)
     at = _beginning(names, member)
+
+    def read(i: int) -> list[Read]:
+        return _drawn(parts, objective, at[0], terms, member[4], i)
+
+    gradients = prepared(_gradient, (), read(0))
     for i in range(int(count)):
-        read = _drawn(parts, objective, at[0], terms, member[4], i)
-        at = _stepped(
-            names, total, member, i, at, side_by_side(_gradient, (), [(objective.forcing, *one) for one in read])
-        )
+        at = _stepped(names, total, member, i, at, gradients(read(i)))
     return _judged(objective, member, at)
 
 
@@ -227,12 +232,12 @@ def _primed(objective: Objective, network: Network) -> Objective:
 @partial(jax.jit, static_argnums=0)
 def _drawn(
     parts: int, objective: Objective, network: Network, terms: Terms, key_data: Array, i: Int[Array, ""]
-) -> list[tuple[Network, Pairs, PRNGKeyArray]]:
+) -> list[Read]:
     """What is read in an epoch, in parts."""
     key = jax.random.fold_in(jax.random.wrap_key_data(key_data), i)
     network, pairs, chance = objective.read(network, terms.noise, key)
     cut = jax.tree.map(lambda array: array.reshape(parts, len(array) // parts, *array.shape[1:]), pairs)
-    return [(network, jax.tree.map(lambda array, k=k: array[k], cut), chance) for k in range(parts)]
+    return [(objective.forcing, network, jax.tree.map(lambda array, k=k: array[k], cut), chance) for k in range(parts)]
 
 
 @partial(jax.jit, compiler_options=dict(ON_ONE_CORE))
