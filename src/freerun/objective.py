@@ -112,9 +112,13 @@ class Objective(eqx.Module):
             return by_passes(lambda theta: self.residuals(unravel(theta), terms, key), theta, hidden)
         _, weight = self._errors(network, terms.noise, key)
         network, pairs, chance = self.read(network, terms.noise, key)
+        shaken, _ = ravel_pytree(network)
+
+        def network_of(weights: jax.Array) -> Network:
+            return unravel(weights) if pairs.stacked else _widened(unravel(weights))
 
         def rows(one: Pairs) -> jax.Array:
-            return by_pieces(self.forcing.pieces(one, network, chance), network)
+            return by_pieces(self.forcing.pieces(one, network_of(shaken), chance), network_of, shaken)
 
         every = jax.vmap(rows)(pairs) if pairs.stacked else rows(pairs)[None]
         every = every.reshape(len(every), -1, theta.size)[:, : weight.size // len(every)].reshape(-1, theta.size)

@@ -43,16 +43,17 @@ class Chain(NamedTuple):
     known: Any
 
 
-def by_pieces(chain: Chain, network: Network) -> Float[jax.Array, "S E P"]:
-    """The Jacobian of the E errors of each piece with respect to the P weights, ravelled."""
-    theta, unravel = ravel_pytree(network)
-    start, restore = ravel_pytree(chain.first(network))
+def by_pieces(
+    chain: Chain, network_of: Callable[[Float[jax.Array, " P"]], Network], theta: Float[jax.Array, " P"]
+) -> Float[jax.Array, "S E P"]:
+    """The Jacobian of the E errors of each piece with respect to the P weights, from which the network is made."""
+    start, restore = ravel_pytree(chain.first(network_of(theta)))
 
     def onward(at: tuple[jax.Array, jax.Array], known: Any) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
         before, s = at
 
         def run(theta: jax.Array, before: jax.Array) -> jax.Array:
-            after, errors = chain.step(unravel(theta), restore(before), known)
+            after, errors = chain.step(network_of(theta), restore(before), known)
             return jnp.concatenate([ravel_pytree(after)[0], errors.ravel()])
 
         result, pull = jax.vjp(run, theta, before)
@@ -62,7 +63,7 @@ def by_pieces(chain: Chain, network: Network) -> Float[jax.Array, "S E P"]:
 
     first = jnp.zeros((0, theta.size), theta.dtype)
     if start.size:
-        first = jax.jacrev(lambda theta: ravel_pytree(chain.first(unravel(theta)))[0])(theta)
+        first = jax.jacrev(lambda theta: ravel_pytree(chain.first(network_of(theta)))[0])(theta)
     return lax.scan(onward, (start, first), chain.known)[1]
 
 

@@ -18,7 +18,7 @@ from freerun.computing import plain_factorisations
 from freerun.errors import SettingError
 from freerun.network import Network
 from freerun.objective import Objective, Terms
-from freerun.optimizers.base import Leg, Stopped, Trainees, each, report_interval
+from freerun.optimizers.base import Leg, Stopped, Trainees, choose, each, report_interval
 
 MEMORY = 2**31
 """Most bytes that the Jacobian of one network may take."""
@@ -71,6 +71,7 @@ class Attempt(NamedTuple):
         damping: of the step.
         rise: by how much to raise the damping if it failed.
         weights: after it.
+        residuals: there.
         reached: the objective there.
         gain: how much lower that is, as a share of what the linear model promised.
     """
@@ -78,6 +79,7 @@ class Attempt(NamedTuple):
     damping: Float[Array, ""]
     rise: Float[Array, ""]
     weights: Float[Array, " P"]
+    residuals: Float[Array, " N"]
     reached: Float[Array, ""]
     gain: Float[Array, ""]
 
@@ -179,38 +181,36 @@ def _iterations(
     objective, key, count = shared
     network, terms, memory, running = member
 
-    def going(at: tuple[Network, Memory, Array, Array]) -> Array:
-        _, memory, done, _ = at
+    def going(at: tuple[Network, Array, Memory, Array, Array]) -> Array:
+        _, _, memory, done, _ = at
         return running & (done < count) & ~memory.lost & ~memory.settled
 
-    def iteration(at: tuple[Network, Memory, Array, Array]) -> tuple[Network, Memory, Array, Array]:
-        network, memory, done, objectives = at
-        network, memory = _improved(objective, key, network, terms, memory)
-        return network, memory, done + 1, objectives.at[done].set(memory.value)
+    def iteration(at: tuple[Network, Array, Memory, Array, Array]) -> tuple[Network, Array, Memory, Array, Array]:
+        network, r, memory, done, objectives = at
+        network, r, memory = _improved(objective, key, network, r, terms, memory)
+        return network, r, memory, done + 1, objectives.at[done].set(memory.value)
 
     none = jnp.full(most, jnp.nan, memory.value.dtype)
-    return jax.lax.while_loop(going, iteration, (network, memory, jnp.zeros_like(count), none))
+    begun = network, objective.residuals(network, terms, key), memory, jnp.zeros_like(count), none
+    network, _, memory, done, objectives = jax.lax.while_loop(going, iteration, begun)
+    return network, memory, done, objectives
 
 
 def _improved(
-    objective: Objective, key: PRNGKeyArray, network: Network, terms: Terms, memory: Memory
-) -> tuple[Network, Memory]:
-    """The weights and the memory after one iteration."""
+    objective: Objective, key: PRNGKeyArray, network: Network, r: Float[Array, " N"], terms: Terms, memory: Memory
+) -> tuple[Network, Float[Array, " N"], Memory]:
+    """The weights, the residuals and the memory after one iteration, given those before."""
     damping, scaling = map(jnp.asarray, (memory.damping, memory.scaling))
     theta, unravel = ravel_pytree(network)
-
-    def residuals(weights: Array) -> Array:
-        return objective.residuals(unravel(weights), terms, key)
-
-    r, jacobian = residuals(theta), objective.jacobian(network, terms, key)
-    value = r @ r
+    jacobian, value = objective.jacobian(network, terms, key), r @ r
     scaling, solve = _normal_equations(jacobian, r, scaling)
 
     def tried(damping: Array, rise: Array) -> Attempt:
         step, promised = solve(damping)
         weights = theta + step
-        reached = (residuals(weights) ** 2).sum()
-        return Attempt(damping, rise, weights, reached, (value - reached) / promised)
+        left = objective.residuals(unravel(weights), terms, key)
+        reached = left @ left
+        return Attempt(damping, rise, weights, left, reached, (value - reached) / promised)
 
     def again(last: Attempt) -> Attempt:
         return tried(last.damping * last.rise, last.rise * 2.0)
@@ -222,9 +222,10 @@ def _improved(
     better = best.reached < value
     eased = best.damping * jnp.maximum(1.0 / 5.0, 1.0 - (2.0 * best.gain - 1.0) ** 3)
     damping = jnp.where(better, jnp.maximum(eased, LEAST_DAMPING), best.damping)
-    theta, reached = jnp.where(better, best.weights, theta), jnp.where(better, best.reached, value)
+    after = best.weights, best.residuals, best.reached
+    theta, r, reached = choose(better, after, (theta, r, value))
     idle = jnp.where(reached < memory.value * (1.0 - NO_GAIN), 0, memory.idle + 1)
-    return unravel(theta), Memory(damping, scaling, reached, idle)
+    return unravel(theta), r, Memory(damping, scaling, reached, idle)
 
 
 def _normal_equations(
