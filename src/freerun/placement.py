@@ -10,9 +10,9 @@ from freerun.errors import SettingError
 from freerun.settings import Device, Settings
 
 LONG = 10_000
-"""Steps, of all networks together, from which a GPU with pieces side by side is ahead of a processor step by step."""
+"""Steps from which a GPU with pieces side by side is ahead of a processor step by step; many networks change little."""
 
-WIDE = 200_000
+WIDE = 80_000
 """Products in a step, of all sequences and networks together, from which a GPU is ahead of a processor."""
 
 MOST_STATES = 256
@@ -45,7 +45,7 @@ def placed(settings: Settings, steps: int, networks: int) -> Placement:
     sequences = networks * (settings.batch or 16) if settings.window else networks
     wide = sequences * _gates(settings) * hidden**2 >= WIDE
     in_pieces = not settings.window and settings.cell != "lstm" and numbers <= MOST_STATES
-    long = in_pieces and networks * steps >= LONG
+    long = in_pieces and steps >= LONG
     device: Device = settings.device
     if device == "auto":
         device = "gpu" if settings.by_gradients and (wide or long) and has_gpu() else "cpu"
