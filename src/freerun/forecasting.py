@@ -68,13 +68,13 @@ def moment_after(network: Network, scaling: Scaling, settings: Settings, series:
     channels = series.shape[1]
     values = scaling.apply(series)
     with computing(settings.dtype):
-        known = _read_from(network, values, channels, settings.dtype)
+        known = np.asarray(_read_from(network, values, channels, settings.dtype))
         if len(known) < SHORT:
             state, _ = _moments(*_in_few_shapes(network, known), jnp.array([len(known) - 1]))
             state = jax.tree.map(lambda entry: np.asarray(entry[0]), state).deepened(network.depth)
         else:
             state = jax.tree.map(np.asarray, _after(network, known[:-1]))
-    return Moment(state, np.asarray(known[-1, :channels], np.float64))
+    return Moment(state, known[-1, :channels].astype(np.float64))
 
 
 def generate(

@@ -259,21 +259,25 @@ def optimizer_for(settings: Settings, epochs: int, total: int) -> Optimizer:
 def terms_of(several: Sequence[Settings]) -> Terms:
     """The penalties and the noise that each of several settings asks for, stacked."""
 
-    def stacked(name: str) -> Array | None:
-        factors = [getattr(settings, name) or 0.0 for settings in several]
-        return jnp.asarray(factors, several[0].dtype) if any(factors) else None
+    def stacked(name: str) -> np.ndarray:
+        return np.asarray([getattr(settings, name) or 0.0 for settings in several], several[0].dtype)
 
-    noises = [jnp.zeros(len(several)) if n is None else n for n in map(stacked, ("weight_noise", "input_noise"))]
+    def penalty(name: str) -> np.ndarray | None:
+        factors = stacked(name)
+        return factors if factors.any() else None
+
     noisy = any(noise_of(settings) is not None for settings in several)
-    return Terms(stacked("l1"), stacked("l2"), Noise(*noises) if noisy else None)
+    return Terms(
+        penalty("l1"), penalty("l2"), Noise(stacked("weight_noise"), stacked("input_noise")) if noisy else None
+    )
 
 
-def _rates_of(several: Sequence[Settings]) -> Array | None:
+def _rates_of(several: Sequence[Settings]) -> np.ndarray | None:
     """The learning rates, for gradient methods."""
     if several[0].method not in GRADIENT_METHODS:
         return None
     rates = [LEARNING_RATE if settings.learning_rate is None else settings.learning_rate for settings in several]
-    return jnp.asarray(rates, several[0].dtype)
+    return np.asarray(rates, several[0].dtype)
 
 
 def pairs_of(panel: Sequence[np.ndarray], channels: int, settings: Settings) -> Pairs:

@@ -50,7 +50,7 @@ class Trainees(eqx.Module):
     def among(self, which: Sequence[int]) -> Trainees:
         """Some of them."""
         chosen = np.asarray(which)
-        return jax.tree.map(lambda array: array[chosen], self)
+        return jax.tree.map(lambda array: np.asarray(array)[chosen], self)
 
 
 class Leg(NamedTuple):

@@ -106,8 +106,9 @@ class Gradient:
         """See `Optimizer.begin`."""
         if trainees.memory is None:
             members, dtype = len(trainees), trainees.networks.bias.dtype
-            state = jax.vmap(_transform(self.method, 1.0).init)(trainees.networks)
-            memory = Memory(state, np.full(members, np.inf, dtype), np.zeros(members, dtype))
+            memory = Memory(
+                _fresh(self.method, trainees.networks), np.full(members, np.inf, dtype), np.zeros(members, dtype)
+            )
             trainees = replace(trainees, memory=memory)
         return Leg(trainees, 0, {})
 
@@ -144,6 +145,12 @@ class Gradient:
                 stopped[int(i)] = Stopped(f"all {self.epochs} epochs done")
         memory = Memory(state, limit, memory.done + count)
         return Leg(replace(trainees, networks=networks, memory=memory), done, stopped), values
+
+
+@partial(jax.jit, static_argnums=0)
+def _fresh(method: str, networks: Network) -> Any:
+    """The state of a method before the first update of each of stacked networks."""
+    return jax.vmap(_transform(method, 1.0).init)(networks)
 
 
 @partial(jax.jit, static_argnames="members")

@@ -9,7 +9,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from freerun.computing import run
@@ -232,8 +231,10 @@ class Readout:
 
 def _reduced(factor: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
     """The triangular factor of the rows seen so far."""
+    from scipy.linalg import qr
+
     stacked = rows if factor is None else np.concatenate([factor, rows])
-    factor = np.asarray(scipy.linalg.qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0])
+    factor = np.asarray(qr(stacked, mode="r", overwrite_a=True, check_finite=False)[0])
     return factor[: factor.shape[1]]
 
 
