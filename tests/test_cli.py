@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 import freerun
+from freerun import cli
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +48,14 @@ def test_the_commands_of_the_readme(run, tmp_path):
     assert "trained" in run("info mg.freerun")[1]
     assert json.loads(run("info mg.freerun --json")[1])["settings"]["hidden"] == 15
     assert {p.name for p in tmp_path.iterdir()} == {"mg.csv", "mg.freerun", "onestep.csv", "onestep.png", "run.svg"}
+
+
+def test_help_says_what_the_command_says_of_itself(run):
+    files = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
+    assert files - {"__init__", "console", "options"} == set(cli.COMMANDS)
+    for name, what in cli.COMMANDS.items():
+        assert cli.command(name).help.split("\n")[0] == what
+        assert re.search(rf"\b{name} +{re.escape(what[:30])}", run("--help")[1])
 
 
 def test_the_command_line_and_python_give_the_same(run, tmp_path):

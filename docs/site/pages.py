@@ -19,7 +19,7 @@ from mkdocs.structure.pages import Page
 from nbconvert import MarkdownExporter
 from typer.cli import get_docs_for_click
 
-from freerun.cli import app
+from freerun.cli import COMMANDS, app, command
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,8 +75,10 @@ def _notebook(path: Path) -> dict[str, str | bytes]:
 
 def _command_line() -> str:
     """What `--help` says of every command."""
-    command = typer.main.get_command(app)
-    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="freerun")
-    text = re.sub(r"\*\*Commands\*\*:.*?\n(?=## )", "", text, flags=re.DOTALL)
+    group = typer.main.get_command(app)
+    context = typer.Context(group)
+    text = get_docs_for_click(obj=group, ctx=context, name="freerun").split("**Commands**")[0]
+    for name in COMMANDS:
+        text += get_docs_for_click(obj=command(name), ctx=context, indent=1, call_prefix="freerun")
     text = re.sub(r"^Example: (.+?)\n\n", r"```bash\n\1\n```\n\n", text, flags=re.MULTILINE | re.DOTALL)
     return text.replace("```console\n$ ", "```text\n").replace("# `freerun`", "# Command line", 1)

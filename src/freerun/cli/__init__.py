@@ -4,52 +4,69 @@ from __future__ import annotations
 
 import sys
 import warnings
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from freerun._version import __version__
-from freerun.cli.backtest import backtest
-from freerun.cli.data import data
-from freerun.cli.demo import demo
-from freerun.cli.evaluate import evaluate
-from freerun.cli.export import export
-from freerun.cli.fit import fit
-from freerun.cli.forecast import forecast
-from freerun.cli.generate import generate
-from freerun.cli.info import info
-from freerun.cli.predict import predict
-from freerun.cli.search import search
-from freerun.cli.studio import studio
-from freerun.cli.sweep import sweep
-from freerun.cli.update import update
 from freerun.errors import FreerunError
+
+COMMANDS = {
+    "demo": "Go through the tutorial from end to end, then show one improved run, and leave a report with pictures.",
+    "data": "Write a synthetic series to a file.",
+    "fit": "Train a network on a series and write it to a model file.",
+    "predict": "Predict every step of a series from the steps before it (open loop).",
+    "generate": "Let the network run free: it reads its own output and continues the series (closed loop).",
+    "forecast": "Forecast the next steps, with intervals that hold the truth as often as their levels say.",
+    "backtest": "Forecast a series from several points of its past, each time without what came later (rolling "
+    "origin).",
+    "evaluate": "Score one-step predictions and free runs on the steps of a series from `--from` on.",
+    "search": "Search for the settings whose free runs are best on parts of the series that the network was not "
+    "fitted to.",
+    "sweep": "Fit and score every combination of series, settings and seeds, and write one table.",
+    "update": "Read the steps that follow, without training, so that forecasts go on from there.",
+    "export": "Write the free run of the best network as a StableHLO program, which needs JAX or another compiler, not "
+    "freerun.",
+    "studio": "Open a page on which to train a network, watch it learn and let it run; needs freerun[studio].",
+    "info": "Show what a model file holds: settings, series and training.",
+}
+"""What each command does; its file has the rest, and is read when the command runs."""
+
+MARKUP: dict[str, Any] = {"rich_markup_mode": "markdown"}
+"""How texts of help are written."""
+
+
+def command(name: str) -> Any:
+    """A command with its options, from its file."""
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, **MARKUP)
+    alone.command(name)(getattr(import_module(f"{__name__}.{name}"), name))
+    return typer.main.get_command(alone)
+
+
+class _Named(TyperCommand):
+    """A command of which no more is known than its name and what it does until it is about to run."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return command(self.name or "").make_context(info_name, args, parent, **extra)
+
+
+class _Commands(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        settings["commands"] = {name: _Named(name, help=text, **MARKUP) for name, text in COMMANDS.items()}
+        super().__init__(**settings)
+
 
 app = typer.Typer(
     name="freerun",
+    cls=_Commands,
     help="Train a recurrent network on a time series, then let it run free.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    **MARKUP,
 )
-for command in (
-    demo,
-    data,
-    fit,
-    predict,
-    generate,
-    forecast,
-    backtest,
-    evaluate,
-    search,
-    sweep,
-    update,
-    export,
-    studio,
-    info,
-):
-    app.command()(command)
 
 
 def _print_version(wanted: bool) -> None:
