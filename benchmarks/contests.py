@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -189,41 +190,57 @@ def gpu_batches() -> Iterator[Timing]:
         yield from in_turn(f"{cell}, {batch} x {steps} x {hidden}", contestants, rounds=3)
 
 
-def members() -> Iterator[Timing]:
-    """64 networks at once and one after the other, by what users call."""
+def members(device: Device = "cpu") -> Iterator[Timing]:
+    """64 networks at once, and one after the other on the processor, by what users call."""
     series = freerun.systems.mackey_glass(1501, seed=0)
     shared = {"hidden": 15, "optimizer": "adam", "epochs": 200, "dtype": "float32", "direct": False}
 
     def together() -> None:
-        freerun.RNN(**shared, members=64, restarts=64, holdout=0.0).fit(series)
+        freerun.RNN(**shared, members=64, restarts=64, holdout=0.0, device=device).fit(series)
 
     def single() -> None:
         for seed in range(64):
-            freerun.RNN(**shared, seed=seed).fit(series)
+            freerun.RNN(**shared, seed=seed, device="cpu").fit(series)
 
     yield from in_turn("64 networks, 200 epochs", {"freerun": (together, 1), "64 single fits": (single, 1)}, rounds=3)
 
 
-def levenberg() -> Iterator[Timing]:
-    """An iteration of Levenberg-Marquardt on the residuals of 1500 steps, in double precision."""
-    for hidden in (15, 40):
-        one = networks("simple", hidden, 1, "float64", direct=True)
-        with computing("float64"):
-            objective = Objective(Pairs.of([tutorial_series(1501)], 1, 0), Full())
-            start, unravel = ravel_pytree(jax.tree.map(lambda w: jnp.asarray(w[0]), one))
+def damped(hidden: int, device: Device = "cpu") -> tuple[Run, Objective, Network]:
+    """Iterations of Levenberg-Marquardt on 1500 steps in double precision, and from which network on what."""
+    one = networks("simple", hidden, 1, "float64", direct=True)
+    with computing("float64", device):
+        objective = Objective(Pairs.of([tutorial_series(1501)], 1, 0), Full())
 
-        def run(objective: Objective = objective, one: Network = one) -> None:
-            with computing("float64"):
-                optimizer = LevenbergMarquardt(ITERATIONS)
-                minimize(
-                    optimizer, lambda _: objective, optimizer.begin(Trainees(one)), jax.random.key(0), lambda *_: None
-                )
+    def run() -> None:
+        with computing("float64", device):
+            optimizer = LevenbergMarquardt(ITERATIONS)
+            minimize(optimizer, lambda _: objective, optimizer.begin(Trainees(one)), jax.random.key(0), lambda *_: None)
+
+    return run, objective, one
+
+
+def levenberg() -> Iterator[Timing]:
+    """An iteration of Levenberg-Marquardt, against optimistix on the same residuals."""
+    for hidden in (15, 40):
+        run, objective, one = damped(hidden)
+        with computing("float64"):
+            start, unravel = ravel_pytree(jax.tree.map(lambda w: jnp.asarray(w[0]), one))
 
         def residuals(weights: jax.Array, objective: Objective = objective, unravel=unravel) -> jax.Array:
             return objective.residuals(unravel(weights), Terms(), jax.random.key(0))
 
         contestants = {"freerun": (run, ITERATIONS), **racers.least_squares(residuals, start, ITERATIONS)}
         yield from in_turn(f"{hidden} units, {start.size} weights", contestants, rounds=3)
+
+
+def gpu_levenberg() -> Iterator[Timing]:
+    """An iteration of Levenberg-Marquardt on a GPU and on the processor."""
+    for hidden in (15, 40):
+        contestants = {
+            "freerun": (damped(hidden, "gpu")[0], ITERATIONS),
+            "freerun on the processor": (damped(hidden)[0], ITERATIONS),
+        }
+        yield from in_turn(f"{hidden} units", contestants, rounds=3)
 
 
 def free() -> Iterator[Timing]:
@@ -349,9 +366,13 @@ WORKS = {
         "Batches on a GPU: sequences x steps x units", "faster than on the processor", gpu_batches, True
     ),
     "members": Work("64 networks at once", "8 times the throughput of single fits", members),
+    "gpu-members": Work(
+        "64 networks at once on a GPU", "8 times the throughput of single fits", partial(members, "gpu"), True
+    ),
     "levenberg": Work(
         "An iteration of Levenberg-Marquardt, 1500 steps, double precision", "5 times optimistix", levenberg
     ),
+    "gpu-levenberg": Work("The same on a GPU", "faster than on the processor from some size on", gpu_levenberg, True),
     "free": Work("Free runs", "2 million steps/s; within 2 times of a matrix-vector product", free),
     "startup": Work("From the start of a process", "import 0.2 s, --help 0.3 s, second fit 2 s", startup),
     "growth": Work("How an epoch grows", "linear in steps, at most quadratic in units", growth),
