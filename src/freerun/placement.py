@@ -10,7 +10,7 @@ from freerun.errors import SettingError
 from freerun.settings import Device, Settings
 
 LONG = 10_000
-"""Steps from which a GPU with pieces side by side is ahead of a processor step by step; many networks change little."""
+"""Steps of a series from which a GPU with pieces side by side is ahead of a processor step by step."""
 
 WIDE = 80_000
 """Products in a step, of all sequences and networks together, from which a GPU is ahead of a processor."""
