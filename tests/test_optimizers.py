@@ -150,21 +150,22 @@ SINE = np.sin(np.arange(300) / 3) + 0.1 * DRAW.normal(size=300)
 WITH_GAPS = [np.where(DRAW.random(n) < 0.05, np.nan, SINE[:n]) for n in (80, 100, 90, 100)]
 
 
-@pytest.mark.quick(settings=["windows", "panel"])
-@pytest.mark.parametrize(
-    ("series", "settings"),
-    [
-        pytest.param(SINE, {"window": 20, "batch": 8, "stateful": True, "cell": "lstm", "l2": 1e-4}, id="windows"),
-        pytest.param(SINE, {"window": 20, "batch": 8, "washout": 3, "weight_noise": 0.01, "l1": 1e-4}, id="noise"),
-        pytest.param(
-            SINE,
-            {"window": 20, "batch": 8, "forcing": "scheduled", "forcing_strength": 0.5, "input_noise": 0.01},
-            id="forced",
-        ),
-        pytest.param(WITH_GAPS, {"cell": "gru"}, id="panel"),
-    ],
-)
-def test_a_gradient_in_parts_is_that_of_the_whole(series, settings, monkeypatch):
+IN_PARTS = {
+    "windows": (SINE, {"window": 20, "batch": 8, "stateful": True, "cell": "lstm", "l2": 1e-4}),
+    "noise": (SINE, {"window": 20, "batch": 8, "washout": 3, "weight_noise": 0.01, "l1": 1e-4}),
+    "forced": (
+        SINE,
+        {"window": 20, "batch": 8, "forcing": "scheduled", "forcing_strength": 0.5, "input_noise": 0.01},
+    ),
+    "panel": (WITH_GAPS, {"cell": "gru"}),
+}
+
+
+@pytest.mark.quick(case=["windows", "panel"])
+@pytest.mark.parametrize("case", IN_PARTS)
+def test_a_gradient_in_parts_is_that_of_the_whole(case, monkeypatch):
+    series, settings = IN_PARTS[case]
+
     def objectives(work: float) -> list[float]:
         monkeypatch.setattr(gradient, "WORK", work)
         rnn = freerun.RNN(6, optimizer="adam", epochs=12, direct=False, restarts=1, holdout=0, **settings)

@@ -220,14 +220,11 @@ def _epochs_in_parts(parts: int, names: Names, shared: Shared, member: Member) -
     objective, count, total = shared
     network, terms, *_ = member
     objective = _primed(objective, network)
-    at = _beginning(names, member)
-
-    def read(i: int) -> list[Read]:
-        return _drawn(parts, objective, at[0], terms, member[4], i)
-
-    gradients = prepared(_gradient, (), read(0))
+    at, gradients = _beginning(names, member), None
     for i in range(int(count)):
-        at = _stepped(names, total, member, i, at, gradients(read(i)))
+        read = _drawn(parts, objective, at[0], terms, member[4], i)
+        gradients = gradients or prepared(_gradient, (), read)
+        at = _stepped(names, total, member, i, at, gradients(read))
     return _judged(objective, member, at)
 
 
