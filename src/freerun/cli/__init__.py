@@ -53,6 +53,8 @@ class _Named(TyperCommand):
 
 
 class _Commands(TyperGroup):
+    """All commands, by what `COMMANDS` says of them."""
+
     def __init__(self, **settings: Any) -> None:
         settings["commands"] = {name: _Named(name, help=text, **MARKUP) for name, text in COMMANDS.items()}
         super().__init__(**settings)
