@@ -45,7 +45,7 @@ MOST_MAPS = 30_000
 """Memory maps of this process from which on it forgets programs; systems allow some 65000."""
 
 MOST_THREADS = 8
-"""Threads that compute side by side at most, since each takes memory."""
+"""Threads of `spread`, and parts of a batch, at most, since each takes memory."""
 
 ON_ONE_CORE = {"xla_cpu_multi_thread_eigen": False, "xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
 """How a program is compiled that may run beside others, see `side_by_side`: it stays on its thread."""

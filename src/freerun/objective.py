@@ -115,7 +115,7 @@ class Objective(eqx.Module):
         shaken, _ = ravel_pytree(network)
 
         def network_of(weights: jax.Array) -> Network:
-            return unravel(weights) if pairs.stacked else _widened(unravel(weights))
+            return _widened(unravel(weights), pairs)
 
         def rows(one: Pairs) -> jax.Array:
             return by_pieces(self.forcing.pieces(one, network_of(shaken), chance), network_of, shaken)
@@ -127,7 +127,7 @@ class Objective(eqx.Module):
 
     def _errors(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> Errors:
         network, pairs, chance = self.read(network, noise, key)
-        network = network if pairs.stacked else _widened(network)
+        network = _widened(network, pairs)
         return self.forcing.errors(network, pairs.completed(network), chance)
 
     def read(self, network: Network, noise: Noise | None, key: PRNGKeyArray) -> tuple[Network, Pairs, PRNGKeyArray]:
@@ -156,14 +156,14 @@ def penalty(network: Network, terms: Terms) -> Float[jax.Array, ""]:
     return jnp.asarray(squares + sizes, network.bias.dtype)
 
 
-def _widened(network: Network) -> Network:
+def _widened(network: Network, pairs: Pairs) -> Network:
     """The same network with idle units that fill up the vectors of a processor, where they are few.
 
     A loop over a single sequence is faster then. A network of several layers, or with gates, is left as it is.
     """
     (cell, *others), units = network.cells, network.readout.shape[0]
     idle = -units % (VECTOR // network.bias.dtype.itemsize)
-    if others or not isinstance(cell, RecurrentCell) or cell.gates > 1 or idle * MOST_IDLE > units:
+    if pairs.stacked or others or not isinstance(cell, RecurrentCell) or cell.gates > 1 or idle * MOST_IDLE > units:
         return network
     readout = jnp.pad(network.readout, [(0, idle), (0, 0)])
     return eqx.tree_at(lambda n: (n.cells, n.readout), network, ((cell.widened(idle),), readout))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -34,13 +34,13 @@ COMMANDS = {
 }
 """What each command does; its file has the rest, and is read when the command runs."""
 
-MARKUP: dict[str, Any] = {"rich_markup_mode": "markdown"}
+MARKUP: Literal["markdown"] = "markdown"
 """How texts of help are written."""
 
 
 def command(name: str) -> Any:
     """A command with its options, from its file."""
-    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, **MARKUP)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
     alone.command(name)(getattr(import_module(f"{__name__}.{name}"), name))
     return typer.main.get_command(alone)
 
@@ -49,14 +49,17 @@ class _Named(TyperCommand):
     """A command of which no more is known than its name and what it does until it is about to run."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        return command(self.name or "").make_context(info_name, args, parent, **extra)
+        assert self.name is not None
+        return command(self.name).make_context(info_name, args, parent, **extra)
 
 
 class _Commands(TyperGroup):
     """All commands, by what `COMMANDS` says of them."""
 
     def __init__(self, **settings: Any) -> None:
-        settings["commands"] = {name: _Named(name, help=text, **MARKUP) for name, text in COMMANDS.items()}
+        settings["commands"] = {
+            name: _Named(name, help=text, rich_markup_mode=MARKUP) for name, text in COMMANDS.items()
+        }
         super().__init__(**settings)
 
 
@@ -67,7 +70,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    **MARKUP,
+    rich_markup_mode=MARKUP,
 )
 
 
