@@ -35,9 +35,11 @@ import numpy as np
 import pandas as pd
 
 import freerun
-from freerun import archive, csvfile, modelfile, seriesfile, timeline
+from freerun import archive, modelfile
 from freerun.archive import packed, read_archive
 from freerun.cli.info import info
+from freerun.data import timeline
+from freerun.data.io import csvtext, files
 from freerun.errors import FreerunError
 from freerun.settings import CellName
 from freerun.writing import replacing
@@ -319,7 +321,7 @@ def guided(trial: Trial, cases: list[Case], runs: int, seed: int, end: Callable[
             os._exit(trial.faulty)
 
     options = [f"-seed={seed + 1}", "-max_len=200000", "-verbosity=0"]
-    for room in (archive, csvfile, modelfile, seriesfile, timeline):
+    for room in (archive, csvtext, modelfile, files, timeline):
         for _, function in inspect.getmembers(room, inspect.isfunction):
             if function.__module__ == room.__name__:
                 atheris.instrument_func(function)  # pyright: ignore[reportAttributeAccessIssue] - made at run time

@@ -25,14 +25,14 @@ CHECKED = [
         "training",
         "metrics",
         "model",
-        "series",
-        "timeline",
+        "data.series",
+        "data.timeline",
         "validation",
         "forecasting",
         "evaluation",
         "intervals",
         "modelfile",
-        "scaling",
+        "data.scaling",
         "systems",
     )
 ]

@@ -16,12 +16,12 @@ from jax.flatten_util import ravel_pytree
 
 import freerun
 from freerun.computing import computing
+from freerun.data.scaling import Scaling
 from freerun.errors import FreerunError, SeriesError
 from freerun.forcing import stages
 from freerun.objective import Objective
 from freerun.optimizers import ridge, stack
 from freerun.pairs import Pairs
-from freerun.scaling import Scaling
 from freerun.settings import CellName, Settings
 from freerun.training import drawn, terms_of
 

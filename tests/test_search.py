@@ -20,10 +20,10 @@ import optuna
 import pytest
 
 import freerun
+from freerun.data.scaling import Scaling
 from freerun.errors import SearchError, SettingError
 from freerun.optimizers import base
 from freerun.recipes import resolved
-from freerun.scaling import Scaling
 from freerun.search import database, search
 from freerun.search import study as study_room
 from freerun.search.purpose import Purpose

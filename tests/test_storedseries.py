@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 import freerun
-from freerun import StoredSeries, feed, storedseries
+from freerun import StoredSeries, feed
 from freerun.computing import computing
+from freerun.data import stored as storedseries
 from freerun.errors import SeriesError, SeriesFileError, SettingError
 from freerun.initial import Start, initial_network
 from freerun.network import Shape

@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 
 import freerun
 from freerun import metrics, systems
+from freerun.data.series import Series
 from freerun.demo import DESCENT
 from freerun.errors import SeriesError
-from freerun.series import Series
 from freerun.settings import ForcingName
 
 PICTURES = Path(__file__).parents[1] / "pictures"

@@ -16,10 +16,10 @@ from freerun._version import __version__
 
 if TYPE_CHECKING:
     from freerun import errors, metrics, plots, systems
+    from freerun.data.series import Series
+    from freerun.data.stored import StoredSeries
     from freerun.errors import FreerunError
     from freerun.estimator import RNN, load
-    from freerun.series import Series
-    from freerun.storedseries import StoredSeries
 
 __all__ = [
     "RNN",
@@ -37,8 +37,8 @@ __all__ = [
 _HOMES = {
     "RNN": "estimator",
     "load": "estimator",
-    "Series": "series",
-    "StoredSeries": "storedseries",
+    "Series": "data.series",
+    "StoredSeries": "data.stored",
     "FreerunError": "errors",
 }
 

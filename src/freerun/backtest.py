@@ -14,14 +14,14 @@ import numpy as np
 
 from freerun import metrics
 from freerun.baselines import BASELINES
+from freerun.data.seasons import season_of
+from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.fitting import fit
 from freerun.forecasting import generate, update
 from freerun.history import Progress, Watcher
 from freerun.intervals import ensemble_of, interval, require_levels
 from freerun.model import Model
-from freerun.seasons import season_of
-from freerun.series import Series
 from freerun.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freerun import evaluation, plots, systems
+from freerun.data.series import Series
 from freerun.errors import SeriesError
 from freerun.estimator import RNN
 from freerun.evaluation import Evaluation
 from freerun.history import Watcher
 from freerun.report import Report
-from freerun.series import Series
 from freerun.writing import json_text, replacing
 
 if TYPE_CHECKING:

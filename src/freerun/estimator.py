@@ -11,17 +11,17 @@ import numpy as np
 from freerun import evaluation, fitting, forecasting, intervals, metrics
 from freerun.backtest import FOLDS, Backtest, backtest
 from freerun.checkpoint import EVERY
+from freerun.data.panel import panel_of
+from freerun.data.series import Series
+from freerun.data.stored import StoredSeries
 from freerun.errors import NotFittedError, SettingError
 from freerun.evaluation import Evaluation, LongTerm
 from freerun.export import export
 from freerun.history import History, Watcher
 from freerun.model import Model
 from freerun.modelfile import load_model, save_model
-from freerun.panel import panel_of
 from freerun.parameters import Parameters
-from freerun.series import Series
 from freerun.settings import Ensemble, Settings
-from freerun.storedseries import StoredSeries
 
 if TYPE_CHECKING:
     import pandas as pd

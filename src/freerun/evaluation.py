@@ -9,11 +9,11 @@ import numpy as np
 
 from freerun import metrics
 from freerun.computing import computing
+from freerun.data.series import Series
 from freerun.dynamics import lyapunov_spectrum
 from freerun.errors import SeriesError, SettingError
 from freerun.forecasting import free_run, moment_after, one_step_outputs, require_washout, runs_from
 from freerun.model import Model
-from freerun.series import Series
 from freerun.validation import stays_near
 
 HORIZON = 84

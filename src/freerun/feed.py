@@ -8,10 +8,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from freerun.data.scaling import Scaling
+from freerun.data.stored import StoredSeries
 from freerun.pairs import Pairs
-from freerun.scaling import Scaling
 from freerun.settings import Settings
-from freerun.storedseries import StoredSeries
 
 STRETCHES, STRETCH = 8, 2**16
 """How many stretches of how many steps are in memory at a time for windows to be drawn from."""

@@ -13,6 +13,10 @@ import jax
 import numpy as np
 
 from freerun.checkpoint import Checkpoint, purpose_of
+from freerun.data.panel import fingerprint
+from freerun.data.scaling import Scaling, refuse_constant
+from freerun.data.series import Series, longest_gap
+from freerun.data.stored import StoredSeries
 from freerun.errors import SeriesError, SettingError, TrainingDiverged
 from freerun.forcing import require_fitting
 from freerun.forecasting import enduring_run, moment_after
@@ -20,13 +24,9 @@ from freerun.history import Progress, Trained, Watcher
 from freerun.holdout import held_out, require_held_out
 from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
-from freerun.panel import fingerprint
 from freerun.recipes import is_open, members_of, resolved
-from freerun.scaling import Scaling, refuse_constant
 from freerun.selection import choose
-from freerun.series import Series, longest_gap
 from freerun.settings import Settings
-from freerun.storedseries import StoredSeries
 from freerun.training import require_steps, train
 from freerun.watch import better_half
 

@@ -16,13 +16,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from freerun.computing import computing
+from freerun.data.scaling import Scaling, differenced
+from freerun.data.series import Series, interpolated
 from freerun.errors import SeriesError, SettingError
 from freerun.forcing import free_runs
 from freerun.model import RECENT, Member, Model, Moment
 from freerun.network import Network, State
 from freerun.pairs import filled_up, shared
-from freerun.scaling import Scaling, differenced
-from freerun.series import Series, interpolated
 from freerun.settings import SHORT, Ensemble, Settings
 from freerun.updates import Array
 from freerun.validation import ENDURANCE, stays_near

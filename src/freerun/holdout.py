@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
-from freerun.series import Series
 from freerun.settings import Settings
 
 SHARE, MOST_HELD_OUT = 0.25, 5_000

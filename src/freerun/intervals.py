@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freerun.computing import computing
+from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.forecasting import (
     COMBINED,
@@ -34,7 +35,6 @@ from freerun.model import Member, Model
 from freerun.network import Network, State
 from freerun.optimizers import Readout
 from freerun.pairs import cut_down
-from freerun.series import Series
 from freerun.settings import SHORT, Ensemble
 from freerun.training import noise_of, pairs_of
 from freerun.updates import Array

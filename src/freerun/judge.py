@@ -18,6 +18,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from freerun.computing import computing, run
+from freerun.data.scaling import Scaling, differenced
+from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
 from freerun.forcing import free_runs
 from freerun.holdout import folds_of, recent, require_held_out
@@ -25,8 +27,6 @@ from freerun.network import Network
 from freerun.optimizers import Readout, stack
 from freerun.pairs import shared
 from freerun.recipes import Recipes
-from freerun.scaling import Scaling, differenced
-from freerun.series import Series
 from freerun.settings import SHORT, Settings
 from freerun.training import chance, drawn, noise_of, pairs_of
 from freerun.updates import Array

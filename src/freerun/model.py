@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from freerun.data.scaling import Scaling
+from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.history import History
 from freerun.network import Network, State
-from freerun.scaling import Scaling
-from freerun.series import Series
 from freerun.settings import Settings
 
 

@@ -13,14 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from freerun._version import __version__
 from freerun.archive import ArchiveError, read_archive, write_archive
 from freerun.cells import LSTMCell
+from freerun.data.scaling import Scaling
+from freerun.data.series import Series
+from freerun.data.timeline import Calendar
 from freerun.errors import FreerunError, ModelFileError
 from freerun.history import History
 from freerun.model import Member, Model, Moment
 from freerun.network import State, assemble
-from freerun.scaling import Scaling
-from freerun.series import Series
 from freerun.settings import Settings
-from freerun.timeline import Calendar
 from freerun.training import shape_of
 from freerun.updates import Array
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freerun import metrics
+from freerun.data.series import Series
+from freerun.data.timeline import drawn_times
 from freerun.errors import OutputError
-from freerun.series import Series
-from freerun.timeline import drawn_times
 from freerun.writing import replacing
 
 if TYPE_CHECKING:

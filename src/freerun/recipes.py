@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from freerun.data.seasons import season_of
+from freerun.data.series import Series
 from freerun.holdout import FOLDS, held_out, sample_of_system
-from freerun.seasons import season_of
-from freerun.series import Series
 from freerun.settings import SHORT, Settings
 
 PENALTIES = tuple(10.0**-exponent for exponent in range(14, 0, -1))

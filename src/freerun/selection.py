@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from freerun.checkpoint import Checkpoint
 from freerun.computing import spread
+from freerun.data.series import Series
 from freerun.history import Progress, Watcher
 from freerun.judge import Choice, Judge
 from freerun.recipes import PROBE, Recipes, default_hidden, is_open, resolved
-from freerun.series import Series
 from freerun.settings import Settings
 
 CLIMBS = 4

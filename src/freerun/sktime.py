@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
+from freerun.data.series import Series
 from freerun.errors import MissingExtraError
 from freerun.estimator import RNN
 from freerun.intervals import half_widths
-from freerun.series import Series
 
 try:
     from sktime.forecasting.base import BaseForecaster

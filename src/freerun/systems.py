@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from freerun.data.series import Series
 from freerun.errors import MissingExtraError, SettingError
-from freerun.series import Series
 
 
 def mackey_glass(steps: int, tau: int = 17, seed: int | None = None) -> Series:

@@ -14,6 +14,9 @@ from jaxtyping import Array, PRNGKeyArray
 
 from freerun.checkpoint import Checkpoint, Course
 from freerun.computing import computing
+from freerun.data.scaling import Scaling
+from freerun.data.series import Series
+from freerun.data.stored import StoredSeries
 from freerun.errors import SeriesError, SettingError
 from freerun.feed import Feed, Whole, feed_of
 from freerun.forcing import Forcing, Stage, stages
@@ -36,10 +39,7 @@ from freerun.optimizers import (
 )
 from freerun.pairs import Pairs, filled_up
 from freerun.placement import placed
-from freerun.scaling import Scaling
-from freerun.series import Series
 from freerun.settings import GRADIENT_METHODS, PIECEWISE_LINEAR, SHORT, Settings
-from freerun.storedseries import StoredSeries
 from freerun.validation import Validation
 from freerun.watch import AllDivergedError, Thinning, Watch, Watched
 

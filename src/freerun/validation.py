@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from freerun import metrics
+from freerun.data.series import interpolated
 from freerun.forcing import free_runs
 from freerun.network import Network
 from freerun.pairs import cut_down, filled_up
-from freerun.series import interpolated
 from freerun.updates import Array
 
 MOST_RUNS, LONGEST = 32, 200

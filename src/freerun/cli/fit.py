@@ -119,9 +119,9 @@ def fit(
     import numpy as np
 
     import freerun
+    from freerun.data.stored import ENDING, StoredSeries
     from freerun.errors import TrainingDiverged
     from freerun.estimator import RNN, load
-    from freerun.storedseries import ENDING, StoredSeries
 
     console, began = Console(as_json, quiet), perf_counter()
     require_writable(output)

@@ -50,8 +50,8 @@ def generate(
     Example: freerun generate mg.freerun --steps 200 --plot run.png
     """
     import freerun
+    from freerun.data.io.files import csv_text
     from freerun.estimator import load
-    from freerun.seriesfile import csv_text
 
     require_writable(output)
     require_picture(plot)

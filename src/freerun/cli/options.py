@@ -10,8 +10,8 @@ import typer
 from freerun.settings import Missing
 
 if TYPE_CHECKING:
-    from freerun.series import Series
-    from freerun.storedseries import StoredSeries
+    from freerun.data.series import Series
+    from freerun.data.stored import StoredSeries
 
 ModelFile = Annotated[Path, typer.Argument(help="Model file that `freerun fit` wrote.", show_default=False)]
 SeriesFile = Annotated[
@@ -67,8 +67,8 @@ def read(
     path: Path, column: list[str], time: str | None, missing: Missing, inputs: list[str], resample: str | None
 ) -> Series:
     """The series that the options describe."""
+    from freerun.data.series import Series
     from freerun.errors import SeriesError, SeriesFileError
-    from freerun.series import Series
 
     columns = [*column, *(name for name in inputs if name not in column)] if column else []
     series = Series.read(path, columns, time, missing, resample)
@@ -91,8 +91,8 @@ def read_training(
 
     One large npy or Parquet file is not read whole.
     """
+    from freerun.data.stored import ENDING, StoredSeries
     from freerun.errors import SettingError
-    from freerun.storedseries import ENDING, StoredSeries
 
     stored = StoredSeries.if_large(paths[0], column, time) if len(paths) == 1 else None
     if stored is not None:

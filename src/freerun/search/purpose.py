@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from freerun.data.panel import fingerprint
+from freerun.data.series import Series
 from freerun.errors import SearchError
-from freerun.panel import fingerprint
 from freerun.provenance import differences, versions
 from freerun.search.space import Space
-from freerun.series import Series
 
 FORMAT = 1
 """Of what a study holds; one of another format is not joined."""

@@ -10,12 +10,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from freerun import fitting
+from freerun.data.panel import panel_of
 from freerun.errors import FreerunError, SearchError, SettingError
 from freerun.estimator import RNN
 from freerun.history import Progress, Watcher
 from freerun.holdout import SHARE
 from freerun.judge import Choice
-from freerun.panel import panel_of
 from freerun.search.engines import Engine, engine_for
 from freerun.search.proposals import GROUP, ranked
 from freerun.search.purpose import Purpose

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.recipes import Recipes, resolved
-from freerun.series import Series
 from freerun.settings import GRADIENT_METHODS, SHORT, Settings
 from freerun.training import OWN
 

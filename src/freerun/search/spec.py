@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from freerun import systems
+from freerun.data.series import Series
 from freerun.errors import SettingError
-from freerun.series import Series
 from freerun.settings import Ensemble, Missing
 
 

@@ -18,13 +18,13 @@ import pandas as pd
 
 from freerun import evaluation, metrics
 from freerun._version import __version__
+from freerun.data.panel import fingerprint
+from freerun.data.series import Series
 from freerun.errors import FreerunError, SearchError, SeriesError, SettingError
 from freerun.estimator import RNN
 from freerun.forecasting import enduring_run, free_run
 from freerun.history import Progress, Watcher
-from freerun.panel import fingerprint
 from freerun.search.engines import Engine, engine_for
-from freerun.series import Series
 from freerun.settings import Ensemble, Settings
 from freerun.writing import replacing, require_folder
 

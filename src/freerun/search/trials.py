@@ -16,12 +16,12 @@ from threading import Lock
 
 from threadpoolctl import threadpool_limits
 
+from freerun.data.scaling import Scaling
+from freerun.data.series import Series
 from freerun.errors import FreerunError
 from freerun.holdout import held_out, require_held_out
 from freerun.judge import Judge
 from freerun.recipes import PROBE, PROBE_OF_SAMPLE, Recipes
-from freerun.scaling import Scaling
-from freerun.series import Series
 from freerun.settings import Settings
 from freerun.training import train
 from freerun.watch import Thinning

@@ -9,7 +9,7 @@ from typing import Any
 
 from nicegui import ui
 
-from freerun.series import Series
+from freerun.data.series import Series
 from freerun.studio.jobs import Jobs
 from freerun.studio.store import Run, RunGoneError, Source, Store
 

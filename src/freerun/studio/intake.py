@@ -42,7 +42,7 @@ async def taken_in(file: Path, series: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Read the file, and say what came of it."""
-    from freerun.series import Series
+    from freerun.data.series import Series
 
     file, target = map(Path, sys.argv[1:])
     try:

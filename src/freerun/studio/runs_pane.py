@@ -8,7 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
-from freerun.series import Series
+from freerun.data.series import Series
 from freerun.studio.charts import RUNS, TRUTH, Curve, chart, over_steps
 from freerun.studio.desk import Desk, complain, redraw
 from freerun.studio.network_pane import NetworkPane

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from freerun import systems
+from freerun.data.series import Series
 from freerun.errors import FreerunError
-from freerun.series import Series
 from freerun.studio.charts import MARK, SECOND, TRUTH, Curve, chart, over_steps
 from freerun.studio.desk import Desk, complain, redraw
 from freerun.studio.intake import MOST_BYTES, SUFFIXES, taken_in

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from freerun.data.series import Series
 from freerun.errors import FreerunError, OutputError
-from freerun.series import Series
 from freerun.writing import replacing
 
 _SCHEMA = """

@@ -89,7 +89,7 @@ def _picture(live: dict[str, Any], title: str, suffix: str) -> bytes:
     import numpy as np
 
     from freerun import plots
-    from freerun.series import Series
+    from freerun.data.series import Series
 
     run = Series(np.array(live["run"], float).T, tuple(live["channels"]))
     truth = None if live["truth"] is None else Series(np.array(live["truth"], float).T, tuple(live["channels"]))

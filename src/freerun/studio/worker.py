@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from freerun import evaluation, forecasting, metrics
+from freerun.data.series import Series
 from freerun.errors import FreerunError, TrainingDiverged
 from freerun.estimator import RNN, load
 from freerun.history import Progress
 from freerun.model import RECENT, Model
-from freerun.series import Series
 from freerun.studio.store import tell, told
 
 LOOK_EVERY = 3.0

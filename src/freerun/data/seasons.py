@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from freerun.series import Series
+from freerun.data.series import Series
 
 CALENDAR = {
     "h": 24,

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from freerun.data.series import Series
 from freerun.errors import SeriesError
-from freerun.series import Series
 
 
 def panel_of(data: Any, inputs: Any = None) -> tuple[Series, ...]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from freerun.data.series import Series
 from freerun.errors import SeriesError
-from freerun.series import Series
 from freerun.settings import Settings
 
 ROUNDING = 1e-13

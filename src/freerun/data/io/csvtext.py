@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from freerun.data.series import default_channels
 from freerun.errors import SeriesFileError
-from freerun.series import default_channels
 
 MISSING_CELLS = {"", "na", "n/a", "nan", "null", "none", "-"}
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from freerun.data.timeline import Calendar, drawn_times, following, from_index, resampled, spacing, to_index
 from freerun.errors import SeriesError
 from freerun.settings import Missing
-from freerun.timeline import Calendar, drawn_times, following, from_index, resampled, spacing, to_index
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,14 +141,14 @@ class Series:
         missing: Missing = "mask",
         resample: str | None = None,
     ) -> Series:
-        """Read a series from a CSV, Parquet, npy or npz file; see `freerun.seriesfile.read_series`."""
-        from freerun.seriesfile import read_series
+        """Read a series from a CSV, Parquet, npy or npz file; see `freerun.data.io.files.read_series`."""
+        from freerun.data.io.files import read_series
 
         return read_series(path, columns, time, missing, resample)
 
     def write(self, path: str | Path) -> None:
         """Write the series to a CSV, Parquet, npy or npz file, chosen by the suffix of `path`."""
-        from freerun.seriesfile import write_series
+        from freerun.data.io.files import write_series
 
         write_series(self, path)
 

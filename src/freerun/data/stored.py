@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from freerun.data.io.files import map_npy, open_parquet, parquet_group, refuse_names, series_of_frame
+from freerun.data.series import Series, as_matrix
 from freerun.errors import SeriesError, SeriesFileError
-from freerun.series import Series, as_matrix
-from freerun.seriesfile import map_npy, open_parquet, parquet_group, refuse_names, series_of_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ class StoredSeries:
     Args:
         path: of the file.
         columns: the columns of a Parquet file to take as channels; all number columns when empty.
-        time: the column that holds the times; see `freerun.seriesfile.read_series`.
+        time: the column that holds the times; see `freerun.data.io.files.read_series`.
 
     Attributes:
         path: of the file.

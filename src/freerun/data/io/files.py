@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from freerun.csvfile import Table
+from freerun.data.io.csvtext import Table
+from freerun.data.series import Series, as_matrix
+from freerun.data.timeline import Calendar
 from freerun.errors import SeriesError, SeriesFileError
-from freerun.series import Series, as_matrix
 from freerun.settings import Missing
-from freerun.timeline import Calendar
 from freerun.writing import replacing
 
 if TYPE_CHECKING:
