@@ -11,7 +11,7 @@ import numpy as np
 from freerun import metrics
 from freerun.data.series import Series
 from freerun.data.timeline import drawn_times
-from freerun.errors import OutputError
+from freerun.errors import OutputError, SettingError
 from freerun.writing import replacing
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from freerun.backtest import Backtest
     from freerun.history import History
+    from freerun.lettering import Lettered
 
 # Okabe and Ito's palette, told apart by colour-blind readers and in grey
 TRUTH, NETWORK, MARK, SECOND = "#222222", "#D55E00", "#0072B2", "#009E73"
@@ -45,7 +46,7 @@ def data(series: Series, boundary: int | None = None, title: str = "") -> Figure
         axes.set_ylabel(channel)
     _mark(grid, series, boundary)
     grid[-1].set_xlabel(_time_label(series))
-    return figure
+    return _drawn(figure)
 
 
 def one_step(series: Series, predictions: Series, boundary: int | None = None, title: str = "") -> Figure:
@@ -74,7 +75,7 @@ def one_step(series: Series, predictions: Series, boundary: int | None = None, t
     grid[-1].set_xlabel(_time_label(series))
     _mark(grid, series, boundary)
     _legend(grid[0])
-    return figure
+    return _drawn(figure)
 
 
 def free_run(
@@ -113,7 +114,7 @@ def free_run(
         _note_at(grid[0], run.times[0], "let loose →")
     grid[-1].set_xlabel(_time_label(run))
     _legend(grid[0])
-    return figure
+    return _drawn(figure)
 
 
 def forecast(
@@ -128,23 +129,27 @@ def forecast(
     Args:
         table: what `RNN.forecast` returned.
         before: the series; three times as many of its steps as are forecast are drawn, 50 at least.
-        levels: those of the table, in percent.
+        levels: those of the table that are drawn, in percent.
         truth: what really followed.
+
+    Raises:
+        SettingError: the table has no intervals of a level.
     """
-    channels = [
-        name for name in table.columns if f"{name}_low_{next(iter(levels), 0):g}" in table.columns or not levels
-    ]
+    channels, intervals = _channels_and_intervals(list(table.columns), before or truth)
+    if unknown := [level for level in levels if f"{level:g}" not in intervals]:
+        raise SettingError(f"level {unknown[0]:g}: the forecast has the levels {', '.join(intervals) or '(none)'}")
     times = drawn_times(table.index)
     figure, grid = _figure(title, len(channels), [2] * len(channels))
-    for axes, channel in zip(grid, channels, strict=True):
-        values = table[channel].to_numpy()
+    for place, (axes, channel) in enumerate(zip(grid, channels, strict=True)):
+        values = table.iloc[:, place].to_numpy()
         if before is not None:
             i = before.channels.index(channel)
             shown = min(len(before), max(3 * len(table), 50))
             past = np.append(before.values[-shown:, i], values[0] if truth is None else np.nan)
             axes.plot(np.append(before.drawn_times[-shown:], times[0]), past, color=TRUTH, linewidth=1.4, label="data")
         for number, level in enumerate(sorted(levels, reverse=True)):
-            low, high = table[f"{channel}_low_{level:g}"], table[f"{channel}_high_{level:g}"]
+            at = intervals[f"{level:g}"] + 2 * place
+            low, high = table.iloc[:, at], table.iloc[:, at + 1]
             alpha = 0.18 + 0.22 * number / max(1, len(levels) - 1)
             axes.fill_between(times, low, high, color=NETWORK, alpha=alpha, linewidth=0, label=f"{level:g} % interval")
         if truth is not None:
@@ -153,7 +158,7 @@ def forecast(
         axes.set_ylabel(channel)
     grid[-1].set_xlabel("time")
     _legend(grid[0])
-    return figure
+    return _drawn(figure)
 
 
 def backtest(result: Backtest, title: str = "") -> Figure:
@@ -172,7 +177,7 @@ def backtest(result: Backtest, title: str = "") -> Figure:
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(axes, columns=5)
-    return figure
+    return _drawn(figure)
 
 
 def attractor(truth: Series, run: Series, delay: int | None = None, title: str = "") -> Figure:
@@ -181,7 +186,7 @@ def attractor(truth: Series, run: Series, delay: int | None = None, title: str =
     Of several channels the first two are drawn against each other; one channel is drawn against itself `delay` steps
     before (Takens, 1981), by default a quarter of its dominant period.
     """
-    from matplotlib.figure import Figure
+    from freerun.lettering import Lettered
 
     first, *others = truth.channels
     if others:
@@ -192,7 +197,7 @@ def attractor(truth: Series, run: Series, delay: int | None = None, title: str =
         names = f"{first} (t)", f"{first} (t - {lag} steps)"
         clouds = [np.column_stack([s.values[lag:, 0], s.values[:-lag, 0]]) for s in (truth, run)]
     clouds[1] = _beside(clouds[1], clouds[0])
-    figure = Figure(figsize=(10, 5.2), layout="constrained")
+    figure = Lettered(figsize=(10, 5.2), layout="constrained")
     grid: Any = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, cloud, name, color in zip(grid, clouds, ("data", "free run"), (TRUTH, NETWORK), strict=True):
         axes.plot(cloud[:LINES, 0], cloud[:LINES, 1], color=color, linewidth=0.4)
@@ -201,7 +206,7 @@ def attractor(truth: Series, run: Series, delay: int | None = None, title: str =
         axes.spines[["top", "right"]].set_visible(False)
     grid[0].set_ylabel(names[1])
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-    return figure
+    return _drawn(figure)
 
 
 def spectra(truth: Series, run: Series, title: str = "") -> Figure:
@@ -218,14 +223,14 @@ def spectra(truth: Series, run: Series, title: str = "") -> Figure:
         axes.set_ylabel(f"power of {channel}")
     grid[-1].set_xlabel("frequency (1 / step)")
     _legend(grid[0])
-    return figure
+    return _drawn(figure)
 
 
 def return_map(truth: Series, run: Series, title: str = "") -> Figure:
     """Each maximum of the first channel against the one before it, for the data and for a free run."""
-    from matplotlib.figure import Figure
+    from freerun.lettering import Lettered
 
-    figure = Figure(figsize=(6.4, 6), layout="constrained")
+    figure = Lettered(figsize=(6.4, 6), layout="constrained")
     axes = figure.subplots()
     for series, name, color, marker in ((truth, "data", TRUTH, "o"), (run, "free run", NETWORK, "x")):
         pairs = metrics.return_map(_beside(series.values[:, 0], truth.values[:, 0]))
@@ -235,7 +240,7 @@ def return_map(truth: Series, run: Series, title: str = "") -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     _legend(axes)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-    return figure
+    return _drawn(figure)
 
 
 def error_growth(errors: np.ndarray, threshold: float = metrics.LOST, title: str = "") -> Figure:
@@ -256,7 +261,7 @@ def error_growth(errors: np.ndarray, threshold: float = metrics.LOST, title: str
     axes.set_xlabel("steps since the network was let loose")
     axes.set_ylabel("error (standard deviations)")
     _legend(axes)
-    return figure
+    return _drawn(figure)
 
 
 def losses(history: History, title: str = "") -> Figure:
@@ -284,7 +289,7 @@ def losses(history: History, title: str = "") -> Figure:
     axes.set_xlabel("epoch")
     axes.set_ylabel("one-step mean squared error" if not history.free_run_error else "error")
     _legend(axes)
-    return figure
+    return _drawn(figure)
 
 
 def save(figure: Figure, path: str | Path) -> None:
@@ -305,16 +310,40 @@ def require_format(path: str | Path) -> None:
         raise OutputError(f"{path}: unknown picture format {Path(path).suffix!r}; freerun writes {', '.join(FORMATS)}")
 
 
-def _figure(title: str, rows: int, heights: list[int]) -> tuple[Figure, list[Axes]]:
-    from matplotlib.figure import Figure
+def _figure(title: str, rows: int, heights: list[int]) -> tuple[Lettered, list[Axes]]:
+    from freerun.lettering import Lettered
 
-    figure = Figure(figsize=(10, 1.2 + 1.35 * sum(heights)), layout="constrained")
+    figure = Lettered(figsize=(10, 1.2 + 1.35 * sum(heights)), layout="constrained")
     grid: Any = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=heights)
     for axes in grid[:, 0]:
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.01)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure, list(grid[:, 0])
+
+
+def _drawn(figure: Lettered) -> Figure:
+    """A figure that is ready, with all words in it as they are."""
+    from freerun.lettering import as_written
+
+    return as_written(figure)
+
+
+def _channels_and_intervals(columns: list[str], series: Series | None) -> tuple[list[str], dict[str, int]]:
+    """The channels of a forecast, and for each level the place of its first column.
+
+    Channels come first, then for each level the lower and the upper bound of every channel. A name says little by
+    itself, since a channel may be called `x_low_80`.
+    """
+    named = len(columns) if series is not None and set(columns) <= set(series.channels) else 1
+    for count in range(named, len(columns)):
+        channels, rest = columns[:count], columns[count:]
+        blocks = [rest[i : i + 2 * count] for i in range(0, len(rest), 2 * count)]
+        levels = [block[0].removeprefix(f"{channels[0]}_low_") for block in blocks]
+        bounds = [f"{name}_{side}_{level}" for level in levels for name in channels for side in ("low", "high")]
+        if rest == bounds:
+            return channels, {level: count * (1 + 2 * i) for i, level in enumerate(levels)}
+    return columns, {}
 
 
 def _mark(grid: list[Axes], series: Series, boundary: int | None) -> None:
