@@ -218,6 +218,37 @@ def test_files_good_and_bad(page, tmp_path):
     assert set(drawn(page, "The series and the split")) == {"a", "b"}
 
 
+def test_names_are_text_and_nothing_else(page, studio, tmp_path):
+    _, folder = studio
+    names = ("<img src=x onerror=alert(1)>", "*a* $b$ _c_ {d|e}", "温度 & <b>heat</b>")
+    rows = "".join(f"{np.sin(i / 5)},{np.cos(i / 7)},{np.cos(i / 9)}\n" for i in range(200))
+    (tmp_path / "<b>$s$.csv").write_text(",".join(names) + "\n" + rows)
+    (tmp_path / "<i>bad.csv").write_text("<b>a</b>,b\n1,2\n3,<u>oops</u>\n")
+    page.locator("input[type=file]").set_input_files(tmp_path / "<b>$s$.csv")
+    region = page.get_by_role("region", name="Series")
+    expect(region).to_contain_text("200 steps, 3 channels", timeout=PATIENCE)
+    assert set(drawn(page, "The series and the split")) == set(names)
+    picture = page.get_by_label("The series and the split")
+    picture.hover()
+    for name in names:
+        expect(region.locator(".q-chip").filter(has_text=name)).to_have_count(1)
+        expect(picture).to_contain_text(name)  # what ECharts shows beside the pointer
+    page.locator("input[type=file]").set_input_files(tmp_path / "<i>bad.csv")
+    expect(page.get_by_role("alert")).to_contain_text("<i>bad.csv", timeout=PATIENCE)
+    expect(page.get_by_role("alert")).to_contain_text("'<u>oops</u>' is not a number")
+    store, series = Store(folder), freerun.Series.read(tmp_path / "<b>$s$.csv")
+    run = store.add("<b>run</b> of *s*", series, Source("<b>$s$.csv"), 150, {})
+    row = page.get_by_role("table").get_by_role("row").filter(has_text="<b>run</b> of *s*")
+    expect(row).to_contain_text("<b>$s$.csv", timeout=PATIENCE)
+    row.get_by_role("checkbox").click()
+    page.get_by_role("button", name="Change one thing").click()
+    expect(page.get_by_text("Settings and series of '<b>run</b> of *s*' taken over")).to_be_visible()
+    page.get_by_role("tab", name="Take it away").click()
+    expect(page.locator("code").first).to_contain_text("freerun fit '<b>$s$.csv' --split 150")
+    expect(page.locator("b, u, img, i:not(.q-icon)")).to_have_count(0)
+    store.delete(run.id)
+
+
 def test_absurd_values_are_refused_on_the_page(page):
     page.get_by_label("hidden", exact=True).fill("-3")
     expect(page.get_by_role("region", name="Network")).to_contain_text("hidden=-3: input should be greater than")

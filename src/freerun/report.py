@@ -80,4 +80,4 @@ class Report:
             + f"\n</main>\n<footer>Made by freerun {__version__}.</footer>\n</body>\n</html>\n"
         )
         with replacing(path) as beside:
-            beside.write_text(page, encoding="utf-8")
+            beside.write_text(page, encoding="utf-8", errors="replace")  # a path may hold what is no character

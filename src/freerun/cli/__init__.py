@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any, Literal
 
 import typer
@@ -92,6 +93,8 @@ def _options(
 def main() -> None:
     """Run the command line; every error of ours, and want of memory, is one line on stderr and exit status 2."""
     warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for letters that its encoding lacks, as stderr does it
     try:
         app()
     except FreerunError as error:

@@ -76,11 +76,10 @@ class Console:
 
     @contextmanager
     def _live_table(self) -> Iterator[Callable[[Standing], None]]:
-        from rich.console import Console as Terminal
         from rich.live import Live
         from rich.table import Table
 
-        with Live(console=Terminal(stderr=True), transient=True, auto_refresh=False) as live:
+        with Live(console=_terminal(), transient=True, auto_refresh=False) as live:
 
             def show(standing: Standing) -> None:
                 progress = standing.progress
@@ -99,18 +98,24 @@ class Console:
 
     @contextmanager
     def _live(self) -> Iterator[Callable[[Progress], None]]:
-        from rich.console import Console as Terminal
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
 
-        columns = (BarColumn(bar_width=20), TextColumn("{task.description}"))
-        with Bar(*columns, console=Terminal(stderr=True), transient=True) as bar:
+        columns = (BarColumn(bar_width=20), TextColumn("{task.description}", markup=False))
+        with Bar(*columns, console=_terminal(), transient=True) as bar:
             task = bar.add_task("training", total=None)
 
             def show(progress: Progress) -> None:
                 bar.update(task, total=progress.total, completed=progress.done, description=_line(progress))
 
             yield show
+
+
+def _terminal() -> Any:
+    """Stderr for what is shown live; words in square brackets or between colons are words there."""
+    from rich.console import Console as Terminal
+
+    return Terminal(stderr=True, markup=False, emoji=False)
 
 
 class _Lines:

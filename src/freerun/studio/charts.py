@@ -20,6 +20,9 @@ RUNS = (NETWORK, MARK, SECOND, "#CC79A7", "#E69F00", "#56B4E9")
 
 _TEXT = "#808080"
 
+LONGEST_NAME = 200
+"""Pixels of a name beside an axis or in a legend, which ends in three dots where it is longer."""
+
 Points = Sequence[Sequence[float | None]] | np.ndarray
 
 
@@ -116,7 +119,8 @@ def over_steps(values: Sequence[float | None] | np.ndarray, first: int = 0, ever
 def _legend(curves: Sequence[Curve]) -> dict[str, Any]:
     names = [curve.name for curve in curves]
     look = {"icon": "roundRect", "itemHeight": 4, "itemWidth": 18}
-    return {"top": 0, "type": "scroll", "textStyle": {"color": _TEXT}, "data": names} | look
+    style = {"color": _TEXT, "width": LONGEST_NAME, "overflow": "truncate", "lineHeight": 16}
+    return {"top": 0, "type": "scroll", "textStyle": style, "data": names} | look
 
 
 def _flat(curve: Curve) -> dict[str, Any]:
@@ -149,6 +153,7 @@ def _axis(name: str, decades: float = 0.0) -> dict[str, Any]:
         "type": "log" if decades else "value",
         "name": name,
         "nameTextStyle": {"color": _TEXT},
+        "nameTruncate": {"maxWidth": LONGEST_NAME},
         "axisLabel": {"color": _TEXT, "hideOverlap": True} | powers,
         "axisLine": {"lineStyle": {"color": _TEXT}},
         "splitLine": {"lineStyle": {"color": _TEXT, "opacity": 0.18}},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from functools import partial
 from typing import Any
 
@@ -78,14 +80,14 @@ PICTURES = {"png": "image/png", "svg": "image/svg+xml"}
 
 
 def _csv(live: dict[str, Any]) -> str:
-    lines = ["step," + ",".join(live["channels"])]
-    rows = zip(*live["run"], strict=True)
-    return "\n".join(lines + [",".join(map(str, (i, *row))) for i, row in enumerate(rows)]) + "\n"
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["step", *live["channels"]])
+    writer.writerows([i, *row] for i, row in enumerate(zip(*live["run"], strict=True)))
+    return text.getvalue()
 
 
 def _picture(live: dict[str, Any], title: str, suffix: str) -> bytes:
-    import io
-
     import numpy as np
 
     from freerun import plots
