@@ -156,7 +156,7 @@ def test_a_forecast_shows_every_channel_with_its_intervals_whatever_it_is_called
     figure = plots.forecast(table(names, *levels), before, levels)
     assert [axes.get_ylabel() for axes in figure.axes] == list(names)
     for i, axes in enumerate(figure.axes):
-        bounds = [area.get_paths()[0].get_extents().intervaly.tolist() for area in axes.collections]
+        bounds = [list(area.get_paths()[0].get_extents().intervaly) for area in axes.collections]
         assert bounds == [[i - level, i + level] for level in sorted(levels, reverse=True)]
 
 

@@ -73,7 +73,7 @@ def as_written(figure: Lettered) -> Lettered:
     for text, inches in words:
         text.set_parse_math(False)
         text.set_usetex(False)
-        width = BOLD if text.get_weight() == "bold" else WIDTH
+        width = BOLD if text.get_fontweight() == "bold" else WIDTH
         ems = inches * 72 / float(text.get_fontsize())
         text.set_text(_in_lines(_characters(text.get_text()), ems, width))
     texts = [text for text, _ in words]
