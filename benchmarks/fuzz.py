@@ -39,7 +39,7 @@ from freerun import archive, modelfile
 from freerun.archive import packed, read_archive
 from freerun.cli.info import info
 from freerun.data import timeline
-from freerun.data.io import csvtext, files
+from freerun.data.io import csv, grid, parquet, source
 from freerun.errors import FreerunError
 from freerun.settings import CellName
 from freerun.writing import replacing
@@ -321,7 +321,7 @@ def guided(trial: Trial, cases: list[Case], runs: int, seed: int, end: Callable[
             os._exit(trial.faulty)
 
     options = [f"-seed={seed + 1}", "-max_len=200000", "-verbosity=0"]
-    for room in (archive, csvtext, modelfile, files, timeline):
+    for room in (archive, csv, grid, parquet, source, modelfile, timeline):
         for _, function in inspect.getmembers(room, inspect.isfunction):
             if function.__module__ == room.__name__:
                 atheris.instrument_func(function)  # pyright: ignore[reportAttributeAccessIssue] - made at run time

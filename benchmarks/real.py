@@ -24,7 +24,7 @@ import numpy as np
 import freerun
 from freerun import metrics
 from freerun.baselines import last_value, seasonal_naive
-from freerun.data.series import interpolated
+from freerun.data.arrays import interpolated
 from machine import provenance
 from peers import EchoStateNetwork
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from freerun import metrics
+from freerun.arguments import whole_number
 from freerun.baselines import BASELINES
 from freerun.data.seasons import season_of
 from freerun.data.series import Series
-from freerun.errors import SeriesError, SettingError
+from freerun.errors import SeriesError
 from freerun.fitting import fit
 from freerun.forecasting import generate, update
 from freerun.history import Progress, Watcher
-from freerun.intervals import ensemble_of, interval, require_levels
+from freerun.intervals import ensemble_of, interval
 from freerun.model import Model
 from freerun.settings import Settings
 
@@ -107,7 +108,6 @@ def backtest(
     progress: Watcher | None = None,
 ) -> Backtest:
     """Forecast a series from several origins; see `freerun.RNN.backtest`."""
-    require_levels(levels)
     origins = _origins(series, horizon, folds, stride, sliding)
     season = season_of(series.between(0, int(origins[0]))) or 1
     parts = [series.between(max(0, int(o) - sliding) if sliding else 0, int(o)) for o in origins]
@@ -143,9 +143,10 @@ def backtest(
 def _origins(series: Series, horizon: int, folds: int, stride: int | None, sliding: int | None) -> np.ndarray:
     """The first steps of the forecasts, ascending; the last forecast ends with the series."""
     stride = horizon if stride is None else stride
-    for name, count in (("horizon", horizon), ("folds", folds), ("stride", stride), ("sliding", sliding or 1)):
-        if count < 1:
-            raise SettingError(f"{name}={count}: must be at least 1")
+    for name, count in (("horizon", horizon), ("folds", folds), ("stride", stride)):
+        whole_number(name, count)
+    if sliding is not None:
+        whole_number("sliding", sliding)
     origins = len(series) - horizon - stride * np.arange(folds)[::-1]
     if origins[0] < max(1, sliding or 1):
         raise SeriesError(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from freerun.data.series import interpolated
+from freerun.data.arrays import interpolated
 
 MOST_LAGS = 25
 """Most lags of the autoregression beyond the season."""

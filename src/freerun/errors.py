@@ -12,6 +12,10 @@ class SeriesError(FreerunError, ValueError):
     """The values of a series cannot be used: wrong shape, missing, infinite, constant or too few."""
 
 
+class SeriesWarning(UserWarning):
+    """What freerun made of data that could be meant in another way: order of rows, gaps, odd readings."""
+
+
 class SeriesFileError(SeriesError):
     """A series cannot be read from its file: absent, empty, ragged, or text where a number belongs."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from freerun import evaluation, fitting, forecasting, intervals, metrics
+from freerun.arguments import one_of, percentages, whole_number
 from freerun.backtest import FOLDS, Backtest, backtest
 from freerun.checkpoint import EVERY
 from freerun.data.panel import panel_of
@@ -132,12 +133,14 @@ class RNN(Parameters):
         Returns:
             The `steps` values that follow the last step of the series, with their times.
         """
+        steps = whole_number("steps", steps)
+        one_of("ensemble", ensemble, tuple(forecasting.COMBINED))
         return forecasting.generate(
             self._fitted(), steps, None if after is None else Series.of(after), inputs, ensemble
         )
 
     def forecast(
-        self, horizon: int, levels: Sequence[float] = (), after: Any = None, *, inputs: Any = None
+        self, horizon: int, levels: float | Sequence[float] = (), after: Any = None, *, inputs: Any = None
     ) -> pd.DataFrame:
         """The next `horizon` steps as a DataFrame, with prediction intervals.
 
@@ -147,7 +150,7 @@ class RNN(Parameters):
 
         Args:
             horizon: steps to forecast.
-            levels: of the intervals, in percent: (80, 95).
+            levels: of the intervals, in percent: 80, or several: (80, 95).
             after: see `generate`.
             inputs: see `generate`.
 
@@ -159,7 +162,11 @@ class RNN(Parameters):
             SettingError: a level outside 0 to 100, or no errors to calibrate intervals by.
         """
         return intervals.forecast(
-            self._fitted(), horizon, tuple(levels), None if after is None else Series.of(after), inputs
+            self._fitted(),
+            whole_number("horizon", horizon),
+            percentages("levels", levels),
+            None if after is None else Series.of(after),
+            inputs,
         )
 
     def backtest(
@@ -171,7 +178,7 @@ class RNN(Parameters):
         stride: int | None = None,
         sliding: int | None = None,
         refit: bool = True,
-        levels: Sequence[float] = (80, 95),
+        levels: float | Sequence[float] = (80, 95),
         baselines: bool = True,
         inputs: Any = None,
         progress: Watcher | None = None,
@@ -198,6 +205,7 @@ class RNN(Parameters):
             SeriesError: the series is too short for so many forecasts.
         """
         settings = Settings.checked(**self.get_params())
+        levels = percentages("levels", levels)
         observed = Series.of(series, inputs=inputs)
         return backtest(settings, observed, horizon, folds, stride, sliding, refit, levels, baselines, progress)
 
@@ -224,6 +232,7 @@ class RNN(Parameters):
         """Coefficient of determination R^2 of the one-step predictions, the washout left out; 1 is perfect."""
         model = self._fitted()
         observed = Series.of(series, inputs=inputs)
+        observed = model.matched(observed)
         first = model.best.washout
         predictions = forecasting.predict(model, observed).values[first:]
         truth = observed.values[1 + first :]
@@ -236,7 +245,8 @@ class RNN(Parameters):
 
     def evaluate_long_term(self, series: Any, start: int) -> LongTerm:
         """Compare a long free run with the steps of `series` from `start` on, as samples of the same system."""
-        model, observed = self._fitted(), Series.of(series)
+        model = self._fitted()
+        observed = model.matched(Series.of(series))
         scores, _ = evaluation.evaluate(model, observed, start)
         return evaluation.evaluate_long_term(model, observed, start, scores.vpt)[0]
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from freerun import metrics
+from freerun.arguments import whole_number
 from freerun.computing import computing
 from freerun.data.series import Series
 from freerun.dynamics import lyapunov_spectrum
@@ -62,7 +63,7 @@ def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Seri
     Raises:
         SeriesError: `start` is outside the series, or leaves fewer steps before it than the washout needs.
     """
-    model.require_channels(series)
+    series = model.matched(series)
     before, truth = series.split(start)
     require_washout(model.best, before)
     predictions = model.best.scaling.undo(one_step_outputs(model.best, series)[start - 1 :], truth.times)
@@ -114,6 +115,7 @@ def evaluate_long_term(model: Model, series: Series, start: int, vpt: int) -> tu
     Returns:
         The scores, and the run without its first fifth.
     """
+    series = model.matched(series)
     if not series.complete:
         raise SeriesError(
             "values are missing, and long-term measures need all of them; interpolate them (missing='interpolate')"
@@ -143,6 +145,8 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
     Raises:
         SettingError: the network is driven by external inputs, so that its closed loop is no system of its own.
     """
+    whole_number("steps", steps)
+    whole_number("count", count)
     if model.recent.input_names:
         raise SettingError("a network with external inputs has no Lyapunov exponents of its own; fit without inputs")
     member = model.best
@@ -172,7 +176,8 @@ def free_run_error(model: Model, series: Series, start: int, horizon: int = HORI
 
 def error_growth(model: Model, series: Series, start: int, horizon: int) -> np.ndarray:
     """Errors of many free runs from `start` on, in standard deviations of the series, shape (N, horizon)."""
-    starts = _starts(series, start, horizon)
+    series = model.matched(series)
+    starts = _starts(series, whole_number("start", start), whole_number("horizon", horizon))
     if not len(starts):
         raise SeriesError(f"no free run of {horizon} steps fits between step {start} and the end at {len(series)}")
     deviation = np.sqrt((series.deviation**2).mean())

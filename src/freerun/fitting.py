@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import jax
-import numpy as np
 
 from freerun.checkpoint import Checkpoint, purpose_of
+from freerun.data.oddities import oddities
 from freerun.data.panel import fingerprint
 from freerun.data.scaling import Scaling, refuse_constant
 from freerun.data.series import Series, longest_gap
 from freerun.data.stored import StoredSeries
-from freerun.errors import SeriesError, SettingError, TrainingDiverged
+from freerun.errors import SeriesError, SeriesWarning, SettingError, TrainingDiverged
 from freerun.forcing import require_fitting
 from freerun.forecasting import enduring_run, moment_after
 from freerun.history import Progress, Trained, Watcher
@@ -117,7 +117,9 @@ def _fit(
     checkpoint: Checkpoint | None,
     stored: StoredSeries | None,
 ) -> Fitted:
+    training, validation = together(training, validation)
     require_trainable(settings, training, validation)
+    _warn_of_oddities(training)
     asked = settings if before is None else before.require_same_shape(settings, training[0])
     if stored is not None and asked.method != "ridge" and asked.window is None:
         raise SettingError(
@@ -239,46 +241,52 @@ class _Fit:
 
 def require_trainable(settings: Settings, training: Sequence[Series], validation: Series | None) -> None:
     """Refuse series that cannot be learned, or not together."""
-    _refuse_mixture(training)
     washout = settings.memory if settings.washout is None else settings.washout
     for series in training:
+        if series.shape[1] > len(series):
+            raise SeriesError(
+                f"the training series has {len(series)} steps of {series.shape[1]} channels; each row is a step and "
+                "each column a channel: transpose it; several series are a list of arrays"
+            )
         require_steps("training", series, washout)
         _refuse_long_gap(series, max(LONGEST_GAP, washout) if settings.washout is None else washout)
         refuse_constant(series)
     if validation is not None:
         require_steps("validation", validation, washout)
-        if validation.shape[1] != training[0].shape[1] or validation.inputs.shape[1] != training[0].inputs.shape[1]:
-            raise SeriesError(
-                f"the validation series has {_width(validation)}, the training series {_width(training[0])}"
+
+
+def together(training: Sequence[Series], validation: Series | None) -> tuple[tuple[Series, ...], Series | None]:
+    """The series that are learned together and the one that is watched, their channels in the order of the first.
+
+    Raises:
+        SeriesError: one has other channels, other external inputs or other steps than the first.
+    """
+    first, *others = training
+    matched = [first]
+    for number, series in enumerate(others, 1):
+        matched.append(_like(first, series, f"series {number} does not go with series 0 of those learned together"))
+    if validation is not None:
+        validation = _like(first, validation, "the validation series does not go with the training series")
+    return tuple(matched), validation
+
+
+def _like(first: Series, series: Series, fault: str) -> Series:
+    try:
+        return series.like(first)
+    except SeriesError as error:
+        raise SeriesError(f"{fault}: {error}") from error
+
+
+def _warn_of_oddities(training: Sequence[Series]) -> None:
+    """Say which readings look wrong; they are learned as they are."""
+    for number, series in enumerate(training):
+        place = f"series {number}: " if len(training) > 1 else ""
+        for oddity in oddities(series):
+            warnings.warn(
+                f"{place}{oddity}; it is learned as it stands: leave the value empty (NaN) if it is wrong",
+                SeriesWarning,
+                stacklevel=2,
             )
-
-
-def _refuse_mixture(training: Sequence[Series]) -> None:
-    """Refuse series that cannot be learned together."""
-    first = training[0]
-    for number, series in enumerate(training[1:], 1):
-        if series.channels != first.channels or series.input_names != first.input_names:
-            raise SeriesError(
-                f"series {number} of the training series has {_width(series)}, series 0 has {_width(first)}; "
-                "series that are learned together have the same"
-            )
-        if series.calendar.frequency != first.calendar.frequency or not _alike(series.dt, first.dt):
-            steps = [s.calendar.frequency or s.dt for s in (first, series)]
-            raise SeriesError(
-                f"the training series have mixed frequencies: steps of {steps[0]} in series 0, of {steps[1]} in series "
-                f"{number}; resample them to one (resample='D')"
-            )
-
-
-def _alike(first: Any, second: Any) -> bool:
-    if isinstance(first, np.timedelta64) or isinstance(second, np.timedelta64):
-        return type(first) is type(second) and 0.8 < first / second < 1.25
-    return bool(np.isclose(first, second, rtol=1e-3))
-
-
-def _width(series: Series) -> str:
-    driven = f" and external inputs {', '.join(series.input_names)}" if series.input_names else ""
-    return f"channels {', '.join(series.channels)}{driven}"
 
 
 def _refuse_long_gap(series: Series, longest: int) -> None:

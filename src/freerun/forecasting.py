@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from freerun.computing import computing
+from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling, differenced
-from freerun.data.series import Series, interpolated
+from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.forcing import free_runs
 from freerun.model import RECENT, Member, Model, Moment
@@ -57,7 +58,7 @@ def predict(model: Model, series: Series) -> Series:
         T - 1 steps with their times: row i is the prediction of step i + 1, made from steps 0 to i. Where values are
         missing the network reads its own predictions.
     """
-    model.require_channels(series)
+    series = model.matched(series)
     require_washout(model.best, series)
     after = series.between(1)
     return replace(after, values=model.best.scaling.undo(one_step_outputs(model.best, series), after.times))
@@ -113,11 +114,9 @@ def free_run(
     Raises:
         SeriesError: see `generate`.
     """
-    if steps < 1:
-        raise SettingError(f"steps={steps}: a free run has at least 1 step")
     if ensemble != "best" and len(model.members) == 1:
         raise SettingError(f"ensemble={ensemble!r}: the model has one network; fit with members=2 or more")
-    base = base_of(model, after, inputs)
+    base = base_of(model, after, inputs, steps)
     require_known_inputs(base, steps)
     runs = [
         _run_of(member, moment, base, steps)
@@ -126,8 +125,8 @@ def free_run(
     return base.followed_by(COMBINED[ensemble](np.stack(runs)))
 
 
-def base_of(model: Model, after: Series | None, inputs: object) -> Series:
-    """The series that a free run continues, with the external inputs to come.
+def base_of(model: Model, after: Series | None, inputs: object, steps: int) -> Series:
+    """The series that a free run of `steps` steps continues, with the external inputs to come.
 
     Raises:
         SettingError: the model has learned several series, and it is not said which to continue.
@@ -137,10 +136,8 @@ def base_of(model: Model, after: Series | None, inputs: object) -> Series:
         raise SettingError(
             f"the network was trained on {model.trained_on} series; give the one to continue (after=..., --after)"
         )
-    if after is not None:
-        model.require_channels(after)
-    base = model.recent if after is None else after
-    return base if inputs is None else base.with_coming_inputs(inputs)
+    base = model.recent if after is None else model.matched(after)
+    return base if inputs is None else base.with_coming_inputs(inputs, steps)
 
 
 def moments(model: Model, base: Series, read: bool, best: bool) -> list[tuple[Member, Moment]]:
@@ -200,8 +197,10 @@ def inputs_ahead(base: Series, steps: int) -> np.ndarray:
 def update(model: Model, new: Series) -> Model:
     """The model having read further steps, which follow the last ones it has read; its weights are the same.
 
+    The new series may begin with steps that were read before, as a file that has grown does.
+
     Raises:
-        SeriesError: another number of channels, or times that do not follow.
+        SeriesError: other channels, or times that do not follow.
         SettingError: the model has learned several series.
     """
     if model.trained_on > 1:
@@ -209,17 +208,8 @@ def update(model: Model, new: Series) -> Model:
             f"the network was trained on {model.trained_on} series, so new steps follow none of them; "
             "give the series to continue instead: generate(steps, after=...)"
         )
-    model.require_channels(new)
     recent = model.recent
-    expected = recent.following_times(1)[0]
-    if new.times[0] == 0 and new.dt == 1.0 and new.times.dtype.kind != "M":
-        new = replace(new, times=recent.following_times(len(new)), dt=recent.dt)
-    elif recent.times.dtype.kind != new.times.dtype.kind or new.times[0] != expected:
-        raise SeriesError(
-            f"the new steps begin at {new.times[0]}, and the series has to go on at {expected}; "
-            "give the steps that follow, with nothing left out (missing values as NaN)"
-        )
-    joined = recent.joined(new)
+    joined = recent.joined(model.matched(new))
     members = tuple(replace(m, ending=_read_further(m, joined, len(recent) - 1)) for m in model.members)
     return replace(model, members=members, recent=joined.between(max(0, len(joined) - RECENT)))
 
@@ -278,12 +268,17 @@ def require_washout(member: Member, series: Series) -> None:
 
 
 def one_step_outputs(member: Member, series: Series) -> np.ndarray:
-    """The estimates of steps 1 to T - 1, shape (T - 1, D), standardised, of an open-loop pass from a state of zero."""
+    """The estimates of steps 1 to T - 1, shape (T - 1, D), standardised, of an open-loop pass from a state of zero.
+
+    What the windows of the first steps reach back to before the series is taken to be its first value.
+    """
     values = member.scaling.apply(series)[:-1]
+    lead = member.settings.memory
+    values = np.concatenate([np.repeat(values[:1], lead, axis=0), values])
     with computing(member.settings.dtype):
         known = _read_from(member.network, values, series.shape[1], member.settings.dtype)
         outputs = np.asarray(_predict(*_in_few_shapes(member.network, known)), np.float64)
-    return outputs[: len(values)]
+    return outputs[lead : len(values)]
 
 
 def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:

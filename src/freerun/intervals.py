@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from freerun.arguments import whole_number
 from freerun.computing import computing
 from freerun.data.series import Series
 from freerun.errors import SettingError
@@ -68,29 +69,18 @@ def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series 
     """See `freerun.RNN.forecast`."""
     import pandas as pd
 
-    require_levels(levels)
-    base = base_of(model, after, inputs)
+    base = base_of(model, after, inputs, horizon)
     run = generate(model, horizon, after, inputs, ensemble_of(model.members))
     columns = {name: run.values[:, i] for i, name in enumerate(run.channels)}
     for level in levels:
         low, high = interval(model, base, run, level, after is not None)
         for i, name in enumerate(run.channels):
-            columns[f"{name}_low_{level:g}"] = low[:, i]
-            columns[f"{name}_high_{level:g}"] = high[:, i]
+            for end, bound in (("low", low), ("high", high)):
+                column = f"{name}_{end}_{level:g}"
+                if column in columns:
+                    raise SettingError(f"a channel is named {column!r}, as the end of an interval is; rename it")
+                columns[column] = bound[:, i]
     return pd.DataFrame(columns, index=base.following_index(horizon))
-
-
-def require_levels(levels: Sequence[float]) -> None:
-    """Refuse levels that are no percentages.
-
-    Raises:
-        SettingError: one is not above 0 and below 100, or given twice.
-    """
-    for level in levels:
-        if not 0 < level < 100:
-            raise SettingError(f"level {level:g}: levels of intervals are percentages above 0 and below 100: 80, 95")
-    if len(set(levels)) < len(levels):
-        raise SettingError(f"levels {', '.join(f'{level:g}' for level in levels)}: each can be given once")
 
 
 def interval(model: Model, base: Series, run: Series, level: float, read: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -203,10 +193,8 @@ def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horiz
 
 def sample(model: Model, horizon: int, paths: int, after: Series | None, inputs: Any, seed: int) -> np.ndarray:
     """See `freerun.RNN.sample`."""
-    for name, count in (("horizon", horizon), ("paths", paths)):
-        if count < 1:
-            raise SettingError(f"{name}={count}: must be at least 1")
-    base = base_of(model, after, inputs)
+    horizon, paths, seed = whole_number("horizon", horizon), whole_number("paths", paths), whole_number("seed", seed, 0)
+    base = base_of(model, after, inputs, horizon)
     require_known_inputs(base, horizon)
     return _sampled(model, base, horizon, paths, seed, after is not None)
 

@@ -75,33 +75,25 @@ class Model:
         """The network whose free runs were best, or the only one."""
         return self.members[0]
 
-    def require_channels(self, series: Series) -> None:
-        """Refuse a series that is not of the kind the network was trained on.
+    def matched(self, series: Series) -> Series:
+        """A series with the channels and external inputs that the network was trained on, in their order.
 
         Raises:
-            SeriesError: another number of channels or external inputs.
+            SeriesError: other channels, other external inputs, or other steps.
         """
-        expected = self.recent.channels
-        if series.shape[1] != len(expected):
-            raise SeriesError(
-                f"the series has {series.shape[1]} channels ({', '.join(series.channels)}), but the network was "
-                f"trained on {len(expected)} ({', '.join(expected)}); choose them by name (--column)"
-            )
-        inputs = self.recent.input_names
-        if len(series.input_names) != len(inputs):
-            raise SeriesError(
-                f"the series has {len(series.input_names)} external inputs, but the network was trained with "
-                f"{len(inputs)} ({', '.join(inputs) or 'none'}); give the same (inputs=..., --input)"
-            )
+        try:
+            return series.like(self.recent)
+        except SeriesError as error:
+            raise SeriesError(f"the network was trained on another kind of series: {error}") from error
 
     def require_same_shape(self, settings: Settings, series: Series) -> Settings:
         """What the given settings, on these weights, come to; a parameter left open is that of the weights.
 
         Raises:
             SettingError: a parameter that shapes the network has changed.
-            SeriesError: another number of channels.
+            SeriesError: other channels or steps.
         """
-        self.require_channels(series)
+        self.matched(series)
         have = self.best.settings
         for name in SHAPING:
             old, new = getattr(have, name), getattr(settings, name)

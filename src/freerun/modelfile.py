@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from freerun._version import __version__
 from freerun.archive import ArchiveError, read_archive, write_archive
 from freerun.cells import LSTMCell
+from freerun.data.arrays import default_channels
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.data.timeline import Calendar
@@ -24,7 +25,7 @@ from freerun.settings import Settings
 from freerun.training import shape_of
 from freerun.updates import Array
 
-FORMAT, OLDEST = 3, 2
+FORMAT, OLDEST = 4, 2
 """Version of the layout, and the oldest that is still read; files of format 2 have no checksum."""
 
 _SCALING = ("mean", "scale", "slope", "input_mean", "input_scale")
@@ -65,6 +66,7 @@ def save_model(model: Model, path: str | Path) -> None:
         "trained_on": model.trained_on,
         "channels": list(recent.channels),
         "inputs": list(recent.input_names),
+        "given": sorted(recent.given or ()),
         "calendar": asdict(recent.calendar),
         "dt": recent.dt.astype(np.int64).item() if dated else float(recent.dt),
         "dt_unit": np.datetime_data(recent.dt)[0] if dated else None,
@@ -148,6 +150,8 @@ class _CalendarPart(_Part):
     frequency: str | None
     zone: str | None
     periods: bool
+    day: int = Field(0, ge=0, le=31)
+    spans: bool = False
 
 
 class _Header(_Part):
@@ -158,6 +162,7 @@ class _Header(_Part):
     trained_on: int = Field(ge=1)
     channels: list[str] = Field(min_length=1)
     inputs: list[str]
+    given: list[Literal["channels", "times", "input_names"]] | None = None
     calendar: _CalendarPart
     dt: FiniteFloat | int
     dt_unit: str | None
@@ -180,10 +185,23 @@ def _model(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
         Calendar(**header.calendar.model_dump()),
         arrays["recent.inputs"],
         tuple(header.inputs),
+        _given(header, times, dt),
     )
     recent.following_times(1)  # refuses times that cannot be continued
     errors = _taken(arrays, "errors", *arrays["errors"].shape[:2], channels)
     return Model(Settings.checked(**header.settings), tuple(members), recent, header.trained_on, errors)
+
+
+def _given(header: _Header, times: np.ndarray, dt: Any) -> frozenset[str]:
+    """Which names and times came with the data; before format 4 those that do not merely count."""
+    if header.given is not None:
+        return frozenset(header.given)
+    named = {
+        "channels": tuple(header.channels) != default_channels(len(header.channels)),
+        "input_names": tuple(header.inputs) != default_channels(len(header.inputs), "u"),
+        "times": times.dtype.kind == "M" or not (times[0] % 1 == 0 and dt == 1),
+    }
+    return frozenset(name for name, there in named.items() if there)
 
 
 def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, channels: int, inputs: int) -> Member:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from freerun.data.series import interpolated
+from freerun.data.arrays import interpolated
 from freerun.network import Network, State
 from freerun.recurrence import in_pieces
 from freerun.updates import Array

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
+from freerun import intervals
 from freerun.data.series import Series
-from freerun.errors import MissingExtraError
+from freerun.errors import MissingExtraError, SeriesError
 from freerun.estimator import RNN
 from freerun.intervals import half_widths
 
@@ -72,21 +73,19 @@ class RNNForecaster(BaseForecaster):
         return self._fit_to(_series(y, X))
 
     def _fit_to(self, seen: Series) -> Self:
-        self._seen = seen
+        self._seen, self._seen_to = seen, seen.index[-1]
         self.rnn_ = RNN(**({} if self.rnn is None else self.rnn.get_params())).fit(seen)
         return self
 
     def _update(self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True) -> Self:  # noqa: N803 - the same
         new = _series(y, X)
-        later = np.flatnonzero(new.times > self._seen.times[-1])
-        if not len(later):
+        if new.times[-1] <= self._seen.times[-1]:
             return self
-        new = new.between(int(later[0]))
-        seen = self._seen.joined(new)
         if update_params:
-            return self._fit_to(seen)
+            return self._fit_to(self._seen.joined(new))
         self.rnn_.update(new)
-        self._seen = seen
+        self._seen = self._seen.joined(new)
+        self._seen_to = self._seen.index[-1]
         return self
 
     def _predict(self, fh: Any, X: pd.DataFrame | None) -> pd.DataFrame:  # noqa: N803 - sktime's name
@@ -108,18 +107,19 @@ class RNNForecaster(BaseForecaster):
     ) -> pd.DataFrame:
         steps, index = self._steps(fh), fh.to_absolute_index(self.cutoff)
         ahead = steps > 0
-        names = [name if isinstance(name, str) else str(name) for name in self._columns]
-        levels = [100.0 * share for share in coverage]
+        names = list(map(str, self._columns))
         table = None
         if ahead.any():
-            table = self.rnn_.forecast(int(steps.max()), levels, inputs=self._coming(X, int(steps.max())))
+            levels = [100.0 * share for share in coverage if share > 0]
+            run = self._coming(X, int(steps.max()))
+            table = intervals.forecast(self.rnn_.model_, int(steps.max()), levels, None, run)
         columns = {}
         for i, name in enumerate(names):
-            for share, level in zip(coverage, levels, strict=True):
+            for share in coverage:
                 low, high = np.empty((2, len(steps)))
                 if table is not None:
-                    rows = table.iloc[steps[ahead] - 1]
-                    low[ahead], high[ahead] = rows[f"{name}_low_{level:g}"], rows[f"{name}_high_{level:g}"]
+                    ends = [f"{name}_{end}_{100 * share:g}" if share > 0 else name for end in ("low", "high")]
+                    low[ahead], high[ahead] = table.iloc[steps[ahead] - 1][ends].to_numpy().T
                 if not ahead.all():
                     low[~ahead], high[~ahead] = self._in_sample_interval(share, i, steps[~ahead])
                 columns[(self._columns[i], share, "lower")] = low
@@ -132,8 +132,9 @@ class RNNForecaster(BaseForecaster):
         return np.concatenate([first[None], self.rnn_.predict(self._seen).values])
 
     def _in_sample_interval(self, share: float, channel: int, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends in sample; without a share, the median that stands for both."""
         values = self._in_sample()[len(self._seen) - 1 + steps, channel]
-        width = half_widths(self.rnn_.model_.errors[:, :1], share)[0, channel]
+        width = half_widths(self.rnn_.model_.errors[:, :1], share)[0, channel] if share > 0 else 0.0
         if self.rnn_.log:
             return values * np.exp(-width), values * np.exp(width)
         return values - width, values + width
@@ -141,12 +142,16 @@ class RNNForecaster(BaseForecaster):
     def _steps(self, fh: Any) -> np.ndarray:
         return np.asarray(fh.to_relative(self.cutoff).to_numpy(), int)
 
-    def _coming(self, X: pd.DataFrame | None, steps: int) -> np.ndarray | None:  # noqa: N803 - sktime's name
+    def _coming(self, X: pd.DataFrame | None, steps: int) -> pd.DataFrame | None:  # noqa: N803 - sktime's name
         """The exogenous data of the next steps."""
         if X is None or not self._seen.input_names:
             return None
-        later = _series(X, None)
-        return later.values[later.times > self._seen.times[-1]][:steps]
+        later = X.loc[X.index > self._seen_to].iloc[:steps]
+        if len(later) < steps:
+            raise SeriesError(
+                f"X has rows for {len(later)} of the {steps} steps to come after {self._seen_to}; give one for each"
+            )
+        return _named(later)
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> Any:
@@ -160,8 +165,13 @@ class RNNForecaster(BaseForecaster):
 
 
 def _series(y: pd.DataFrame, inputs: pd.DataFrame | None) -> Series:
-    frame = y.set_axis([str(name) for name in y.columns], axis=1)
+    """The series of sktime's data, whose times are always known, even where they count from 0."""
+    frame = _named(y)
     series = Series.of(frame)
-    if isinstance(frame.index, pd.RangeIndex):
-        series = Series(series.values, series.channels, frame.index.to_numpy(), 1.0)
-    return series if inputs is None else series.with_inputs(inputs.to_numpy(float))
+    if not series.timed:
+        series = Series(series.values, series.channels, frame.index.to_numpy(float), 1.0)
+    return series if inputs is None else series.with_inputs(_named(inputs))
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.set_axis([str(name) for name in frame.columns], axis=1)

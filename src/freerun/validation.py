@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from freerun import metrics
-from freerun.data.series import interpolated
+from freerun.data.arrays import interpolated
 from freerun.forcing import free_runs
 from freerun.network import Network
 from freerun.pairs import cut_down, filled_up

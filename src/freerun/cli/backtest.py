@@ -9,22 +9,21 @@ import typer
 
 from freerun.cli.console import Console
 from freerun.cli.options import (
-    Column,
-    Inputs,
+    NO_OPTIONS,
     Json,
-    MissingValues,
     Plot,
     Quiet,
-    Resample,
+    Reading,
     SeriesFile,
-    TimeColumn,
     numbers,
     pairs,
     read,
+    reads_series,
     require_picture,
 )
 
 
+@reads_series
 def backtest(
     series: SeriesFile,
     horizon: Annotated[int, typer.Option("--horizon", "-n", min=1, help="Steps of each forecast.")],
@@ -45,11 +44,7 @@ def backtest(
     ] = None,
     given: Annotated[list[str], typer.Option("--set", help="A setting of `freerun fit`: hidden=100. Repeatable.")] = [],  # noqa: B006 - typer copies it
     plot: Plot = None,
-    column: Column = [],  # noqa: B006 - typer copies it
-    time: TimeColumn = None,
-    missing: MissingValues = "mask",
-    inputs: Inputs = [],  # noqa: B006 - typer copies it
-    resample: Resample = None,
+    reading: Reading = NO_OPTIONS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -66,7 +61,7 @@ def backtest(
     require_picture(plot)
     rnn = RNN() if like is None else load(like)
     rnn.set_params(**Settings.checked(**pairs("--set", given)).model_dump(exclude_unset=True))
-    observed = read(series, column, time, missing, inputs, resample)
+    observed = read(series, reading)
     console = Console(as_json, quiet)
     with console.progress() as progress:
         result = rnn.backtest(

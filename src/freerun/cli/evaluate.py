@@ -10,18 +10,16 @@ import typer
 
 from freerun.cli.console import Console
 from freerun.cli.options import (
-    Column,
-    Inputs,
+    NO_OPTIONS,
     Json,
-    MissingValues,
     ModelFile,
     Plot,
     Quiet,
-    Resample,
+    Reading,
     SeriesFile,
-    TimeColumn,
     make_folder,
     read,
+    reads_series,
     require_picture,
 )
 
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from freerun.evaluation import LongTerm
 
 
+@reads_series
 def evaluate(
     model: ModelFile,
     series: SeriesFile,
@@ -52,11 +51,7 @@ def evaluate(
             "and return map. Made when it is missing.",
         ),
     ] = None,
-    column: Column = [],  # noqa: B006 - typer copies it
-    time: TimeColumn = None,
-    missing: MissingValues = "mask",
-    inputs: Inputs = [],  # noqa: B006 - typer copies it
-    resample: Resample = None,
+    reading: Reading = NO_OPTIONS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -74,7 +69,8 @@ def evaluate(
     require_picture(plot)
     if plots_to is not None:
         make_folder(plots_to)
-    rnn, observed = load(model), read(series, column, time, missing, inputs, resample)
+    rnn = load(model)
+    observed = rnn.model_.matched(read(series, reading))
     if start is None:
         start = rnn.model_.boundary_in(observed)
         if start is None:

@@ -10,16 +10,14 @@ import typer
 
 from freerun.cli.console import Console
 from freerun.cli.options import (
-    Column,
-    Inputs,
+    NO_OPTIONS,
     Json,
-    MissingValues,
     Plot,
     Quiet,
-    Resample,
+    Reading,
     SeriesFiles,
-    TimeColumn,
     read_training,
+    reads_series,
     require_picture,
     require_writable,
 )
@@ -40,6 +38,7 @@ def _setting(name: str, *flags: str) -> Any:
     return typer.Option(*flags, help=Settings.model_fields[name].description, rich_help_panel="Network and training")
 
 
+@reads_series
 def fit(
     ctx: typer.Context,
     series: SeriesFiles,
@@ -58,11 +57,7 @@ def fit(
     ] = None,
     checkpoint_every: Annotated[float, typer.Option(min=0.0, help="Seconds between two checkpoints at least.")] = 10.0,
     warm_start: Annotated[Path | None, typer.Option(help="Model file to go on from, instead of fresh weights.")] = None,
-    column: Column = [],  # noqa: B006 - typer copies it
-    time: TimeColumn = None,
-    missing: MissingValues = "mask",
-    inputs: Inputs = [],  # noqa: B006 - typer copies it
-    resample: Resample = None,
+    reading: Reading = NO_OPTIONS,
     plot: Plot = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -127,7 +122,7 @@ def fit(
     require_writable(output)
     require_picture(plot)
     parameters = Settings.checked(**{name: ctx.params[name] for name in Settings.model_fields}).model_dump()
-    training, validation = read_training(series, split, column, time, missing, inputs, resample)
+    training, validation = read_training(series, split, reading)
     if isinstance(training, StoredSeries):
         console.note(f"{training.path} is read a part at a time; what is open is chosen by its last {ENDING} steps")
     else:

@@ -7,26 +7,26 @@ from typing import Annotated
 
 import typer
 
+from freerun.arguments import percentages
 from freerun.cli.console import Console
 from freerun.cli.options import (
-    Column,
-    Inputs,
+    NO_OPTIONS,
     Json,
     Levels,
-    MissingValues,
     ModelFile,
     Plot,
     Quiet,
-    Resample,
-    TimeColumn,
+    Reading,
     numbers,
     read,
+    reads_series,
     require_file_for,
     require_picture,
     require_writable,
 )
 
 
+@reads_series
 def forecast(
     model: ModelFile,
     horizon: Annotated[int, typer.Option("--horizon", "-n", min=1, help="Steps to forecast.")],
@@ -36,11 +36,7 @@ def forecast(
         Path | None, typer.Option("--output", "-o", help="Write the forecast here, as CSV. Default: stdout.")
     ] = None,
     plot: Plot = None,
-    column: Column = [],  # noqa: B006 - typer copies it
-    time: TimeColumn = None,
-    missing: MissingValues = "mask",
-    inputs: Inputs = [],  # noqa: B006 - typer copies it
-    resample: Resample = None,
+    reading: Reading = NO_OPTIONS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -52,16 +48,14 @@ def forecast(
     """
     import freerun
     from freerun.estimator import load
-    from freerun.intervals import require_levels
     from freerun.writing import replacing
 
     require_writable(output)
     require_picture(plot)
-    require_file_for(after, column, time, inputs, resample)
-    wanted = numbers("--levels", levels)
-    require_levels(wanted)
+    require_file_for(after, reading)
+    wanted = percentages("--levels", numbers("--levels", levels))
     rnn = load(model)
-    before = rnn.model_.recent if after is None else read(after, column, time, missing, inputs, resample)
+    before = rnn.model_.recent if after is None else rnn.model_.matched(read(after, reading))
     table = rnn.forecast(horizon, wanted, None if after is None else before)
     if output is not None:
         with replacing(output) as beside:

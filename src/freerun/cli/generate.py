@@ -9,16 +9,14 @@ import typer
 
 from freerun.cli.console import Console
 from freerun.cli.options import (
-    Column,
-    Inputs,
+    NO_OPTIONS,
     Json,
-    MissingValues,
     ModelFile,
     Plot,
     Quiet,
-    Resample,
-    TimeColumn,
+    Reading,
     read,
+    reads_series,
     require_file_for,
     require_picture,
     require_writable,
@@ -26,6 +24,7 @@ from freerun.cli.options import (
 from freerun.settings import Ensemble
 
 
+@reads_series
 def generate(
     model: ModelFile,
     steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="Number of steps to generate.")],
@@ -37,11 +36,7 @@ def generate(
         Ensemble, typer.Option(help="Run of the best network, or mean, median or trimmed mean over all members.")
     ] = "best",
     plot: Plot = None,
-    column: Column = [],  # noqa: B006 - typer copies it
-    time: TimeColumn = None,
-    missing: MissingValues = "mask",
-    inputs: Inputs = [],  # noqa: B006 - typer copies it
-    resample: Resample = None,
+    reading: Reading = NO_OPTIONS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -50,14 +45,14 @@ def generate(
     Example: freerun generate mg.freerun --steps 200 --plot run.png
     """
     import freerun
-    from freerun.data.io.files import csv_text
+    from freerun.data.io.csv import text
     from freerun.estimator import load
 
     require_writable(output)
     require_picture(plot)
-    require_file_for(after, column, time, inputs, resample)
+    require_file_for(after, reading)
     rnn = load(model)
-    before = rnn.model_.recent if after is None else read(after, column, time, missing, inputs, resample)
+    before = rnn.model_.recent if after is None else rnn.model_.matched(read(after, reading))
     run = rnn.generate(steps, None if after is None else before, ensemble)
     if output is not None:
         run.write(output)
@@ -75,6 +70,6 @@ def generate(
             }
         )
     elif output is None and plot is None:
-        print(csv_text(run), end="")
+        print(text(run), end="")
     else:
         console.note(f"{steps} steps generated: {', '.join(str(p) for p in (output, plot) if p is not None)}")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from freerun.arguments import one_of
+from freerun.data.rows import ReadOptions
 from freerun.settings import Missing
 
 if TYPE_CHECKING:
@@ -15,12 +20,18 @@ if TYPE_CHECKING:
 
 ModelFile = Annotated[Path, typer.Argument(help="Model file that `freerun fit` wrote.", show_default=False)]
 SeriesFile = Annotated[
-    Path, typer.Argument(help="Series: a CSV, Parquet, npy or npz file.", show_default=False, metavar="SERIES")
+    Path,
+    typer.Argument(
+        help="Series: a CSV, Parquet, npy, npz, xlsx or JSON file; - reads standard input.",
+        show_default=False,
+        metavar="SERIES",
+    ),
 ]
 SeriesFiles = Annotated[
     list[Path],
     typer.Argument(
-        help="Training series: a CSV, Parquet, npy or npz file; several are learned together.",
+        help="Training series: a CSV, Parquet, npy, npz, xlsx or JSON file, or - for standard input; several are "
+        "learned together.",
         show_default=False,
         metavar="SERIES...",
     ),
@@ -29,8 +40,19 @@ Column = Annotated[
     list[str], typer.Option("--column", "-c", help="Channel to read, by name; repeat for several. Default: all.")
 ]
 TimeColumn = Annotated[
-    str | None, typer.Option("--time", help="Column of the times. Default: a first column of dates or named so.")
+    str | None, typer.Option("--time", help="Column of the times. Default: one of dates, or a first one named so.")
 ]
+Id = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        help="Column that tells apart series below each other; COLUMN=NAME reads one of them. Default: unique_id.",
+    ),
+]
+Zone = Annotated[
+    str | None, typer.Option("--zone", help="Time zone of local times without an offset: Europe/Berlin, ...")
+]
+Decimal = Annotated[str | None, typer.Option("--decimal", help="Decimal sign, . or , where it cannot be told.")]
 MissingValues = Annotated[
     Missing,
     typer.Option(
@@ -49,7 +71,10 @@ Inputs = Annotated[
 ]
 Resample = Annotated[
     str | None,
-    typer.Option(help="Average over steps of this length: D, h, MS, 15min, ... for dates, or a number."),
+    typer.Option(
+        "--resample",
+        help="Average over steps of this length: D, h, MS, 15min, ... for dates, or a number; rows: a row is a step.",
+    ),
 ]
 Levels = Annotated[
     str | None, typer.Option(help="Levels of prediction intervals in percent, with commas: 80,95. Default: none.")
@@ -63,29 +88,74 @@ Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 
 
-def read(
-    path: Path, column: list[str], time: str | None, missing: Missing, inputs: list[str], resample: str | None
-) -> Series:
+@dataclass(frozen=True)
+class Reading:
+    """What the options say of a file of series.
+
+    Attributes:
+        options: columns, times and the like.
+        inputs: columns that are external inputs.
+    """
+
+    options: ReadOptions = field(default_factory=ReadOptions)
+    inputs: tuple[str, ...] = ()
+
+
+NO_OPTIONS = Reading()
+"""Nothing is said of a file."""
+
+
+def reads_series(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that describe a file of series; it takes them as one argument `reading`."""
+    own = inspect.signature(command, eval_str=True).parameters
+    shared = {
+        "column": (Column, []),
+        "time": (TimeColumn, None),
+        "id": (Id, None),
+        "zone": (Zone, None),
+        "decimal": (Decimal, None),
+        "missing": (MissingValues, "mask"),
+        "inputs": (Inputs, []),
+        "resample": (Resample, None),
+    }
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [inspect.Parameter(n, keyword, default=d, annotation=kind) for n, (kind, d) in shared.items()]
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in own.items():
+        parameters += options if name == "reading" else [parameter.replace(kind=keyword)]
+
+    def with_reading(**given: Any) -> None:
+        column, time, name_of, zone, decimal, missing, inputs, resample = (given.pop(name) for name in shared)
+        chosen = (*column, *(name for name in inputs if name not in column)) if column else ()
+        if decimal is not None:
+            one_of("decimal", decimal, (".", ","))
+        options = ReadOptions(chosen, time, name_of, missing, resample, zone, decimal)
+        command(**given, reading=Reading(options, tuple(inputs)))
+
+    with_reading.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - typer reads it
+    with_reading.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    with_reading.__name__, with_reading.__doc__ = command.__name__, command.__doc__
+    return with_reading
+
+
+def read(path: Path, reading: Reading) -> Series:
     """The series that the options describe."""
     from freerun.data.series import Series
+
+    return _with_inputs(path, Series.from_options(path, reading.options), reading)
+
+
+def _with_inputs(path: Path, series: Series, reading: Reading) -> Series:
     from freerun.errors import SeriesError, SeriesFileError
 
-    columns = [*column, *(name for name in inputs if name not in column)] if column else []
-    series = Series.read(path, columns, time, missing, resample)
     try:
-        return series.with_inputs(inputs) if inputs else series
+        return series.with_inputs(list(reading.inputs)) if reading.inputs else series
     except SeriesError as error:
         raise SeriesFileError(f"{path}: {error}") from error
 
 
 def read_training(
-    paths: list[Path],
-    split: int | None,
-    column: list[str],
-    time: str | None,
-    missing: Missing,
-    inputs: list[str],
-    resample: str | None,
+    paths: list[Path], split: int | None, reading: Reading
 ) -> tuple[Series | StoredSeries | list[Series], Series | None]:
     """What is to be learned, and what is to be watched: the steps from `split` on.
 
@@ -94,12 +164,15 @@ def read_training(
     from freerun.data.stored import ENDING, StoredSeries
     from freerun.errors import SettingError
 
-    stored = StoredSeries.if_large(paths[0], column, time) if len(paths) == 1 else None
+    options = reading.options
+    stored = StoredSeries.if_large(paths[0], options.columns, options.time) if len(paths) == 1 else None
     if stored is not None:
         for option, given in (
-            ("--missing interpolate", missing != "mask"),
-            ("--input", inputs),
-            ("--resample", resample),
+            ("--missing interpolate", options.missing != "mask"),
+            ("--input", reading.inputs),
+            ("--resample", options.resample),
+            ("--id", options.id),
+            ("--zone", options.zone),
         ):
             if given:
                 raise SettingError(
@@ -107,12 +180,20 @@ def read_training(
                     "part out of the file"
                 )
         return (stored, None) if split is None else (stored.until(split), stored.between(split, split + ENDING))
-    panel = [read(path, column, time, missing, inputs, resample) for path in paths]
+    panel = [series for path in paths for series in _read_all(path, reading)]
     if split is None:
         return panel, None
     if len(panel) > 1:
         raise SettingError("--split cuts one series in two; with several, leave it out")
     return panel[0].split(split)
+
+
+def _read_all(path: Path, reading: Reading) -> list[Series]:
+    """The series in a file: one, or those that a column tells apart."""
+    from freerun.data.series import Series
+
+    found = Series.all_from_options(path, reading.options)
+    return [_with_inputs(path, series, reading) for series in found.values()]
 
 
 def numbers(option: str, text: str | None) -> tuple[float, ...]:
@@ -159,13 +240,14 @@ def pairs(option: str, texts: list[str]) -> dict[str, str]:
     return found
 
 
-def require_file_for(after: Path | None, *described_by: object) -> None:
+def require_file_for(after: Path | None, reading: Reading) -> None:
     """Refuse options that describe the file of --after where there is none."""
     from freerun.errors import SettingError
 
-    if after is None and any(described_by):
+    if after is None and reading != Reading():
         raise SettingError(
-            "--column, --time, --input and --resample describe the file of --after; leave them out, or name one"
+            "--column, --time, --input, --resample and their like describe the file of --after; leave them out, or "
+            "name one"
         )
 
 

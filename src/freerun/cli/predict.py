@@ -9,32 +9,27 @@ import typer
 
 from freerun.cli.console import Console
 from freerun.cli.options import (
-    Column,
-    Inputs,
+    NO_OPTIONS,
     Json,
-    MissingValues,
     ModelFile,
     Plot,
     Quiet,
-    Resample,
+    Reading,
     SeriesFile,
-    TimeColumn,
     read,
+    reads_series,
     require_picture,
     require_writable,
 )
 
 
+@reads_series
 def predict(
     model: ModelFile,
     series: SeriesFile,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the predictions here.")] = None,
     plot: Plot = None,
-    column: Column = [],  # noqa: B006 - typer copies it
-    time: TimeColumn = None,
-    missing: MissingValues = "mask",
-    inputs: Inputs = [],  # noqa: B006 - typer copies it
-    resample: Resample = None,
+    reading: Reading = NO_OPTIONS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -50,7 +45,8 @@ def predict(
 
     require_writable(output)
     require_picture(plot)
-    rnn, observed = load(model), read(series, column, time, missing, inputs, resample)
+    rnn = load(model)
+    observed = rnn.model_.matched(read(series, reading))
     predictions = rnn.predict(observed)
     if output is not None:
         predictions.write(output)

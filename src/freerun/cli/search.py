@@ -10,22 +10,21 @@ import typer
 
 from freerun.cli.console import Console
 from freerun.cli.options import (
-    Column,
-    Inputs,
+    NO_OPTIONS,
     Json,
-    MissingValues,
     Quiet,
-    Resample,
+    Reading,
     Scheduler,
     SeriesFiles,
-    TimeColumn,
     pairs,
     read,
+    reads_series,
     require_one_engine,
     require_writable,
 )
 
 
+@reads_series
 def search(
     series: SeriesFiles,
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write: the winner.")],
@@ -71,11 +70,7 @@ def search(
         int, typer.Option(min=1, help="Trials proposed together; four for each worker keep all busy.")
     ] = 16,
     report: Annotated[Path | None, typer.Option(help="Write a page about the search here (HTML).")] = None,
-    column: Column = [],  # noqa: B006 - typer copies it
-    time: TimeColumn = None,
-    missing: MissingValues = "mask",
-    inputs: Inputs = [],  # noqa: B006 - typer copies it
-    resample: Resample = None,
+    reading: Reading = NO_OPTIONS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -99,7 +94,7 @@ def search(
     if storage is not None and study is not None:
         raise SettingError("--study and --storage are two places for one study; leave one of them out")
     require_one_engine(workers, scheduler)
-    panel = [read(path, column, time, missing, inputs, resample) for path in series]
+    panel = [read(path, reading) for path in series]
     if split is not None:
         panel = [one.split(split)[0] for one in panel]
     settings = pairs("--set", fixed)

@@ -9,29 +9,24 @@ import typer
 
 from freerun.cli.console import Console
 from freerun.cli.options import (
-    Column,
-    Inputs,
+    NO_OPTIONS,
     Json,
-    MissingValues,
     ModelFile,
     Quiet,
-    Resample,
+    Reading,
     SeriesFile,
-    TimeColumn,
     read,
+    reads_series,
     require_writable,
 )
 
 
+@reads_series
 def update(
     model: ModelFile,
     new: SeriesFile,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Model file to write. Default: MODEL.")] = None,
-    column: Column = [],  # noqa: B006 - typer copies it
-    time: TimeColumn = None,
-    missing: MissingValues = "mask",
-    inputs: Inputs = [],  # noqa: B006 - typer copies it
-    resample: Resample = None,
+    reading: Reading = NO_OPTIONS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -44,7 +39,7 @@ def update(
     target = model if output is None else output
     require_writable(target)
     rnn = load(model)
-    rnn.update(read(new, column, time, missing, inputs, resample))
+    rnn.update(read(new, reading))
     rnn.save(target)
     last = str(rnn.model_.recent.times[-1])
     Console(as_json, quiet).result({"read_to": last, "model": str(target)}, {"read to": last, "model file": target})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,17 +11,40 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from freerun.data.timeline import Calendar, drawn_times, following, from_index, resampled, spacing, to_index
-from freerun.errors import SeriesError
+from freerun.arguments import whole_number
+from freerun.data.alignment import inputs_ahead, inputs_beside, places_of, require_same_steps, steps_read_before
+from freerun.data.arrays import as_matrix, default_channels, owned, refuse_at, treat_missing
+from freerun.data.intake import rows_of
+from freerun.data.interchange import as_pandas
+from freerun.data.io import read_table, write_series
+from freerun.data.oddities import without_fill_values
+from freerun.data.rows import ReadOptions, Rows
+from freerun.data.steps import spacing, steps_of
+from freerun.data.table import UNIQUE_ID, Table
+from freerun.data.timeline import (
+    Calendar,
+    drawn_times,
+    following,
+    resampled,
+    shown,
+    to_index,
+)
+from freerun.errors import SeriesError, SeriesFileError, SeriesWarning
 from freerun.settings import Missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ROWS = "rows"
+"""What to resample to where each row is a step, whatever its time."""
+
+GIVEN = ("channels", "times", "input_names")
+"""What came with the data, or was counted by freerun."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Series:
-    """A regularly sampled time series.
+    """A regularly sampled time series. Its arrays are its own and cannot be written to.
 
     Attributes:
         values: shape (T, D), float64: T steps of D channels; NaN where a value is missing.
@@ -31,9 +55,12 @@ class Series:
         inputs: shape (T + F, E), external inputs, which are known and not predicted: of each step, and of F >= 0 steps
             to come.
         input_names: E names; `u` or `u0, u1, ...` when none are given.
+        given: which of `channels`, `times` and `input_names` came with the data; the others only count, and say nothing
+            about what belongs together.
 
     Raises:
-        SeriesError: wrong shapes, no steps, text, infinite values, or times that are not regular.
+        SeriesError: wrong shapes, no steps, text, infinite values, names that occur twice, or times that are not
+            regular.
     """
 
     values: np.ndarray
@@ -43,9 +70,13 @@ class Series:
     calendar: Calendar = field(default_factory=Calendar)
     inputs: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     input_names: tuple[str, ...] = ()
+    given: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         values = as_matrix(self.values)
+        given = self.given
+        if given is None:
+            given = frozenset(name for name in GIVEN if len(getattr(self, name)))
         channels = tuple(map(str, self.channels)) or default_channels(values.shape[1])
         if len(channels) != values.shape[1]:
             raise SeriesError(f"{len(channels)} channel names for {values.shape[1]} channels of values")
@@ -56,81 +87,90 @@ class Series:
             raise SeriesError(f"times have shape {times.shape}, but the series has {len(values)} steps")
         if dt is None:
             dt, calendar = spacing(times, calendar)
-        _refuse(np.isinf(values), channels, "infinite", "fill them with missing='interpolate' (--missing interpolate)")
+        remedy = "fill them with missing='interpolate' (--missing interpolate)"
+        refuse_at(np.isinf(values), channels, "infinite", remedy)
         inputs = as_matrix(self.inputs) if np.size(self.inputs) else np.empty((len(values), 0))
         names = tuple(map(str, self.input_names)) or default_channels(inputs.shape[1], "u")
         if len(inputs) < len(values):
             raise SeriesError(
                 f"the external inputs have {len(inputs)} steps, the series has {len(values)}; give one row a step"
             )
-        _refuse(~np.isfinite(inputs), names, "missing or infinite external inputs", "they must be known: fill them in")
+        remedy = "they must be known: fill them in"
+        refuse_at(~np.isfinite(inputs), names, "missing or infinite external inputs", remedy)
+        places_of(channels, channels, "channels")
+        places_of(names, names, "external inputs")
         for name, value in {
-            "values": values,
+            "values": owned(values),
             "channels": channels,
-            "times": times,
+            "times": owned(times),
             "dt": dt,
             "calendar": calendar,
-            "inputs": inputs,
+            "inputs": owned(inputs),
             "input_names": names,
+            "given": given,
         }.items():
             object.__setattr__(self, name, value)
 
     @classmethod
-    def of(cls, data: Any, missing: Missing = "mask", inputs: Any = None, resample: str | None = None) -> Series:
-        """Take a `Series`, NumPy array, list, pandas Series or DataFrame, or the path of a file.
+    def of(
+        cls,
+        data: Any,
+        missing: Missing = "mask",
+        inputs: Any = None,
+        resample: str | None = None,
+        *,
+        columns: Sequence[str] = (),
+        time: str | None = None,
+        id: str | None = None,  # noqa: A002 - what forecasters call it
+        zone: str | None = None,
+        decimal: Any = None,
+    ) -> Series:
+        """Take a series from whatever holds it.
+
+        Rows are put into the order of their times, and steps that have no row are missing; a `SeriesWarning` says so.
 
         Args:
-            data: one-dimensional data are one channel; two-dimensional data are (steps, channels).
+            data: a `Series`; a NumPy array, list or anything that NumPy takes, of shape (steps,) or (steps, channels);
+                a DataFrame or Series of pandas, polars, Arrow or xarray; or the path of a file.
             missing: see `freerun.settings.Missing`.
             inputs: see `with_inputs`.
             resample: average over steps of this length: a pandas frequency (`D`, `h`, `MS`, ...) for dates, or a
-                number; a step without any value is missing.
+                number; a step without any value is missing. `rows` takes each row for a step, whatever its time.
+            columns: the columns of a table that are channels; all columns of numbers when empty.
+            time: the column of the times; None means the index, a column of dates, or a first column named like a time.
+            id: the column that tells several series apart, and which one is meant: `shop=A`.
+            zone: the time zone of local times, such as `Europe/Berlin`.
+            decimal: the decimal sign of numbers in text; None means that it is found.
+
+        Raises:
+            SeriesError: it holds no series that can be used; the message says where, and what to do.
         """
-        if isinstance(data, Series):
-            series = data
-        elif isinstance(data, str | Path):
-            series = cls.read(data, missing=missing, resample=resample)
-        elif type(data).__module__.partition(".")[0] == "pandas":
-            series = cls.from_pandas(data, missing, resample)
-        else:
-            series = cls(treat_missing(as_matrix(data), missing))
+        series = cls.from_options(data, ReadOptions(tuple(columns), time, id, missing, resample, zone, decimal))
         return series if inputs is None else series.with_inputs(inputs)
 
     @classmethod
-    def from_pandas(
-        cls, data: pd.Series | pd.DataFrame, missing: Missing = "mask", resample: str | None = None
-    ) -> Series:
-        """Take a pandas Series or DataFrame: columns become channels, the index becomes the times."""
-        import pandas as pd
-        from pandas.api.types import is_complex_dtype, is_numeric_dtype
-
-        frame = data.to_frame("x" if data.name is None else data.name) if isinstance(data, pd.Series) else data
-        dtypes = frame.dtypes.items()
-        others = [str(c) for c, dtype in dtypes if not is_numeric_dtype(dtype) or is_complex_dtype(dtype)]
-        if others:
-            named = ", ".join(others)
-            raise SeriesError(f"columns without real numbers: {named}; choose the columns that are channels")
-        if frame.index.hasnans:
-            raise SeriesError(f"row {int(frame.index.isna().argmax())} of the index has no time; drop it or fill it in")
-        times, calendar = from_index(frame.index)
-        values = frame.to_numpy(np.float64, na_value=np.nan)
-        return cls.gathered(values, tuple(map(str, frame.columns)), times, calendar, missing, resample)
+    def from_options(cls, data: Any, options: ReadOptions) -> Series:
+        """What `of` gives, by options that are at hand."""
+        if isinstance(data, Series):
+            return data if options == ReadOptions() else cls.of_rows(data.rows, options)
+        source = str(data) if isinstance(data, str | Path) else getattr(data, "source", "")
+        return cls.of_rows(rows_of(data, options), options, source if isinstance(source, str) else "")
 
     @classmethod
-    def gathered(
-        cls,
-        values: np.ndarray,
-        channels: tuple[str, ...],
-        times: np.ndarray,
-        calendar: Calendar,
-        missing: Missing,
-        resample: str | None,
-    ) -> Series:
-        """A series from columns as they were found."""
-        if resample is not None:
-            values, times = resampled(values, times if times.size else np.arange(len(values)), calendar, resample)
-            calendar = Calendar(zone=calendar.zone)
-        return cls(treat_missing(values, missing), channels, times, calendar=calendar)
+    def all_from_options(cls, data: Any, options: ReadOptions) -> dict[str, Series]:
+        """What `panel` gives where a column tells several series apart, and else the one series that there is."""
+        found = read_table(data) if isinstance(data, str | Path) else data
+        table = found if isinstance(found, Table) else None
+        several = options.id or (UNIQUE_ID if table is not None and UNIQUE_ID in table.columns else None)
+        if table is None or several is None or (several not in table.columns and "=" in several):
+            return {"": cls.from_options(found, options)}
+        series = {}
+        for name, part in table.groups(several).items():
+            try:
+                series[name] = cls.of_rows(part.rows(replace(options, id=None)), options)
+            except SeriesError as error:
+                raise type(error)(f"series {name!r}: {error}") from error
+        return series
 
     @classmethod
     def read(
@@ -140,16 +180,102 @@ class Series:
         time: str | None = None,
         missing: Missing = "mask",
         resample: str | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 - the same
+        zone: str | None = None,
+        decimal: Any = None,
     ) -> Series:
-        """Read a series from a CSV, Parquet, npy or npz file; see `freerun.data.io.files.read_series`."""
-        from freerun.data.io.files import read_series
+        """Read a series from a file: CSV, Parquet, npy, npz, xlsx or JSON, or `-` for standard input.
 
-        return read_series(path, columns, time, missing, resample)
+        See `Series.of` for the arguments, and docs/your-data.md for what is recognised.
+
+        Raises:
+            SeriesFileError: the file is absent, empty, ragged or holds text where a number belongs; the message names
+                file, line and column.
+        """
+        return cls.from_options(path, ReadOptions(tuple(columns), time, id, missing, resample, zone, decimal))
+
+    @classmethod
+    def panel(
+        cls,
+        data: Any,
+        id: str | None = None,  # noqa: A002 - the same
+        *,
+        columns: Sequence[str] = (),
+        time: str | None = None,
+        inputs: Sequence[str] = (),
+        missing: Missing = "mask",
+        resample: str | None = None,
+        zone: str | None = None,
+        decimal: Any = None,
+    ) -> dict[str, Series]:
+        """The series that stand below each other in a table (long format), by their names.
+
+        Args:
+            data: a DataFrame of any library, or the path of a file.
+            id: the column that names the series; None means `unique_id`.
+            columns: see `of`, as the other arguments.
+            inputs: columns that are external inputs of each series.
+
+        Raises:
+            SeriesError: no such column, or a series that cannot be used; the message names it.
+        """
+        frame = None if isinstance(data, str | Path | Table) else as_pandas(data)
+        table: Any = data if frame is None or frame.ndim != 2 else Table.of_frame(frame)
+        if not isinstance(table, str | Path | Table):
+            raise SeriesError("several series below each other need a table with named columns; give a DataFrame")
+        chosen = (*columns, *(name for name in inputs if name not in columns)) if columns else ()
+        options = ReadOptions(chosen, time, id or UNIQUE_ID, missing, resample, zone, decimal)
+        found = cls.all_from_options(table, options)
+        return {name: series.with_inputs(list(inputs)) if inputs else series for name, series in found.items()}
+
+    @classmethod
+    def of_rows(cls, rows: Rows, options: ReadOptions, source: str = "") -> Series:
+        """The series of rows in the order of their times, with missing values where steps have no row.
+
+        Args:
+            rows: as they came.
+            options: what to do about missing values, and what steps are to be.
+            source: the path of the file, for messages.
+        """
+        try:
+            return cls._of_rows(rows, options, f"{source}: " if source else "")
+        except SeriesFileError:
+            raise
+        except SeriesError as error:
+            if not source:
+                raise
+            raise SeriesFileError(f"{source}: {error}") from error
+
+    @classmethod
+    def _of_rows(cls, rows: Rows, options: ReadOptions, place: str) -> Series:
+        values, notes = without_fill_values(rows.values, rows.channels)
+        times, dt, calendar, timed = rows.times, None, rows.calendar, rows.timed
+        if options.resample == ROWS:
+            values, timed = values[np.argsort(times, kind="stable")], False
+        elif options.resample is not None:
+            values, times = resampled(values, times, calendar, options.resample)
+            calendar, timed = Calendar(zone=calendar.zone, spans=calendar.spans), True
+        elif timed:
+            steps = steps_of(times, calendar)
+            times, dt, calendar = steps.times, steps.dt, steps.calendar
+            values = np.where((steps.rows >= 0)[:, None], values[steps.rows], np.nan)
+            notes = [*notes, *steps.notes]
+        if not timed:
+            times, dt, calendar = np.empty(0), 1.0, Calendar()
+        values = treat_missing(values, options.missing)
+        for note in notes:
+            warnings.warn(f"{place}{note}", SeriesWarning, stacklevel=4)
+        given = frozenset(name for name, there in (("channels", rows.channels), ("times", timed)) if there)
+        return cls(values, rows.channels, times, dt, calendar, given=given)
 
     def write(self, path: str | Path) -> None:
-        """Write the series to a CSV, Parquet, npy or npz file, chosen by the suffix of `path`."""
-        from freerun.data.io.files import write_series
+        """Write the series to a CSV, Parquet, npy or npz file, chosen by the suffix of `path`.
 
+        Raises:
+            SeriesFileError: the suffix is none of these.
+            OutputError: the file cannot be written.
+        """
         write_series(self, path)
 
     def with_inputs(self, data: Any) -> Series:
@@ -157,27 +283,43 @@ class Series:
 
         Args:
             data: names of channels that are to become external inputs, in which case rows at the end in which no
-                other channel has a value are steps to come; or an array, DataFrame or Series with a row for each step,
-                and further rows for steps to come. A DataFrame with the kind of times that the series has is aligned
-                by them.
+                other channel has a value are steps to come; or an array or table with a row for each step, and further
+                rows for steps to come. Rows with times are found by them, and may begin earlier than the series.
 
         Raises:
             SeriesError: rows are missing, or no channel is left.
         """
+        if isinstance(data, str):
+            data = [data]
         if isinstance(data, Sequence) and data and all(isinstance(name, str) for name in data):
             return self._from_channels(data)
-        rows, names = self._rows_of(data, self.index)
-        return replace(self, inputs=rows, input_names=names)
+        rows = self._input_rows(data)
+        given = self._with("input_names", bool(rows.channels))
+        return replace(self, inputs=inputs_beside(self, rows), input_names=rows.channels, given=given)
 
-    def with_coming_inputs(self, data: Any) -> Series:
-        """The same series with the external inputs of the steps to come, one row each, from the next step on."""
-        rows, names = self._rows_of(data, self.following_index(len(data)) if isinstance(data, Sized) else None)
-        if rows.shape[1] != self.inputs.shape[1]:
+    def with_coming_inputs(self, data: Any, steps: int | None = None) -> Series:
+        """The same series with the external inputs of the steps to come, one row each, from the next step on.
+
+        Args:
+            data: an array or table. Columns with names are matched by them, rows with times by these.
+            steps: how many are needed, if it is known.
+
+        Raises:
+            SeriesError: other columns than the series has, or rows of other steps.
+        """
+        rows = self._input_rows(data)
+        ahead = inputs_ahead(self, rows, steps)
+        if rows.channels and "input_names" in self._given:
+            ahead = ahead[:, places_of(self.input_names, rows.channels, "external inputs")]
+        elif ahead.shape[1] != self.inputs.shape[1]:
             raise SeriesError(
-                f"{rows.shape[1]} external inputs ({', '.join(names)}) where the series has {self.inputs.shape[1]} "
-                f"({', '.join(self.input_names) or 'none'}); give the same columns"
+                f"{ahead.shape[1]} external inputs ({', '.join(rows.channels) or 'no names'}) where the series has "
+                f"{self.inputs.shape[1]} ({', '.join(self.input_names) or 'none'}); give the same columns"
             )
-        return replace(self, inputs=np.concatenate([self.inputs[: len(self)], rows]))
+        return replace(self, inputs=np.concatenate([self.inputs[: len(self)], ahead]))
+
+    def _input_rows(self, data: Any) -> Rows:
+        return data.rows if isinstance(data, Series) else rows_of(data, ReadOptions(missing="interpolate"))
 
     def _from_channels(self, names: Sequence[str]) -> Series:
         inputs = self.channel(*names).values
@@ -187,23 +329,89 @@ class Series:
         rest = self.channel(*kept)
         known = np.flatnonzero(np.isfinite(rest.values).any(axis=1)).tolist()
         last = known[-1] + 1 if known else len(rest)
-        return replace(rest.between(0, last), inputs=inputs, input_names=tuple(names))
+        given = self._with("input_names", "channels" in self._given)
+        return replace(rest.between(0, last), inputs=inputs, input_names=tuple(names), given=given)
 
-    def _rows_of(self, data: Any, wanted: pd.Index | None) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The rows of `data`, from the first of the `wanted` times on where it has times."""
-        if isinstance(data, Series):
-            data = data.to_pandas() if data.times.dtype.kind == self.times.dtype.kind == "M" else data.values
-        if type(data).__module__.partition(".")[0] != "pandas":
-            rows = as_matrix(data)
-            return rows, default_channels(rows.shape[1], "u")
-        frame = data.to_frame("u" if data.name is None else data.name) if data.ndim == 1 else data
-        names = tuple(map(str, frame.columns))
-        if wanted is not None and type(frame.index) is type(wanted) and self.times.dtype.kind == "M":
-            absent = wanted.difference(frame.index)
-            if len(absent):
-                raise SeriesError(f"the external inputs have no row for {absent[0]}, and {len(absent)} in all")
-            frame = frame.sort_index().loc[wanted[0] :]
-        return as_matrix(frame), names
+    def like(self, other: Series) -> Series:
+        """This series with the channels and external inputs of another one, in its order.
+
+        Names are matched where both series came with names; otherwise the order counts, and the names are those of the
+        other one where this one came without.
+
+        Raises:
+            SeriesError: other channels, other external inputs, or other steps.
+        """
+        values, channels = self.values, self.channels
+        if self.named and other.named:
+            values, channels = values[:, places_of(other.channels, channels, "channels")], other.channels
+        elif len(channels) != len(other.channels):
+            raise SeriesError(
+                f"the series has {len(channels)} channels ({', '.join(channels)}), and {len(other.channels)} "
+                f"({', '.join(other.channels)}) are needed; choose them by name (--column)"
+            )
+        elif other.named:
+            channels = other.channels
+        inputs, names = self.inputs, self.input_names
+        if {"input_names"} <= self._given & other._given:
+            inputs, names = inputs[:, places_of(other.input_names, names, "external inputs")], other.input_names
+        elif len(names) != len(other.input_names):
+            raise SeriesError(
+                f"the series has {len(names)} external inputs, and {len(other.input_names)} "
+                f"({', '.join(other.input_names) or 'none'}) are needed; give the same (inputs=..., --input)"
+            )
+        require_same_steps(self, other)
+        given = self._given | (other._given & {"channels"})
+        return replace(self, values=values, channels=channels, inputs=inputs, input_names=names, given=given)
+
+    def after(self, before: Series) -> Series:
+        """The steps of this series that follow the last one of `before`, of which it may hold the steps as well.
+
+        Where both came with times, these tell what follows; otherwise all of it does, unless it begins with all that
+        was read before. Values of steps that both have and that differ are told by a `SeriesWarning`.
+
+        Raises:
+            SeriesError: no step follows, or the first one is not the next.
+        """
+        later = steps_read_before(self, before)
+        if later >= len(self):
+            raise SeriesError(
+                f"the series ends at {shown(self.times[-1])}, and what is read goes to {shown(before.times[-1])}; "
+                "there is no step that follows"
+            )
+        part = self.between(later)
+        expected = before.following_times(len(part))
+        if not (self.timed and before.timed):
+            return replace(part, times=expected, dt=before.dt, calendar=before.calendar)
+        if part.times[0] != expected[0] and abs(part.times[0] - expected[0]) > 0.1 * before.dt:
+            raise SeriesError(
+                f"the new steps begin at {shown(part.times[0])}, and the series has to go on at {shown(expected[0])}; "
+                "give the steps that follow, with nothing left out (missing values as NaN)"
+            )
+        return part
+
+    @property
+    def _given(self) -> frozenset[str]:
+        return self.given or frozenset()
+
+    def _with(self, name: str, there: bool) -> frozenset[str]:
+        """What came with the data, if the name of that part is added or taken away."""
+        return (self._given | {name}) if there else self._given - {name}
+
+    @property
+    def named(self) -> bool:
+        """Whether the names of the channels came with the data."""
+        return "channels" in self._given
+
+    @property
+    def timed(self) -> bool:
+        """Whether the times came with the data."""
+        return "times" in self._given
+
+    @property
+    def rows(self) -> Rows:
+        """Values, names and times, as they may be looked up."""
+        names = self.channels if self.named else ()
+        return Rows(self.values, names, self.times, self.calendar, timed=self.timed, labelled=self.timed)
 
     @property
     def index(self) -> pd.Index:
@@ -276,7 +484,7 @@ class Series:
         Raises:
             SeriesError: one of the two parts would be empty.
         """
-        if not 0 < step < len(self):
+        if not 0 < whole_number("step", step, -len(self)) < len(self):
             raise SeriesError(
                 f"cannot split at step {step}: the series has {len(self)} steps; choose 1 to {len(self) - 1}"
             )
@@ -300,7 +508,12 @@ class Series:
         )
 
     def joined(self, later: Series) -> Series:
-        """This series and the steps that follow it, with the external inputs that `later` knows."""
+        """This series and the steps that follow it, with the external inputs that `later` knows.
+
+        Raises:
+            SeriesError: other channels or external inputs, or steps that do not follow.
+        """
+        later = later.like(self).after(self)
         return replace(
             self,
             values=np.concatenate([self.values, later.values]),
@@ -311,35 +524,6 @@ class Series:
     def following_times(self, steps: int) -> np.ndarray:
         """The times of the `steps` steps that come after the last one; calendar steps (months, years) are kept."""
         return following(self.times, self.dt, self.calendar, steps)
-
-
-def treat_missing(values: np.ndarray, missing: Missing) -> np.ndarray:
-    """Refuse missing and infinite values, interpolate them linearly per channel, or leave the missing ones as NaN.
-
-    Raises:
-        SeriesError: values are missing (`error`), or a channel has no finite value to interpolate from.
-    """
-    if np.isfinite(values).all() or missing == "mask":
-        return values
-    if missing == "error":
-        names = default_channels(values.shape[1])
-        _refuse(~np.isfinite(values), names, "missing or infinite values", "mask them (--missing mask), or interpolate")
-    empty = ~np.isfinite(values).any(axis=0)
-    if empty.any():
-        raise SeriesError(f"channel {int(empty.argmax())} has no finite value to interpolate from")
-    return interpolated(np.asarray(values, np.float64))
-
-
-def interpolated(values: np.ndarray) -> np.ndarray:
-    """Missing values of each column replaced by linear interpolation over steps."""
-    if np.isfinite(values).all():
-        return values
-    filled, steps = values.copy(), np.arange(len(values))
-    for column in filled.T:
-        known = np.isfinite(column)
-        if known.any():
-            column[:] = np.interp(steps, steps[known], column[known])
-    return filled
 
 
 def longest_gap(series: Series) -> tuple[int, int, str]:
@@ -353,42 +537,3 @@ def longest_gap(series: Series) -> tuple[int, int, str]:
             at = int(lengths.argmax())
             longest = max(longest, (int(lengths[at]), int(starts[at]), name))
     return longest
-
-
-def as_matrix(data: Any) -> np.ndarray:
-    """Numbers as an array of shape (steps, channels).
-
-    Raises:
-        SeriesError: text, times, complex numbers, another number of dimensions, or nothing at all.
-    """
-    try:
-        kind = np.asarray(data).dtype.kind
-        values = np.asarray(data, dtype=np.float64) if kind not in "cmM" else np.empty(0)
-    except (TypeError, ValueError) as error:
-        raise SeriesError(f"the values are not all numbers ({error})") from error
-    if kind == "c":
-        raise SeriesError("the values are complex; give their real and imaginary parts as two channels")
-    if kind in "mM":
-        raise SeriesError("the values are times or spans of time; give numbers")
-    if values.ndim == 1:
-        values = values[:, None]
-    if values.ndim != 2 or 0 in values.shape:
-        raise SeriesError(
-            f"values have shape {values.shape}; give (steps,) or (steps, channels) with at least one of each"
-        )
-    return values
-
-
-def default_channels(count: int, letter: str = "x") -> tuple[str, ...]:
-    """The names of channels that have none."""
-    return (letter,) if count == 1 else tuple(f"{letter}{i}" for i in range(count))
-
-
-def _refuse(wrong: np.ndarray, names: Sequence[str], fault: str, remedy: str) -> None:
-    rows, columns = np.nonzero(wrong)
-    if len(rows):
-        places = ", ".join(
-            f"step {r} of {names[c]!r}" for r, c in zip(rows[:3].tolist(), columns[:3].tolist(), strict=True)
-        )
-        more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-        raise SeriesError(f"{fault} at {places}{more}; {remedy}")

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from freerun.data.io.files import map_npy, open_parquet, parquet_group, refuse_names, series_of_frame
-from freerun.data.series import Series, as_matrix
+from freerun.data.arrays import as_matrix
+from freerun.data.io import numpy, parquet, refuse_names
+from freerun.data.io.source import Source
+from freerun.data.rows import ReadOptions
+from freerun.data.series import Series
+from freerun.data.table import Table
 from freerun.errors import SeriesError, SeriesFileError
 
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ class StoredSeries:
     Args:
         path: of the file.
         columns: the columns of a Parquet file to take as channels; all number columns when empty.
-        time: the column that holds the times; see `freerun.data.io.files.read_series`.
+        time: the column that holds the times; see `Series.of`.
 
     Attributes:
         path: of the file.
@@ -137,21 +141,25 @@ class _Npy:
     """The rows of an npy file."""
 
     def __init__(self, path: Path, columns: tuple[str, ...], time: str | None) -> None:
-        refuse_names(path, columns, time)
-        self._path, values = path, map_npy(path)
+        self._source = Source.of(path)
+        try:
+            refuse_names(ReadOptions(columns, time))
+        except SeriesError as error:
+            raise SeriesFileError(f"{path}: {error}") from error
+        values = numpy.mapped(self._source)
         self.steps, self.size = len(values) if values.ndim else 0, values.size * 8
 
     def between(self, first: int, last: int) -> Series:
-        values = as_matrix(map_npy(self._path)[first:last]).copy()
-        return Series(values, times=np.arange(first, last, dtype=float), dt=1.0)
+        values = as_matrix(numpy.mapped(self._source)[first:last])
+        return Series(values, times=np.arange(first, last, dtype=float), dt=1.0, given=frozenset())
 
 
 class _Parquet:
     """The rows of a Parquet file; the row group that was read last is kept."""
 
     def __init__(self, path: Path, columns: tuple[str, ...], time: str | None) -> None:
-        self._path, self._columns, self._time = path, columns, time
-        self._file = open_parquet(path)
+        self._source, self._options = Source.of(path), ReadOptions(columns, time)
+        self._file = parquet.opened(self._source)
         about = self._file.metadata
         rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
         self._begins = np.cumsum([0, *rows])
@@ -171,15 +179,18 @@ class _Parquet:
         parts = [self._group(number) for number in range(int(begin), int(end) + 1)]
         frame = pd.concat(parts) if len(parts) > 1 else parts[0]
         offset = int(self._begins[begin])
-        counted = isinstance(parts[0].index, pd.RangeIndex)
-        frame = frame.iloc[first - offset : last - offset].copy()
-        if counted:
-            frame.index = pd.Index(np.arange(first, last, dtype=float))
-        return series_of_frame(self._path, frame, self._columns, self._time)
+        frame = frame.iloc[first - offset : last - offset]
+        if isinstance(parts[0].index, pd.RangeIndex):
+            frame = frame.reset_index(drop=True)
+        rows = Table.of_frame(frame, self._source.name).rows(self._options)
+        if rows.timed:
+            return Series(rows.values, rows.channels, rows.times, calendar=rows.calendar)
+        steps = np.arange(first, last, dtype=float)
+        return Series(rows.values, rows.channels, steps, dt=1.0, given=frozenset({"channels"}))
 
     def _group(self, number: int) -> pd.DataFrame:
         if self._kept is None or self._kept[0] != number:
-            self._kept = number, parquet_group(self._path, self._file, number)
+            self._kept = number, parquet.group(self._source.name, self._file, number)
         return self._kept[1]
 
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from freerun.errors import FreerunError
+from freerun.errors import FreerunError, SeriesWarning
 
 PATIENCE = 60.0
 """Seconds that reading a file may take."""
@@ -20,11 +20,9 @@ PATIENCE = 60.0
 MOST_BYTES = 50 * 2**20
 """Largest file that is taken."""
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npy", ".npz")
-
 
 async def taken_in(file: Path, series: Path) -> dict[str, Any]:
-    """Read `file` and leave its series at `series`: the `channels` and `steps` found, or an `error`."""
+    """Read `file` and leave its series at `series`: the `channels`, `steps` and `notes` found, or an `error`."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "freerun.studio.intake", str(file), str(series)),
         stdout=asyncio.subprocess.PIPE,
@@ -42,16 +40,26 @@ async def taken_in(file: Path, series: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Read the file, and say what came of it."""
+    import warnings
+
     from freerun.data.series import Series
 
     file, target = map(Path, sys.argv[1:])
     try:
-        series = Series.read(file)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", SeriesWarning)
+            series = Series.read(file)
         series.deviation  # noqa: B018 - refuses a channel without any value
         series.write(target)
-        print(json.dumps({"channels": series.channels, "steps": len(series)}))
+        notes = [_of_the_file(warning.message, file) for warning in said]
+        print(json.dumps({"channels": series.channels, "steps": len(series), "notes": notes}))
     except FreerunError as error:
-        print(json.dumps({"error": str(error).removeprefix(f"{file}: ").replace(str(file), "the file")}))
+        print(json.dumps({"error": _of_the_file(error, file)}))
+
+
+def _of_the_file(said: Warning | str | Exception, file: Path) -> str:
+    """What is said of a file, without the name that it has here."""
+    return str(said).removeprefix(f"{file}: ").replace(str(file), "the file")
 
 
 if __name__ == "__main__":

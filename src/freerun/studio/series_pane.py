@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from freerun import systems
+from freerun.data.io import READ
 from freerun.data.series import Series
 from freerun.errors import FreerunError
 from freerun.studio.charts import MARK, SECOND, TRUTH, Curve, chart, over_steps
 from freerun.studio.desk import Desk, complain, redraw
-from freerun.studio.intake import MOST_BYTES, SUFFIXES, taken_in
+from freerun.studio.intake import MOST_BYTES, taken_in
 from freerun.studio.store import Source
 
 SYSTEMS = {
@@ -38,7 +39,10 @@ LONGEST = 100_000
 UPLOADS = "/uploads"
 """Where pages send files: one route for all. One for each page, as NiceGUI's own uploader has, is never forgotten."""
 
-DROP = "or drop a CSV, Parquet, npy or npz file"
+ACCEPTED = (*READ, *(f"{suffix}.gz" for suffix in READ))
+"""How names of files end that are read."""
+
+DROP = "or drop a file: CSV, Parquet, npy, npz, xlsx, JSON"
 
 _DRAG = """
 const chart = getElement(%d).chart, zr = chart.getZr();
@@ -57,6 +61,7 @@ class SeriesPane:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._file: Series | None = None
+        self._notes: list[str] = []
         self._curves: list[Curve] = []
         with ui.card().classes("pane").props("role=region aria-label=Series"):
             ui.label("Series").classes("pane-title")
@@ -69,7 +74,7 @@ class SeriesPane:
             self._client = ui.context.client
             _PANES[self._client.id] = self
             uploader = ui.element("q-uploader").classes("w-full")
-            uploader.props(f"auto-upload flat bordered accept={','.join(SUFFIXES)} max-file-size={MOST_BYTES}")
+            uploader.props(f"auto-upload flat bordered accept={','.join(ACCEPTED)} max-file-size={MOST_BYTES}")
             uploader.props(f'field-name=file url={UPLOADS}/{self._client.id} label="{DROP}"')
             uploader.on("rejected", lambda: complain(FreerunError(f"the file is larger than {MOST_BYTES >> 20} MB")))
             self._channels = ui.select([], multiple=True, label="Channels", on_change=self._choose).props("use-chips")
@@ -85,6 +90,7 @@ class SeriesPane:
     def _take_system(self) -> None:
         if self._system.value is None:
             return
+        self._notes = []
         name, steps = str(self._system.value), int(self._steps.value or 0)
         seed = None if self._seed.value is None else int(self._seed.value)
         if not 50 <= steps <= LONGEST:
@@ -106,9 +112,9 @@ class SeriesPane:
 
     async def _take_file(self, name: str, content: bytes) -> None:
         folder = self._desk.store.folder / "uploads"
-        suffix = "." + name.rsplit(".", 1)[-1].lower()
-        if suffix not in SUFFIXES:
-            complain(FreerunError(f"{name}: give a file that ends in {', '.join(SUFFIXES)}"))
+        suffix = next((suffix for suffix in ACCEPTED[::-1] if name.lower().endswith(suffix)), None)
+        if suffix is None:
+            complain(FreerunError(f"{name}: give a file that ends in {', '.join(READ)}"))
             return
         beside = folder / f"{uuid.uuid4().hex}{suffix}"
         target = beside.with_suffix(".series.npz")
@@ -126,6 +132,7 @@ class SeriesPane:
             beside.unlink(missing_ok=True)
             target.unlink(missing_ok=True)
         self._file = series
+        self._notes = found.get("notes", [])
         self._system.set_value(None)
         self._show(series, Source(name), split=int(0.75 * len(series)))
         self._channels.set_options(list(series.channels), value=list(series.channels))
@@ -168,6 +175,7 @@ class SeriesPane:
         channels = f"{len(series.channels)} channel{'s' * (len(series.channels) > 1)}"
         self._about.set_text(
             f"{len(series)} steps, {channels}: trains on {split}, {compared}. Drag the line to move the split."
+            + "".join(f" Note: {note}." for note in self._notes)
         )
 
 

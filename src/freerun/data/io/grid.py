@@ -1,0 +1,127 @@
+"""Rows of cells, as CSV files and spreadsheets have them: is there a header, and which cells belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+from freerun.data.arrays import default_channels
+from freerun.data.dates import CLOCK, looks_like_date
+from freerun.data.numerals import Decimals, Numerals
+from freerun.data.table import Table
+from freerun.errors import SeriesFileError
+
+Numbered = tuple[int, list[Any]]
+"""The number of a line, and its cells."""
+
+SAMPLED = 100
+"""Rows that tell whether a column of whole numbers has a header."""
+
+WIDE = 3
+"""Columns named by dates from which on a table has a series in each row."""
+
+READINGS = (Numerals("."), Numerals(","))
+
+
+def table_of(rows: list[Numbered], source: str, decimal: Decimals | None = None) -> Table:
+    """The table in rows of cells.
+
+    Args:
+        rows: that are not empty, the header first if there is one.
+        source: the path of the file.
+        decimal: the decimal sign where no cell decides.
+
+    Raises:
+        SeriesFileError: no rows, rows of other lengths, names that occur twice, or a header that may be a row.
+    """
+    if not rows:
+        raise SeriesFileError(f"{source}: the file holds no rows")
+    rows = _without_trailing(rows)
+    width = len(rows[0][1])
+    for line, row in rows:
+        if len(row) != width:
+            raise SeriesFileError(f"{source}, line {line}: {len(row)} columns where the first line has {width}")
+    names, rows = _header(rows, source)
+    table = Table({}, names is not None, None, source, [line for line, _ in rows], decimal)
+    header = list(default_channels(width)) if names is None else names
+    if not rows:
+        table.fault("there is a header but no row of values below it")
+    table.refuse_twice(header)
+    if sum(looks_like_date(name) for name in header[1 : WIDE + 1]) == WIDE:
+        table.fault(
+            "the columns are named by dates, as where each row is a series; turn the table round, so that each row is "
+            "a time"
+        )
+    columns = dict(zip(header, map(list, zip(*(row for _, row in rows), strict=True)), strict=True))
+    return Table(columns, names is not None, None, source, table.lines, decimal)
+
+
+def _without_trailing(rows: list[Numbered]) -> list[Numbered]:
+    """The rows without an empty last column that comes of separators at the ends of lines.
+
+    A header with one cell less than all other rows lacks the name of a first column of row names, as R writes it.
+    """
+    widths = {len(row) for _, row in rows[1:]}
+    head = len(rows[0][1])
+    if widths and max(widths | {head}) > 1 and widths <= {head, head + 1}:
+        longer = [row for _, row in rows if len(row) == max(widths)]
+        if all(row[-1] == "" for row in longer) and (head == max(widths) or len(widths) == 1):
+            return [(line, row[: max(widths) - 1]) for line, row in rows]
+        if widths == {head + 1} and not any(_is_number(cell) for cell in rows[0][1]):
+            return [(rows[0][0], ["", *rows[0][1]]), *rows[1:]]
+    return rows
+
+
+def _header(rows: list[Numbered], source: str) -> tuple[list[str] | None, list[Numbered]]:
+    """The names in the first row, None where that is no header, and the rows below."""
+    line, first = rows[0]
+    if _counts(first):
+        below = [row for _, row in islice(rows, 1, SAMPLED)]
+        if first[0] != "" and _goes_on_counting(below):
+            raise SeriesFileError(
+                f"{source}, line {line}: {', '.join(map(str, first))} may be a header or the first row of values; "
+                "write the names of the columns in the first line"
+            )
+        return [str(cell) for cell in first], rows[1:]
+    kinds = [_kind(cell) for cell in first]
+    if (
+        "text" not in kinds
+        and ("number" in kinds or (len(rows) > 1 and kinds == [_kind(cell) for cell in rows[1][1]]))
+        and not _names_dates(kinds, rows)
+    ):
+        return None, rows
+    return [str(cell) for cell in first], rows[1:]
+
+
+def _names_dates(kinds: Sequence[str], rows: list[Numbered]) -> bool:
+    """Whether the first row holds dates above numbers."""
+    return len(rows) > 1 and any(
+        kind == "date" and _kind(cell) == "number" for kind, cell in zip(kinds, rows[1][1], strict=True)
+    )
+
+
+def _counts(cells: Sequence[Any]) -> bool:
+    """Whether a row is 0, 1, 2, ..., perhaps after an empty cell, as pandas names columns."""
+    counted = cells[1:] if cells[0] == "" else cells
+    return bool(counted) and [str(cell) for cell in counted] == [str(number) for number in range(len(counted))]
+
+
+def _goes_on_counting(below: Sequence[Sequence[Any]]) -> bool:
+    """Whether rows below 0, 1, ... go on from it: a first column 1, 2, 3, ..., or one column of whole numbers."""
+    firsts = [str(row[0]) for row in below]
+    if below and len(below[0]) == 1:
+        return all(first.lstrip("-").isdigit() for first in firsts)
+    return firsts == [str(number) for number in range(1, len(firsts) + 1)]
+
+
+def _kind(cell: Any) -> str:
+    if _is_number(cell):
+        return "number"
+    if looks_like_date(cell):
+        return "date"
+    return "clock" if isinstance(cell, str) and CLOCK.fullmatch(cell) else "text"
+
+
+def _is_number(cell: Any) -> bool:
+    return any(reading.number(cell) is not None for reading in READINGS)

@@ -1,0 +1,72 @@
+"""JSON: lines of objects, a list of objects, or an object of columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from freerun.data.io.csv import text_of
+from freerun.data.io.source import Source
+from freerun.data.table import Table
+from freerun.errors import SeriesFileError
+
+
+def read(source: Source) -> Table:
+    """The table in a JSON file; names that an object lacks are missing values.
+
+    Raises:
+        SeriesFileError: not JSON, or not a table.
+    """
+    text = text_of(source)
+    try:
+        found = json.loads(text)
+    except ValueError:
+        numbered = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        return _of_records(source, [_parsed(source, *one) for one in numbered], [number for number, _ in numbered])
+    if isinstance(found, dict) and any(isinstance(cells, list) for cells in found.values()):
+        return _of_columns(source, found)
+    records = found if isinstance(found, list) else [found]
+    return _of_records(source, records, list(range(1, len(records) + 1)))
+
+
+def _parsed(source: Source, number: int, line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise SeriesFileError(f"{source.name}, line {number}: not JSON ({error})") from error
+
+
+def _of_columns(source: Source, found: dict[str, Any]) -> Table:
+    """An object of columns."""
+    lengths = {len(cells) if isinstance(cells, list) else -1 for cells in found.values()}
+    if len(lengths) > 1:
+        raise SeriesFileError(f"{source.name}: the columns {', '.join(found)} are not lists of one length")
+    _refuse_nested(source, found.values())
+    return Table(found, source=source.name, lines=list(range(1, lengths.pop() + 1)))
+
+
+def _of_records(source: Source, records: Sequence[Any], lines: Sequence[int]) -> Table:
+    """Objects, one for each row; or plain numbers, which are one channel."""
+    if not records:
+        raise SeriesFileError(f"{source.name}: the file holds no rows")
+    if all(isinstance(record, int | float) and not isinstance(record, bool) for record in records):
+        return Table({"x": list(records)}, named=False, source=source.name, lines=lines)
+    for line, record in zip(lines, records, strict=True):
+        if not isinstance(record, dict):
+            raise SeriesFileError(
+                f"{source.name}, line {line}: {str(record)[:40]!r} is no object; give one for each row"
+            )
+    names = dict.fromkeys(name for record in records for name in record)
+    if not names:
+        raise SeriesFileError(f"{source.name}: the objects have no names")
+    columns = {name: [record.get(name) for record in records] for name in names}
+    _refuse_nested(source, columns.values())
+    return Table(columns, source=source.name, lines=lines)
+
+
+def _refuse_nested(source: Source, columns: Any) -> None:
+    for cells in columns:
+        for cell in cells:
+            if isinstance(cell, dict | list):
+                raise SeriesFileError(f"{source.name}: {str(cell)[:40]!r} is no number; give one value for each name")
