@@ -190,10 +190,13 @@ def test_bad_input_is_one_message_and_exit_status_2(run, tmp_path, line, message
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("predict {m} three.csv", "has 3 channels (x0, x1, x2), but the network was trained on 1"),
+        ("predict {m} three.csv", "has 3 channels (x0, x1, x2), and 1 (mackey_glass) are needed"),
         ("predict {m} short.csv", "has 5 steps; with a washout of 20 give 21 or more"),
         ("generate {m} -n 0", "Invalid value for '--steps'"),
-        ("generate {m} -n 5 --column a", "--column, --time, --input and --resample describe the file of --after"),
+        (
+            "generate {m} -n 5 --column a",
+            "--column, --time, --input, --resample and their like describe the file of --after",
+        ),
         ("generate {m} -n 5 --after short.csv", "has 5 steps; with a washout of 20"),
         ("evaluate {m} other.csv", "does not begin with the training series; say where to start with --from"),
         ("evaluate {m} other.csv --from 100", "cannot split at step 100"),
@@ -247,10 +250,10 @@ def test_forecasting_from_the_command_line(run, tmp_path, model):
     assert "there is no parameter 'leek'" in err
     code, _, err = run("forecast air.freerun --horizon 3 --levels 0,80")
     assert code == 2
-    assert "level 0: levels of intervals are percentages above 0 and below 100" in err
+    assert "levels of intervals are percentages from 1 to below 100" in err
     code, _, err = run("update air.freerun new.csv")
     assert code == 2
-    assert "the series has to go on at 2021-01-01" in err
+    assert "what is read goes to 2020-12-01; there is no step that follows" in err
 
 
 def test_an_exported_program_runs_without_freerun(run, tmp_path, model):

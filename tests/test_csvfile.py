@@ -66,7 +66,7 @@ def test_a_quoted_cell_over_two_lines_keeps_the_numbers_of_lines(write):
         (b"\x81\x8d\x8f\n", r"not text in UTF-8; save it as CSV in UTF-8"),
         (b"\xff\xfe1\x00\xd8", r"not UTF-16; save it as CSV in UTF-8"),
         (b"a;b\n1,5;2.5\n", r"line 2, column 'a': '1,5' is not a number"),
-        (b"a;b\n1.234,5;2\n", r"line 2, column 'a': '1.234,5' is not a number"),
+        (b"a;b\n1.23,45;2\n", r"line 2, column 'a': '1.23,45' is not a number"),
         (b"a,b\n1_000,2\n", r"line 2, column 'a': '1_000' is not a number"),
         (b'a,b\n1,"2\n', r"line 2: unexpected end of data"),
         (b"a,b\n1,5\n12:30,5\n", r"line 3, column 'a': '12:30' is not a number"),

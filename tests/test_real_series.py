@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
 import freerun
-from freerun.errors import SeriesError, SettingError
+from freerun.errors import SeriesError, SeriesWarning, SettingError
 
 SMALL: dict[str, Any] = {
     "hidden": 40,
@@ -79,7 +79,7 @@ def test_a_panel_of_unequal_lengths_learns_the_common_law():
     np.testing.assert_allclose(run, values[700:720], atol=0.02)
     with pytest.raises(SettingError, match="trained on 3 series; give the one to continue"):
         rnn.generate(5)
-    with pytest.raises(SeriesError, match="series 1 of the training series has channels"):
+    with pytest.raises(SeriesError, match=r"series 1 does not go with series 0 .* the series has 2 channels"):
         freerun.RNN(**SMALL).fit([values[:100], np.ones((100, 2))])
 
 
@@ -97,7 +97,7 @@ def test_forecasts_keep_the_index_and_intervals_nest():
 
 @pytest.mark.parametrize("level", [0, 100, -5])
 def test_levels_outside_the_percentages(level):
-    with pytest.raises(SettingError, match="above 0 and below 100"):
+    with pytest.raises(SettingError, match="percentages from 1 to below 100"):
         freerun.RNN(**SMALL).fit(np.sin(np.arange(60.0))).forecast(3, (level,))
 
 
@@ -114,25 +114,25 @@ def test_a_backtest_by_hand():
 
 
 def test_irregular_and_repeated_times_are_refused_and_resampled_on_request():
-    index = pd.DatetimeIndex(["2020-01-01", "2020-01-02", "2020-01-04", "2020-01-05"])
+    index = pd.DatetimeIndex(["2020-01-01 00:00", "2020-01-02 05:00", "2020-01-04 00:00", "2020-01-05 00:00"])
     data = pd.Series([1.0, 2, 4, 5], index=index)
-    with pytest.raises(SeriesError, match=r"after 2020-01-02 .* where steps are 1 day apart; .*resample='D'"):
+    with pytest.raises(SeriesError, match=r"after 2020-01-02T05:00 .* where steps are .* apart; .*resample="):
         freerun.Series.of(data)
     np.testing.assert_array_equal(freerun.Series.of(data, resample="D").values[:, 0], [1, 2, np.nan, 4, 5])
+    np.testing.assert_array_equal(freerun.Series.of(data, resample="rows").values[:, 0], [1, 2, 4, 5])
     with pytest.raises(SeriesError, match="occurs twice"):
         freerun.Series.of(pd.Series([1.0, 2, 3], index=index[[0, 0, 1]]))
 
 
-@pytest.mark.parametrize(
-    ("freq", "apart", "rule"),
-    [("15min", "00:15:00", "15min"), ("h", "01:00:00", "h"), ("MS", "31 days", "MS"), ("7D", "7 days", "7D")],
-)
-def test_irregular_times_are_refused_with_what_they_can_be_resampled_to(freq, apart, rule):
-    index = pd.date_range("2020-01-01", periods=30, freq=freq).delete([11, 12])
-    data = pd.Series(np.arange(28.0), index=index)
-    with pytest.raises(SeriesError, match=f"steps are {apart} apart; .*resample='{rule}'"):
-        freerun.Series.of(data)
-    assert np.isnan(freerun.Series.of(data, resample=rule).values[11:13]).all()
+@pytest.mark.parametrize("freq", ["15min", "h", "D", "B", "W-WED", "MS", "ME", "QS-FEB", "QE-DEC", "YS-JAN", "BME"])
+def test_steps_without_a_row_are_missing(freq):
+    whole = pd.date_range("2020-01-01", periods=30, freq=freq)
+    with pytest.warns(SeriesWarning, match="2 of 30 steps .* have no row, the first of them"):
+        series = freerun.Series.of(pd.Series(np.arange(28.0), index=whole.delete([11, 12])))
+    np.testing.assert_array_equal(series.times, whole.to_numpy())
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(series.values[:, 0])), [11, 12])
+    following = pd.date_range(whole[-1], periods=4, freq=freq)[1:]
+    np.testing.assert_array_equal(series.following_times(3), following.to_numpy())
 
 
 def test_the_exported_program_is_the_free_run(tmp_path):
@@ -174,7 +174,7 @@ def _alone(rnn: freerun.RNN, i: int) -> freerun.RNN:
 @pytest.mark.parametrize(
     ("training", "inputs", "message"),
     [
-        ([np.arange(50.0), np.ones((50, 2))], None, "series 1 of the training series has channels"),
+        ([np.arange(50.0), np.ones((50, 2))], None, "series 1 does not go with series 0 .* the series has 2 channels"),
         (np.column_stack([np.sin(np.arange(60.0)), np.full(60, np.nan)]), None, "channel 'x1' has no value at all"),
         (np.where((np.arange(300) > 50) & (np.arange(300) < 160), np.nan, np.sin(np.arange(300))), None, "109 values"),
         (np.sin(np.arange(60.0)), np.ones(59), "the external inputs have 59 steps, the series has 60"),
@@ -182,7 +182,7 @@ def _alone(rnn: freerun.RNN, i: int) -> freerun.RNN:
         (
             [_dated("2020-01-01", "D"), _dated("2020-01-01", "h")],
             None,
-            "mixed frequencies: steps of D in series 0, of h in series 1; resample",
+            "the series has steps of h, .* and steps of D are needed, .* the same steps .resample",
         ),
         ([np.sin(np.arange(50.0))] * 2, [np.ones(50)], "1 of external inputs for 2 series"),
         (np.append(np.sin(np.arange(60.0)), np.inf), None, "infinite"),

@@ -70,9 +70,9 @@ def test_following_times_of_dates_keep_the_calendar(freq, expected):
         ([], r"values have shape \(0, 1\)"),
         (np.zeros((2, 2, 2)), r"values have shape \(2, 2, 2\)"),
         (["a", "b"], "the values are not all numbers"),
-        ([[1.0], [1.0, 2.0]], "the values are not all numbers"),
+        ([[1.0], [1.0, 2.0]], "their rows have different lengths"),
         ([1.0, 2.0 + 1.0j], "the values are complex"),
-        (pd.Series([1.0j, 2.0], name="z"), "columns without real numbers: z"),
+        (pd.Series([1.0j, 2.0], name="z"), "column 'z' holds complex numbers"),
         (np.array(["2020-01-01", "2020-01-02"], "datetime64[D]"), "the values are times"),
     ],
 )
@@ -97,7 +97,7 @@ def test_unknown_channels_are_named():
 
 
 def test_text_columns_of_a_frame_are_named():
-    with pytest.raises(SeriesError, match="columns without real numbers: city"):
+    with pytest.raises(SeriesError, match="row 0, column 'city': 'Bonn' is not a number; choose the columns"):
         Series.of(pd.DataFrame({"x": [1.0, 2.0], "city": ["Bonn", "Ulm"]}))
 
 

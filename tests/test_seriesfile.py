@@ -3,6 +3,7 @@
 import contextlib
 import random
 import tracemalloc
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freerun import Series
-from freerun.errors import OutputError, SeriesFileError
+from freerun.errors import OutputError, SeriesFileError, SeriesWarning
 from fuzz import good_series, mutated
 
 SUNSPOTS = Path(__file__).parents[1] / "examples" / "sunspots.csv"
@@ -197,7 +198,8 @@ def test_damaged_files_are_read_or_refused(good, tmp_path_factory, seed):
     content, suffix = mutated(draw.choice(good), draw)
     path = tmp_path_factory.getbasetemp() / f"damaged{suffix}"
     path.write_bytes(content)
-    with contextlib.suppress(SeriesFileError):
+    with contextlib.suppress(SeriesFileError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", SeriesWarning)
         Series.read(path)
 
 

@@ -45,9 +45,6 @@ CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?")
 PARTS = {"Q": (4, 3), "H": (2, 6), "S": (2, 6), "M": (12, 1)}
 """Quarters, halves (semesters) and months of a year: how many there are, and how many months each has."""
 
-NO_DATES = frozenset(("now", "today"))
-"""Words that pandas takes for a date, another one each time."""
-
 
 class Dates(NamedTuple):
     """A column of dates.
@@ -105,7 +102,9 @@ def looks_like_date(cell: Any) -> bool:
     """Whether a cell is a date, as far as it alone can tell; whole numbers are not."""
     if isinstance(cell, date | np.datetime64):
         return not is_missing(cell)
-    return isinstance(cell, str) and not is_missing(cell) and isinstance(dates_of([cell]), Dates) and not cell.isdigit()
+    if not isinstance(cell, str) or cell.isdigit() or is_missing(cell) or not LIKE_A_DATE.search(cell):
+        return False
+    return isinstance(dates_of([cell]), Dates)
 
 
 def compact_dates(cells: Sequence[Any]) -> np.ndarray | None:
@@ -158,7 +157,7 @@ def _of_one_form(cells: Sequence[Any], texts: Sequence[str]) -> Dates | None:
             times = np.array([stamp.to_datetime64() for stamp in stamps], f"datetime64[{UNIT}]")
             return Dates(times, stamps[0].tz is not None)
     compact = compact_dates(texts)
-    if compact is None and ISO.fullmatch(texts[0]):
+    if compact is None and all(map(ISO.fullmatch, texts)):
         try:
             compact = np.array([text.replace(" ", "T") for text in texts], f"datetime64[{UNIT}]")
         except ValueError:
@@ -168,7 +167,7 @@ def _of_one_form(cells: Sequence[Any], texts: Sequence[str]) -> Dates | None:
 
 def _written(text: str) -> _Written | str | None:
     """What a cell says: year, month and day, or a text that pandas knows; None for anything else."""
-    if len(text) > LONGEST or text.lower() in NO_DATES or WITHOUT_YEAR.fullmatch(text) or CLOCK.fullmatch(text):
+    if len(text) > LONGEST or not any(map(str.isdigit, text)) or WITHOUT_YEAR.fullmatch(text) or CLOCK.fullmatch(text):
         return None
     if found := NAMED.fullmatch(text):
         month = _month(found[2])

@@ -88,10 +88,10 @@ class Numerals:
             default: the decimal sign where no cell decides; None means the sign that is found.
         """
         cells = [cell for column in columns for cell in column if isinstance(cell, str)]
-        commas = {body for cell in cells if "," in cell and (body := _body(cell)) is not None}
+        commas = {body for cell in cells if "," in cell and (body := _readable(cell)) is not None}
         if not commas and any(_decides(cell, ".") for cell in cells):
             return cls(".")
-        points = {body for cell in cells if "." in cell and (body := _body(cell)) is not None}
+        points = {body for cell in cells if "." in cell and (body := _readable(cell)) is not None}
         comma = any(_decides(cell, ",") for cell in commas | points)
         point = any(_decides(cell, ".") for cell in commas | points)
         if comma or point:
@@ -174,6 +174,12 @@ def _body(cell: Any) -> str | None:
     return f"{'-' if negative else sign}{text}" if NUMBER.fullmatch(text) else None
 
 
+def _readable(cell: str) -> str | None:
+    """The digits and signs of a number that can be read with one of the decimal signs; None for anything else."""
+    body = _body(cell)
+    return body if body is not None and any(_read(body, sign) is not None for sign in OTHER) else None
+
+
 def _read(body: str, decimal: Decimals) -> float | None:
     """The number with that decimal sign, where the other one of comma and point separates thousands."""
     other: Decimals = "," if decimal == "." else "."
@@ -202,7 +208,7 @@ def _by_size(columns: Sequence[Sequence[Any]], sign: Decimals, default: Decimals
     """The reading of cells such as 1,001 that makes the sizes in a column more alike."""
     votes, doubtful = 0, None
     for column in columns:
-        cells = [body for cell in column if (body := _body(cell)) is not None]
+        cells = [body for cell in column if (body := _readable(cell)) is not None]
         signed = [cell for cell in cells if sign in cell]
         if not signed:
             continue

@@ -21,8 +21,14 @@ OFF_GRID = 0.1
 SINGLE = 0.5
 """Times with holes count as regular when at least this share of their gaps are of one step."""
 
+FULLEST = 5
+"""Steps that a grid has for each row at most; more of them would be holes alone."""
+
 WEEK = 7
 """Days of a week, and fewest rows by which a calendar of working days is told from days."""
+
+LONGEST_SPAN = 100_000
+"""Days from which on a span is told in days."""
 
 WEEKDAYS = ("THU", "FRI", "SAT", "SUN", "MON", "TUE", "WED")
 """Names of the days from 1970-01-01 on."""
@@ -68,6 +74,7 @@ def steps_of(times: np.ndarray, calendar: Calendar) -> Steps:
     count = int(places[-1]) + 1
     if count == len(later):
         return Steps(later, order, dt, calendar, tuple(notes))
+    _refuse_hollow(later, count, dt)
     rows = np.full(count, -1)
     rows[places] = order
     filled = np.concatenate([later[:1], following(later[:1], dt, calendar, count - 1)])
@@ -153,6 +160,7 @@ def _median(gaps: np.ndarray) -> Any:
 def _places_of(times: np.ndarray, calendar: Calendar) -> np.ndarray:
     """The places of times on the grid of a frequency that was given."""
     shortest = np.diff(times).min()
+    _refuse_hollow(times, (times[-1] - times[0]) / shortest, shortest)
     count = int((times[-1] - times[0]) / shortest * 1.2) + 3
     grid = np.concatenate([times[:1], following(times[:1], shortest, calendar, count)])
     places = np.searchsorted(grid, times)
@@ -201,7 +209,7 @@ def _written(dt: np.timedelta64) -> str:
     from pandas.tseries.frequencies import to_offset
 
     days = float(dt / np.timedelta64(1, "D"))
-    if days.is_integer():
+    if days.is_integer() or days > LONGEST_SPAN:
         return "D" if days == 1 else f"{days:.0f}D"
     return to_offset(timedelta(seconds=float(dt / np.timedelta64(1, "s")))).freqstr
 
@@ -243,6 +251,18 @@ def _refuse_irregular(times: np.ndarray, dt: Any) -> NoReturn:
         f"the times are not regular: after {shown(times[row])} (step {row}) comes {shown(times[row + 1])}, where "
         f"steps are {shown(dt)} apart; average them over steps of equal length (resample={rule!r}, --resample {rule}: "
         "steps without a value are missing), or take each row for a step (resample='rows', --resample rows)"
+    )
+
+
+def _refuse_hollow(times: np.ndarray, count: float, dt: Any) -> None:
+    """Refuse times with holes beyond measure on a grid of so many steps."""
+    if count <= FULLEST * max(len(times), WEEK):
+        return
+    row = int(np.argmax(np.diff(times)))
+    raise SeriesError(
+        f"from {shown(times[row])} to {shown(times[row + 1])} there is no row, for many more steps of {shown(dt)} than "
+        "there are rows; give the parts as several series, or take each row for a step (resample='rows', --resample "
+        "rows)"
     )
 
 

@@ -84,20 +84,18 @@ def _header(rows: list[Numbered], source: str) -> tuple[list[str] | None, list[N
                 "write the names of the columns in the first line"
             )
         return [str(cell) for cell in first], rows[1:]
-    kinds = [_kind(cell) for cell in first]
-    if (
-        "text" not in kinds
-        and ("number" in kinds or (len(rows) > 1 and kinds == [_kind(cell) for cell in rows[1][1]]))
-        and not _names_dates(kinds, rows)
-    ):
-        return None, rows
-    return [str(cell) for cell in first], rows[1:]
+    if any(_kind(cell) == "text" for cell in first) or _names_columns([_kind(cell) for cell in first], rows):
+        return [str(cell) for cell in first], rows[1:]
+    return None, rows
 
 
-def _names_dates(kinds: Sequence[str], rows: list[Numbered]) -> bool:
-    """Whether the first row holds dates above numbers."""
-    return len(rows) > 1 and any(
-        kind == "date" and _kind(cell) == "number" for kind, cell in zip(kinds, rows[1][1], strict=True)
+def _names_columns(kinds: Sequence[str], rows: list[Numbered]) -> bool:
+    """Whether a first row of dates and numbers names the columns: dates alone, or a date above numbers."""
+    if "number" in kinds and "date" not in kinds:
+        return False
+    below = [_kind(cell) for cell in rows[1][1]] if len(rows) > 1 else []
+    return ("number" not in kinds and below != kinds) or any(
+        kind == "date" and other == "number" for kind, other in zip(kinds, below, strict=False)
     )
 
 
