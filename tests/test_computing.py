@@ -12,6 +12,7 @@ import pytest
 
 import freerun
 from freerun.computing import computing
+from freerun.errors import MachineError
 
 SCRIPT = """
 import json, sys, time
@@ -54,6 +55,14 @@ def test_precision_holds_within_the_context_alone() -> None:
 def test_a_gpu_that_is_asked_for_and_absent_is_refused(optimizer: Any) -> None:
     with pytest.raises(freerun.FreerunError, match=r"device='gpu': JAX finds none on this machine, only cpu"):
         freerun.RNN(hidden=3, optimizer=optimizer, device="gpu").fit(np.sin(np.arange(200) / 3))
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="there is a GPU")
+def test_that_there_is_no_gpu_comes_before_that_its_memory_is_too_small() -> None:
+    """The states of so many units take more than all machines of today have."""
+    rnn = freerun.RNN(hidden=10**10, cell="simple", optimizer="adam", device="gpu")
+    with pytest.raises(MachineError, match="JAX finds none on this machine"):
+        rnn.fit(np.sin(np.arange(200) / 3))
 
 
 def test_programs_are_kept_for_the_next_process(tmp_path: Path) -> None:

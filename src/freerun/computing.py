@@ -20,7 +20,7 @@ import jax
 from jax._src.xla_bridge import backends_are_initialized  # there is no public name for it
 from threadpoolctl import ThreadpoolController
 
-from freerun.errors import SettingError
+from freerun.errors import MachineError
 from freerun.settings import Device
 
 Item = TypeVar("Item")
@@ -59,7 +59,7 @@ def computing(dtype: str, device: Device = "cpu") -> Iterator[None]:
     all of it, where JAX would be content with the ten bits of TF32.
 
     Raises:
-        SettingError: there is no GPU.
+        MachineError: there is no GPU.
     """
     with jax.enable_x64(dtype == "float64"), jax.default_device(_device(device)):
         if device == "gpu":
@@ -221,11 +221,12 @@ def physical_memory(device: Device = "cpu") -> int:
     """Bytes of memory of this machine, or of its GPU; where the system does not say, 8 GiB.
 
     Raises:
-        SettingError: there is no GPU.
+        MachineError: there is no GPU.
     """
+    found = _device(device) if device == "gpu" else None
     try:
-        if device == "gpu":
-            return int(_device(device).memory_stats()["bytes_limit"])
+        if found is not None:
+            return int(found.memory_stats()["bytes_limit"])
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, KeyError, TypeError, ValueError, OSError):
         return 2**33
@@ -246,7 +247,7 @@ def _device(device: Device) -> Any:
         return jax.devices(device)[0]
     except RuntimeError as error:
         found = ", ".join(sorted({one.platform for one in jax.devices()}))
-        raise SettingError(
+        raise MachineError(
             f"device={device!r}: JAX finds none on this machine, only {found}; "
             "install freerun[cuda] on a machine with an NVIDIA GPU, or leave device out"
         ) from error

@@ -72,7 +72,8 @@ class RNN(Parameters):
             checkpoint_every: seconds between two notes at least.
 
         Raises:
-            SettingError: a parameter is out of range, without effect, or does not fit the series or the memory.
+            SettingError: a parameter is out of range, without effect, or does not fit the series.
+            MachineError: this machine has no GPU, or too little memory; the checkpoint stays as it was.
             SeriesError: a constant channel, too few steps, gaps too long, or series that do not go together.
             NotFittedError: there is nothing to go on from.
             CheckpointError: the checkpoint is damaged, or of another fit.
