@@ -162,7 +162,7 @@ def test_a_machine_that_cannot_go_on_leaves_the_checkpoint_as_it_is(series, name
         else:
             small.setattr(fitting, "train", refused)
             small.setattr(fitting, "choose", refused)
-        with pytest.raises(MachineError, match="this machine has 0.0 GiB"):
+        with pytest.raises(MachineError, match=r"this machine has 0\.0 GiB"):
             fitted(name, series, checkpoint=checkpoint, checkpoint_every=0.0)
     assert checkpoint.read_bytes() == before
     resumed, _ = fitted(name, series, checkpoint=checkpoint)
