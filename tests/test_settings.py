@@ -77,12 +77,11 @@ def test_bad_parameters_are_named(parameters, message):
 
 def test_prose_and_trainings_agree_on_the_default_epochs():
     """Noise, which nothing stops being fitted to before the last epoch."""
-    prose = " ".join(inspect.getdoc(freerun.parameters.Parameters).split())
+    prose = " ".join(str(inspect.getdoc(freerun.parameters.Parameters)).split())
     usual = re.search(r"epochs: .*? None means (\d+) for `levenberg-marquardt` and (\d+) otherwise", prose)
     assert usual is not None
-    assert (
-        f"Default: {usual[1]} for levenberg-marquardt, else {usual[2]}." in Settings.model_fields["epochs"].description
-    )
+    said = str(Settings.model_fields["epochs"].description)
+    assert f"Default: {usual[1]} for levenberg-marquardt, else {usual[2]}." in said
     x = np.random.default_rng(0).normal(size=40)
     small = {"hidden": 1, "cell": "simple", "delays": 1, "difference": 0, "restarts": 1, "washout": 0}
     assert freerun.RNN(**small, optimizer="sgd").fit(x).history_.epochs[-1] == int(usual[2])

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from freerun.computing import computing
+from freerun.computing import computing, jitted
 from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.forecasting import (
@@ -228,7 +228,7 @@ def _sampled(model: Model, base: Series, steps: int, paths: int, seed: int, read
         return scaling.undo(runs, np.broadcast_to(base.following_times(steps), (paths, steps)))
 
 
-@jax.jit
+@jitted
 def _disturbed(
     network: Network,
     state: State,
