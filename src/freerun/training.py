@@ -99,7 +99,8 @@ def train(
         The networks, the best free run first where steps are held out; those that diverged last.
 
     Raises:
-        SettingError: a window or a schedule that does not fit the series, or a Jacobian that does not fit the memory.
+        SettingError: a window or a schedule that does not fit the series, or a Jacobian beyond its bound.
+        MachineError: there is no GPU, or too little memory.
         SeriesError: too few steps are left after washout and held-out steps.
         TrainingDiverged: no network has a finite error at the weights to start from; there is nothing to keep.
         CheckpointError: the checkpoint does not fit these networks.
