@@ -1,7 +1,8 @@
 """The works of the quality benchmark: what is trained on what, and how it is scored.
 
 Each work is a function that yields one `Row` for each series and seed, freerun first. Settings are freerun's defaults
-unless the name says otherwise; nothing is chosen on test data.
+unless the name says otherwise. Each fit chooses on its training part alone; but the rules by which it does were
+designed with the test scores of these works in sight, so that they are no clean test of freerun.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import freerun
+from freerun import fitting, placement
 from freerun.archive import read_archive, write_archive
-from freerun.errors import CheckpointError, OutputError
+from freerun.errors import CheckpointError, MachineError, OutputError, SeriesError
 from freerun.history import Progress
 
 SMALL: dict[str, Any] = {"hidden": 5, "cell": "simple", "delays": 2}
@@ -137,6 +138,56 @@ def test_other_data_are_refused(series, stopped):
         freerun.RNN(**FITS["adam"]).fit(longer, checkpoint=stopped)
     with pytest.raises(CheckpointError, match="of a fit with other validation series"):
         freerun.RNN(**FITS["adam"]).fit(series, longer, checkpoint=stopped)
+
+
+@pytest.mark.parametrize("name", ["adam", "recipes"])
+def test_a_machine_that_cannot_go_on_leaves_the_checkpoint_as_it_is(series, name, tmp_path, monkeypatch):
+    """Stopped in mid-training, or while recipes are judged; then given to a machine with too little memory."""
+    checkpoint = tmp_path / "fit.checkpoint"
+
+    def stop(_: Any) -> None:
+        if checkpoint.exists():
+            raise StopError
+
+    with pytest.raises(StopError):
+        fitted(name, series, checkpoint=checkpoint, checkpoint_every=0.0, progress=stop)
+    before = checkpoint.read_bytes()
+
+    def refused(*_: Any) -> None:
+        raise MachineError("this machine has 0.0 GiB")
+
+    with monkeypatch.context() as small:
+        if name == "adam":
+            small.setattr(placement, "physical_memory", lambda _: 1)
+        else:
+            small.setattr(fitting, "train", refused)
+            small.setattr(fitting, "choose", refused)
+        with pytest.raises(MachineError, match=r"this machine has 0\.0 GiB"):
+            fitted(name, series, checkpoint=checkpoint, checkpoint_every=0.0)
+    assert checkpoint.read_bytes() == before
+    resumed, _ = fitted(name, series, checkpoint=checkpoint)
+    whole, _ = fitted(name, series)
+    for a, b in zip(weights(whole), weights(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_arguments_that_are_refused_leave_no_checkpoint_and_remove_none(series, tmp_path, monkeypatch):
+    """The refusal comes after recipes have been judged and noted."""
+    checkpoint = tmp_path / "fit.checkpoint"
+
+    def refused(*_: Any) -> None:
+        assert checkpoint.exists()
+        raise SeriesError("too short")
+
+    monkeypatch.setattr(fitting, "require_steps", lambda what, *_: refused() if checkpoint.exists() else None)
+    for there_before in (False, True):
+        with pytest.raises(SeriesError, match="too short"):
+            fitted("recipes", series, checkpoint=checkpoint, checkpoint_every=0.0)
+        assert checkpoint.exists() is there_before
+        if not there_before:
+            with monkeypatch.context() as accepted:
+                accepted.setattr(fitting, "require_steps", lambda *_: None)
+                fitted("recipes", series, checkpoint=checkpoint, checkpoint_every=0.0)
 
 
 def test_a_damaged_checkpoint_is_refused(series, stopped):

@@ -1,8 +1,13 @@
+import gc
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import jax
@@ -12,6 +17,7 @@ import pytest
 
 import freerun
 from freerun.computing import computing
+from freerun.errors import MachineError
 
 SCRIPT = """
 import json, sys, time
@@ -54,6 +60,14 @@ def test_precision_holds_within_the_context_alone() -> None:
 def test_a_gpu_that_is_asked_for_and_absent_is_refused(optimizer: Any) -> None:
     with pytest.raises(freerun.FreerunError, match=r"device='gpu': JAX finds none on this machine, only cpu"):
         freerun.RNN(hidden=3, optimizer=optimizer, device="gpu").fit(np.sin(np.arange(200) / 3))
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="there is a GPU")
+def test_that_there_is_no_gpu_comes_before_that_its_memory_is_too_small() -> None:
+    """The states of so many units take more than all machines of today have."""
+    rnn = freerun.RNN(hidden=10**10, cell="simple", optimizer="adam", device="gpu")
+    with pytest.raises(MachineError, match="JAX finds none on this machine"):
+        rnn.fit(np.sin(np.arange(200) / 3))
 
 
 def test_programs_are_kept_for_the_next_process(tmp_path: Path) -> None:
@@ -166,3 +180,107 @@ def test_results_side_by_side_come_in_order_however_little_memory(memory, monkey
     with room.computing("float64"):
         found = room.side_by_side(program, (3,), [(np.arange(k, k + 5.0),) for k in range(6)])
     np.testing.assert_allclose(found, [np.arange(k, k + 5.0) ** 3 for k in range(6)], rtol=1e-15)
+
+
+def small(seed: int = 0) -> freerun.RNN:
+    return freerun.RNN(7, cell="memoryless", delays=2, difference=0, optimizer="ridge", l2=1e-4, seed=seed)
+
+
+def test_forgetting_programs_gives_their_memory_maps_back_and_leaves_those_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from freerun import computing as room
+
+    traced = []
+
+    @jax.jit
+    def of_the_user(x: Any) -> Any:
+        traced.append(x)
+        return x + 1
+
+    x = np.sin(np.arange(611) / 3)
+    of_the_user(x)
+    small().fit(x[:211]).generate(5)  # the libraries that a first fit loads, and JAX's own small programs
+    before = room._memory_maps()
+    small().fit(x).generate(37)
+    grown = room._memory_maps() - before
+    monkeypatch.setattr(room, "MOST_IN_MEMORY", -1)
+    room.forget_programs()
+    gc.collect()
+    if before:
+        assert room._memory_maps() - before < grown / 2
+    of_the_user(x)
+    assert len(traced) == 1
+
+
+def test_threads_forget_programs_while_others_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    from freerun import computing as room
+
+    x = 10 + np.sin(np.arange(150) / 3)
+    expected = [small(seed).fit(x).generate(5).values for seed in range(4)]
+    monkeypatch.setattr(room, "MOST_IN_MEMORY", -1)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda seed: small(seed).fit(x).generate(5).values, range(4)))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_no_more_work_goes_on_side_by_side_than_is_allowed(most: int) -> None:
+    from freerun import computing as room
+
+    going, highest, lock = [0], [0], Lock()
+
+    def work(item: int) -> int:
+        with lock:
+            going[0] += 1
+            highest[0] = max(highest[0], going[0])
+        time.sleep(0.02)
+        with lock:
+            going[0] -= 1
+        return item
+
+    with room.computing("float64"), room.on_cores(most):
+        assert list(room.spread(work, range(8))) == list(range(8))
+    assert highest[0] <= most
+
+
+FORKED = """
+import multiprocessing, sys, warnings
+import numpy as np
+import freerun
+import freerun.computing
+
+warnings.simplefilter("ignore")
+x = 10 + np.sin(np.arange(150) / 3)
+
+def small():
+    return freerun.RNN(7, cell="memoryless", delays=2, difference=0, optimizer="ridge", l2=1e-4)
+
+def fit(_):
+    return small().fit(x).generate(3).values.tolist()
+
+def run(_):
+    return rnn.generate(3).values.tolist()
+
+def tried(work):
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        try:
+            return pool.map_async(work, [0]).get(60)
+        except freerun.FreerunError as error:
+            return type(error).__name__ + ": " + str(error)
+
+(early,) = tried(fit)
+rnn = small().fit(x)
+assert early == run(0)
+for work in (fit, run):
+    said = tried(work)
+    assert "ForkError: this process was forked after JAX had computed" in said, said
+    assert "'spawn'" in said, said
+"""
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
+def test_a_process_forked_too_late_is_told_so_instead_of_waiting_for_ever(tmp_path: Path) -> None:
+    script = tmp_path / "forked.py"
+    script.write_text(FORKED)
+    subprocess.run([sys.executable, script], check=True, timeout=200)

@@ -54,6 +54,18 @@ def test_widths_grow_to_those_of_the_process():
     assert np.mean(width / deviation) == pytest.approx(1.2816, rel=0.09)
 
 
+def test_intervals_of_a_logarithm_are_those_of_its_series_at_every_horizon():
+    """Learning log(y) and reading the bounds as logarithms is learning x = log(y), beyond what is calibrated, too."""
+    x = autoregression(3, 150)
+    plain = freerun.RNN(**LINEAR).fit(x)
+    logarithmic = freerun.RNN(**LINEAR, log=True).fit(np.exp(x))
+    horizon = plain.model_.errors.shape[1] + 20
+    expected, found = (rnn.forecast(horizon, (80,)) for rnn in (plain, logarithmic))
+    width = (expected["x_high_80"] - expected["x_low_80"]).to_numpy()
+    assert width[-1] > width[0]
+    np.testing.assert_allclose(np.log(found.to_numpy()), expected.to_numpy(), rtol=1e-6, atol=1e-6)
+
+
 def test_half_widths_are_the_conformal_quantile():
     errors = np.arange(1.0, 100.0).reshape(99, 1, 1)
     assert half_widths(errors, 0.8) == pytest.approx(80)

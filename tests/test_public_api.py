@@ -7,9 +7,18 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pydoc
+import re
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import freerun.backtest
+import freerun.history
+import freerun.judge
+import freerun.model
+import freerun.search
 
 LIST = Path(__file__).with_name("public_api.txt")
 
@@ -60,6 +69,24 @@ def _public() -> list[str]:
 
 def test_nothing_public_has_changed_unseen():
     assert _public() == LIST.read_text().splitlines()
+
+
+def test_the_types_that_users_are_given_are_documented():
+    """What the methods of `RNN` return, what a watcher is told, and what a search leaves, are on the page on Python."""
+    import pandas
+
+    page = (LIST.parents[1] / "docs" / "python.md").read_text()
+    documented = {pydoc.locate(name) for name in re.findall(r"^::: (\S+)", page, re.MULTILINE)}
+    assert None not in documented
+    assert freerun.history.Watcher in documented
+    given: set[Any] = {freerun.model.Model, freerun.history.Progress, freerun.judge.Choice}
+    for name, thing in [*vars(freerun.RNN).items(), *vars(freerun.search).items()]:
+        function = thing.fget if isinstance(thing, property) else thing
+        if inspect.isfunction(function) and not name.startswith("_"):
+            given.add(typing.get_type_hints(function, localns={"pd": pandas})["return"])
+    ours = {thing for thing in given if getattr(thing, "__module__", "").startswith("freerun")}
+    assert {freerun.Series, freerun.backtest.Backtest, freerun.history.History, freerun.search.Found} <= ours
+    assert ours <= documented
 
 
 if __name__ == "__main__":

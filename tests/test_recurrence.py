@@ -11,11 +11,12 @@ import pytest
 import freerun
 from freerun import pairs as room
 from freerun import recurrence
+from freerun.cells import Cell
 from freerun.computing import computing
 from freerun.initial import Start, initial_network
 from freerun.network import Network, Shape, State
 from freerun.recurrence import forced_loop, open_loop
-from freerun.updates import NONLINEARITIES
+from freerun.updates import NONLINEARITIES, simple_update
 from references import plain, plainly_forced
 
 CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
@@ -64,6 +65,22 @@ def by_hand(kind, cell, h, c, x):
 def double():
     with computing("float64"):
         yield
+
+
+def test_a_cell_of_a_kind_that_no_loop_knows_is_refused():
+    class Forgetful(Cell):
+        """Mixes its hidden state in, but does not say that it is recurrent."""
+
+        @property
+        def update(self):
+            return simple_update(self.nonlinearity)
+
+        def mix(self, hidden):
+            return hidden
+
+    cell = Forgetful(jnp.ones((2, 3)), jnp.zeros(3), "tanh")
+    with pytest.raises(TypeError, match="Forgetful is neither a RecurrentCell nor"):
+        open_loop(cell, jnp.ones((5, 2)), cell.rest())
 
 
 @pytest.mark.quick(kind=["simple", "gru", "lstm", "plrnn"])

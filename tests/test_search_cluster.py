@@ -9,18 +9,23 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from threading import Timer
 from typing import Any
 
+import distributed
 import psutil
 import pytest
 
 import freerun
 from freerun import provenance
+from freerun.computing import cores, spread
 from freerun.errors import SearchError
 from freerun.search import Standing, search
+from freerun.search.engines import OnDask
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.study import Study
@@ -132,6 +137,37 @@ def test_a_worker_with_other_packages_is_named(series, cluster, tmp_path, monkey
     monkeypatch.setattr(provenance, "__version__", "99.0")
     with pytest.raises(SearchError, match=r"worker .* has other package versions than the study \(freerun=99\.0, here"):
         search(series, 4, settings=GIVEN, storage=tmp_path / "s.sqlite", scheduler=cluster.address)
+
+
+def working(_: int) -> tuple[float, float, int]:
+    """When it began and ended, and how many items it had at work side by side at most."""
+    began = time.monotonic()
+    going: set[int] = set()
+    most = [0]
+
+    def work(item: int) -> None:
+        going.add(item)
+        most[0] = max(most[0], len(going))
+        time.sleep(0.05)
+        going.discard(item)
+
+    list(spread(work, range(4)))
+    return began, time.monotonic(), most[0]
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_what_may_not_run_in_threads_runs_alone_on_a_worker_that_has_two(threads):
+    """And takes the cores of both threads, where others take one each."""
+    on_this_machine: Any = distributed.LocalCluster
+    with on_this_machine(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
+        engine = OnDask(cluster.scheduler_address, None)
+        results = [result for _, result in engine.results(working, range(6), threads)]
+        engine.close()
+    done = sorted(result for result in results if not isinstance(result, freerun.FreerunError))
+    assert len(done) == 6
+    overlap = [later < end for (_, end, _), (later, *_) in pairwise(done)]
+    assert any(overlap) if threads else not any(overlap)
+    assert {most for *_, most in done} == {1 if threads else min(2, cores())}
 
 
 class Server:

@@ -1,13 +1,17 @@
 """Settings are checked, and the same in Python, on the command line and in `Settings`."""
 
 import inspect
+import re
+from typing import get_args
 
+import numpy as np
 import pytest
 
 import freerun
+import freerun.parameters
 from freerun.cli.fit import fit
 from freerun.errors import SettingError
-from freerun.settings import Settings
+from freerun.settings import CellName, OptimizerName, Settings
 
 
 def test_estimator_command_and_settings_have_the_same_parameters_and_defaults():
@@ -30,7 +34,10 @@ def test_estimator_command_and_settings_have_the_same_parameters_and_defaults():
         ({"optimizer": "bfgs", "learning_rate": 0.1}, "learning_rate has no effect with optimizer='bfgs'"),
         ({"forcing_strength": 1.5, "hidden": 9}, "forcing_strength=1.5: must lie between 0"),
         ({"forcing_strength": (1.0, -0.5), "hidden": 9, "forcing": "generalized"}, "forcing_strength=-0.5"),
-        ({"forcing_strength": 0.5, "hidden": 9}, "forcing_strength has no effect .* needs forcing='generalized'"),
+        (
+            {"forcing_strength": 0.5, "hidden": 9},
+            "forcing_strength has no effect with forcing='segments'; it needs forcing='generalized'",
+        ),
         ({"forcing": "sparse"}, "forcing has no effect with optimizer='ridge'"),
         ({"forcing_interval": 3, "hidden": 9}, "forcing_interval has no effect"),
         (
@@ -41,14 +48,23 @@ def test_estimator_command_and_settings_have_the_same_parameters_and_defaults():
         ({"delays": 0}, "delays=0: a step reads at least 1 value"),
         ({"delays": (0, 0, 1)}, "lags are ascending"),
         ({"delays": (-1, 2)}, "lags are ascending"),
-        ({"leak": 0.5, "cell": "gru"}, "leak has no effect .* needs cell='leaky'"),
+        ({"leak": 0.5, "cell": "gru"}, r"^leak has no effect with cell='gru'; it needs cell='leaky'; leave it out$"),
+        ({"leak": 0.5}, "leak has no effect with cell=None; it needs cell='leaky'"),
+        ({"latent": 2, "cell": "lstm"}, "latent has no effect with cell='lstm'; it needs a piecewise-linear cell"),
         ({"leak": 1.0}, "leak=1.0"),
-        ({"batch": 4, "optimizer": "adam"}, "batch has no effect .* needs a window"),
+        ({"batch": 4, "optimizer": "adam"}, "batch has no effect with window=None; it needs a window"),
         ({"holdout": 0.7}, "holdout=0.7"),
-        ({"members": 3, "restarts": 2}, "members=3: so many networks cannot be kept of restarts=2"),
+        ({"members": 3, "restarts": 2}, "members=3 exceeds restarts=2; raise restarts or keep fewer members"),
         ({"optimizer": "ridge", "epochs": 3}, "epochs has no effect with optimizer='ridge'"),
         ({"optimizer": "ridge", "l1": 1.0}, "l1 has no effect with optimizer='ridge'"),
-        ({"spectral_radius": 0.9, "hidden": 15}, "spectral_radius has no effect .* needs initial='reservoir'"),
+        (
+            {"spectral_radius": 0.9, "hidden": 15},
+            "spectral_radius has no effect with initial='glorot'; it needs initial='reservoir'",
+        ),
+        ({"spectral_radius": 0.0, "cell": "memoryless"}, "spectral_radius has no effect with cell='memoryless'"),
+        ({"bias_scale": 0.0, "hidden": 15}, "bias_scale has no effect with initial='glorot'"),
+        ({"parallel": False, "hidden": 15}, "parallel has no effect with optimizer='levenberg-marquardt'"),
+        ({"forcing_strength": 0, "hidden": 15}, "forcing_strength has no effect with forcing='segments'"),
         ({"dtype": "float16"}, "dtype='float16'"),
         ({"seed": -1}, "seed=-1"),
         ({"units": 3}, "there is no parameter 'units'"),
@@ -57,3 +73,25 @@ def test_estimator_command_and_settings_have_the_same_parameters_and_defaults():
 def test_bad_parameters_are_named(parameters, message):
     with pytest.raises(SettingError, match=message):
         Settings.checked(**parameters)
+
+
+def test_prose_and_trainings_agree_on_the_default_epochs():
+    """Noise, which nothing stops being fitted to before the last epoch."""
+    prose = " ".join(str(inspect.getdoc(freerun.parameters.Parameters)).split())
+    usual = re.search(r"epochs: .*? None means (\d+) for `levenberg-marquardt` and (\d+) otherwise", prose)
+    assert usual is not None
+    said = str(Settings.model_fields["epochs"].description)
+    assert f"Default: {usual[1]} for levenberg-marquardt, else {usual[2]}." in said
+    x = np.random.default_rng(0).normal(size=40)
+    small = {"hidden": 1, "cell": "simple", "delays": 1, "difference": 0, "restarts": 1, "washout": 0}
+    assert freerun.RNN(**small, optimizer="sgd").fit(x).history_.epochs[-1] == int(usual[2])
+    one_stage = {**small, "hidden": 8, "optimizer": "levenberg-marquardt", "forcing": "full"}
+    assert freerun.RNN(**one_stage).fit(x).history_.epochs[-1] == int(usual[1])
+
+
+@pytest.mark.parametrize("optimizer", get_args(OptimizerName))
+@pytest.mark.parametrize("cell", [None, *get_args(CellName)])
+def test_defaults_that_are_said_are_as_good_as_left_out(optimizer, cell):
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    said = Settings.checked(**defaults | {"optimizer": optimizer, "cell": cell})
+    assert said == Settings.checked(optimizer=optimizer, cell=cell)

@@ -77,7 +77,8 @@ class Checkpoint:
         self._course: Course | None = None
         self._written = time.monotonic()
         self._complained = False
-        if path.exists():
+        self._found = path.exists()
+        if self._found:
             self._read()
 
     def judged(self, by: str, asked: Settings) -> tuple[float, Settings] | None:
@@ -137,10 +138,11 @@ class Checkpoint:
         self._written = time.monotonic()
         self._pause = max(self._every, SHARE * (self._written - began))
 
-    def drop(self) -> None:
-        """Remove the file: what is asked for cannot be fitted, however far it came."""
-        with suppress(OSError):
-            self._path.unlink()
+    def drop_own(self) -> None:
+        """Remove the file of a fit that is refused before training: only one that this fit began, none found there."""
+        if not self._found and self._course is None:
+            with suppress(OSError):
+                self._path.unlink()
 
     def _write_if_due(self) -> None:
         if time.monotonic() - self._written >= self._pause:

@@ -1,8 +1,7 @@
 """How JAX computes, for one call at a time: the precision, the device, and compiled programs kept on disk.
 
-Nothing here happens on import. Precision and device hold within the context alone. Two settings outlive a call, made
-when freerun first computes and only where there is none yet: the folder of compiled programs, and how XLA compiles
-loops of small steps.
+Precision and device hold within the context alone. Two settings outlive a call, made when freerun first computes and
+only where there is none yet: the folder of compiled programs, and how XLA compiles loops of small steps.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import cache, cached_property
 from pathlib import Path
 from threading import Lock
@@ -20,7 +20,7 @@ import jax
 from jax._src.xla_bridge import backends_are_initialized  # there is no public name for it
 from threadpoolctl import ThreadpoolController
 
-from freerun.errors import SettingError
+from freerun.errors import ForkError, MachineError
 from freerun.settings import Device
 
 Item = TypeVar("Item")
@@ -38,8 +38,8 @@ MOST_KEPT = 256 * 2**20
 
 
 MOST_IN_MEMORY = 200
-"""Programs of `run` and `side_by_side` that are kept in memory; beyond, JAX forgets all programs, since a system lets a
-process have only so many memory maps, and each program takes some. Those that are needed again come from the folder."""
+"""Programs of `run` and `side_by_side` that are kept in memory; beyond, all of freerun's are forgotten, since a system
+lets a process have only so many memory maps, and each program takes some. Those needed again come from the folder."""
 
 MOST_MAPS = 30_000
 """Memory maps of this process from which on it forgets programs; systems allow some 65000."""
@@ -47,8 +47,18 @@ MOST_MAPS = 30_000
 MOST_THREADS = 8
 """Threads of `spread`, and parts of a batch, at most, since each takes memory."""
 
+MOST_CORES = 2**16
+"""More cores than a machine has."""
+
 ON_ONE_CORE = {"xla_cpu_multi_thread_eigen": False, "xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
 """How a program is compiled that may run beside others, see `side_by_side`: it stays on its thread."""
+
+
+def jitted(function: Callable[..., Any], **options: Any) -> Any:
+    """`jax.jit` for the functions of freerun's modules, whose programs `forget_programs` can find again."""
+    program = jax.jit(function, **options)
+    _jitted.append(program)
+    return program
 
 
 @contextmanager
@@ -59,7 +69,8 @@ def computing(dtype: str, device: Device = "cpu") -> Iterator[None]:
     all of it, where JAX would be content with the ten bits of TF32.
 
     Raises:
-        SettingError: there is no GPU.
+        MachineError: there is no GPU.
+        ForkError: this process was forked after JAX had computed.
     """
     with jax.enable_x64(dtype == "float64"), jax.default_device(_device(device)):
         if device == "gpu":
@@ -70,15 +81,16 @@ def computing(dtype: str, device: Device = "cpu") -> Iterator[None]:
 
 
 def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """The results of `function` for each of the items, in their order, on as many threads as there are cores.
+    """The results of `function` for each of the items, in their order, on as many threads as there are cores to take.
 
     Each computes as the caller does; compiled programs go through `run`. NumPy gets its share of the cores in each
     thread, no more: threads that all use all cores are many times slower.
     """
-    _set_up()
+    _enter()
     forget_programs()
-    together = min(cores(), MOST_THREADS, max(1, len(items)))
-    with _libraries().limit(limits=max(1, cores() // together)), ThreadPoolExecutor(together) as pool:
+    taken = _cores_to_take()
+    together = min(taken, MOST_THREADS, max(1, len(items)))
+    with _libraries().limit(limits=max(1, taken // together)), ThreadPoolExecutor(together) as pool:
         yield from pool.map(_as_here(function), items)
 
 
@@ -86,13 +98,30 @@ def _as_here(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
     """The same function, which computes in any thread as the caller of this does."""
     # JAX's options have no types
     wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
-    device = current_device()
+    device, most = current_device(), _cores_to_take()
 
     def call(item: Item) -> Result:
-        with jax.enable_x64(wide), jax.default_device(device):
+        with jax.enable_x64(wide), jax.default_device(device), on_cores(most):
             return function(item)
 
     return call
+
+
+@contextmanager
+def on_cores(most: int) -> Iterator[None]:
+    """Within this context no more threads than `most` work side by side.
+
+    Into how many parts work is cut stays as it is, and so do results, to the bit.
+    """
+    before = _most_cores.set(most)
+    try:
+        yield
+    finally:
+        _most_cores.reset(before)
+
+
+def _cores_to_take() -> int:
+    return min(cores(), _most_cores.get())
 
 
 def run(program: Any, *arguments: Any) -> Any:
@@ -126,7 +155,7 @@ def prepared(program: Any, static: tuple[Hashable, ...], like: Several) -> Calla
     """What `side_by_side` does again and again with arguments of the shapes of `like`, in this thread and context."""
     compiled = [_compiled(program, static, arguments) for arguments in like]
     needed = max(one.memory for one in compiled)
-    threads = _threads(min(cores(), max(1, physical_memory() // 2 // max(1, needed))))
+    threads = _threads(min(_cores_to_take(), max(1, physical_memory() // 2 // max(1, needed))))
 
     def one(numbered: tuple[_Compiled, tuple[Any, ...]]) -> Any:
         made, arguments = numbered
@@ -164,11 +193,13 @@ class _Compiled:
 
 
 def _compiled(program: Any, static: tuple[Hashable, ...], arguments: tuple[Any, ...]) -> _Compiled:
+    _enter()
     leaves, structure = jax.tree.flatten(arguments)
     key = (program, static, structure, tuple(jax.typeof(leaf) for leaf in leaves))
-    if key not in _programs:
-        _programs[key] = _Compiled(program.lower(*static, *arguments).compile())
-    return _programs[key]
+    found = _programs.get(key)
+    if found is None:  # another thread may forget all of them at any time
+        found = _programs.setdefault(key, _Compiled(program.lower(*static, *arguments).compile()))
+    return found
 
 
 def plain_factorisations() -> AbstractContextManager[Any]:
@@ -188,10 +219,11 @@ def _libraries() -> ThreadpoolController:
 
 
 def forget_programs() -> None:
-    """Let JAX forget its programs if there are too many; not to be called while a thread runs one."""
+    """Forget freerun's programs if there are too many; those of the user's own functions stay."""
     if len(_programs) > MOST_IN_MEMORY or _memory_maps() > MOST_MAPS:
         _programs.clear()
-        jax.clear_caches()
+        for program in _jitted:
+            program.clear_cache()
 
 
 def _memory_maps() -> int:
@@ -202,8 +234,10 @@ def _memory_maps() -> int:
         return 0
 
 
+_jitted: list[Any] = []
 _programs: dict[Any, _Compiled] = {}
 _running = Lock()
+_most_cores: ContextVar[int] = ContextVar("_most_cores", default=MOST_CORES)
 
 
 def current_device() -> Any:
@@ -221,11 +255,12 @@ def physical_memory(device: Device = "cpu") -> int:
     """Bytes of memory of this machine, or of its GPU; where the system does not say, 8 GiB.
 
     Raises:
-        SettingError: there is no GPU.
+        MachineError: there is no GPU.
     """
+    found = _device(device) if device == "gpu" else None
     try:
-        if device == "gpu":
-            return int(_device(device).memory_stats()["bytes_limit"])
+        if found is not None:
+            return int(found.memory_stats()["bytes_limit"])
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, KeyError, TypeError, ValueError, OSError):
         return 2**33
@@ -233,23 +268,54 @@ def physical_memory(device: Device = "cpu") -> int:
 
 def has_gpu() -> bool:
     """Whether JAX finds a GPU on this machine."""
-    _set_up()
+    _enter()
     return any(device.platform == "gpu" for device in jax.devices())
 
 
 def _device(device: Device) -> Any:
     """The device, None where it is the one that JAX takes by itself."""
-    _set_up()
+    _enter()
     if device != "gpu":
         return None if jax.default_backend() == "cpu" else jax.devices("cpu")[0]
     try:
         return jax.devices(device)[0]
     except RuntimeError as error:
         found = ", ".join(sorted({one.platform for one in jax.devices()}))
-        raise SettingError(
+        raise MachineError(
             f"device={device!r}: JAX finds none on this machine, only {found}; "
             "install freerun[cuda] on a machine with an NVIDIA GPU, or leave device out"
         ) from error
+
+
+class _Process:
+    """What this process is.
+
+    Attributes:
+        stuck: whether it was forked after JAX had started threads, which a fork leaves behind: JAX would wait for them.
+    """
+
+    stuck = False
+
+
+def _note_fork() -> None:
+    _Process.stuck = backends_are_initialized()
+
+
+os.register_at_fork(after_in_child=_note_fork)
+
+
+def _enter() -> None:
+    """Make ready for JAX.
+
+    Raises:
+        ForkError: in this process it would hang.
+    """
+    if _Process.stuck:
+        raise ForkError(
+            "this process was forked after JAX had computed, and JAX would hang in it; start processes by 'spawn' "
+            "(multiprocessing.get_context('spawn')) or by joblib's default, or fork before freerun computes"
+        )
+    _set_up()
 
 
 @cache

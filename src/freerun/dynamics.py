@@ -15,10 +15,11 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from freerun.computing import jitted
 from freerun.network import Network, State
 
 
-@partial(jax.jit, static_argnames=("steps", "count", "transient"))
+@partial(jitted, static_argnames=("steps", "count", "transient"))
 def lyapunov_spectrum(
     network: Network, state: State, value: Float[Array, " D"], steps: int, count: int = 1, transient: int = 0
 ) -> Float[Array, " count"]:
@@ -46,7 +47,7 @@ def lyapunov_spectrum(
     return -jnp.sort(-growth[transient:].mean(axis=0))
 
 
-@jax.jit
+@jitted
 def expansion_along(network: Network, inputs: Float[Array, "T N"]) -> Float[Array, ""]:
     """kappa, the factor by which the closed loop stretches an error in one step, geometric mean along data.
 

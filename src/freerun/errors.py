@@ -24,6 +24,14 @@ class SettingError(FreerunError, ValueError):
     """A parameter of a network, an optimiser or a command is outside its range or not known."""
 
 
+class MachineError(SettingError):
+    """A fit does not go on this machine, though it may on another: it has no GPU, or too little memory."""
+
+
+class ForkError(FreerunError):
+    """A process that was forked after JAX had computed, in which JAX would wait for ever, is asked to compute."""
+
+
 class NotFittedError(FreerunError):
     """A trained network is needed, and `fit` has not been called."""
 

@@ -17,7 +17,7 @@ from freerun.data.panel import fingerprint
 from freerun.data.scaling import Scaling, refuse_constant
 from freerun.data.series import Series, longest_gap
 from freerun.data.stored import StoredSeries
-from freerun.errors import SeriesError, SeriesWarning, SettingError, TrainingDiverged
+from freerun.errors import MachineError, SeriesError, SeriesWarning, SettingError, TrainingDiverged
 from freerun.forcing import require_fitting
 from freerun.forecasting import enduring_run, moment_after
 from freerun.history import Progress, Trained, Watcher
@@ -74,9 +74,9 @@ def fit(
         if checkpoint is not None:
             checkpoint.write()
         raise
-    except (SettingError, SeriesError):
-        if checkpoint is not None:
-            checkpoint.drop()
+    except (SettingError, SeriesError) as error:
+        if checkpoint is not None and not isinstance(error, MachineError):
+            checkpoint.drop_own()
         raise
     if checkpoint is not None:
         checkpoint.write()

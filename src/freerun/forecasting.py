@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from freerun.computing import computing
+from freerun.computing import computing, jitted
 from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling, differenced
 from freerun.data.series import Series
@@ -311,27 +311,27 @@ def _read_from(network: Network, values: np.ndarray, channels: int, dtype: str) 
     return _completed(network, jnp.nan_to_num(known), jnp.asarray(observed, dtype))
 
 
-@jax.jit
+@jitted
 def _completed(network: Network, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]) -> Float[Array, "T N"]:
     return network.completed(inputs, observed)
 
 
-@jax.jit
+@jitted
 def _predict(network: Network, inputs: Float[Array, "T N"]) -> Float[Array, "T D"]:
     return network.predict(inputs)
 
 
-@jax.jit
+@jitted
 def _moments(network: Network, inputs: Float[Array, "T N"], at: Int[Array, " S"]) -> tuple[State, Float[Array, "S D"]]:
     return network.moments(inputs, at)
 
 
-@jax.jit
+@jitted
 def _after(network: Network, inputs: Float[Array, "T N"]) -> State:
     return network.after(inputs, PIECE)
 
 
-@jax.jit
+@jitted
 def _go_on_reading(
     network: Network, state: State, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]
 ) -> tuple[State, Array]:
@@ -339,21 +339,21 @@ def _go_on_reading(
     return network.read_gaps(state, inputs, observed)
 
 
-@partial(jax.jit, static_argnames="steps")
+@partial(jitted, static_argnames="steps")
 def _run_free(
     network: Network, state: State, value: Float[Array, " D"], known: Float[Array, "steps E"], steps: int
 ) -> Float[Array, "steps D"]:
     return network.run_free(state, value, steps, known)
 
 
-@partial(jax.jit, static_argnames="steps")
+@partial(jitted, static_argnames="steps")
 def continued(
     network: Network, state: State, value: Float[Array, " D"], steps: int
 ) -> tuple[Float[Array, "steps D"], State, Float[Array, " D"]]:
     return network.go_on(state, value, steps)
 
 
-@partial(jax.jit, static_argnames="steps")
+@partial(jitted, static_argnames="steps")
 def _runs(
     network: Network, inputs: Float[Array, "T N"], at: Int[Array, " S"], steps: int, known: Float[Array, "S steps E"]
 ) -> Float[Array, "S steps D"]:

@@ -54,6 +54,7 @@ class Progress:
 
 
 Watcher = Callable[[Progress], None]
+"""What can be given as `progress`: a function that is called now and then, with how far the work has come."""
 
 
 def _duration(seconds: float) -> str:

@@ -1,8 +1,11 @@
 """Forecasts with prediction intervals, and sample paths of the future.
 
-Intervals are calibrated by split conformal prediction (Vovk et al., 2005; for forecasts Stankeviciute et al., 2021):
-by the errors of free runs on parts of the training series that were left out of the fit, horizon by horizon. The half
-width at a level is the ceil((n + 1) * level)-th smallest of the n absolute errors at that horizon and its neighbours.
+The half width of an interval comes from the errors of free runs on parts of the training series that were left out of
+the fit, horizon by horizon. Where enough of these errors are independent for the level, it is a quantile of their
+absolute values at that horizon and its neighbours, as in split conformal prediction (Vovk et al., 2005; for forecasts
+Stankeviciute et al., 2021): the ceil((n + 1) * level)-th smallest of n. Where too few are, as on short series, it is
+that of Student's t distribution about zero with their root mean square as its scale. If recipes were chosen by the same
+parts, errors count a tenth more. Since errors of one series depend on each other, coverage is not guaranteed.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freerun.arguments import whole_number
-from freerun.computing import computing
+from freerun.computing import computing, jitted
 from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.forecasting import (
@@ -86,7 +89,7 @@ def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series 
 def interval(model: Model, base: Series, run: Series, level: float, read: bool) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper bounds at a level in percent, around a run that continues `base`, both of shape (steps, D).
 
-    Beyond the horizons that are calibrated, intervals widen as sample paths do.
+    Beyond the horizons that are calibrated, intervals widen as sample paths do, in the units of the errors.
 
     Raises:
         SettingError: there are no errors to calibrate by.
@@ -99,7 +102,8 @@ def interval(model: Model, base: Series, run: Series, level: float, read: bool) 
     widths = half_widths(model.errors, level / 100.0)
     steps = len(run)
     if steps > len(widths):
-        spread = _sampled(model, base, steps, PATHS, 0, read).std(axis=0)
+        paths = _sampled(model, base, steps, PATHS, 0, read)
+        spread = (np.log(paths) if model.settings.log else paths).std(axis=0)
         growth = spread[len(widths) :] / np.maximum(spread[len(widths) - 1], 1e-300)
         beyond = widths[-1] * np.maximum(1.0, np.maximum.accumulate(growth, axis=0))
         widths = np.concatenate([widths, beyond])
@@ -110,10 +114,10 @@ def interval(model: Model, base: Series, run: Series, level: float, read: bool) 
 
 
 def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
-    """Half widths of intervals that hold a share of the truth, for each horizon, shape (H, D).
+    """Half widths of intervals that are to hold a share of the truth, for each horizon, shape (H, D).
 
-    Errors of runs that overlap are nearly the same. Where there are too few new ones for the share, Student's t
-    distribution about zero, with as many degrees of freedom, takes their place.
+    Errors of runs that overlap are nearly the same. Where too few are independent for a quantile, Student's t
+    distribution about zero, with as many degrees of freedom, takes its place.
 
     Args:
         errors: shape (N, H, D), NaN where one is not known.
@@ -216,7 +220,7 @@ def _sampled(model: Model, base: Series, steps: int, paths: int, seed: int, read
         return scaling.undo(runs, np.broadcast_to(base.following_times(steps), (paths, steps)))
 
 
-@jax.jit
+@jitted
 def _disturbed(
     network: Network,
     state: State,

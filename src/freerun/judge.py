@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from freerun.computing import computing, run
+from freerun.computing import computing, jitted, run
 from freerun.data.scaling import Scaling, differenced
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
@@ -203,5 +203,5 @@ def _long_runs(
     return jax.vmap(several)(readouts.readout, readouts.bias, readouts.direct)
 
 
-_run_to_judge = jax.jit(partial(_long_runs, LONG_RUN))
-_run_to_compare = jax.jit(partial(_long_runs, ENDURANCE))
+_run_to_judge = jitted(partial(_long_runs, LONG_RUN))
+_run_to_compare = jitted(partial(_long_runs, ENDURANCE))

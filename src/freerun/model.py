@@ -53,7 +53,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Model:
-    """Trained networks in their setting.
+    """Trained networks in their setting: all that predictions, free runs and forecasts are made from.
 
     Attributes:
         settings: the parameters that were given.

@@ -42,7 +42,7 @@ class Parameters:
         optimizer: `ridge`, which solves the readout alone; `levenberg-marquardt`; `bfgs`; `lbfgs` (limited memory); or
             the gradient methods `sgd`, `momentum`, `adam`, `nadam`, `radam`, `rmsprop`. None means
             `levenberg-marquardt` where fewer than 100 hidden units are asked for, and `ridge` otherwise.
-        epochs: most updates or iterations, shared by the stages of a forcing; None means 100 for
+        epochs: most updates or iterations, shared by the stages of a forcing; None means 200 for
             `levenberg-marquardt` and 1000 otherwise.
         learning_rate: step size of the gradient methods; None means 0.01.
         schedule: how the learning rate falls to a thousandth: `constant` (not at all), `exponential` or `cosine`.

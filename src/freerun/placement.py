@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from freerun.cells import CELLS
 from freerun.computing import has_gpu, physical_memory
-from freerun.errors import SettingError
+from freerun.errors import MachineError
 from freerun.settings import Device, Settings
 
 LONG = 10_000
@@ -38,7 +38,7 @@ def placed(settings: Settings, steps: int, networks: int) -> Placement:
     pieces unless asked for: XLA's compiler for GPUs (of JAX 0.11.2) ends the process over the test of it.
 
     Raises:
-        SettingError: it does not fit in memory.
+        MachineError: it does not fit in memory, or there is no GPU.
     """
     hidden = settings.hidden or 1
     numbers = settings.layers * hidden
@@ -77,7 +77,7 @@ def _require_memory(settings: Settings, steps: int, device: Device) -> None:
         else f"choose window={max(2, int((settings.window or steps) * memory / one / together))} or less"
     )
     what = f"batch={together} windows of {settings.window} steps" if settings.window else f"all {steps} steps at once"
-    raise SettingError(
+    raise MachineError(
         f"training on {what} with {settings.hidden} units takes {one * together / 2**30:.1f} GiB, and this machine has "
         f"{memory / 2**30:.1f} GiB; {advice}"
     )

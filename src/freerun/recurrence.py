@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
-from freerun.cells import AnyCell, PiecewiseLinearCell, RecurrentCell
+from freerun.cells import AnyCell, MemorylessCell, PiecewiseLinearCell, RecurrentCell
 from freerun.computing import current_device
 from freerun.updates import Array, Carry, Update
 
@@ -74,6 +74,9 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
     Returns:
         The carry after each step, every entry stacked along a leading axis of length T; entry 0 holds the hidden
         states, shape (T, *S, H).
+
+    Raises:
+        TypeError: a class of cells that no loop here is made for, whose recurrence would be lost.
     """
     carry = tuple(jnp.broadcast_to(entry, (*inputs.shape[1:-1], entry.shape[-1])) for entry in carry)
     if inputs.ndim == 3 and isinstance(cell, RecurrentCell) and cell.gates > 1:
@@ -84,7 +87,12 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
     drive = by_rows(cell.drive, inputs)
     if isinstance(cell, RecurrentCell | PiecewiseLinearCell):
         return _driven(cell.update, cell.additive, cell.elementwise, cell.recurrent, drive, carry)
-    return cell.update(cell.elementwise, carry, jnp.zeros_like(drive), drive)
+    if isinstance(cell, MemorylessCell):
+        return cell.update(cell.elementwise, carry, jnp.zeros_like(drive), drive)
+    raise TypeError(
+        f"{type(cell).__name__} is neither a RecurrentCell nor a MemorylessCell nor a PiecewiseLinearCell; derive it "
+        "from one of them, or give it a loop here"
+    )
 
 
 def in_pieces(consume: Callable[[State, Any], State], state: State, arrays: Any, length: int) -> State:

@@ -41,6 +41,9 @@ SHORT = 1000
 MOST_DELAYS = 100_000
 """Most values that a step may read."""
 
+EPOCHS, EPOCHS_OF_LEVENBERG_MARQUARDT = 1000, 200
+"""Updates or iterations at most, unless something is said."""
+
 FEW_UNITS = 100
 """Networks with fewer units than this are trained by Levenberg-Marquardt unless another optimiser is asked for."""
 
@@ -112,7 +115,10 @@ class Settings(BaseModel):
         f"Default: levenberg-marquardt when fewer than {FEW_UNITS} hidden units are asked for, else ridge.",
     )
     epochs: int | None = Field(
-        None, ge=1, description="Most updates or iterations, shared by the stages of a forcing. Default: by optimizer."
+        None,
+        ge=1,
+        description="Most updates or iterations, shared by the stages of a forcing. "
+        f"Default: {EPOCHS_OF_LEVENBERG_MARQUARDT} for levenberg-marquardt, else {EPOCHS}.",
     )
     learning_rate: float | None = Field(None, gt=0, description="Step size of the gradient methods. Default: 0.01.")
     schedule: ScheduleName | None = Field(
@@ -277,56 +283,61 @@ class Settings(BaseModel):
 
     def has_effect(self, name: str) -> bool:
         """Whether the others leave the parameter of that name an effect."""
-        return all(allowed for other, allowed, _ in self._needs() if other == name)
+        return all(allowed for other, allowed, *_ in self._needs() if other == name)
 
-    def _needs(self) -> list[tuple[str, bool, str]]:
-        """Parameters that have an effect only with some of the others: whether they have, and what they need."""
+    def _needs(self) -> list[tuple[str, bool, str, str]]:
+        """Parameters that have an effect only with another: whether they have, the other, and what it has to be."""
         gradient = self.method in GRADIENT_METHODS
         ridge = self.method == "ridge"
         generalized = self.forced in ("generalized", "scheduled")
+        reservoir = self._drawn == "reservoir"
+        recurrent = self.cell not in ("memoryless", *(() if self.by_gradients else (None,)))
         return [
-            ("parallel", self.by_gradients, "a gradient method or BFGS"),
-            ("learning_rate", gradient, "a gradient method"),
-            ("schedule", gradient, "a gradient method"),
-            ("window", gradient, "a gradient method"),
-            ("batch", self.window is not None, "a window"),
-            ("stateful", self.window is not None, "a window"),
-            ("epochs", not ridge, "an optimizer other than ridge, which solves in one step"),
-            ("l1", not ridge, "an optimizer other than ridge, whose penalty is l2"),
-            ("weight_noise", not ridge, "an optimizer other than ridge"),
-            ("forcing", not ridge or self.forcing == "full", "an optimizer other than ridge"),
-            ("forcing_strength", generalized, "forcing='generalized' or 'scheduled'"),
-            ("forcing_interval", self.forced == "sparse", "forcing='sparse'"),
-            ("segment_lengths", self.forced == "segments", "forcing='segments'"),
-            ("leak", self.cell in (None, "leaky"), "cell='leaky'"),
-            ("latent", self.cell in PIECEWISE_LINEAR, "a piecewise-linear cell"),
-            (
-                "spectral_radius",
-                self._reservoir and self.cell != "memoryless",
-                "initial='reservoir' and a recurrent cell",
-            ),
-            ("input_scale", self._reservoir, "initial='reservoir'"),
-            ("bias_scale", self._reservoir, "initial='reservoir'"),
+            ("parallel", self.by_gradients, "optimizer", "a gradient method or BFGS"),
+            ("learning_rate", gradient, "optimizer", "a gradient method"),
+            ("schedule", gradient, "optimizer", "a gradient method"),
+            ("window", gradient, "optimizer", "a gradient method"),
+            ("batch", self.window is not None, "window", "a window"),
+            ("stateful", self.window is not None, "window", "a window"),
+            ("epochs", not ridge, "optimizer", "an optimizer other than ridge, which solves in one step"),
+            ("l1", not ridge, "optimizer", "an optimizer other than ridge, whose penalty is l2"),
+            ("weight_noise", not ridge, "optimizer", "an optimizer other than ridge"),
+            ("forcing", not ridge or self.forcing == "full", "optimizer", "an optimizer other than ridge"),
+            ("forcing_strength", generalized, "forcing", "forcing='generalized' or 'scheduled'"),
+            ("forcing_interval", self.forced == "sparse", "forcing", "forcing='sparse'"),
+            ("segment_lengths", self.forced == "segments", "forcing", "forcing='segments'"),
+            ("leak", self.cell == "leaky", "cell", "cell='leaky'"),
+            ("latent", self.cell in PIECEWISE_LINEAR, "cell", "a piecewise-linear cell"),
+            ("spectral_radius", reservoir, "initial", "initial='reservoir'"),
+            ("spectral_radius", recurrent, "cell", "a recurrent cell"),
+            ("input_scale", reservoir, "initial", "initial='reservoir'"),
+            ("bias_scale", reservoir, "initial", "initial='reservoir'"),
         ]
+
+    def _in_force(self, name: str) -> Any:
+        """What a parameter is, or what it means where it is left out."""
+        return {"optimizer": self.method, "forcing": self.forced, "initial": self._drawn}.get(name, getattr(self, name))
 
     @model_validator(mode="after")
     def _refuse(self) -> Self:
         self._refuse_ranges()
-        for name, allowed, need in self._needs():
-            if getattr(self, name) and not allowed:
+        for name, allowed, other, need in self._needs():
+            if getattr(self, name) != Settings.model_fields[name].default and not allowed:
                 raise ValueError(
-                    f"{name} has no effect with optimizer={self.method!r}"
-                    f"{'' if self.forcing is None else f', forcing={self.forcing!r}'}; it needs {need}; leave it out"
+                    f"{name} has no effect with {other}={self._in_force(other)!r}; it needs {need}; leave it out"
                 )
         if self.restarts is not None and self.restarts < (self.members or 1):
-            raise ValueError(f"members={self.members}: so many networks cannot be kept of restarts={self.restarts}")
+            raise ValueError(
+                f"members={self.members} exceeds restarts={self.restarts}; raise restarts or keep fewer members"
+            )
         if self.forcing_strength == "adaptive" and self.forced != "generalized":
             raise ValueError("forcing_strength='adaptive' needs forcing='generalized'")
         return self
 
     @property
-    def _reservoir(self) -> bool:
-        return self.initial == "reservoir" or (self.initial is None and self.method == "ridge")
+    def _drawn(self) -> str:
+        """How initial weights are drawn: as asked for, or as it suits the optimiser."""
+        return self.initial or ("reservoir" if self.method == "ridge" else "glorot")
 
     def _refuse_ranges(self) -> None:
         if isinstance(self.delays, int) and self.delays < 1:

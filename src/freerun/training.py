@@ -39,12 +39,16 @@ from freerun.optimizers import (
 )
 from freerun.pairs import Pairs, filled_up
 from freerun.placement import placed
-from freerun.settings import GRADIENT_METHODS, PIECEWISE_LINEAR, SHORT, Settings
+from freerun.settings import (
+    EPOCHS,
+    EPOCHS_OF_LEVENBERG_MARQUARDT,
+    GRADIENT_METHODS,
+    PIECEWISE_LINEAR,
+    SHORT,
+    Settings,
+)
 from freerun.validation import Validation
 from freerun.watch import AllDivergedError, Thinning, Watch, Watched
-
-EPOCHS = {"levenberg-marquardt": 200}
-"""Default epochs of an optimiser; 1000 for those not named."""
 
 LEARNING_RATE = 0.01
 """Default step size of the gradient methods."""
@@ -95,7 +99,8 @@ def train(
         The networks, the best free run first where steps are held out; those that diverged last.
 
     Raises:
-        SettingError: a window or a schedule that does not fit the series, or a Jacobian that does not fit the memory.
+        SettingError: a window or a schedule that does not fit the series, or a Jacobian beyond its bound.
+        MachineError: there is no GPU, or too little memory.
         SeriesError: too few steps are left after washout and held-out steps.
         TrainingDiverged: no network has a finite error at the weights to start from; there is nothing to keep.
         CheckpointError: the checkpoint does not fit these networks.
@@ -237,7 +242,8 @@ def drawn(settings: Settings, series: Series) -> Network:
 
 def _legs(settings: Settings, plan: list[Stage], rungs: int, parts: int) -> list[tuple[Stage, Optimizer]]:
     """The stages of training, and the optimiser for each; a readout is solved by so many parts of the data."""
-    total = parts if settings.method == "ridge" else settings.epochs or EPOCHS.get(settings.method, 1000)
+    usual = EPOCHS_OF_LEVENBERG_MARQUARDT if settings.method == "levenberg-marquardt" else EPOCHS
+    total = parts if settings.method == "ridge" else settings.epochs or usual
     if len(plan) > 1 or settings.method not in GRADIENT_METHODS:
         epochs = max(1, total // len(plan))
         return [(stage, optimizer_for(settings, epochs, total)) for stage in plan]

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from freerun import metrics
+from freerun.computing import jitted
 from freerun.data.arrays import interpolated
 from freerun.forcing import free_runs
 from freerun.network import Network
@@ -154,7 +155,7 @@ def stays_near(run: np.ndarray, values: np.ndarray) -> bool:
     return bool(near.all())
 
 
-@jax.jit
+@jitted
 def errors_of_readouts(network: Network, readouts: Network, validation: Validation) -> Float[Array, " M"]:
     """The errors of networks that share all but readout, bias and direct connections, which `readouts` stacks."""
 

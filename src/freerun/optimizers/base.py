@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from freerun.computing import ON_ONE_CORE, cores, current_device, side_by_side
+from freerun.computing import ON_ONE_CORE, cores, current_device, jitted, side_by_side
 from freerun.network import Network
 from freerun.objective import Objective, Terms
 from freerun.updates import Array
@@ -200,9 +200,9 @@ def _all(step: Any, names: Hashable, shared: Any, members: Any) -> Any:
     return jax.vmap(lambda member: step(names, shared, member))(members)
 
 
-_alone, _all_at_once = (jax.jit(f, static_argnums=(0, 1)) for f in (_one, _all))
+_alone, _all_at_once = (jitted(f, static_argnums=(0, 1)) for f in (_one, _all))
 _alone_beside, _together_beside = (
-    jax.jit(f, static_argnums=(0, 1), compiler_options=dict(ON_ONE_CORE)) for f in (_one, _all)
+    jitted(f, static_argnums=(0, 1), compiler_options=dict(ON_ONE_CORE)) for f in (_one, _all)
 )
 
 

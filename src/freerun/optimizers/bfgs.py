@@ -13,6 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int, PRNGKeyArray
 
+from freerun.computing import jitted
 from freerun.network import Network
 from freerun.objective import Objective, Terms
 from freerun.optimizers.base import Leg, Stopped, Trainees, report_interval, stack, unstack
@@ -192,7 +193,7 @@ def _learned(memory: Memory, step: np.ndarray, change: np.ndarray) -> Memory:
     return replace(memory, inverse=inverse)
 
 
-@jax.jit
+@jitted
 def _value_and_gradient(
     objective: Objective, network: Network, terms: Terms, key: PRNGKeyArray
 ) -> tuple[jax.Array, Network]:

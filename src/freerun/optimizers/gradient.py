@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from freerun.computing import MOST_THREADS, ON_ONE_CORE, cores, current_device, prepared
+from freerun.computing import MOST_THREADS, ON_ONE_CORE, cores, current_device, jitted, prepared
 from freerun.forcing import Forcing
 from freerun.network import Network
 from freerun.objective import Objective, Terms, penalty
@@ -147,13 +147,13 @@ class Gradient:
         return Leg(replace(trainees, networks=networks, memory=memory), done, stopped), values
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jitted, static_argnums=0)
 def _fresh(method: str, networks: Network) -> Any:
     """The state of a method before the first update of each of stacked networks."""
     return jax.vmap(_transform(method, 1.0).init)(networks)
 
 
-@partial(jax.jit, static_argnames="members")
+@partial(jitted, static_argnames="members")
 def _member_keys(key: PRNGKeyArray, done: Int[Array, ""], members: int) -> Array:
     return jax.random.key_data(jax.random.split(jax.random.fold_in(key, done), members))
 
@@ -228,12 +228,12 @@ def _epochs_in_parts(parts: int, names: Names, shared: Shared, member: Member) -
     return _judged(objective, member, at)
 
 
-@jax.jit
+@jitted
 def _primed(objective: Objective, network: Network) -> Objective:
     return objective.primed(network)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jitted, static_argnums=0)
 def _drawn(
     parts: int, objective: Objective, network: Network, terms: Terms, key_data: Array, i: Int[Array, ""]
 ) -> list[Read]:
@@ -244,7 +244,7 @@ def _drawn(
     return [(objective.forcing, network, jax.tree.map(lambda array, k=k: array[k], cut), chance) for k in range(parts)]
 
 
-@partial(jax.jit, compiler_options=dict(ON_ONE_CORE))
+@partial(jitted, compiler_options=dict(ON_ONE_CORE))
 def _gradient(
     forcing: Forcing, network: Network, pairs: Pairs, chance: PRNGKeyArray
 ) -> tuple[tuple[Array, Array], Network]:
@@ -257,7 +257,7 @@ def _gradient(
     return jax.value_and_grad(squares, has_aux=True)(network)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jitted, static_argnums=0)
 def _stepped(names: Names, total: Array, member: Member, i: Int[Array, ""], at: Reached, parts: list[Any]) -> Reached:
     (squares, weight), gradient = jax.tree.map(lambda *several: sum(several), *parts)
     extra, slope = jax.value_and_grad(penalty)(at[0], member[1])
@@ -265,6 +265,6 @@ def _stepped(names: Names, total: Array, member: Member, i: Int[Array, ""], at: 
     return _updated(names, total, member, i, at, squares / weight + extra, gradient)
 
 
-@jax.jit
+@jitted
 def _judged(objective: Objective, member: Member, at: Reached) -> Ended:
     return _ended(objective(at[0], member[1], jax.random.wrap_key_data(member[4])), at)

@@ -14,7 +14,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from freerun.computing import plain_factorisations
+from freerun.computing import jitted, plain_factorisations
 from freerun.errors import SettingError
 from freerun.network import Network
 from freerun.objective import Objective, Terms
@@ -161,7 +161,7 @@ def _required_memory(objective: Objective, trainees: Trainees) -> int:
     return size
 
 
-@jax.jit
+@jitted
 def _residuals(objective: Objective, network: Network, terms: Terms, key: PRNGKeyArray) -> Float[Array, " N"]:
     """The residuals, traced once for each shape."""
     return objective.residuals(network, terms, key)

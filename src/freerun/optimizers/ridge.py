@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from freerun.computing import run
+from freerun.computing import jitted, run
 from freerun.errors import TrainingDiverged
 from freerun.network import Network, State
 from freerun.objective import Noise, Objective, Terms
@@ -266,12 +266,12 @@ def _rows(
             yield np.asarray(rows)[counts], weight[piece][counts]
 
 
-@jax.jit
+@jitted
 def _shaken(inputs: Float[Array, "T N"], deviation: Float[Array, ""], key: PRNGKeyArray) -> Float[Array, "T N"]:
     return inputs + deviation * jax.random.normal(key, inputs.shape, inputs.dtype)
 
 
-@jax.jit
+@jitted
 def _features(
     network: Network, state: State, inputs: Float[Array, "T N"], targets: Float[Array, "T D"]
 ) -> tuple[Float[Array, "T F"], State]:
@@ -283,6 +283,6 @@ def _features(
     return jnp.concatenate([*columns, targets], axis=1), state
 
 
-@jax.jit
+@jitted
 def _completed(pairs: Pairs, network: Network) -> Pairs:
     return pairs.completed(network)

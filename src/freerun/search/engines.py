@@ -9,9 +9,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import nullcontext
+from threading import Lock
 from typing import Any, Protocol, TypeVar
 
-from freerun.computing import forget_programs, spread
+from freerun.computing import forget_programs, on_cores, spread
 from freerun.errors import FreerunError, MissingExtraError, SearchError
 
 Task = TypeVar("Task")
@@ -65,7 +67,7 @@ class Here:
 
 
 class OnDask:
-    """Does tasks on the workers of a Dask cluster, one at a time on each thread of a worker.
+    """Does tasks on the workers of a Dask cluster: one on each thread of a worker, or one at a time on a worker.
 
     A worker that dies loses nothing but time: its task goes to another. When the scheduler goes away, the tasks that
     are not done are given to it again once it is back.
@@ -95,14 +97,13 @@ class OnDask:
         self, function: Callable[[Task], Result], tasks: Sequence[Task], threads: bool
     ) -> Iterator[tuple[int, Result | FreerunError]]:
         """See `Engine.results`."""
-        del threads
         from distributed.comm.core import CommClosedError
 
         left = dict(enumerate(tasks))
         while left:
             try:
                 futures = {
-                    self._client.submit(_done, function, task, pure=False, retries=RETRIES): number
+                    self._client.submit(_done, function, task, threads, pure=False, retries=RETRIES): number
                     for number, task in left.items()
                 }
                 for future in self._distributed.as_completed(futures, loop=self._client.loop):
@@ -152,7 +153,14 @@ def engine_for(scheduler: str | None, workers: int | None) -> Engine:
     return OnDask(scheduler, workers) if scheduler is not None or (workers or 1) > 1 else Here()
 
 
-def _done(function: Callable[[Task], Result], task: Task) -> Result:
-    """The result of a task, on a worker."""
-    forget_programs()
-    return function(task)
+_alone = Lock()
+
+
+def _done(function: Callable[[Task], Result], task: Task, threads: bool) -> Result:
+    """The result of a task, on a worker; it takes one core, or, where it is done alone, those of all threads there."""
+    from distributed import get_worker
+
+    most = 1 if threads else get_worker().state.nthreads
+    with nullcontext() if threads else _alone, on_cores(most):
+        forget_programs()
+        return function(task)

@@ -74,7 +74,8 @@ class Trials:
     def judged(self, group: Sequence[Settings], bars: Sequence[float]) -> list[Outcome]:
         """What becomes of trials that share a program; `bars` are the errors that let a trial go on, rung by rung.
 
-        NumPy gets one core, so that a trial comes out the same wherever it is judged.
+        NumPy gets one core, so that a trial comes out the same on all machines with as many cores, whatever share of
+        these it may take. Their number decides which networks are trained by one program.
         """
         began = time.perf_counter()
         with threadpool_limits(1):
