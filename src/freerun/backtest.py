@@ -117,7 +117,7 @@ def backtest(
     model: Model | None = None
     for number, part in enumerate(parts):
         if model is None or refit:
-            model = fit(settings, [part], None, None, None).model
+            model = _fitted(settings, part, number, folds, int(origins[number]))
         else:
             model = update(model, series.between(int(origins[number - 1]), int(origins[number])))
         run = generate(model, horizon, ensemble=ensemble_of(model.members))
@@ -138,6 +138,17 @@ def backtest(
         seconds[name] = time.perf_counter() - began
     stacked = {level: (np.stack(lows), np.stack(highs)) for level, (lows, highs) in bounds.items()}
     return Backtest(series.channels, season, origins, truth, forecasts, scales, stacked, seconds)
+
+
+def _fitted(settings: Settings, part: Series, number: int, folds: int, origin: int) -> Model:
+    """The model of a fold; where there is none, the message says of which."""
+    try:
+        return fit(settings, [part], None, None, None).model
+    except SeriesError as error:
+        raise SeriesError(
+            f"forecast {number + 1} of {folds}, from the first {origin} steps: {error}; choose fewer folds, or a "
+            "part of the series"
+        ) from error
 
 
 def _origins(series: Series, horizon: int, folds: int, stride: int | None, sliding: int | None) -> np.ndarray:

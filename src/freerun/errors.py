@@ -3,6 +3,11 @@
 Each message says what was wrong, where, and what to do about it.
 """
 
+from __future__ import annotations
+
+import sys
+import warnings
+
 
 class FreerunError(Exception):
     """The root of all errors that freerun raises on purpose."""
@@ -58,3 +63,11 @@ class OutputError(FreerunError, OSError):
 
 class MissingExtraError(FreerunError, ImportError):
     """An optional package is needed for this and is not installed."""
+
+
+def warn(message: str) -> None:
+    """Give a `SeriesWarning`, as of the line outside freerun that called it."""
+    frame, depth = sys._getframe(1), 2
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "freerun":
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, SeriesWarning, stacklevel=depth - 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -11,13 +10,14 @@ from pathlib import Path
 
 import jax
 
+from freerun import simple
 from freerun.checkpoint import Checkpoint, purpose_of
 from freerun.data.oddities import oddities
 from freerun.data.panel import fingerprint
 from freerun.data.scaling import Scaling, refuse_constant
 from freerun.data.series import Series, longest_gap
 from freerun.data.stored import StoredSeries
-from freerun.errors import MachineError, SeriesError, SeriesWarning, SettingError, TrainingDiverged
+from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
 from freerun.forcing import require_fitting
 from freerun.forecasting import enduring_run, moment_after
 from freerun.history import Progress, Trained, Watcher
@@ -118,6 +118,9 @@ def _fit(
     stored: StoredSeries | None,
 ) -> Fitted:
     training, validation = together(training, validation)
+    if before is None and choices is None and stored is None and simple.is_for(settings, training):
+        refuse_constant(training[0])
+        return Fitted(simple.fitted(settings, training[0]), None)
     require_trainable(settings, training, validation)
     _warn_of_oddities(training)
     asked = settings if before is None else before.require_same_shape(settings, training[0])
@@ -282,11 +285,7 @@ def _warn_of_oddities(training: Sequence[Series]) -> None:
     for number, series in enumerate(training):
         place = f"series {number}: " if len(training) > 1 else ""
         for oddity in oddities(series):
-            warnings.warn(
-                f"{place}{oddity}; it is learned as it stands: leave the value empty (NaN) if it is wrong",
-                SeriesWarning,
-                stacklevel=2,
-            )
+            warn(f"{place}{oddity}; it is learned as it stands: leave the value empty (NaN) if it is wrong")
 
 
 def _refuse_long_gap(series: Series, longest: int) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ from freerun.forecasting import (
     require_known_inputs,
     runs_from,
 )
-from freerun.holdout import folds_of, held_out, recent
+from freerun.holdout import SHARE, folds_of, held_out, recent
 from freerun.model import Member, Model
 from freerun.network import Network, State
 from freerun.optimizers import Readout
@@ -58,6 +58,12 @@ NEIGHBOURS = 8
 OPTIMISM = 1.1
 """Errors on the parts by which recipes were chosen are smaller than those to come: by so much on 21 series that are in
 no benchmark."""
+
+FEW = 10
+"""Residuals from which on their mean and their skewness are known; fewer are taken with either sign."""
+
+FEWEST = 3
+"""Fewest steps that the readout is solved by where a part is left out to calibrate intervals."""
 
 PATHS = 200
 """Sample paths that tell how intervals widen beyond the horizons that are calibrated."""
@@ -95,10 +101,7 @@ def interval(model: Model, base: Series, run: Series, level: float, read: bool) 
         SettingError: there are no errors to calibrate by.
     """
     if not model.errors.size:
-        raise SettingError(
-            "there are no errors to calibrate intervals by, since no part of the training series was left out of the "
-            "fit; give a series of 20 steps or more, and holdout=0.25 unless the optimizer is ridge"
-        )
+        _refuse_uncalibrated(model)
     widths = half_widths(model.errors, level / 100.0)
     steps = len(run)
     if steps > len(widths):
@@ -111,6 +114,21 @@ def interval(model: Model, base: Series, run: Series, level: float, read: bool) 
     if model.settings.log:
         return run.values * np.exp(-widths), run.values * np.exp(widths)
     return run.values - widths, run.values + widths
+
+
+def _refuse_uncalibrated(model: Model) -> NoReturn:
+    """Say what intervals need that the fit did not have."""
+    if model.best.settings.method != "ridge":
+        remedy = "hold a part of the training series out of the fit (holdout=0.25)"
+    else:
+        washout = max(member.washout for member in model.members)
+        share = 1.0 - (SHARE if model.settings.holdout is None else model.settings.holdout)
+        needed = max(math.ceil(FEWEST / (1.0 - share)) if share < 1 else 0, math.ceil((washout + FEWEST) / share))
+        remedy = f"give a series of {needed} steps or more" if share < 1 else "leave holdout=0 out"
+    raise SettingError(
+        "there are no errors to calibrate intervals by, since no part of the training series was left out of the fit; "
+        + remedy
+    )
 
 
 def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
@@ -161,7 +179,7 @@ def errors_left_out(members: Sequence[Member], training: Sequence[Series], never
     horizon = max(1, min(LONGEST, 2 * count // 3))
     if shortest < SHORT:
         horizon = cut_down(horizon)
-    if count < 3 or shortest - count < washout + 10:
+    if count < 3 or shortest - count < washout + FEWEST:
         return np.empty((0, 0, channels))
     known = recent(training, count)
     errors = []
@@ -209,6 +227,8 @@ def _sampled(model: Model, base: Series, steps: int, paths: int, seed: int, read
     residuals = scaling.apply(recent)[1:, :channels] - one_step_outputs(member, recent)
     residuals = residuals[min(member.washout, len(residuals) // 2) :]
     residuals = residuals[np.isfinite(residuals).all(axis=1)]
+    if len(residuals) < FEW:
+        residuals = np.concatenate([residuals, -residuals])
     residuals = residuals - residuals.mean(axis=0)
     drawn = residuals[np.random.default_rng(seed).integers(len(residuals), size=(paths, steps))]
     dtype = member.settings.dtype

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,6 +32,9 @@ from freerun.settings import (
     ScheduleName,
     Settings,
 )
+
+if TYPE_CHECKING:
+    from freerun.estimator import RNN
 
 
 def _setting(name: str, *flags: str) -> Any:
@@ -158,27 +161,40 @@ def fit(
                 raise
             failure = error
     rnn.save(output)
-    history = rnn.history_
     if plot is not None:
         freerun.plots.save(
-            freerun.plots.losses(history, f"Training on {', '.join(path.name for path in series)}"), plot
+            freerun.plots.losses(rnn.history_, f"Training on {', '.join(path.name for path in series)}"), plot
         )
-    best = rnn.model_.best.settings
+    _print(console, rnn, output, perf_counter() - began)
+    if isinstance(failure, TrainingDiverged):
+        raise failure
+    if failure is not None:
+        console.note(f"interrupted; the weights reached are in {output}, and the same command goes on from here")
+        raise typer.Exit(130)
+
+
+def _print(console: Console, rnn: RNN, output: Path, seconds: float) -> None:
+    """What came of the fit."""
+    from freerun.simple import name_of
+
+    best, name, history = rnn.model_.best.settings, name_of(rnn.model_.best), rnn.history_
     results = {
         "training_mse": history.training_mse[-1],
         "validation_mse": history.validation_mse[-1] if history.validation_mse else None,
         "epochs": history.epochs[-1],
         "stopped": history.stopped,
-        "seconds": round(perf_counter() - began, 3),
+        "seconds": round(seconds, 3),
         "members": len(rnn.model_.members),
+        "simple": name,
         "settings": best.model_dump(),
         "model": str(output),
     }
     lags = ",".join(map(str, best.lags)) if len(best.lags) < 8 else f"{best.lags[0]},{best.lags[1]},...,{best.lags[-1]}"
+    network = f"none; forecasts are {name}" if name else f"{best.cell}, {best.hidden} hidden units, reads lags {lags}"
     console.result(
         results,
         {
-            "network": f"{best.cell}, {best.hidden} hidden units, reads lags {lags}",
+            "network": network,
             "trained by": f"{best.optimizer}; {results['stopped']}",
             "training MSE": results["training_mse"],
             "validation MSE": results["validation_mse"],
@@ -186,8 +202,3 @@ def fit(
             "model file": results["model"],
         },
     )
-    if isinstance(failure, TrainingDiverged):
-        raise failure
-    if failure is not None:
-        console.note(f"interrupted; the weights reached are in {output}, and the same command goes on from here")
-        raise typer.Exit(130)

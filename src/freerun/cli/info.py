@@ -13,7 +13,9 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
 
     Example: freerun info mg.freerun
     """
+    from freerun.data.timeline import shown
     from freerun.modelfile import load_model
+    from freerun.simple import name_of
 
     loaded = load_model(model)
     best, recent = loaded.best, loaded.recent
@@ -31,13 +33,14 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "stopped": history.stopped,
         "seconds": round(history.seconds, 3),
         "members": len(loaded.members),
+        "simple": name_of(best),
         "settings": best.settings.model_dump(),
         "given": loaded.settings.model_dump(exclude_defaults=True),
     }
     table: dict[str, Any] = {
         "model file": model,
         "channels": ", ".join(recent.channels),
-        "training ended at time": f"{recent.times[-1]} (dt {recent.dt})",
+        "training ended at time": f"{shown(recent.times[-1])} (steps of {recent.calendar.step or shown(recent.dt)})",
         "weights": weights,
         "training MSE": facts["training_mse"],
         "validation MSE": facts["validation_mse"],
@@ -45,6 +48,8 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "predict": "row i is step i + 1, made from steps 0 to i (open loop)",
         "generate": "the first value is the step after the last one read (closed loop)",
     }
+    if facts["simple"] is not None:
+        table["forecasts"] = f"{facts['simple']}; no network was trained"
     if len(loaded.members) > 1:
         table["networks"] = f"{len(loaded.members)}; below is the best"
     table |= {f"  {name}": value for name, value in settings.items()}

@@ -34,6 +34,7 @@ def update(
 
     Example: freerun update air.freerun 1961.csv
     """
+    from freerun.data.timeline import shown
     from freerun.estimator import load
 
     target = model if output is None else output
@@ -41,5 +42,5 @@ def update(
     rnn = load(model)
     rnn.update(read(new, reading))
     rnn.save(target)
-    last = str(rnn.model_.recent.times[-1])
+    last = shown(rnn.model_.recent.times[-1])
     Console(as_json, quiet).result({"read_to": last, "model": str(target)}, {"read to": last, "model file": target})

@@ -5,7 +5,6 @@ Where data have neither, as plain arrays, their order is all there is, and is us
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import numpy as np
 from freerun.data.rows import Rows
 from freerun.data.steps import OFF_GRID, goes_on_like
 from freerun.data.timeline import shown
-from freerun.errors import SeriesError, SeriesWarning
+from freerun.errors import SeriesError, warn
 
 if TYPE_CHECKING:
     from freerun.data.series import Series
@@ -142,11 +141,9 @@ def _warn_of_changes(series: Series, before: Series) -> None:
     both, here, there = np.intersect1d(series.times, before.times, return_indices=True)
     same = np.isclose(series.values[here], before.values[there], rtol=1e-6, atol=0, equal_nan=True).all(axis=1)
     if not same.all():
-        warnings.warn(
+        warn(
             f"{int((~same).sum())} steps that were read before have other values now, the first of them "
-            f"{shown(both[~same][0])}; what was read stays as it was",
-            SeriesWarning,
-            stacklevel=4,
+            f"{shown(both[~same][0])}; what was read stays as it was"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from freerun.data.timeline import (
     shown,
     to_index,
 )
-from freerun.errors import SeriesError, SeriesFileError, SeriesWarning
+from freerun.errors import SeriesError, SeriesFileError, warn
 from freerun.settings import Missing
 
 if TYPE_CHECKING:
@@ -265,7 +264,7 @@ class Series:
             times, dt, calendar = np.empty(0), 1.0, Calendar()
         values = treat_missing(values, options.missing)
         for note in notes:
-            warnings.warn(f"{place}{note}", SeriesWarning, stacklevel=4)
+            warn(f"{place}{note}")
         given = frozenset(name for name, there in (("channels", rows.channels), ("times", timed)) if there)
         return cls(values, rows.channels, times, dt, calendar, given=given)
 

@@ -8,7 +8,7 @@ from typing import Any
 from freerun.data.io.grid import Numbered, table_of
 from freerun.data.io.source import Source
 from freerun.data.table import Table
-from freerun.errors import MissingExtraError, SeriesFileError, SeriesWarning
+from freerun.errors import MissingExtraError, SeriesFileError, warn
 
 
 def read(source: Source) -> Table:
@@ -36,11 +36,7 @@ def read(source: Source) -> Table:
         raise SeriesFileError(f"{source.name}: no sheet holds any rows")
     first = next(iter(filled))
     if len(filled) > 1:
-        warnings.warn(
-            f"{source.name}: sheet {first!r} is read, and not {', '.join(map(repr, list(filled)[1:]))}",
-            SeriesWarning,
-            stacklevel=2,
-        )
+        warn(f"{source.name}: sheet {first!r} is read, and not {', '.join(map(repr, list(filled)[1:]))}")
     return table_of(_trimmed(filled[first]), source.name)
 
 
