@@ -83,6 +83,17 @@ def seasonal(season: int) -> Simple:
     return Simple(f"the value {season} steps before", season, _none, lambda h, _: np.sqrt((h - 1) // season + 1))
 
 
+def best(values: np.ndarray, season: int | None, better: float = BETTER) -> Simple:
+    """The forecast that did best on the past of values, shape (T, D); the last value where that says little."""
+    if len(values) < TRUSTED:
+        return LAST_VALUE
+    methods = [DRIFT, MEAN, *([seasonal(season)] if season else [])]
+    first = max(2, season or 0)
+    errors = [_past_error(method, values, first) for method in methods]
+    found = int(np.argmin(errors))
+    return methods[found] if errors[found] < better * _past_error(LAST_VALUE, values, first) else LAST_VALUE
+
+
 def is_for(settings: Settings, training: Sequence[Series]) -> bool:
     """Whether a series is too short for networks to be chosen, where nothing is said of the network."""
     free = settings.method == "ridge" and all(getattr(settings, name) is None for name in (*VARIED, "hidden", "l2"))
@@ -101,7 +112,7 @@ def fitted(settings: Settings, series: Series) -> Model:
             raise SeriesError(f"channel {name!r} has {known} values; a forecast needs {FEWEST} or more")
     scaling = Scaling.fitted([series], settings)
     values = interpolated(scaling.apply(series)[:, : series.shape[1]])
-    method = _best(values, season_of(series))
+    method = best(values, season_of(series))
     told = settings.with_(
         hidden=1,
         cell="memoryless",
@@ -145,17 +156,6 @@ def name_of(member: Member) -> str | None:
     if lag > 1:
         return seasonal(lag).name
     return DRIFT.name if np.any(network.bias) else LAST_VALUE.name
-
-
-def _best(values: np.ndarray, season: int | None) -> Simple:
-    """The forecast that was best on the past; the last value where that says little."""
-    if len(values) < TRUSTED:
-        return LAST_VALUE
-    methods = [DRIFT, MEAN, *([seasonal(season)] if season else [])]
-    first = max(2, season or 0)
-    best = min(methods, key=lambda method: _past_error(method, values, first))
-    better = _past_error(best, values, first) < BETTER * _past_error(LAST_VALUE, values, first)
-    return best if better else LAST_VALUE
 
 
 def _past_error(method: Simple, values: np.ndarray, first: int) -> float:
