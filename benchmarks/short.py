@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/short.py FILE [--networks]
 
 FILE is a JSON file (.json or .json.gz) of sets of series, `{set: {period, series: [{past, future}, ...]}}`, such as M1
-and M3. Of each set 100 series are drawn, cut to their first 6 to 19 values, and the next
-four are forecast. Prints the mean and the median of the mean absolute error over that of the last value one step ahead,
-for several values of `better` of `simple.best`. With --networks some are also forecast by networks, as if the series were long
-enough (`simple.ENOUGH`), and the share that the simple forecast wins is printed.
+and M3. Of each set 100 series are drawn, cut to their first 5 to 19 values, and the next four are forecast. Prints the
+mean and the median of the mean absolute error over that of the last value one step ahead, for several values of
+`better` of `simple.best`. With --networks some are also forecast by networks, as if the series were long enough
+(`simple.ENOUGH`), and the share that the simple forecast wins is printed.
 """
 
 from __future__ import annotations

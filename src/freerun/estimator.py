@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 class RNN(Parameters):
     """A recurrent neural network that learns a time series and then runs free.
 
-    Every `series` below is a `Series`, a NumPy array or list of shape (T,) or (T, D), a pandas Series or DataFrame, or
-    the path of a file. Values that are NaN are missing: they do not count in training, and the network runs on its own
-    output over them. External inputs (`inputs`) are known beside the series and ahead of it, and not predicted; to
-    predict step t the network reads those of step t and of the steps before it that it reads values of. See
-    `Series.with_inputs` for the forms they may have.
+    Every `series` below is a `Series`, an array or list of shape (T,) or (T, D), a DataFrame or Series of pandas,
+    polars, Arrow or xarray, or the path of a file. Values that are NaN are missing: they do not count in training, and
+    the network runs on its own output over them. Channels with names are matched by them, in whatever order they come.
+    External inputs (`inputs`) are known beside the series and ahead of it, and not predicted; to predict step t the
+    network reads those of step t and of the steps before it that it reads values of. See `Series.with_inputs` for the
+    forms they may have.
 
     What it is told: see `freerun.parameters.Parameters`.
 
@@ -61,8 +62,9 @@ class RNN(Parameters):
         """Choose what was left open, and train on `series`; the error on `validation` is watched, no more.
 
         Args:
-            series: the training series; or several, which are learned together: a list, a dict, or a DataFrame whose
-                index has two levels, the series and the time; or a `StoredSeries`, as which a large npy or Parquet file
+            series: the training series; one of 3 to 19 steps gets a simple forecast (see `freerun.simple`), if nothing
+                is said of the network. Or several, which are learned together: a list, a dict (see `Series.panel`), or
+                a DataFrame whose index has two levels, the series and the time; or a `StoredSeries`, as which a large npy or Parquet file
                 is taken: what is left open is then chosen, and the error measured, on its last 100000 steps.
             validation: another series with the same channels, read from a state of zero. Nothing is chosen by it.
             inputs: external inputs of the training series.
@@ -103,7 +105,7 @@ class RNN(Parameters):
         `generate` and `forecast` go on from there. Missing values are NaN; the network runs on its own output there.
 
         Args:
-            new: the steps that follow.
+            new: the steps that follow, or all of a series that has grown by them.
             inputs: their external inputs, and those of steps to come.
 
         Raises:
