@@ -64,8 +64,9 @@ class RNN(Parameters):
         Args:
             series: the training series; one of 3 to 19 steps gets a simple forecast (see `freerun.simple`), if nothing
                 is said of the network. Or several, which are learned together: a list, a dict (see `Series.panel`), or
-                a DataFrame whose index has two levels, the series and the time; or a `StoredSeries`, as which a large npy or Parquet file
-                is taken: what is left open is then chosen, and the error measured, on its last 100000 steps.
+                a DataFrame whose index has two levels, the series and the time. Or a `StoredSeries`, as which a large
+                npy or Parquet file is taken: what is left open is then chosen, and the error measured, on its last
+                100000 steps.
             validation: another series with the same channels, read from a state of zero. Nothing is chosen by it.
             inputs: external inputs of the training series.
             warm_start: go on from the weights and the scaling of the last fit, with the parameters as they are now.

@@ -118,6 +118,7 @@ def free_run(
         raise SettingError(f"ensemble={ensemble!r}: the model has one network; fit with members=2 or more")
     base = base_of(model, after, inputs, steps)
     require_known_inputs(base, steps)
+    base.following_times(steps)  # refuses steps beyond the calendar before they are made
     runs = [
         _run_of(member, moment, base, steps)
         for member, moment in moments(model, base, after is not None, ensemble == "best")

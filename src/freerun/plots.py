@@ -42,7 +42,7 @@ def data(series: Series, boundary: int | None = None, title: str = "") -> Figure
     """A series, with the first step that is not trained on marked."""
     figure, grid = _figure(title, len(series.channels), [2] * len(series.channels))
     for i, (axes, channel) in enumerate(zip(grid, series.channels, strict=True)):
-        axes.plot(series.times, series.values[:, i], color=TRUTH, linewidth=1)
+        axes.plot(series.drawn_times, series.values[:, i], color=TRUTH, linewidth=1)
         axes.set_ylabel(channel)
     _mark(grid, series, boundary)
     grid[-1].set_xlabel(_time_label(series))
@@ -59,9 +59,9 @@ def one_step(series: Series, predictions: Series, boundary: int | None = None, t
     """
     figure, grid = _figure(title, 1 + len(series.channels), [*([2] * len(series.channels)), 1])
     for i, (axes, channel) in enumerate(zip(grid[:-1], series.channels, strict=True)):
-        axes.plot(series.times, series.values[:, i], color=TRUTH, linewidth=1.6, label="data")
+        axes.plot(series.drawn_times, series.values[:, i], color=TRUTH, linewidth=1.6, label="data")
         axes.plot(
-            predictions.times,
+            predictions.drawn_times,
             predictions.values[:, i],
             color=NETWORK,
             linewidth=1,
@@ -70,7 +70,7 @@ def one_step(series: Series, predictions: Series, boundary: int | None = None, t
         )
         axes.set_ylabel(channel)
     error = np.sqrt(((series.values[1:] - predictions.values) ** 2).sum(axis=1))
-    grid[-1].semilogy(predictions.times, np.maximum(error, 1e-16), color=NETWORK, linewidth=0.7)
+    grid[-1].semilogy(predictions.drawn_times, np.maximum(error, 1e-16), color=NETWORK, linewidth=0.7)
     grid[-1].set_ylabel("|error|")
     grid[-1].set_xlabel(_time_label(series))
     _mark(grid, series, boundary)
@@ -99,19 +99,19 @@ def free_run(
         values = _beside(run.values[:, i], np.concatenate(data)) if data else run.values[:, i]
         if before is not None:
             shown = min(len(before), max(len(run), 50))
-            times = np.append(before.times[-shown:], run.times[:1])
+            times = np.append(before.drawn_times[-shown:], run.drawn_times[:1])
             joined = run.values[:1, i] if truth is None else truth.values[:1, i]
             axes.plot(times, np.append(before.values[-shown:, i], joined), color=TRUTH, linewidth=1.6, label="data")
-            axes.axvline(run.times[0], color=MARK, linewidth=1.2)
+            axes.axvline(run.drawn_times[0], color=MARK, linewidth=1.2)
         if truth is not None:
             label = None if before is not None else "what really followed"
-            axes.plot(truth.times, truth.values[:, i], color=TRUTH, linewidth=1.6, label=label)
-        axes.plot(run.times, values, color=NETWORK, linewidth=1.2, linestyle="--", label="free run")
+            axes.plot(truth.drawn_times, truth.values[:, i], color=TRUTH, linewidth=1.6, label=label)
+        axes.plot(run.drawn_times, values, color=NETWORK, linewidth=1.2, linestyle="--", label="free run")
         if vpt is not None and 0 < vpt < len(run):
-            axes.axvline(run.times[vpt], color=SECOND, linewidth=1.2, linestyle=":", label=f"holds {vpt} steps")
+            axes.axvline(run.drawn_times[vpt], color=SECOND, linewidth=1.2, linestyle=":", label=f"holds {vpt} steps")
         axes.set_ylabel(channel)
     if before is not None:
-        _note_at(grid[0], run.times[0], "let loose →")
+        _note_at(grid[0], run.drawn_times[0], "let loose →")
     grid[-1].set_xlabel(_time_label(run))
     _legend(grid[0])
     return _drawn(figure)
@@ -350,8 +350,8 @@ def _mark(grid: list[Axes], series: Series, boundary: int | None) -> None:
     """Mark the first step that was not trained on."""
     if boundary is not None:
         for axes in grid:
-            axes.axvline(series.times[boundary], color=MARK, linewidth=1.2)
-        _note_at(grid[0], series.times[boundary], "not trained on →")
+            axes.axvline(series.drawn_times[boundary], color=MARK, linewidth=1.2)
+        _note_at(grid[0], series.drawn_times[boundary], "not trained on →")
 
 
 def _beside(run: np.ndarray, data: np.ndarray) -> np.ndarray:

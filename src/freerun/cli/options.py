@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from freerun.arguments import one_of
 from freerun.data.rows import ReadOptions
 from freerun.settings import Missing
 
@@ -127,9 +126,9 @@ def reads_series(command: Callable[..., None]) -> Callable[..., None]:
     def with_reading(**given: Any) -> None:
         column, time, name_of, zone, decimal, missing, inputs, resample = (given.pop(name) for name in shared)
         chosen = (*column, *(name for name in inputs if name not in column)) if column else ()
-        if decimal is not None:
-            one_of("decimal", decimal, (".", ","))
-        options = ReadOptions(chosen, time, name_of, missing, resample, zone, decimal)
+        options = ReadOptions.checked(
+            chosen, time=time, id=name_of, missing=missing, resample=resample, zone=zone, decimal=decimal
+        )
         command(**given, reading=Reading(options, tuple(inputs)))
 
     with_reading.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - typer reads it

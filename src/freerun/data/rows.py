@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from numbers import Real
+from typing import Any, get_args
 
 import numpy as np
 
+from freerun.arguments import one_of
 from freerun.data.numerals import Decimals
 from freerun.data.timeline import Calendar
+from freerun.errors import SettingError
 from freerun.settings import Missing
 
 
@@ -36,6 +40,24 @@ class ReadOptions:
     resample: str | None = None
     zone: str | None = None
     decimal: Decimals | None = None
+
+    @classmethod
+    def checked(cls, columns: Any, **options: Any) -> ReadOptions:
+        """Options as a user gives them: one column or several, and words and names of the right kind.
+
+        Raises:
+            SettingError: one is of another kind.
+        """
+        several = (columns,) if isinstance(columns, str) else tuple(columns)
+        for name, text in (*(("columns", column) for column in several), *options.items()):
+            if text is not None and not isinstance(text, str) and not (name == "resample" and isinstance(text, Real)):
+                raise SettingError(f"{name}={text!r}: give a text")
+        one_of("missing", options["missing"], get_args(Missing))
+        if options["decimal"] is not None:
+            one_of("decimal", options["decimal"], get_args(Decimals))
+        if options["resample"] is not None:
+            options["resample"] = str(options["resample"])
+        return cls(several, **options)
 
 
 @dataclass(frozen=True)

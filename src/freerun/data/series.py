@@ -144,7 +144,10 @@ class Series:
         Raises:
             SeriesError: it holds no series that can be used; the message says where, and what to do.
         """
-        series = cls.from_options(data, ReadOptions(tuple(columns), time, id, missing, resample, zone, decimal))
+        options = ReadOptions.checked(
+            columns, time=time, id=id, missing=missing, resample=resample, zone=zone, decimal=decimal
+        )
+        series = cls.from_options(data, options)
         return series if inputs is None else series.with_inputs(inputs)
 
     @classmethod
@@ -192,7 +195,10 @@ class Series:
             SeriesFileError: the file is absent, empty, ragged or holds text where a number belongs; the message names
                 file, line and column.
         """
-        return cls.from_options(path, ReadOptions(tuple(columns), time, id, missing, resample, zone, decimal))
+        options = ReadOptions.checked(
+            columns, time=time, id=id, missing=missing, resample=resample, zone=zone, decimal=decimal
+        )
+        return cls.from_options(path, options)
 
     @classmethod
     def panel(
@@ -224,7 +230,9 @@ class Series:
         if not isinstance(table, str | Path | Table):
             raise SeriesError("several series below each other need a table with named columns; give a DataFrame")
         chosen = (*columns, *(name for name in inputs if name not in columns)) if columns else ()
-        options = ReadOptions(chosen, time, id or UNIQUE_ID, missing, resample, zone, decimal)
+        options = ReadOptions.checked(
+            chosen, time=time, id=id or UNIQUE_ID, missing=missing, resample=resample, zone=zone, decimal=decimal
+        )
         found = cls.all_from_options(table, options)
         return {name: series.with_inputs(list(inputs)) if inputs else series for name, series in found.items()}
 
@@ -288,9 +296,9 @@ class Series:
         Raises:
             SeriesError: rows are missing, or no channel is left.
         """
-        if isinstance(data, str):
+        if isinstance(data, str) and (data in self.channels or not Path(data).exists()):
             data = [data]
-        if isinstance(data, Sequence) and data and all(isinstance(name, str) for name in data):
+        if isinstance(data, list | tuple) and data and all(isinstance(name, str) for name in data):
             return self._from_channels(data)
         rows = self._input_rows(data)
         given = self._with("input_names", bool(rows.channels))

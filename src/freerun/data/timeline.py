@@ -166,10 +166,10 @@ def following(times: np.ndarray, dt: Any, calendar: Calendar, steps: int) -> np.
         if times.dtype.kind == "M" and further[-1:].astype("datetime64[Y]") > LAST_YEAR:
             raise OverflowError(f"they end in the year {further[-1].astype('datetime64[Y]')}")
         return further
-    except (OverflowError, ValueError) as error:  # pandas' out-of-bounds errors are of these
+    except (OverflowError, ValueError, MemoryError) as error:  # pandas' out-of-bounds errors are of these
         raise SeriesError(
-            f"{steps} steps of {calendar.step or shown(dt)} after {shown(times[-1])} lie beyond the calendar; "
-            "give fewer"
+            f"{steps} steps of {calendar.step or shown(dt)} after {shown(times[-1])} lie beyond the calendar or "
+            "the memory; give fewer"
         ) from error
 
 
