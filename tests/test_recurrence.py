@@ -317,7 +317,7 @@ def test_gaps_inputs_and_differences_against_a_loop_by_hand():
     def output(read: list[float]) -> float:
         """The estimate of step t from the values of steps 0 to t - 1."""
         t = len(read)
-        padded = np.concatenate([np.zeros(3), read])
+        padded = np.concatenate([[read[0]] * 3, read])  # before the series its first value
         rises = np.diff(padded)
         window = np.array([rises[-1], known[t], rises[-3], known[t - 2]])
         hidden = np.tanh(window @ np.asarray(network.cells[0].input) + np.asarray(network.cells[0].bias))

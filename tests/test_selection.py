@@ -127,7 +127,7 @@ def test_a_member_that_diverges_is_dropped_and_named_and_the_others_go_on(series
 
 def test_a_series_too_short_to_choose_on():
     with pytest.raises(SeriesError, match="8 steps, too few to choose"):
-        freerun.RNN().fit(np.sin(np.arange(8)))
+        freerun.RNN(50).fit(np.sin(np.arange(8)))
 
 
 @pytest.mark.slow

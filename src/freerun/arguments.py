@@ -9,16 +9,16 @@ from typing import Any
 from freerun.errors import SettingError
 
 
-def whole_number(name: str, value: Any, least: int = 1) -> int:
+def whole_number(name: str, value: Any, least: int | None = 1) -> int:
     """A whole number that an argument has to be.
 
     Raises:
-        SettingError: it is none, or below `least`.
+        SettingError: it is none, or below `least`, if there is a least one.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         near = f": {value:.0f}" if isinstance(value, Real) and not isinstance(value, bool) and value == value else ""  # noqa: PLR0124 - NaN
         raise SettingError(f"{name}={value!r}: give a whole number{near}")
-    if value < least:
+    if least is not None and value < least:
         raise SettingError(f"{name}={value}: must be at least {least}")
     return int(value)
 

@@ -243,7 +243,8 @@ class RNN(Parameters):
         predictions = forecasting.predict(model, observed).values[first:]
         truth = observed.values[1 + first :]
         error = metrics.mean_squared_error(truth, predictions)
-        return 1.0 - error / metrics.mean_squared_error(truth, np.nanmean(truth, axis=0))
+        mean = np.broadcast_to(np.nanmean(truth, axis=0), truth.shape)
+        return 1.0 - error / metrics.mean_squared_error(truth, mean)
 
     def evaluate(self, series: Any, start: int, *, inputs: Any = None) -> Evaluation:
         """Score one-step predictions and free runs on the steps of `series` from `start` on."""

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from freerun.arguments import whole_number
 from freerun.computing import computing
 from freerun.errors import SettingError
 from freerun.model import Model
@@ -33,8 +34,7 @@ def export(model: Model, path: str | Path, steps: int) -> None:
         SettingError: fewer than 1 step, or a trend was taken out, which depends on dates the program does not know.
         OutputError: the file cannot be written.
     """
-    if steps < 1:
-        raise SettingError(f"steps={steps}: a free run has at least 1 step")
+    whole_number("steps", steps)
     member = model.best
     if member.settings.detrend:
         raise SettingError("a network with detrend=True depends on the times of the series and cannot be exported")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from freerun.errors import SeriesError
+
 LOST = 0.4
 """Standard deviations beyond which a free run has lost the data: the threshold of the VPT."""
 
@@ -21,11 +23,33 @@ MOST_BINNED = 5
 """Most channels for which states are binned; from there on Gaussian mixtures are compared."""
 
 
+def _pair(truth: np.ndarray, prediction: np.ndarray, steps: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of numbers that go together: of one shape, or, where `steps` may differ, of as many channels.
+
+    Raises:
+        SeriesError: they do not, so that NumPy would compare every step with every other one, or fail.
+    """
+    try:
+        first, second = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
+    except (TypeError, ValueError) as error:
+        raise SeriesError(f"truth and prediction are to be arrays of numbers ({error})") from error
+    same = (
+        first.shape == second.shape if steps else first.ndim == second.ndim == 2 and first.shape[1] == second.shape[1]
+    )
+    if not same:
+        raise SeriesError(
+            f"the truth has shape {first.shape}, what is compared with it {second.shape}; give both "
+            f"{'the same shape' if steps else 'as (steps, channels), with the same channels'}"
+        )
+    return first, second
+
+
 def mean_squared_error(truth: np.ndarray, prediction: np.ndarray) -> float:
     """Mean of (truth - prediction)^2 over steps and channels, in squared units of the series.
 
     Missing true values are left out.
     """
+    truth, prediction = _pair(truth, prediction)
     known = np.isfinite(truth)
     return float(np.mean((truth - prediction)[known] ** 2))
 
@@ -40,6 +64,7 @@ def nrmse(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarray) -> f
         prediction: shape (..., D).
         deviation: shape (D,), the standard deviations of the series.
     """
+    truth, prediction = _pair(truth, prediction)
     error = ((truth - prediction) ** 2).sum(axis=-1).mean()
     return float(np.sqrt(error / (deviation**2).sum()))
 
@@ -71,6 +96,7 @@ def error_growth(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarra
         prediction: shape (..., T, D).
         deviation: shape (D,), the standard deviations of the series.
     """
+    truth, prediction = _pair(truth, prediction)
     with np.errstate(over="ignore"):  # a run that went beyond all bounds has an infinite error
         return np.sqrt(((truth - prediction) ** 2).sum(axis=-1) / (deviation**2).sum())
 
@@ -81,6 +107,7 @@ def smape(truth: np.ndarray, prediction: np.ndarray) -> float:
     Where both are zero the error is zero; missing true values are left out. A prediction beyond all bounds has an
     error of 200, to which it tends.
     """
+    truth, prediction = _pair(truth, prediction)
     known = np.isfinite(truth)
     truth, prediction = truth[known], prediction[known]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -111,6 +138,7 @@ def mase(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, season
         training: shape (S, D), the series before.
         season: in steps.
     """
+    truth, prediction = _pair(truth, prediction)
     return float(np.nanmean(np.abs(truth - prediction) / naive_error(training, season)))
 
 
@@ -130,6 +158,7 @@ def state_space_divergence(truth: np.ndarray, generated: np.ndarray, seed: int =
         At least 0 for histograms, up to sampling error for mixtures; infinity when the generated series is not finite
         or never enters the bins.
     """
+    truth, generated = _pair(truth, generated, steps=False)
     if not np.isfinite(generated).all():
         return float("inf")
     if truth.shape[1] > MOST_BINNED:
@@ -208,6 +237,7 @@ def spectrum_distance(truth: np.ndarray, generated: np.ndarray, smoothing: float
     Returns:
         1 when the generated series is constant, not finite, or beyond all bounds.
     """
+    truth, generated = _pair(truth, generated, steps=False)
     steps = min(len(truth), len(generated))
     if not within_bounds(generated):
         return 1.0

@@ -26,7 +26,7 @@ def as_pandas(data: Any) -> Any:
         SeriesError: the table cannot be converted.
     """
     if is_pandas(data):
-        return data if hasattr(data, "iloc") else _of_index(data)
+        return data if hasattr(data, "iloc") else _of_values(data)
     if isinstance(data, np.ndarray):
         return None
     try:
@@ -73,5 +73,8 @@ def _of_stream(data: Any) -> Any:
     return values.rename(getattr(data, "name", None) or None)
 
 
-def _of_index(index: Any) -> Any:
-    return index.to_series(index=range(len(index)))
+def _of_values(data: Any) -> Any:
+    """An index or an array of pandas as a Series that counts from 0."""
+    import pandas as pd
+
+    return pd.Series(data, index=range(len(data)))

@@ -21,6 +21,9 @@ FILL_VALUES = (
 REPEATED = 2
 """Times that such a number occurs at least before it is taken for a missing value."""
 
+APART = 0.1
+"""Share of such a number by which all other values are away from it at least."""
+
 DISTANT = 20.0
 """Glitches lie this many times the usual range away from their neighbours: the 10 to 90 % range of the values."""
 
@@ -49,7 +52,7 @@ def without_fill_values(values: np.ndarray, channels: Sequence[str]) -> tuple[np
             rest = values[~found & np.isfinite(values[:, column]), column]
             if found.sum() < REPEATED or len(rest) < REPEATED:
                 continue
-            if min(abs(fill - rest.min()), abs(fill - rest.max())) <= np.ptp(rest):
+            if min(abs(fill - rest.min()), abs(fill - rest.max())) <= max(np.ptp(rest), APART * abs(fill)):
                 continue
             values = values.copy() if not notes else values
             values[found, column] = np.nan

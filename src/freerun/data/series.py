@@ -478,7 +478,15 @@ class Series:
         return len(self.inputs) - len(self)
 
     def between(self, start: int, stop: int | None = None) -> Series:
-        """Steps `start` to `stop` (excluded), counted as in a Python slice; external inputs known later are kept."""
+        """Steps `start` to `stop` (excluded), counted as in a Python slice; external inputs known later are kept.
+
+        Raises:
+            SettingError: one is no whole number.
+            SeriesError: there are no steps between them.
+        """
+        for name, step in (("start", start), ("stop", stop)):
+            if step is not None:
+                whole_number(name, step, least=None)
         first, last, _ = slice(start, stop).indices(len(self))
         if last <= first:
             raise SeriesError(f"no steps between {start} and {stop} in a series of {len(self)} steps")
@@ -491,7 +499,7 @@ class Series:
         Raises:
             SeriesError: one of the two parts would be empty.
         """
-        if not 0 < whole_number("step", step, -len(self)) < len(self):
+        if not 0 < whole_number("step", step, least=None) < len(self):
             raise SeriesError(
                 f"cannot split at step {step}: the series has {len(self)} steps; choose 1 to {len(self) - 1}"
             )
