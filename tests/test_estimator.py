@@ -202,7 +202,7 @@ def test_refusals(rnn, series):
         SeriesError, match="the validation series does not go with the training series: the series has 2 channels"
     ):
         freerun.RNN(hidden=15).fit(series, np.zeros((100, 2)))
-    with pytest.raises(SeriesError, match="the training series has 1 steps"):
+    with pytest.raises(SeriesError, match="channel 'x' has 1 values; a forecast needs 3"):
         freerun.RNN(standardize=False).fit([1.0])
 
 

@@ -215,6 +215,17 @@ def test_files_good_and_bad(page, tmp_path):
     expect(page.get_by_role("alert")).to_contain_text("line 3, column 'b'")
     upload.set_input_files(tmp_path / "good.csv")
     expect(page.get_by_role("region", name="Series")).to_contain_text("200 steps, 2 channels", timeout=PATIENCE)
+    dated = [
+        f"{9 + i % 5},{date}\n" for i, date in enumerate(np.arange("2024-01-01", "2024-06-01", dtype="M8[D]")) if i != 7
+    ]
+    (tmp_path / "prices.csv").write_text("price,date\n" + "".join(dated[::-1]))
+    upload.set_input_files(tmp_path / "prices.csv")
+    region = page.get_by_role("region", name="Series")
+    expect(region).to_contain_text("152 steps, 1 channel", timeout=PATIENCE)
+    expect(region).to_contain_text("the rows come newest first; they are read from 2024-01-01 on")
+    expect(region).to_contain_text("1 of 152 steps (D) have no row, the first of them 2024-01-08")
+    upload.set_input_files(tmp_path / "good.csv")
+    expect(region).to_contain_text("200 steps, 2 channels", timeout=PATIENCE)
     assert set(drawn(page, "The series and the split")) == {"a", "b"}
 
 

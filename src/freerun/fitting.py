@@ -119,7 +119,6 @@ def _fit(
 ) -> Fitted:
     training, validation = together(training, validation)
     if before is None and choices is None and stored is None and simple.is_for(settings, training):
-        refuse_constant(training[0])
         return Fitted(simple.fitted(settings, training[0]), None)
     require_trainable(settings, training, validation)
     _warn_of_oddities(training)

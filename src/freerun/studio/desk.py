@@ -56,9 +56,14 @@ class Desk:
             listener()
 
 
+def without_options(text: str) -> str:
+    """What a message says to people on a page, where options of the command line and of Python are of no use."""
+    return re.sub(r" \((?:\w+=[^()]*, )?--[^()]*\)", "", text)
+
+
 def complain(error: Exception) -> None:
     """Show an error to the user, who closes it; options of the command line are of no use here."""
-    text = re.sub(r" \(--[^)]*\)", "", str(error))
+    text = without_options(str(error))
     ui.notify(text, type="negative", position="top", multi_line=True, timeout=0, close_button="Close")
 
 

@@ -16,7 +16,7 @@ from freerun.data.io import READ
 from freerun.data.series import Series
 from freerun.errors import FreerunError
 from freerun.studio.charts import MARK, SECOND, TRUTH, Curve, chart, over_steps
-from freerun.studio.desk import Desk, complain, redraw
+from freerun.studio.desk import Desk, complain, redraw, without_options
 from freerun.studio.intake import MOST_BYTES, taken_in
 from freerun.studio.store import Source
 
@@ -150,7 +150,8 @@ class SeriesPane:
             Curve(name, over_steps(column[::every], every=every), color)
             for name, column, color in zip(series.channels, series.values.T, COLORS, strict=False)
         ]
-        self._split.props(f"min=20 max={len(series)}")
+        self._split.props["max"] = len(series)  # a number: Quasar places the thumb wrongly by a text
+        self._split.update()
         self._desk.split = self._within(split)
         if self._split.value == self._desk.split:
             self._draw()
@@ -175,7 +176,7 @@ class SeriesPane:
         channels = f"{len(series.channels)} channel{'s' * (len(series.channels) > 1)}"
         self._about.set_text(
             f"{len(series)} steps, {channels}: trains on {split}, {compared}. Drag the line to move the split."
-            + "".join(f" Note: {note}." for note in self._notes)
+            + "".join(f" Note: {without_options(note)}." for note in self._notes)
         )
 
 
