@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from freerun import simple
 from freerun.checkpoint import Checkpoint, purpose_of
@@ -35,6 +36,10 @@ PASSED_OVER = 40
 
 LONGEST_GAP = 100
 """Most values in a row that may be missing unless the washout says."""
+
+
+FEWEST_KNOWN = 10
+"""Values of a channel, or half of its steps if they are fewer, that it has at least."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +257,7 @@ def require_trainable(settings: Settings, training: Sequence[Series], validation
             )
         require_steps("training", series, washout)
         _refuse_long_gap(series, max(LONGEST_GAP, washout) if settings.washout is None else washout)
+        _refuse_nearly_empty(series)
         refuse_constant(series)
     if validation is not None:
         require_steps("validation", validation, washout)
@@ -285,6 +291,16 @@ def _warn_of_oddities(training: Sequence[Series]) -> None:
         place = f"series {number}: " if len(training) > 1 else ""
         for oddity in oddities(series):
             warn(f"{place}{oddity}; it is learned as it stands: leave the value empty (NaN) if it is wrong")
+
+
+def _refuse_nearly_empty(series: Series) -> None:
+    """Refuse a channel with hardly any value, from which no error can be taken."""
+    for name, column in zip(series.channels, series.values.T, strict=True):
+        known = int(np.isfinite(column).sum())
+        if 0 < known < min(FEWEST_KNOWN, len(series) // 2):
+            raise SeriesError(
+                f"channel {name!r} has {known} values in {len(series)} steps, too few to learn from; leave it out"
+            )
 
 
 def _refuse_long_gap(series: Series, longest: int) -> None:

@@ -60,7 +60,7 @@ class Scaling:
         rest = [v - mean - slope * (_numbers(s.times) - origin)[:, None] for v, s in zip(values, panel, strict=True)]
         rest = [differenced(v, settings.differences) for v in rest]
         whole = np.nanstd(np.concatenate(values), axis=0)
-        scale = np.nanstd(np.concatenate(rest), axis=0)
+        scale = _deviation(np.concatenate(rest))
         scale = np.where(scale > ROUNDING * whole, scale, whole)
         inputs = np.concatenate([series.inputs for series in panel])
         if not settings.standardize:
@@ -125,6 +125,12 @@ def refuse_constant(series: Series) -> np.ndarray:
         if not value > ROUNDING * largest:
             raise SeriesError(f"channel {name!r} is constant; leave it out")
     return deviation
+
+
+def _deviation(values: np.ndarray) -> np.ndarray:
+    """The standard deviation of each channel; 0 where no value is known, as of differences between gaps."""
+    known = np.isfinite(values).any(axis=0)
+    return np.where(known, np.nanstd(np.where(known, values, 0.0), axis=0), 0.0)
 
 
 def _numbers(times: np.ndarray) -> np.ndarray:
