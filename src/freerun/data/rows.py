@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 
+from freerun.arguments import one_of
 from freerun.data.numerals import Decimals
 from freerun.data.timeline import Calendar
+from freerun.errors import SettingError
 from freerun.settings import Missing
 
 
@@ -36,6 +39,15 @@ class ReadOptions:
     resample: str | None = None
     zone: str | None = None
     decimal: Decimals | None = None
+
+    def __post_init__(self) -> None:
+        one_of("missing", self.missing, get_args(Missing))
+        if self.decimal is not None:
+            one_of("decimal", self.decimal, get_args(Decimals))
+        for name in ("time", "id", "zone"):
+            given = getattr(self, name)
+            if given is not None and not isinstance(given, str):
+                raise SettingError(f"{name}={given!r}: give a text")
 
 
 @dataclass(frozen=True)
