@@ -186,7 +186,7 @@ def test_several_channels():
 def test_refusals(rnn, series):
     with pytest.raises(NotFittedError, match="call fit"):
         freerun.RNN().predict(series)
-    with pytest.raises(SeriesError, match=r"has 2 channels .* trained on 1"):
+    with pytest.raises(SeriesError, match=r"has 2 channels .*, and 1 .* are needed"):
         rnn.predict(np.zeros((100, 2)))
     with pytest.raises(SeriesError, match="has 10 steps; with a washout of 50 give 51 or more"):
         rnn.generate(5, after=np.zeros(10))
