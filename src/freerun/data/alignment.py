@@ -170,7 +170,7 @@ def steps_read_before(series: Series, before: Series) -> int:
     if tell_what_follows(series, before):
         _warn_of_changes(series, before)
         return int(np.searchsorted(series.times, before.times[-1] + _tolerance(before), "right"))
-    first = 0 if before.timed else round(float(before.times[0] / before.dt))
+    first = _place_of(before, series) if before.timed else round(float(before.times[0] / before.dt))
     part = series.values[first : first + len(before)]
     if len(part) < len(before) or len(before) < 2:
         _warn_of_overlap(series, before)
@@ -185,6 +185,12 @@ def steps_read_before(series: Series, before: Series) -> int:
     if not same.all():
         _warn_of_overlap(series, before)
     return first + len(before) if same.all() else 0
+
+
+def _place_of(part: Series, series: Series) -> int:
+    """The step of a series from which on it has the values of a part; 0 if there is none."""
+    ends = np.flatnonzero(_same(series.values[len(part) - 1 :], part.values[-1:]))
+    return next((int(at) for at in ends if _same(series.values[at : at + len(part)], part.values).all()), 0)
 
 
 def _same(values: np.ndarray, others: np.ndarray) -> np.ndarray:

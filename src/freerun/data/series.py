@@ -25,7 +25,7 @@ from freerun.data.arrays import as_matrix, default_channels, owned, refuse_at, t
 from freerun.data.intake import rows_of
 from freerun.data.interchange import as_pandas
 from freerun.data.io import chosen, read_table, write_series
-from freerun.data.oddities import without_fill_values
+from freerun.data.oddities import refuse_fill_values, without_fill_values
 from freerun.data.rows import ReadOptions, Rows
 from freerun.data.steps import spacing, steps_of
 from freerun.data.table import UNIQUE_ID, Table
@@ -319,8 +319,10 @@ class Series:
         if isinstance(data, Sequence) and data and all(isinstance(name, str) for name in data):
             return self._from_channels(data)
         rows = self._input_rows(data)
+        inputs = inputs_beside(self, rows)
+        refuse_fill_values(inputs, rows.channels or default_channels(inputs.shape[1], "u"))
         given = self._with("input_names", bool(rows.channels))
-        return replace(self, inputs=inputs_beside(self, rows), input_names=rows.channels, given=given)
+        return replace(self, inputs=inputs, input_names=rows.channels, given=given)
 
     def with_coming_inputs(self, data: Any, steps: int | None = None) -> Series:
         """The same series with the external inputs of the steps to come, one row each, from the next step on.
@@ -334,14 +336,16 @@ class Series:
         """
         rows = self._input_rows(data)
         ahead = inputs_ahead(self, rows, steps)
-        if rows.channels and "input_names" in self._given:
+        if rows.channels and ("input_names" in self._given or set(rows.channels) == set(self.input_names)):
             ahead = ahead[:, places_of(self.input_names, rows.channels, "external inputs")]
         elif ahead.shape[1] != self.inputs.shape[1]:
             raise SeriesError(
                 f"{ahead.shape[1]} external inputs ({', '.join(rows.channels) or 'no names'}) where the series has "
                 f"{self.inputs.shape[1]} ({', '.join(self.input_names) or 'none'}); give the same columns"
             )
-        return replace(self, inputs=np.concatenate([self.inputs[: len(self)], ahead]))
+        inputs = np.concatenate([self.inputs[: len(self)], ahead])
+        refuse_fill_values(inputs, self.input_names)
+        return replace(self, inputs=inputs)
 
     def _input_rows(self, data: Any) -> Rows:
         if isinstance(data, list | tuple) and data and all(isinstance(name, str) for name in data):
@@ -365,14 +369,14 @@ class Series:
     def like(self, other: Series) -> Series:
         """This series with the channels and external inputs of another one, in its order.
 
-        Names are matched where both series came with names; otherwise the order counts, and the names are those of the
-        other one where this one came without.
+        Names are matched where both series came with names, or with the same ones; otherwise the order counts, and the
+        names are those of the other one where this one came without.
 
         Raises:
             SeriesError: other channels, other external inputs, or other steps.
         """
         values, channels = self.values, self.channels
-        if self.named and other.named:
+        if self.named and (other.named or set(channels) == set(other.channels)):
             values, channels = values[:, places_of(other.channels, channels, "channels")], other.channels
         elif len(channels) != len(other.channels):
             raise SeriesError(
@@ -382,7 +386,8 @@ class Series:
         elif other.named:
             channels = other.channels
         inputs, names = self.inputs, self.input_names
-        if {"input_names"} <= self._given & other._given:
+        given = "input_names" in self._given
+        if given and ("input_names" in other._given or set(names) == set(other.input_names)):
             inputs, names = inputs[:, places_of(other.input_names, names, "external inputs")], other.input_names
         elif len(names) != len(other.input_names):
             raise SeriesError(
