@@ -324,3 +324,31 @@ def test_two_columns_of_one_name_are_refused():
     for call in (lambda: Series.of(pd.DataFrame(values, columns=["v", "v"])), lambda: Series(values, ("v", "v"))):
         with pytest.raises(SeriesError, match=r"two .* are named 'v'; give each a name of its own"):
             call()
+
+
+def test_names_that_freerun_gave_are_matched_when_they_come_back():
+    y = np.c_[wave(80), 50 - 3 * wave(80)]
+    rnn = freerun.RNN(**QUICK).fit(y)
+    frame = pd.DataFrame(y, columns=["x0", "x1"])
+    turned = rnn.forecast(3, after=frame[["x1", "x0"]])
+    pd.testing.assert_frame_equal(turned, rnn.forecast(3, after=y))
+
+
+def test_inputs_that_stand_for_missing_values_are_refused(days):
+    """They have to be known; were they read as they are, a forecast would be off by thousands."""
+    rnn, y, x = days
+    broken = x.copy()
+    broken.iloc[[50, 51, T + 1, T + 2], 0] = -9999
+    with pytest.raises(SeriesError, match="of the external inputs, 2 values of 'u' are -9999, the first in row 50"):
+        Series.of(y[:T], inputs=broken[:T])
+    with pytest.raises(SeriesError, match="2 values of 'u' are -9999, the first in row 121"):
+        rnn.forecast(H, inputs=broken[T : T + H])
+
+
+def test_a_long_array_that_has_grown_follows_a_series_with_dates_where_it_goes_on():
+    """A model keeps the last steps it has read, so these lie within what comes."""
+    values = wave(80)
+    read = pd.Series(values[:60], index=pd.date_range("2024-01-01", periods=60), name="y")
+    joined = Series.of(read[20:]).joined(Series.of(values))
+    np.testing.assert_array_equal(joined.values[:, 0], values[20:])
+    assert joined.index[-1] == pd.Timestamp("2024-03-20")
