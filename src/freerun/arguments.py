@@ -8,19 +8,36 @@ from typing import Any
 
 from freerun.errors import SettingError
 
+LARGEST = 2**31 - 1
+"""The largest whole number that counts something: more steps than this fit into no memory."""
 
-def whole_number(name: str, value: Any, least: int | None = 1) -> int:
+
+def whole_number(name: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
     """A whole number that an argument has to be.
 
     Raises:
-        SettingError: it is none, or below `least`, if there is a least one.
+        SettingError: it is none, below `least` or above `most`.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         near = f": {value:.0f}" if isinstance(value, Real) and not isinstance(value, bool) and value == value else ""  # noqa: PLR0124 - NaN
         raise SettingError(f"{name}={value!r}: give a whole number{near}")
-    if least is not None and value < least:
-        raise SettingError(f"{name}={value}: must be at least {least}")
-    return int(value)
+    number = int(value)
+    if number < least:
+        raise SettingError(f"{name}={number}: must be at least {least}")
+    if number > most:
+        raise SettingError(f"{name}={number}: must be at most {most}")
+    return number
+
+
+def positive(name: str, value: Any) -> float:
+    """A positive, finite number that an argument has to be.
+
+    Raises:
+        SettingError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < float("inf"):
+        raise SettingError(f"{name}={value!r}: give a number above 0")
+    return float(value)
 
 
 def percentages(name: str, levels: Any) -> tuple[float, ...]:
@@ -29,6 +46,8 @@ def percentages(name: str, levels: Any) -> tuple[float, ...]:
     Raises:
         SettingError: one is no number between 1 and 100, or given twice.
     """
+    if getattr(levels, "shape", None) == ():
+        levels = levels.item()
     several = levels if isinstance(levels, Iterable) and not isinstance(levels, str | bytes) else (levels,)
     found = []
     for level in several:
@@ -53,6 +72,6 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     Raises:
         SettingError: it is none of them.
     """
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise SettingError(f"{name}={value!r}: give one of {', '.join(choices)}")
     return str(value)

@@ -13,6 +13,7 @@ from freerun.arguments import one_of, percentages, whole_number
 from freerun.backtest import FOLDS, Backtest, backtest
 from freerun.checkpoint import EVERY
 from freerun.data.panel import panel_of
+from freerun.data.scaling import refuse_constant
 from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
 from freerun.errors import NotFittedError, SettingError
@@ -231,7 +232,12 @@ class RNN(Parameters):
             Shape (paths, horizon, D).
         """
         return intervals.sample(
-            self._fitted(), horizon, paths, None if after is None else Series.of(after), inputs, seed
+            self._fitted(),
+            whole_number("horizon", horizon),
+            whole_number("paths", paths),
+            None if after is None else Series.of(after),
+            inputs,
+            whole_number("seed", seed, 0, 2**63),
         )
 
     def score(self, series: Any, *, inputs: Any = None) -> float:
@@ -240,6 +246,8 @@ class RNN(Parameters):
         observed = Series.of(series, inputs=inputs)
         observed = model.matched(observed)
         first = model.best.washout
+        forecasting.require_washout(model.best, observed)
+        refuse_constant(observed.between(1 + first))
         predictions = forecasting.predict(model, observed).values[first:]
         truth = observed.values[1 + first :]
         error = metrics.mean_squared_error(truth, predictions)
@@ -248,13 +256,13 @@ class RNN(Parameters):
 
     def evaluate(self, series: Any, start: int, *, inputs: Any = None) -> Evaluation:
         """Score one-step predictions and free runs on the steps of `series` from `start` on."""
-        return evaluation.evaluate(self._fitted(), Series.of(series, inputs=inputs), start)[0]
+        return evaluation.evaluate(self._fitted(), Series.of(series, inputs=inputs), whole_number("start", start))[0]
 
     def evaluate_long_term(self, series: Any, start: int) -> LongTerm:
         """Compare a long free run with the steps of `series` from `start` on, as samples of the same system."""
         model = self._fitted()
         observed = model.matched(Series.of(series))
-        scores, _ = evaluation.evaluate(model, observed, start)
+        scores, _ = evaluation.evaluate(model, observed, whole_number("start", start))
         return evaluation.evaluate_long_term(model, observed, start, scores.vpt)[0]
 
     def error_growth(self, series: Any, start: int, horizon: int) -> np.ndarray:
@@ -266,10 +274,12 @@ class RNN(Parameters):
         Raises:
             SeriesError: not even one run of that length fits.
         """
+        start, horizon = whole_number("start", start), whole_number("horizon", horizon)
         return evaluation.error_growth(self._fitted(), Series.of(series), start, horizon)
 
     def lyapunov_exponents(self, count: int = 1, steps: int = 10_000) -> tuple[float, ...]:
         """The `count` largest Lyapunov exponents of the free run, per step, descending; averaged over `steps` steps."""
+        count, steps = whole_number("count", count), whole_number("steps", steps)
         return evaluation.lyapunov_exponents(self._fitted(), None, steps, count)
 
     def save(self, path: str | Path) -> None:
@@ -285,7 +295,7 @@ class RNN(Parameters):
 
     def export(self, path: str | Path, steps: int) -> None:
         """Write the free run of the best network, `steps` steps long, as a StableHLO program; see `freerun.export`."""
-        export(self._fitted(), path, steps)
+        export(self._fitted(), path, whole_number("steps", steps))
 
     @property
     def history_(self) -> History:

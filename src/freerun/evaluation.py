@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from freerun import metrics
-from freerun.arguments import whole_number
 from freerun.computing import computing
 from freerun.data.series import Series
 from freerun.dynamics import lyapunov_spectrum
@@ -145,8 +144,6 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
     Raises:
         SettingError: the network is driven by external inputs, so that its closed loop is no system of its own.
     """
-    whole_number("steps", steps)
-    whole_number("count", count)
     if model.recent.input_names:
         raise SettingError("a network with external inputs has no Lyapunov exponents of its own; fit without inputs")
     member = model.best
@@ -177,7 +174,7 @@ def free_run_error(model: Model, series: Series, start: int, horizon: int = HORI
 def error_growth(model: Model, series: Series, start: int, horizon: int) -> np.ndarray:
     """Errors of many free runs from `start` on, in standard deviations of the series, shape (N, horizon)."""
     series = model.matched(series)
-    starts = _starts(series, whole_number("start", start), whole_number("horizon", horizon))
+    starts = _starts(series, start, horizon)
     if not len(starts):
         raise SeriesError(f"no free run of {horizon} steps fits between step {start} and the end at {len(series)}")
     deviation = np.sqrt((series.deviation**2).mean())

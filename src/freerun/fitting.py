@@ -13,6 +13,7 @@ import numpy as np
 
 from freerun import simple
 from freerun.checkpoint import Checkpoint, purpose_of
+from freerun.data.alignment import require_same_clock
 from freerun.data.oddities import oddities
 from freerun.data.panel import fingerprint
 from freerun.data.scaling import Scaling, refuse_constant
@@ -122,12 +123,14 @@ def _fit(
     checkpoint: Checkpoint | None,
     stored: StoredSeries | None,
 ) -> Fitted:
+    if before is not None:
+        training = [before.matched(series) for series in training]
     training, validation = together(training, validation)
     if before is None and choices is None and stored is None and simple.is_for(settings, training):
         return Fitted(simple.fitted(settings, training[0]), None)
     require_trainable(settings, training, validation)
     _warn_of_oddities(training)
-    asked = settings if before is None else before.require_same_shape(settings, training[0])
+    asked = settings if before is None else before.require_same_shape(settings)
     if stored is not None and asked.method != "ridge" and asked.window is None:
         raise SettingError(
             f"optimizer={asked.method!r} needs all of the series at once, and {stored.path} is too large to be read "
@@ -261,6 +264,8 @@ def require_trainable(settings: Settings, training: Sequence[Series], validation
         refuse_constant(series)
     if validation is not None:
         require_steps("validation", validation, washout)
+    for series in (*training[1:], *(() if validation is None else (validation,))) if settings.detrend else ():
+        require_same_clock(series, training[0])
 
 
 def together(training: Sequence[Series], validation: Series | None) -> tuple[tuple[Series, ...], Series | None]:

@@ -210,7 +210,7 @@ def update(model: Model, new: Series) -> Model:
             "give the series to continue instead: generate(steps, after=...)"
         )
     recent = model.recent
-    joined = recent.joined(model.matched(new))
+    joined = recent.joined(new)
     members = tuple(replace(m, ending=_read_further(m, joined, len(recent) - 1)) for m in model.members)
     return replace(model, members=members, recent=joined.between(max(0, len(joined) - RECENT)))
 

@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from freerun.arguments import whole_number
 from freerun.computing import computing, jitted
 from freerun.data.series import Series
 from freerun.errors import SettingError
@@ -215,7 +214,6 @@ def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horiz
 
 def sample(model: Model, horizon: int, paths: int, after: Series | None, inputs: Any, seed: int) -> np.ndarray:
     """See `freerun.RNN.sample`."""
-    horizon, paths, seed = whole_number("horizon", horizon), whole_number("paths", paths), whole_number("seed", seed, 0)
     base = base_of(model, after, inputs, horizon)
     require_known_inputs(base, horizon)
     return _sampled(model, base, horizon, paths, seed, after is not None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from freerun.data.alignment import require_same_clock
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
@@ -82,18 +83,19 @@ class Model:
             SeriesError: other channels, other external inputs, or other steps.
         """
         try:
-            return series.like(self.recent)
+            matched = series.like(self.recent)
+            if any(member.scaling.slope.any() for member in self.members):
+                require_same_clock(series, self.recent)
         except SeriesError as error:
             raise SeriesError(f"the network was trained on another kind of series: {error}") from error
+        return matched
 
-    def require_same_shape(self, settings: Settings, series: Series) -> Settings:
+    def require_same_shape(self, settings: Settings) -> Settings:
         """What the given settings, on these weights, come to; a parameter left open is that of the weights.
 
         Raises:
             SettingError: a parameter that shapes the network has changed.
-            SeriesError: other channels or steps.
         """
-        self.matched(series)
         have = self.best.settings
         for name in SHAPING:
             old, new = getattr(have, name), getattr(settings, name)

@@ -73,7 +73,7 @@ class RNNForecaster(BaseForecaster):
         return self._fit_to(_series(y, X))
 
     def _fit_to(self, seen: Series) -> Self:
-        self._seen, self._seen_to = seen, seen.index[-1]
+        self._seen = seen
         self.rnn_ = RNN(**({} if self.rnn is None else self.rnn.get_params())).fit(seen)
         return self
 
@@ -85,7 +85,6 @@ class RNNForecaster(BaseForecaster):
             return self._fit_to(self._seen.joined(new))
         self.rnn_.update(new)
         self._seen = self._seen.joined(new)
-        self._seen_to = self._seen.index[-1]
         return self
 
     def _predict(self, fh: Any, X: pd.DataFrame | None) -> pd.DataFrame:  # noqa: N803 - sktime's name
@@ -93,11 +92,11 @@ class RNNForecaster(BaseForecaster):
         values = np.empty((len(steps), len(self._columns)))
         ahead = steps > 0
         if ahead.any():
-            run = self.rnn_.forecast(int(steps.max()), inputs=self._coming(X, int(steps.max())))
+            run = self.rnn_.forecast(int(steps.max()), inputs=self._coming(X))
             values[ahead] = run.to_numpy()[steps[ahead] - 1]
         if not ahead.all():
             values[~ahead] = self._in_sample()[len(self._seen) - 1 + steps[~ahead]]
-        return pd.DataFrame(values, columns=self._columns, index=fh.to_absolute_index(self.cutoff))
+        return pd.DataFrame(values, columns=self._columns, index=fh.to_absolute_index(self._end()))
 
     def _predict_interval(  # pyright: ignore[reportIncompatibleMethodOverride] - as sktime's own forecasters do
         self,
@@ -105,13 +104,13 @@ class RNNForecaster(BaseForecaster):
         X: pd.DataFrame | None,  # noqa: N803 - the same
         coverage: list[float],
     ) -> pd.DataFrame:
-        steps, index = self._steps(fh), fh.to_absolute_index(self.cutoff)
+        steps, index = self._steps(fh), fh.to_absolute_index(self._end())
         ahead = steps > 0
         names = list(map(str, self._columns))
         table = None
         if ahead.any():
             levels = [100.0 * share for share in coverage if share > 0]
-            run = self._coming(X, int(steps.max()))
+            run = self._coming(X)
             table = intervals.forecast(self.rnn_.model_, int(steps.max()), levels, None, run)
         columns = {}
         for i, name in enumerate(names):
@@ -140,18 +139,23 @@ class RNNForecaster(BaseForecaster):
         return values - width, values + width
 
     def _steps(self, fh: Any) -> np.ndarray:
-        return np.asarray(fh.to_relative(self.cutoff).to_numpy(), int)
+        steps = np.asarray(fh.to_relative(self._end()).to_numpy(), int)
+        if len(steps) and steps.min() <= -len(self._seen):
+            first = self._seen.index[0]
+            raise SeriesError(f"fh={steps.min()} lies before the first step seen, {first}; give later ones")
+        return steps
 
-    def _coming(self, X: pd.DataFrame | None, steps: int) -> pd.DataFrame | None:  # noqa: N803 - sktime's name
+    def _end(self) -> Any:
+        """The cutoff, with the frequency that the times show where the index has none."""
+        cutoff, calendar = self.cutoff, self._seen.calendar
+        known = calendar.frequency is not None and not calendar.day
+        if not known or not isinstance(cutoff, pd.DatetimeIndex) or cutoff.freq is not None:
+            return cutoff
+        return pd.DatetimeIndex(cutoff, freq=str(calendar.frequency))
+
+    def _coming(self, X: pd.DataFrame | None) -> pd.DataFrame | None:  # noqa: N803 - sktime's name
         """The exogenous data of the next steps."""
-        if X is None or not self._seen.input_names:
-            return None
-        later = X.loc[X.index > self._seen_to].iloc[:steps]
-        if len(later) < steps:
-            raise SeriesError(
-                f"X has rows for {len(later)} of the {steps} steps to come after {self._seen_to}; give one for each"
-            )
-        return _named(later)
+        return None if X is None or not self._seen.input_names else _named(X)
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> Any:

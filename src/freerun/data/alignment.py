@@ -6,7 +6,7 @@ Where data have neither, as plain arrays, their order is all there is, and is us
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 SAME = 1e-9
 """Numbers are the same time if they differ by less than this share of a step."""
+
+REVISED = 0.9
+"""A series that begins with so large a share of the steps that were read before is those steps, some revised."""
+
+COUNT, NUMBERS = "no times", "numbers as times"
+"""Kinds of times: a mere count of the rows, and numbers that came with the data."""
+
+OVERLAP = 5
+"""So many steps, no two of them alike, that end what was read and begin what is new are more than chance."""
 
 
 def places_of(wanted: Sequence[str], names: Sequence[str], what: str) -> list[int]:
@@ -87,10 +96,10 @@ def inputs_ahead(series: Series, rows: Rows, steps: int | None) -> np.ndarray:
         SeriesError: there is no row for the next step, or rows that are none of the steps to come.
     """
     if not _by_times(series, rows, ahead=True):
-        if rows.labelled and steps is not None and len(rows.values) > steps:
+        if steps is not None and len(rows.values) > steps:
             raise SeriesError(
-                f"the external inputs have {len(rows.values)} rows that count from 0, for {steps} steps to come; give "
-                "one row for each, or an index that tells which they are"
+                f"the external inputs have {len(rows.values)} rows without times, for {steps} steps to come; give one "
+                "row for each step to come and no others, or an index that tells which they are"
             )
         return rows.values
     times, values = _ascending(rows)
@@ -100,7 +109,8 @@ def inputs_ahead(series: Series, rows: Rows, steps: int | None) -> np.ndarray:
             f"the external inputs end at {shown(times[-1])}, and the next step is "
             f"{shown(series.following_times(1)[0])}; give a row for each step to come"
         )
-    return _coming(series, times[first:], values[first:])
+    last = None if steps is None else first + steps
+    return _coming(series, times[first:last], values[first:last])
 
 
 def require_same_steps(series: Series, other: Series) -> None:
@@ -113,8 +123,9 @@ def require_same_steps(series: Series, other: Series) -> None:
         return
     have, needed = _kind(series), _kind(other)
     if have != needed:
-        raise SeriesError(f"the series has {have} as its times, and {needed} are needed; give the same")
-    if not goes_on_like(series.times, other.times, other.dt, other.calendar):
+        raise SeriesError(f"the series has {have}, and {needed} are needed; give the same")
+    periods = {one.calendar.frequency for one in (series, other) if one.calendar.periods}
+    if len(periods) > 1 or not goes_on_like(series.times, other.times, other.dt, other.calendar):
         raise SeriesError(
             f"the series has steps of {series.calendar.step or shown(series.dt)}, the first at "
             f"{shown(series.times[0])}, and steps of {other.calendar.step or shown(other.dt)} are needed, as at "
@@ -122,19 +133,82 @@ def require_same_steps(series: Series, other: Series) -> None:
         )
 
 
+def require_same_clock(series: Series, other: Series) -> None:
+    """Refuse a series whose times do not count on from those of another one, as a trend over time has to.
+
+    Raises:
+        SeriesError: they do not.
+    """
+    have, needed = _kind(series), _kind(other)
+    if have == needed or (needed == COUNT and have == NUMBERS):
+        return
+    raise SeriesError(
+        f"the series has {have}, and the trend (detrend) goes by {needed}; give the same, or fit without detrend"
+    )
+
+
+def tell_what_follows(series: Series, before: Series) -> bool:
+    """Whether times tell which steps of a series follow another one; an index of numbers goes on with a count."""
+    return series.timed and (before.timed or _kind(series) == NUMBERS)
+
+
+def at_same_time(series: Series, time: Any, other: Any) -> bool:
+    """Whether two times are the same step of a series."""
+    return bool(abs(time - other) <= _tolerance(series))
+
+
 def steps_read_before(series: Series, before: Series) -> int:
     """How many first steps of a series are steps of `before`, which was read already, or earlier ones.
 
-    By times where both have them; otherwise by values: of all that was read, only the last steps may be known, and a
+    By times where these tell it; otherwise by values: of all that was read, only the last steps may be known, and a
     count tells how many came before them. Values of the same step that differ are told by a `SeriesWarning`.
+
+    Raises:
+        SeriesError: values tell that it is the same series, but some of them are others.
     """
-    if series.timed and before.timed:
+    if tell_what_follows(series, before):
         _warn_of_changes(series, before)
-        return int(np.searchsorted(series.times, before.times[-1], "right"))
-    first = 0 if before.timed else round(float(before.times[0] / before.dt))
+        return int(np.searchsorted(series.times, before.times[-1] + _tolerance(before), "right"))
+    first = _place_of(before, series) if before.timed else round(float(before.times[0] / before.dt))
     part = series.values[first : first + len(before)]
-    same = part.shape == before.values.shape and len(before) > 1 and np.array_equal(part, before.values, equal_nan=True)
-    return first + len(before) if same else 0
+    if len(part) < len(before) or len(before) < 2:
+        _warn_of_overlap(series, before)
+        return 0
+    same = _same(part, before.values)
+    if same.mean() >= REVISED and not same.all():
+        raise SeriesError(
+            f"{int(same.sum())} of the first {first + len(before)} steps are those that were read before, and step "
+            f"{first + int(same.argmin())} is another one; give the steps that follow and no others, or an index of "
+            "times that tells which they are"
+        )
+    if not same.all():
+        _warn_of_overlap(series, before)
+    return first + len(before) if same.all() else 0
+
+
+def _place_of(part: Series, series: Series) -> int:
+    """The step of a series from which on it has the values of a part; 0 if there is none."""
+    ends = np.flatnonzero(_same(series.values[len(part) - 1 :], part.values[-1:]))
+    return next((int(at) for at in ends if _same(series.values[at : at + len(part)], part.values).all()), 0)
+
+
+def _same(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which rows are the same."""
+    return ((values == others) | (np.isnan(values) & np.isnan(others))).all(axis=1)
+
+
+def _warn_of_overlap(series: Series, before: Series) -> None:
+    """Say that new steps without times begin as those read before end."""
+    for count in range(min(len(series), len(before)), OVERLAP - 1, -1):
+        rows = series.values[:count]
+        if _same(rows, before.values[-count:]).all() and len(np.unique(rows, axis=0)) >= OVERLAP:
+            warnings.warn(
+                f"the first {count} new steps have the values of the last {count} that were read before; they are read "
+                "as steps that follow, since no times tell otherwise: give an index of times if they are the same",
+                SeriesWarning,
+                stacklevel=4,
+            )
+            return
 
 
 def _warn_of_changes(series: Series, before: Series) -> None:
@@ -147,13 +221,15 @@ def _warn_of_changes(series: Series, before: Series) -> None:
         )
 
 
-def _kind(series: Series) -> str:
-    """What the times of a series are, in words."""
-    if series.calendar.spans:
+def _kind(times: Series | Rows) -> str:
+    """What times are, in words."""
+    if not times.timed:
+        return COUNT
+    if times.calendar.spans:
         return "spans of time"
-    if series.times.dtype.kind != "M":
-        return "numbers"
-    return "dates without a time zone" if series.calendar.zone is None else "dates in a time zone"
+    if times.times.dtype.kind != "M":
+        return NUMBERS
+    return "dates without a time zone" if times.calendar.zone is None else "dates in a time zone"
 
 
 def _by_times(series: Series, rows: Rows, ahead: bool = False) -> bool:
@@ -162,19 +238,17 @@ def _by_times(series: Series, rows: Rows, ahead: bool = False) -> bool:
     Raises:
         SeriesError: the times are of another kind than those of the series.
     """
-    dated, theirs = series.times.dtype.kind == "M", rows.times.dtype.kind == "M"
-    if not rows.labelled or (dated and not rows.timed):
+    have, theirs = _kind(series), _kind(rows)
+    numbers = have in (COUNT, NUMBERS)
+    if not rows.labelled or (theirs == COUNT and not numbers):
         return False
-    if not rows.timed:
+    if theirs == COUNT:
         return series.timed or (ahead and len(rows.values) > series.times[-1])
-    if dated != theirs:
-        has = "dates" if dated else "numbers" if series.timed else "no times"
+    if have != theirs and not (numbers and theirs == NUMBERS):
         raise SeriesError(
-            f"the series has {has} and the external inputs have {'dates' if theirs else 'numbers'} as their times; "
-            "give both the same, or the inputs as an array (inputs.to_numpy()), one row for each step"
+            f"the series has {have} and the external inputs have {theirs}; give both the same, or the inputs as an "
+            "array (inputs.to_numpy()), one row for each step"
         )
-    if dated and (series.calendar.zone is None) != (rows.calendar.zone is None):
-        raise SeriesError("of series and external inputs one has a time zone, the other has none; give both the same")
     return True
 
 

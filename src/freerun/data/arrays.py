@@ -24,6 +24,8 @@ def as_matrix(data: Any) -> np.ndarray:
             "the values are no array of numbers: their rows have different lengths, or they are of no kind that NumPy "
             "knows; give (steps,) or (steps, channels), and several series as a list of arrays"
         ) from error
+    if given.dtype.names is not None:
+        raise SeriesError("the array has named fields; give a DataFrame (pd.DataFrame(array))")
     if given.dtype.kind == "c":
         raise SeriesError("the values are complex; give their real and imaginary parts as two channels")
     if given.dtype.kind in "mM":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from freerun.data.interchange import as_array, as_pandas
 from freerun.data.io import chosen, read_rows
 from freerun.data.rows import ReadOptions, Rows
 from freerun.data.table import Table
+from freerun.errors import SeriesError
 
 
 def rows_of(data: Any, options: ReadOptions) -> Rows:
@@ -28,6 +30,8 @@ def rows_of(data: Any, options: ReadOptions) -> Rows:
     table = as_pandas(data)
     if table is not None:
         return _of_pandas(table, options)
+    if isinstance(data, Mapping):
+        raise SeriesError("a dict is no table; give a DataFrame (pd.DataFrame(data))")
     return chosen(Rows.of_matrix(as_matrix(as_array(data))), options)
 
 

@@ -10,6 +10,9 @@ from freerun.errors import SeriesError
 
 PANDAS = "pandas"
 
+MATRIX = 2
+"""Dimensions of a table."""
+
 
 def is_pandas(data: Any) -> bool:
     """Whether an object is pandas' own."""
@@ -26,12 +29,12 @@ def as_pandas(data: Any) -> Any:
         SeriesError: the table cannot be converted.
     """
     if is_pandas(data):
-        return data if hasattr(data, "iloc") else _of_values(data)
+        return _of_pandas(data)
     if isinstance(data, np.ndarray):
         return None
     try:
         if hasattr(data, "to_dataframe") and hasattr(data, "dims"):
-            return data.to_pandas() if hasattr(data, "ndim") else data.to_dataframe()
+            return _of_labelled(data) if hasattr(data, "ndim") else data.to_dataframe()
         if hasattr(data, "__arrow_c_stream__"):
             return _of_stream(data)
         if hasattr(data, "__dataframe__"):
@@ -54,7 +57,7 @@ def as_array(data: Any) -> Any:
     if isinstance(data, np.ndarray) or not hasattr(data, "__dlpack__"):
         return data
     try:
-        return np.asarray(data)
+        return np.asarray(data) if hasattr(data, "__array__") else np.from_dlpack(data)
     except (TypeError, ValueError, RuntimeError) as error:
         try:
             return np.from_dlpack(data)
@@ -64,17 +67,41 @@ def as_array(data: Any) -> Any:
             ) from failure
 
 
+def _of_pandas(data: Any) -> Any:
+    """A DataFrame or Series as it is, an index or array of pandas as a Series; None for a single value."""
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame | pd.Series):
+        return data
+    if isinstance(data, pd.Index):
+        return data.to_series(index=range(len(data)))
+    if isinstance(data, pd.api.extensions.ExtensionArray):
+        return pd.Series(data)
+    if pd.api.types.is_scalar(data) or isinstance(data, type):
+        return None
+    raise SeriesError(f"a {type(data).__name__} of pandas is no table; give a DataFrame or a Series")
+
+
+def _of_labelled(data: Any) -> Any:
+    """An array of xarray, rows along its times; None for a single number.
+
+    Raises:
+        ValueError: it has more than two dimensions.
+    """
+    dated = [name for name, labels in data.coords.items() if labels.ndim == 1 and labels.dtype.kind == "M"]
+    for name in dated:
+        (along,) = data.coords[name].dims
+        if len(dated) == 1 and along not in data.indexes:
+            data, along = data.swap_dims({along: name}), name
+        if data.ndim == MATRIX and along == data.dims[1]:
+            data = data.transpose()
+    return data.to_pandas() if data.ndim else None
+
+
 def _of_stream(data: Any) -> Any:
     import pyarrow as pa
 
-    if hasattr(data, "column_names") or hasattr(data, "columns"):
-        return pa.table(data).to_pandas()
+    if hasattr(data, "column_names") or hasattr(data, "columns") or isinstance(data, pa.RecordBatchReader):
+        return pa.table(data).to_pandas() if not hasattr(data, "read_all") else data.read_all().to_pandas()
     values = pa.chunked_array(data).to_pandas()
     return values.rename(getattr(data, "name", None) or None)
-
-
-def _of_values(data: Any) -> Any:
-    """An index or an array of pandas as a Series that counts from 0."""
-    import pandas as pd
-
-    return pd.Series(data, index=range(len(data)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from freerun.data.arrays import default_channels
+from freerun.errors import SeriesError
 
 if TYPE_CHECKING:
     from freerun.data.series import Series
@@ -61,6 +62,17 @@ def without_fill_values(values: np.ndarray, channels: Sequence[str]) -> tuple[np
                 "all others, as instruments write it for a missing value; they are missing"
             )
     return values, notes
+
+
+def refuse_fill_values(inputs: np.ndarray, names: Sequence[str]) -> None:
+    """Refuse external inputs with numbers that stand for missing values, since they have to be known.
+
+    Raises:
+        SeriesError: there are such.
+    """
+    _, notes = without_fill_values(inputs, names)
+    if notes:
+        raise SeriesError(f"of the external inputs, {notes[0].removesuffix('; they are missing')}; fill them in")
 
 
 def oddities(series: Series) -> list[str]:

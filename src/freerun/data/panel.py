@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,13 @@ from freerun.data.dates import looks_like_date
 from freerun.data.interchange import as_pandas
 from freerun.data.rows import ReadOptions
 from freerun.data.series import Series
-from freerun.data.table import UNIQUE_ID, Table
+from freerun.data.table import NAMED, UNIQUE_ID, Table
+from freerun.data.timecolumn import TIME_COLUMNS
+from freerun.data.timeline import plain_index
 from freerun.errors import SeriesError
+
+NUMBERS, DATES = 1, 2
+"""How surely labels of an index are times."""
 
 
 def panel_of(data: Any, inputs: Any = None) -> tuple[Series, ...]:
@@ -30,6 +37,7 @@ def panel_of(data: Any, inputs: Any = None) -> tuple[Series, ...]:
         SeriesError: see `Series.of`; or not as many external inputs as series.
     """
     parts = _parts(data)
+    inputs = [inputs] if isinstance(inputs, str) else inputs
     if parts is None:
         return (Series.of(data, inputs=inputs),)
     if not parts:
@@ -47,7 +55,10 @@ def panel_of(data: Any, inputs: Any = None) -> tuple[Series, ...]:
             _named(name, part, given) for (name, part), given in zip(parts.items(), known.values(), strict=True)
         )
     if set(known) != set(parts):
-        raise SeriesError(f"the external inputs are named {', '.join(map(str, known))}, the series otherwise")
+        raise SeriesError(
+            f"the external inputs are named {_listed(known)}, and the series {_listed(parts)}; give them under the "
+            "names of the series"
+        )
     return tuple(_named(name, part, known[name]) for name, part in parts.items())
 
 
@@ -63,7 +74,7 @@ def fingerprint(panel: Sequence[Series]) -> str:
 
 def _parts(data: Any) -> dict[Any, Any] | None:
     """The series of a panel by name; None for one series."""
-    if isinstance(data, Mapping):
+    if isinstance(data, Mapping) and as_pandas(data) is None:
         for name, part in data.items():
             if not _is_series(part):
                 raise SeriesError(
@@ -90,22 +101,44 @@ def _long_format(frame: Any) -> dict[Any, Any] | None:
 
 def _by_level(frame: Any) -> dict[Any, Any]:
     """The series of a DataFrame whose index has two levels, of which the dates are the time."""
-    levels = frame.index.levels
+    levels, names = frame.index.levels, frame.index.names
     if len(levels) > 2:
         raise SeriesError(
-            f"the index has {len(levels)} levels ({', '.join(map(str, frame.index.names))}); give two, the name of the "
-            "series and the time"
+            f"the index has {len(levels)} levels ({', '.join(map(str, names))}); give two, the name of the series and "
+            "the time"
         )
-    dated = [bool(len(level)) and looks_like_date(_moment(level[0])) for level in levels]
-    series, time = (1, 0) if dated == [True, False] else (0, 1)
-    if dated == [True, True]:
-        raise SeriesError("both levels of the index hold dates; give the name of the series and the time")
+    dated = [_may_be_times(level) for level in levels]
+    named = [str(name).lower() in TIME_COLUMNS for name in names]
+    both = dated == [DATES, DATES] or (named == [True, True] and dated[0] == dated[1])
+    if both and named[0] == named[1]:
+        raise SeriesError(
+            f"both levels of the index ({', '.join(map(str, names))}) hold times; give the name of the series and the "
+            "time"
+        )
+    first = dated[0] > dated[1] or (dated[0] == dated[1] and named == [True, False])
+    series, time = (1, 0) if first else (0, 1)
+    if frame.index.codes[series].min() < 0:
+        row = int((frame.index.codes[series] < 0).argmax())
+        raise SeriesError(f"row {row} of the index names no series; fill it in")
     groups = frame.groupby(level=series, sort=False)
     return {name: part.droplevel(1 - time) for name, part in groups}
 
 
-def _moment(label: Any) -> Any:
-    return label.to_timestamp() if hasattr(label, "to_timestamp") else label
+def _may_be_times(level: Any) -> int:
+    """How surely the labels of a level are times: not at all, as any numbers, or as dates."""
+    level = plain_index(level)
+    if not len(level):
+        return 0
+    first = level[0].to_timestamp() if hasattr(level[0], "to_timestamp") else level[0]
+    if looks_like_date(first) or isinstance(first, timedelta):
+        return DATES
+    return NUMBERS if isinstance(first, Real) and not isinstance(first, bool | np.bool_) else 0
+
+
+def _listed(names: Iterable[Any]) -> str:
+    """A few of the names."""
+    shown = list(map(str, names))
+    return ", ".join(shown[:NAMED]) + (", ..." if len(shown) > NAMED else "")
 
 
 def _is_series(part: Any) -> bool:

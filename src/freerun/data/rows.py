@@ -15,6 +15,9 @@ from freerun.data.timeline import Calendar
 from freerun.errors import SettingError
 from freerun.settings import Missing
 
+TEXTS = ("time", "id", "resample", "zone")
+"""Options that are texts or None."""
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -41,23 +44,24 @@ class ReadOptions:
     zone: str | None = None
     decimal: Decimals | None = None
 
+    def __post_init__(self) -> None:
+        one_of("missing", self.missing, get_args(Missing))
+        if self.decimal is not None:
+            one_of("decimal", self.decimal, get_args(Decimals))
+        for name, given in (*(("columns", column) for column in self.columns), *((n, getattr(self, n)) for n in TEXTS)):
+            if given is not None and not isinstance(given, str):
+                raise SettingError(f"{name}={given!r}: give a text")
+
     @classmethod
-    def checked(cls, columns: Any, **options: Any) -> ReadOptions:
-        """Options as a user gives them: one column or several, and words and names of the right kind.
+    def checked(cls, columns: Any, resample: Any, **options: Any) -> ReadOptions:
+        """Options as a user gives them: one column or several, and a number or a text to resample to.
 
         Raises:
             SettingError: one is of another kind.
         """
         several = (columns,) if isinstance(columns, str) else tuple(columns)
-        for name, text in (*(("columns", column) for column in several), *options.items()):
-            if text is not None and not isinstance(text, str) and not (name == "resample" and isinstance(text, Real)):
-                raise SettingError(f"{name}={text!r}: give a text")
-        one_of("missing", options["missing"], get_args(Missing))
-        if options["decimal"] is not None:
-            one_of("decimal", options["decimal"], get_args(Decimals))
-        if options["resample"] is not None:
-            options["resample"] = str(options["resample"])
-        return cls(several, **options)
+        number = isinstance(resample, Real) and not isinstance(resample, bool)
+        return cls(several, resample=str(resample) if number else resample, **options)
 
 
 @dataclass(frozen=True)

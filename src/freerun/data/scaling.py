@@ -62,7 +62,7 @@ class Scaling:
         whole = np.nanstd(np.concatenate(values), axis=0)
         scale = _deviation(np.concatenate(rest))
         scale = np.where(scale > ROUNDING * whole, scale, whole)
-        inputs = np.concatenate([series.inputs for series in panel])
+        inputs = np.concatenate([series.inputs[: len(series)] for series in panel])
         if not settings.standardize:
             mean = mean if settings.detrend else np.zeros_like(mean)
             scale = np.ones_like(scale)

@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from freerun.arguments import whole_number
-from freerun.data.alignment import inputs_ahead, inputs_beside, places_of, require_same_steps, steps_read_before
+from freerun.arguments import LARGEST, positive, whole_number
+from freerun.data.alignment import (
+    at_same_time,
+    inputs_ahead,
+    inputs_beside,
+    places_of,
+    require_same_steps,
+    steps_read_before,
+    tell_what_follows,
+)
 from freerun.data.arrays import as_matrix, default_channels, owned, refuse_at, treat_missing
 from freerun.data.intake import rows_of
 from freerun.data.interchange import as_pandas
-from freerun.data.io import read_table, write_series
-from freerun.data.oddities import without_fill_values
+from freerun.data.io import chosen, read_table, write_series
+from freerun.data.oddities import refuse_fill_values, without_fill_values
 from freerun.data.rows import ReadOptions, Rows
 from freerun.data.steps import spacing, steps_of
 from freerun.data.table import UNIQUE_ID, Table
@@ -24,6 +32,7 @@ from freerun.data.timeline import (
     Calendar,
     drawn_times,
     following,
+    plain_times,
     resampled,
     shown,
     to_index,
@@ -79,9 +88,10 @@ class Series:
         channels = tuple(map(str, self.channels)) or default_channels(values.shape[1])
         if len(channels) != values.shape[1]:
             raise SeriesError(f"{len(channels)} channel names for {values.shape[1]} channels of values")
-        times, dt, calendar = np.asarray(self.times), self.dt, self.calendar
+        dt, (times, calendar) = self.dt, plain_times(self.times, self.calendar)
         if times.size == 0:
-            times, dt = np.arange(len(values)) * (1.0 if dt is None else dt), 1.0 if dt is None else dt
+            dt = 1.0 if dt is None else positive("dt", dt)
+            times = np.arange(len(values)) * dt
         if times.shape != (len(values),):
             raise SeriesError(f"times have shape {times.shape}, but the series has {len(values)} steps")
         if dt is None:
@@ -154,9 +164,20 @@ class Series:
     def from_options(cls, data: Any, options: ReadOptions) -> Series:
         """What `of` gives, by options that are at hand."""
         if isinstance(data, Series):
-            return data if options == ReadOptions() else cls.of_rows(data.rows, options)
+            return data if options == ReadOptions() else data._read_again(options)
         source = str(data) if isinstance(data, str | Path) else getattr(data, "source", "")
         return cls.of_rows(rows_of(data, options), options, source if isinstance(source, str) else "")
+
+    def _read_again(self, options: ReadOptions) -> Series:
+        """The series as the options say, with its external inputs."""
+        if self.input_names and options.resample is not None:
+            raise SeriesError(
+                f"resample={options.resample!r}: the series has external inputs, which are not averaged with it; "
+                "average both, and give the inputs afterwards (with_inputs)"
+            )
+        again = Series.of_rows(chosen(self.rows, options), options)
+        given = again._given | (self._given & {"input_names"})
+        return replace(again, inputs=self.inputs, input_names=self.input_names, given=given)
 
     @classmethod
     def all_from_options(cls, data: Any, options: ReadOptions) -> dict[str, Series]:
@@ -226,6 +247,8 @@ class Series:
             SeriesError: no such column, or a series that cannot be used; the message names it.
         """
         frame = None if isinstance(data, str | Path | Table) else as_pandas(data)
+        if frame is not None and frame.index.nlevels > 1:
+            frame = frame.reset_index()
         table: Any = data if frame is None or frame.ndim != 2 else Table.of_frame(frame)
         if not isinstance(table, str | Path | Table):
             raise SeriesError("several series below each other need a table with named columns; give a DataFrame")
@@ -256,6 +279,8 @@ class Series:
 
     @classmethod
     def _of_rows(cls, rows: Rows, options: ReadOptions, place: str) -> Series:
+        if options.zone is not None and rows.times.dtype.kind != "M":
+            raise SeriesError(f"zone={options.zone!r}: the times are numbers, which have no time zone; leave it out")
         values, notes = without_fill_values(rows.values, rows.channels)
         times, dt, calendar, timed = rows.times, None, rows.calendar, rows.timed
         if options.resample == ROWS:
@@ -301,8 +326,10 @@ class Series:
         if isinstance(data, list | tuple) and data and all(isinstance(name, str) for name in data):
             return self._from_channels(data)
         rows = self._input_rows(data)
+        inputs = inputs_beside(self, rows)
+        refuse_fill_values(inputs, rows.channels or default_channels(inputs.shape[1], "u"))
         given = self._with("input_names", bool(rows.channels))
-        return replace(self, inputs=inputs_beside(self, rows), input_names=rows.channels, given=given)
+        return replace(self, inputs=inputs, input_names=rows.channels, given=given)
 
     def with_coming_inputs(self, data: Any, steps: int | None = None) -> Series:
         """The same series with the external inputs of the steps to come, one row each, from the next step on.
@@ -316,16 +343,23 @@ class Series:
         """
         rows = self._input_rows(data)
         ahead = inputs_ahead(self, rows, steps)
-        if rows.channels and "input_names" in self._given:
+        if rows.channels and ("input_names" in self._given or set(rows.channels) == set(self.input_names)):
             ahead = ahead[:, places_of(self.input_names, rows.channels, "external inputs")]
         elif ahead.shape[1] != self.inputs.shape[1]:
             raise SeriesError(
                 f"{ahead.shape[1]} external inputs ({', '.join(rows.channels) or 'no names'}) where the series has "
                 f"{self.inputs.shape[1]} ({', '.join(self.input_names) or 'none'}); give the same columns"
             )
-        return replace(self, inputs=np.concatenate([self.inputs[: len(self)], ahead]))
+        inputs = np.concatenate([self.inputs[: len(self)], ahead])
+        refuse_fill_values(inputs, self.input_names)
+        return replace(self, inputs=inputs)
 
     def _input_rows(self, data: Any) -> Rows:
+        if isinstance(data, list | tuple) and data and all(isinstance(name, str) for name in data):
+            raise SeriesError(
+                f"the external inputs are given as names ({', '.join(data)}), which say nothing of steps to come; give "
+                "a table or an array with a row for each"
+            )
         return data.rows if isinstance(data, Series) else rows_of(data, ReadOptions(missing="interpolate"))
 
     def _from_channels(self, names: Sequence[str]) -> Series:
@@ -342,14 +376,14 @@ class Series:
     def like(self, other: Series) -> Series:
         """This series with the channels and external inputs of another one, in its order.
 
-        Names are matched where both series came with names; otherwise the order counts, and the names are those of the
-        other one where this one came without.
+        Names are matched where both series came with names, or with the same ones; otherwise the order counts, and the
+        names are those of the other one where this one came without.
 
         Raises:
             SeriesError: other channels, other external inputs, or other steps.
         """
         values, channels = self.values, self.channels
-        if self.named and other.named:
+        if self.named and (other.named or set(channels) == set(other.channels)):
             values, channels = values[:, places_of(other.channels, channels, "channels")], other.channels
         elif len(channels) != len(other.channels):
             raise SeriesError(
@@ -359,7 +393,8 @@ class Series:
         elif other.named:
             channels = other.channels
         inputs, names = self.inputs, self.input_names
-        if {"input_names"} <= self._given & other._given:
+        given = "input_names" in self._given
+        if given and ("input_names" in other._given or set(names) == set(other.input_names)):
             inputs, names = inputs[:, places_of(other.input_names, names, "external inputs")], other.input_names
         elif len(names) != len(other.input_names):
             raise SeriesError(
@@ -373,11 +408,12 @@ class Series:
     def after(self, before: Series) -> Series:
         """The steps of this series that follow the last one of `before`, of which it may hold the steps as well.
 
-        Where both came with times, these tell what follows; otherwise all of it does, unless it begins with all that
-        was read before. Values of steps that both have and that differ are told by a `SeriesWarning`.
+        Where both came with times, these tell what follows, and numbers tell it after a mere count; otherwise all of it
+        does, unless it begins with all that was read before. A `SeriesWarning` tells of steps that both have and whose
+        values differ, and of new steps that begin as the others end.
 
         Raises:
-            SeriesError: no step follows, or the first one is not the next.
+            SeriesError: no step follows, the first one is not the next, or it cannot be told which one is.
         """
         later = steps_read_before(self, before)
         if later >= len(self):
@@ -387,9 +423,9 @@ class Series:
             )
         part = self.between(later)
         expected = before.following_times(len(part))
-        if not (self.timed and before.timed):
+        if not tell_what_follows(self, before):
             return replace(part, times=expected, dt=before.dt, calendar=before.calendar)
-        if part.times[0] != expected[0] and abs(part.times[0] - expected[0]) > 0.1 * before.dt:
+        if not at_same_time(before, part.times[0], expected[0]):
             raise SeriesError(
                 f"the new steps begin at {shown(part.times[0])}, and the series has to go on at {shown(expected[0])}; "
                 "give the steps that follow, with nothing left out (missing values as NaN)"
@@ -486,7 +522,7 @@ class Series:
         """
         for name, step in (("start", start), ("stop", stop)):
             if step is not None:
-                whole_number(name, step, least=None)
+                whole_number(name, step, -LARGEST)
         first, last, _ = slice(start, stop).indices(len(self))
         if last <= first:
             raise SeriesError(f"no steps between {start} and {stop} in a series of {len(self)} steps")
@@ -499,7 +535,7 @@ class Series:
         Raises:
             SeriesError: one of the two parts would be empty.
         """
-        if not 0 < whole_number("step", step, least=None) < len(self):
+        if not 0 < whole_number("step", step, -LARGEST) < len(self):
             raise SeriesError(
                 f"cannot split at step {step}: the series has {len(self)} steps; choose 1 to {len(self) - 1}"
             )
@@ -528,7 +564,7 @@ class Series:
         Raises:
             SeriesError: other channels or external inputs, or steps that do not follow.
         """
-        later = later.like(self).after(self)
+        later = Series.of(later).like(self).after(self)
         return replace(
             self,
             values=np.concatenate([self.values, later.values]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +53,7 @@ def from_index(index: pd.Index) -> tuple[np.ndarray, Calendar]:
     """
     import pandas as pd
 
+    index = plain_index(index)
     if index.nlevels > 1:
         raise SeriesError(
             f"the index has {index.nlevels} levels ({', '.join(map(str, index.names))}), and a series has one, its "
@@ -65,8 +67,6 @@ def from_index(index: pd.Index) -> tuple[np.ndarray, Calendar]:
         return index.to_numpy() / np.timedelta64(1, "s"), Calendar(spans=True)
     if pd.api.types.is_bool_dtype(index.dtype):
         raise SeriesError("the index holds true and false, which are no times; drop it (reset_index(drop=True))")
-    if not isinstance(index, pd.DatetimeIndex) and "timestamp" in str(index.dtype):
-        index = pd.DatetimeIndex(index)
     if isinstance(index, pd.DatetimeIndex):
         zone = None if index.tz is None else str(index.tz)
         times = index if zone is None else index.tz_convert("UTC").tz_localize(None)
@@ -86,19 +86,61 @@ def from_index(index: pd.Index) -> tuple[np.ndarray, Calendar]:
 
 
 def _known(frequency: str | None) -> str | None:
-    """A frequency that pandas can read back; calendars of one's own holidays it cannot."""
+    """A frequency that goes forward and that pandas can read back; calendars of one's own holidays it cannot."""
     from pandas.tseries.frequencies import to_offset
 
+    if frequency is None or frequency.startswith("-") or frequency.lstrip("0123456789") == "C":
+        return None
     try:
-        return None if frequency is None or frequency.lstrip("0123456789") == "C" else to_offset(frequency).freqstr
+        return to_offset(frequency).freqstr
     except ValueError:
         return None
+
+
+def plain_index(index: pd.Index) -> pd.Index:
+    """An index in the plainest kind that holds it: numbers and times out of categories, objects and Arrow."""
+    import pandas as pd
+
+    if isinstance(index, pd.MultiIndex):
+        return index if index.nlevels > 1 else plain_index(index.get_level_values(0))
+    if isinstance(index, pd.CategoricalIndex):
+        index = index.astype(index.categories.dtype)
+    kind = str(index.dtype)
+    if "timestamp" in kind and not isinstance(index, pd.DatetimeIndex):
+        return pd.DatetimeIndex(index)
+    if "duration" in kind:
+        return pd.TimedeltaIndex(index)
+    if index.dtype == object and len(index) and all(isinstance(label, Decimal) for label in index):
+        return index.astype(float)
+    inferred = index.infer_objects() if index.dtype == object else index
+    return inferred if pd.api.types.is_numeric_dtype(inferred.dtype) else index
+
+
+def plain_times(times: Any, calendar: Calendar) -> tuple[np.ndarray, Calendar]:
+    """Times as numbers or `datetime64`, whatever holds them, and their calendar.
+
+    Raises:
+        SeriesError: they are no times.
+    """
+    array = times if isinstance(times, np.ndarray) else None
+    if array is not None and array.dtype.kind in "iufM":
+        return array, calendar
+    import pandas as pd
+
+    index = plain_index(times if isinstance(times, pd.Index) else pd.Index(np.asarray(times, object).ravel()))
+    if isinstance(index, pd.Index) and not len(index):
+        return np.empty(0), calendar
+    if not isinstance(times, pd.Index):
+        index = pd.Index(list(index)) if index.dtype == object else index
+    found, own = from_index(index)
+    return (index.to_numpy(float), calendar) if not len(found) else (found, own if calendar == Calendar() else calendar)
 
 
 def is_count(index: pd.Index) -> bool:
     """Whether an index counts the rows from 0 and tells no times."""
     import pandas as pd
 
+    index = plain_index(index)
     if isinstance(index, pd.RangeIndex):
         return index.start == 0 and index.step == 1
     whole = pd.api.types.is_integer_dtype(index.dtype)
@@ -109,7 +151,7 @@ def is_numbered(index: pd.Index) -> bool:
     """Whether an index holds whole numbers."""
     import pandas as pd
 
-    return index.nlevels == 1 and pd.api.types.is_integer_dtype(index.dtype)
+    return index.nlevels == 1 and pd.api.types.is_integer_dtype(plain_index(index).dtype)
 
 
 def to_index(times: np.ndarray, calendar: Calendar) -> pd.Index:

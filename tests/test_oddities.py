@@ -1,0 +1,89 @@
+"""Readings that look wrong are told; those that stand for missing values are missing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import freerun
+from freerun import Series
+from freerun.data.oddities import FILL_VALUES, oddities
+from freerun.errors import SeriesWarning
+
+
+def wave(count: int = 200) -> np.ndarray:
+    return 20 + 5 * np.sin(np.arange(count) / 4) + np.random.default_rng(0).normal(0, 0.3, count)
+
+
+@pytest.mark.parametrize("fill", FILL_VALUES)
+def test_numbers_of_instruments_for_missing_values_are_missing_and_told(fill):
+    values = wave()
+    values[[7, 90, 91]] = fill
+    with pytest.warns(SeriesWarning, match=r"3 values of 'flow' are .*, the first in row 7, .* they are missing"):
+        series = Series.of(pd.DataFrame({"flow": values, "other": wave()}))
+    assert np.flatnonzero(np.isnan(series.values[:, 0])).tolist() == [7, 90, 91]
+    assert np.isfinite(series.values[:, 1]).all()
+
+
+def test_such_a_number_in_single_precision_is_missing_too():
+    values = wave().astype(np.float32)
+    values[[3, 4]] = np.float32(9.96921e36)
+    with pytest.warns(SeriesWarning, match="2 values of 'x'"):
+        assert np.isnan(Series.of(values).values[[3, 4]]).all()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.r_[wave(), 9999.0],
+        np.r_[wave() * 1000, 9999.0, 9999.0],
+        np.r_[np.linspace(-2000, 2000, 200), -999.0, -999.0],
+        np.full(50, 9999.0),
+    ],
+    ids=["once", "within the range", "among others", "nothing else"],
+)
+def test_such_a_number_that_may_be_a_measurement_is_kept(values):
+    np.testing.assert_array_equal(Series.of(values).values[:, 0], values)
+
+
+def test_the_users_array_is_not_written_to():
+    values = wave()
+    values[[7, 90]] = -9999
+    with pytest.warns(SeriesWarning, match="2 values"):
+        Series.of(values)
+    assert values[7] == -9999
+
+
+def test_a_glitch_is_told_with_its_place_and_learned_as_it_stands():
+    values = wave()
+    values[40] = 9999
+    dated = pd.Series(values, index=pd.date_range("2024-01-01", periods=200), name="flow")
+    (told,) = oddities(Series.of(dated))
+    assert told.startswith("step 40 (2024-02-10) of 'flow': 9999 where all others lie between")
+    rnn = freerun.RNN(5, cell="memoryless", optimizer="ridge", delays=2, input_scale=0.3, l2=1e-2, difference=0)
+    with pytest.warns(SeriesWarning, match=r"step 40 .* it is learned as it stands"):
+        rnn.fit(dated)
+    assert rnn.model_.recent.values[40, 0] == 9999
+
+
+def test_a_sensor_that_is_stuck_is_told():
+    values = wave()
+    values[50:70] = values[50]
+    (told,) = oddities(Series.of(values))
+    assert told.startswith("step 50 of 'x'")
+    assert told.endswith("for 20 steps in a row, as of a sensor that is stuck")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        wave(),
+        np.repeat([1.0, 5.0, 2.0, 8.0], 50),
+        np.r_[np.zeros(150), wave(50)],
+        np.where(np.arange(200) % 10 == 0, 500.0, wave()),
+        np.exp(np.random.default_rng(0).normal(0, 1, 200)),
+        np.r_[[np.nan] * 195, [1.0, 2, 3, 4, 5]],
+    ],
+    ids=["a wave", "levels", "zeros, then sales", "regular peaks", "heavy tails", "hardly any values"],
+)
+def test_what_is_how_the_series_is_is_not_told(values):
+    assert oddities(Series.of(values)) == []
