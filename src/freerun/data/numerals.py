@@ -72,6 +72,9 @@ INFINITE = {f"{sign}{word}": float(f"{sign}inf") for sign in ("", "+", "-") for 
 LIKELIER = 0.5
 """Decades by which a column has to rise and fall less in one reading of 1,001 for that reading to be taken."""
 
+SEVERAL = 2
+"""Different whole numbers below a thousand by which thousands are told from decimals that all have three digits."""
+
 
 @dataclass(frozen=True)
 class Numerals:
@@ -238,10 +241,15 @@ def _by_size(columns: Sequence[Sequence[Any]], sign: Decimals, default: Decimals
             whole |= {cell for cell in cells if sign not in cell and _read(cell, sign)}
             change += _change(cells, sign) - _change(cells, OTHER[sign])
     found = None if abs(change) < LIKELIER else OTHER[sign] if change > 0 else sign
+    several = len(whole) >= SEVERAL
     if found is None:
-        sure = (default or sign) == "." or (default == sign and not whole)
+        sure = (
+            default == "." or (default == sign and not whole) or (expected == "." and default is None and not several)
+        )
+    elif found == sign:
+        sure = found == default or (found == expected and not several)
     else:
-        sure = found == expected or (sign not in (found, default) and len(whole) > 1)
+        sure = found == default or (default is None and several)
     return Numerals(found or expected or sign, None if sure or not example else example)
 
 

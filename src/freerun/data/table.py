@@ -87,8 +87,9 @@ class Table:
         times = times_of(self, options.time, options.columns, numerals)
         chosen = options.columns or tuple(name for name in self.columns if name not in times.columns)
         if not chosen:
-            found = f"the only column, {times.columns[0]!r}, is" if len(times.columns) < 2 else "all columns are"
-            self.fault(f"{found} the time; there is no channel")
+            names = ", ".join(map(repr, times.columns))
+            only = f"columns, {names}, are" if len(self.columns) > 1 else f"column, {names}, is"
+            self.fault(f"the only {only} the time; there is no channel")
         if times.timed:
             self._refuse_long_format(times, options)
         values = self._matrix(chosen, options, numerals)
