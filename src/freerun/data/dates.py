@@ -207,9 +207,7 @@ def _doubtful(texts: Sequence[str]) -> NotADate | None:
     """The first of dates that may mean something else, or is written unlike the others; None if all are clear."""
     numeric = [NUMERIC.fullmatch(text) is not None for text in texts]
     if any(numeric) and not all(numeric):
-        return NotADate(
-            numeric.index(not numeric[0]), "is not a time written as those above it; write all of them alike"
-        )
+        return NotADate(numeric.index(not numeric[0]), "is not a time written like those above it; write all alike")
     years = [TWO_YEARS.fullmatch(text) for text in texts]
     if len(texts) > 1 and all(one and (int(one[1]) + 1) % 100 == int(one[2]) for one in years):
         return NotADate(0, "may be a year and the next one, or a month; write years alone (2008), months as 2008-09-01")
@@ -282,7 +280,8 @@ def _numeric(texts: Sequence[str]) -> list[_Written | None] | NotADate:
     known = [(_unevenness(reading), reading) for reading in readings if None not in reading]
     fits = sorted((fit for fit in known if fit[0] < np.inf), key=lambda fit: fit[0])
     if not fits:
-        return readings[int(any(int(one[1]) > MONTHS for one in found))]
+        sure = next((one for one in found if max(int(one[1]), int(one[3])) > MONTHS), found[0])
+        return readings[int(int(sure[1]) > MONTHS)]
     for unevenness, reading in fits[1:]:
         if len(texts) > 1 and unevenness < ALIKE * fits[0][0]:
             for row, (one, other) in enumerate(zip(_in_full(fits[0][1]), _in_full(reading), strict=True)):
