@@ -24,11 +24,11 @@ def read(tmp_path):
     return read_text
 
 
-def csv(frame: pd.DataFrame, **options: Any) -> str:
+def csv(frame: Any, **options: Any) -> str:
     return frame.to_csv(index=False, **options)
 
 
-def assert_series(series: Series, times: pd.DatetimeIndex, channels: tuple[str, ...]) -> None:
+def assert_series(series: Series, times: Any, channels: tuple[str, ...]) -> None:
     """The times, and values that count from 0."""
     np.testing.assert_array_equal(series.times, times.to_numpy())
     assert series.channels == channels

@@ -123,7 +123,7 @@ def _rows(name: str, content: str) -> tuple[list[Numbered], str | None]:
         skipped, place = skipped + 1, lines.tell()
     lines.seek(place)
     first = [line for line in islice(lines, LOOKED_AT) if line.strip()]
-    separator = named[1] if named else _separator(first[:2])
+    separator = named[1] if named else _separator(first)
     lines.seek(place)
     if separator == "," and _has_decimal_commas(name, first, skipped):
         rows = [(skipped + i, [line.strip()]) for i, line in enumerate(lines, 1)]
@@ -167,15 +167,16 @@ def _cells(line: str, separator: str = ",") -> list[str]:
 
 
 def _separator(lines: Sequence[str]) -> str | None:
-    """What stands between columns in the first lines; None for white space."""
-    several = {separator: {len(_cells(line, separator)) for line in lines} for separator in SEPARATORS}
-    for separator, found in several.items():
-        if len(found) == 1 and found != {1}:
-            return separator
-    spaced = [len(_cells(" ".join(line.split()), " ")) for line in lines]
-    if len(lines) > 1 and spaced[1] > 1 and spaced[0] in (spaced[1], spaced[1] - 1) and _is_spaced(lines[1]):
-        return None
-    return max(SEPARATORS[::-1], key=lambda separator: max(several[separator], default=1))
+    """What stands between columns; None for white space. Where the first lines do not tell, as titles, the last do."""
+    for two in (lines[:2], lines[-2:]):
+        widths = {separator: {len(_cells(line, separator)) for line in two} for separator in SEPARATORS}
+        for separator, found in widths.items():
+            if len(found) == 1 and found != {1}:
+                return separator
+        spaced = [len(_cells(" ".join(line.split()), " ")) for line in two]
+        if len(two) > 1 and spaced[1] > 1 and spaced[0] in (spaced[1], spaced[1] - 1) and _is_spaced(two[1]):
+            return None
+    return max(SEPARATORS[::-1], key=lambda sign: max((len(_cells(line, sign)) for line in lines[:2]), default=1))
 
 
 def _is_spaced(line: str) -> bool:

@@ -106,7 +106,7 @@ def _header(rows: list[Numbered], source: str) -> tuple[list[str] | None, list[N
     line, first = rows[0]
     below = [row for _, row in islice(rows, 1, SAMPLED)]
     counts = _counts(first) and first[0] != "" and _goes_on_counting(below)
-    odd = [cell for cell in first if isinstance(cell, str) and MARKED.fullmatch(cell)]
+    odd = [cell for cell in first if isinstance(cell, str) and MARKED.fullmatch(cell) and not _is_number(cell)]
     if counts or are_years(first) or (odd and below and all(map(_is_number, below[0]))):
         shown = odd[0] if odd else ", ".join(map(str, first))[:SHOWN]
         raise SeriesFileError(
