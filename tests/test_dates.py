@@ -287,7 +287,7 @@ STEPS = ("D", "2D", "W-TUE", "MS", "ME", "QS", "YS", "B", "10D")
     st.randoms(use_true_random=False),
 )
 def test_dates_in_any_form_and_step_are_read_exactly_or_refused(form, step, begin, count, order, random):
-    times = pd.date_range(begin, periods=count, freq=step)
+    times: Any = pd.date_range(begin, periods=count, freq=step)
     times = times[times.year < 2024 + 49]
     if order == "holes":
         times = times[[random.random() < 0.8 for _ in times]]

@@ -20,6 +20,8 @@ from freerun.errors import MissingExtraError, SeriesFileError, SeriesWarning
 DAYS = pd.date_range("2024-02-27", periods=6)
 FRAME = pd.DataFrame({"a": np.arange(6) + 0.25, "b": np.arange(6) * 1e9 + 0.5}, index=DAYS)
 
+RECORDS = [{"date": str(day)[:10], "a": a, "b": b} for day, a, b in FRAME.itertuples()]
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -206,7 +208,7 @@ def test_damaged_and_misnamed_files_are_refused(write, content, name, message):
 def contents(tmp_path: Path) -> dict[str, bytes]:
     """The same series in every format that can be told by its first bytes."""
     found = {"csv": FRAME.to_csv().encode(), "gz": gzip.compress(FRAME.to_csv().encode())}
-    found["json"] = FRAME.reset_index().astype({"index": str}).to_json(orient="records").encode()
+    found["json"] = json.dumps(RECORDS).encode()
     for suffix in ("parquet", "npz"):
         Series.of(FRAME).write(tmp_path / f"s.{suffix}")
         found[suffix] = (tmp_path / f"s.{suffix}").read_bytes()
@@ -241,9 +243,6 @@ def test_messages_name_the_line_of_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a,b\n1,2\n3,x\n")))
     with pytest.raises(SeriesFileError, match="standard input, line 3, column 'b': 'x' is not a number"):
         Series.read("-")
-
-
-RECORDS = [{"date": str(day)[:10], "a": a, "b": b} for day, a, b in FRAME.itertuples()]
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,8 @@ def test_the_usual_ways_to_write_numbers(cells, expected):
         ("12.5%", 12.5, "%"),
         ("12.5 %", 12.5, "%"),
         ("(12.5%)", -12.5, "%"),
+        ("$(985.00)", -985.0, "$"),
+        ("($ 985.00)", -985.0, "$"),
     ],
 )
 def test_a_currency_or_percent_sign_before_or_behind_is_no_part_of_the_number(cell, expected, unit):
@@ -87,10 +89,12 @@ def test_a_currency_or_percent_sign_before_or_behind_is_no_part_of_the_number(ce
     assert unit_of(cell) == unit
 
 
-NO_NUMBERS = "5$50|5%6|1USD5|1.2K|3M|<0.5|1.5*|1/2|0x10|1_000|12:30|1.2.3|--5|1e|e5|$|%|\u00b2|1,,5|1.5.|12,34|0,123|x|5 kW|1 2"
+NO_NUMBERS = (
+    "5$50|5%6|1USD5|1.2K|3M|<0.5|1.5*|1/2|0x10|1_000|12:30|1.2.3|--5|1e|e5|$|%|\u00b2|1,,5|1.5.|12,34|0,123|5 kW|1 2"
+)
 
 
-@pytest.mark.parametrize("cell", NO_NUMBERS.split("|"))
+@pytest.mark.parametrize("cell", NO_NUMBERS.replace("\n", "|").split("|"))
 def test_what_is_no_number_is_not_taken_for_one(cell):
     assert Numerals(".").number(cell) is None
 

@@ -11,7 +11,7 @@ from freerun.errors import SeriesError, SeriesFileError, SeriesWarning
 
 DAYS = pd.date_range("2024-01-29", periods=5)
 HOURS = pd.date_range("2024-01-31", periods=30, freq="h")
-MONTHS = pd.date_range("2023-11-01", periods=15, freq="MS")
+MONTHS: Any = pd.date_range("2023-11-01", periods=15, freq="MS")
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_other_whole_numbers_are_channels(read):
 )
 @pytest.mark.parametrize(("parts", "freq"), [(2, "MS"), (3, "D"), (4, "h"), (5, "10min")])
 def test_parts_of_dates_in_columns_of_their_own(read, names, parts, freq):
-    times = pd.date_range("2023-12-01 00:00", periods=40, freq=freq)
+    times: Any = pd.date_range("2023-12-01 00:00", periods=40, freq=freq)
     columns = [times.year, times.month, times.day, times.hour, times.minute]
     frame = pd.DataFrame(dict(zip(names[:parts], columns[:parts], strict=True))).assign(x=range(40))
     assert_series(read(csv(frame)), times, ("x",))
@@ -109,7 +109,7 @@ def test_parts_of_dates_in_columns_of_their_own(read, names, parts, freq):
 
 
 def test_years_with_quarters_and_with_names_of_months(read):
-    quarters = pd.date_range("2023-01-01", periods=6, freq="QS")
+    quarters: Any = pd.date_range("2023-01-01", periods=6, freq="QS")
     frame = pd.DataFrame({"year": quarters.year, "quarter": quarters.quarter, "x": range(6)})
     assert_series(read(csv(frame)), quarters, ("x",))
     frame = pd.DataFrame({"month": MONTHS.strftime("%b"), "year": MONTHS.year, "x": range(15)})
@@ -274,9 +274,14 @@ def test_a_zone_that_does_not_exist_or_has_no_dates_to_apply_to(read):
 
 @pytest.mark.parametrize(("freq", "shift"), [("MS", 14), ("MS", 29), ("ME", 0)])
 def test_days_of_months_from_the_fifteenth_to_the_last_stay_such(read, freq, shift):
-    times = pd.date_range("2022-01-01", periods=30, freq=freq)
+    times: Any = pd.date_range("2022-01-01", periods=30, freq=freq)
     if shift:
         times = pd.DatetimeIndex([time + pd.Timedelta(min(shift, time.days_in_month - 1), "D") for time in times])
     series = read(csv(pd.DataFrame({"date": times[:24], "x": range(24)})))
     assert_series(series, times[:24], ("x",))
     np.testing.assert_array_equal(series.following_times(6), times[24:].to_numpy())
+
+
+def test_the_cell_that_is_no_time_among_numbers_is_named(read):
+    with pytest.raises(SeriesFileError, match="line 4, column 't': '#3' is not a time"):
+        read("t,x\n1,5\n2,6\n#3,7\n4,8\n")

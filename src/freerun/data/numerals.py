@@ -180,10 +180,9 @@ def _body(cell: Any) -> str | None:
     text = cell.strip().translate(MINUS)
     if NUMBER.fullmatch(text):
         return text
+    text = _bare(text)
     negative = text.startswith("(") and text.endswith(")")
-    text = UNIT_AFTER.sub("", text[1:-1] if negative else text)
-    if before := UNIT_BEFORE.match(text):
-        text = before[1] + text[before.end() :]
+    text = _bare(text[1:-1]) if negative else text
     sign, text = (text[0], text[1:].strip()) if text[:1] in ("-", "+") else ("", text.strip())
     if text.endswith("-") and not sign and ("." in text or "," in text):
         sign, text = "-", text[:-1].strip()
@@ -191,6 +190,13 @@ def _body(cell: Any) -> str | None:
         if re.fullmatch(rf"\d{{1,3}}(?:{re.escape(group)}\d{{3}})+(?:[.,]\d*)?", text):
             text = text.replace(group, "")
     return f"{'-' if negative else sign}{text}" if NUMBER.fullmatch(text) else None
+
+
+def _bare(text: str) -> str:
+    """A number without a currency or percent sign before and behind it."""
+    text = UNIT_AFTER.sub("", text)
+    before = UNIT_BEFORE.match(text)
+    return f"{before[1]}{text[before.end() :]}" if before else text
 
 
 def _readable(cell: str) -> str | None:

@@ -168,7 +168,8 @@ def _of_column(table: Table, name: str, numerals: Numerals) -> FoundTimes:
         return FoundTimes((name,), np.array(numbers, np.float64), timed=True)
     found = dates_of(cells)
     if not isinstance(found, Dates):
-        table.refuse(name, found.row, found.fault)
+        known = [number is not None for number in numbers]
+        table.refuse(name, known.index(False) if 2 * sum(known) > len(known) else found.row, found.fault)
     calendar = Calendar(zone="UTC" if found.zoned else None)
     return _with_clock(table, FoundTimes((name,), found.times, calendar, timed=True))
 

@@ -174,7 +174,9 @@ def _separator(lines: Sequence[str]) -> str | None:
             if len(found) == 1 and found != {1}:
                 return separator
         spaced = [len(_cells(" ".join(line.split()), " ")) for line in two]
-        if len(two) > 1 and spaced[1] > 1 and spaced[0] in (spaced[1], spaced[1] - 1) and _is_spaced(two[1]):
+        bare = all(len(_cells(two[0], separator)) == 1 for separator in SEPARATORS)
+        like = spaced[0] == spaced[-1] or (bare and spaced[0] == spaced[-1] - 1)
+        if len(two) > 1 and spaced[1] > 1 and like and _is_spaced(two[1]):
             return None
     return max(SEPARATORS[::-1], key=lambda sign: max((len(_cells(line, sign)) for line in lines[:2]), default=1))
 
