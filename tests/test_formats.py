@@ -112,6 +112,27 @@ def test_what_is_around_a_table_is_left_out(write, text):
 
 
 @pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("# T is in 0.1 degC\n# STN,YYYYMMDD,   HH,    T\n#\n", "  260,{:%Y%m%d,   %H},{:5d}\n"),
+        ("#YY MM DD hh T\n#yr mo dy hr degC\n", "{:%Y %m %d %H} {}\n"),
+        ("#YY MM DD hh T U\n#yr mo dy hr m/s m/s\n", "{:%Y %m %d %H} 0 {}\n"),
+        ("% made by hand\n% YY\tMM\tDD\thh\tT\n", "{:%Y\t%m\t%d\t%H}\t{}\n"),
+    ],
+)
+def test_names_in_a_comment_above_the_rows_name_the_columns(write, head, row):
+    hours = pd.date_range("2024-01-30", periods=60, freq="h")
+    series = Series.read(write(head + "".join(row.format(hour, i) for i, hour in enumerate(hours))))
+    np.testing.assert_array_equal(series.times, hours.to_numpy())
+    np.testing.assert_array_equal(series.values[:, -1], np.arange(60))
+
+
+def test_other_comments_name_nothing(write):
+    assert Series.read(write("# made by me\n0.5 1.5\n1.5 2.5\n")).channels == ("x0", "x1")
+    assert Series.read(write("# 1 2\n0.5 1.5\n1.5 2.5\n")).channels == ("x0", "x1")
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         (ROWS + "Total,4\n", r"line 4, column 'date': 'Total' is not a time"),
@@ -182,20 +203,20 @@ def test_every_format_may_be_compressed(tmp_path, write, kind):
         plain.write_text(FRAME.reset_index().astype({"index": str}).to_json(orient="records"))
     else:
         Series.of(FRAME).write(plain)
-    assert_frame(Series.read(write(gzip.compress(plain.read_bytes()), name)))
+    assert_frame(Series.read(write(gzip.compress(plain.read_bytes(), mtime=0), name)))
 
 
 @pytest.mark.parametrize(
     ("content", "name", "message"),
     [
-        (gzip.compress(ROWS.encode())[:-6], "s.csv.gz", r"not a readable gzip file \(Compressed file ended"),
+        (gzip.compress(ROWS.encode(), mtime=0)[:-6], "s.csv.gz", r"not a readable gzip file \(Compressed file ended"),
         (ROWS.encode(), "s.csv.gz", r"not a readable gzip file"),
-        (gzip.compress(b""), "s.csv.gz", r"the file holds no rows"),
-        (gzip.compress(ROWS.encode()), "s.gz", r"unknown format ''; freerun reads \.csv"),
-        (gzip.compress(ROWS.encode()), "s.csv", r"it is a gzip file \(\.csv\.gz\), whatever its name says"),
+        (gzip.compress(b"", mtime=0), "s.csv.gz", r"the file holds no rows"),
+        (gzip.compress(ROWS.encode(), mtime=0), "s.gz", r"unknown format ''; freerun reads \.csv"),
+        (gzip.compress(ROWS.encode(), mtime=0), "s.csv", r"it is a gzip file \(\.csv\.gz\), whatever its name says"),
         (b"PK\x03\x04 and more", "s.csv", r"it is a zip file or a spreadsheet \(\.xlsx\), whatever its name says"),
         (b"PK\x03\x04 and more", "s.xlsx", r"not a readable spreadsheet"),
-        (gzip.compress(bytes(2**27)), "s.csv.gz", r"unpack to .* MiB, more than 200 times as many"),
+        (gzip.compress(bytes(2**27), mtime=0), "s.csv.gz", r"unpack to .* MiB, more than 200 times as many"),
     ],
 )
 def test_damaged_and_misnamed_files_are_refused(write, content, name, message):
@@ -207,7 +228,7 @@ def test_damaged_and_misnamed_files_are_refused(write, content, name, message):
 
 def contents(tmp_path: Path) -> dict[str, bytes]:
     """The same series in every format that can be told by its first bytes."""
-    found = {"csv": FRAME.to_csv().encode(), "gz": gzip.compress(FRAME.to_csv().encode())}
+    found = {"csv": FRAME.to_csv().encode(), "gz": gzip.compress(FRAME.to_csv().encode(), mtime=0)}
     found["json"] = json.dumps(RECORDS).encode()
     for suffix in ("parquet", "npz"):
         Series.of(FRAME).write(tmp_path / f"s.{suffix}")

@@ -31,7 +31,7 @@ ROW_NUMBERS = {"", "unnamed: 0", "index", "rownames", "row.names", "row"}
 """Names of a first column that may count the rows."""
 
 DATE_PARTS = {
-    "year": {"year", "yr", "yyyy", "jahr", "année", "annee", "an", "año", "ano", "anno", "jaar"},
+    "year": {"year", "yr", "yy", "yyyy", "jahr", "année", "annee", "an", "año", "ano", "anno", "jaar"},
     "quarter": {"quarter", "qtr", "q", "quartal", "trimestre", "kwartaal"},
     "month": {"month", "mon", "mo", "mm", "monat", "mois", "mes", "mês", "mese", "maand"},
     "day": {"day", "dd", "dy", "tag", "jour", "día", "dia", "giorno", "dag"},

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from freerun.data.io.grid import Numbered, table_of
+from freerun.data.io.grid import Numbered, table_of, with_names
 from freerun.data.io.source import GZIP, Source
 from freerun.data.numerals import Decimals, is_missing
 from freerun.data.table import Table
@@ -40,7 +40,7 @@ EXPECTED: dict[str, Decimals] = {",": ".", ";": ","}
 """The decimal sign that goes with a separator."""
 
 COMMENTS = ("#", "% ", "%%", "//")
-"""Lines before the table that begin so are left out, such as the header that NumPy writes."""
+"""Lines before the table that begin so are no rows, such as the header that NumPy writes."""
 
 NAMED_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """A first line for Excel that names the separator."""
@@ -116,11 +116,13 @@ def _rows(name: str, content: str) -> tuple[list[Numbered], str | None]:
     """The rows that are not empty, without comments before them, with the line they end on; and their separator."""
     lines = io.StringIO(content, newline="")
     skipped, place, named = 0, 0, None
+    comments: list[tuple[int, str]] = []
     for line in lines:
         named = named or NAMED_SEPARATOR.fullmatch(line)
         if line.strip() and not line.lstrip().startswith(COMMENTS) and not NAMED_SEPARATOR.fullmatch(line):
             break
         skipped, place = skipped + 1, lines.tell()
+        comments.append((skipped, line.strip().lstrip("#%/ ")))
     lines.seek(place)
     first = [line for line in islice(lines, LOOKED_AT) if line.strip()]
     separator = named[1] if named else _separator(first)
@@ -133,7 +135,9 @@ def _rows(name: str, content: str) -> tuple[list[Numbered], str | None]:
     reader = csv.reader(lines, delimiter=separator or " ", skipinitialspace=True, strict=True)
     try:
         rows = ((skipped + reader.line_num, [cell.strip() for cell in row]) for row in reader)
-        return [(line, row) for line, row in rows if any(row)], separator
+        found = [(line, row) for line, row in rows if any(row)]
+        spaced = [(line, text if separator else " ".join(text.split())) for line, text in comments]
+        return with_names(found, [(line, _cells(text, separator or " ")) for line, text in spaced]), separator
     except csv.Error as error:
         raise SeriesFileError(f"{name}, line {skipped + reader.line_num}: {error}") from error
 
@@ -174,8 +178,8 @@ def _separator(lines: Sequence[str]) -> str | None:
             if len(found) == 1 and found != {1}:
                 return separator
         spaced = [len(_cells(" ".join(line.split()), " ")) for line in two]
-        bare = all(len(_cells(two[0], separator)) == 1 for separator in SEPARATORS)
-        like = spaced[0] == spaced[-1] or (bare and spaced[0] == spaced[-1] - 1)
+        bare = bool(two) and all(len(_cells(two[0], separator)) == 1 for separator in SEPARATORS)
+        like = bool(two) and (spaced[0] == spaced[-1] or (bare and spaced[0] == spaced[-1] - 1))
         if len(two) > 1 and spaced[1] > 1 and like and _is_spaced(two[1]):
             return None
     return max(SEPARATORS[::-1], key=lambda sign: max((len(_cells(line, sign)) for line in lines[:2]), default=1))

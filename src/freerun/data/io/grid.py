@@ -65,6 +65,16 @@ def table_of(rows: list[Numbered], source: str, decimal: Decimals | None = None)
     return Table(columns, names is not None, None, source, table.lines, decimal)
 
 
+def with_names(rows: list[Numbered], comments: Sequence[Numbered]) -> list[Numbered]:
+    """The rows below the last comment that has a name for each column, if they have no header of their own."""
+    if not rows or len(rows[0][1]) < 2 or any(_kind(cell) == "text" for cell in rows[0][1]):
+        return rows
+    for line, names in reversed(comments):
+        if len(set(names)) == len(rows[0][1]) == len(names) and all(_kind(name) == "text" for name in names):
+            return [(line, [name.strip() for name in names]), *rows]
+    return rows
+
+
 def _without_title(rows: list[Numbered]) -> list[Numbered]:
     """The rows without shorter ones of text above a header, which name no columns."""
     widths = [_width(row) for _, row in rows]
