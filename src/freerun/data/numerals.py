@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from numbers import Real
 from typing import Any, Literal
 
@@ -32,8 +33,10 @@ MISSING = {
     "null",
     "(null)",
 }
+MISSING |= {"nd", "n/d", "n.d.", "k.a.", "k. a.", "n.v.", "s.d."}
 MISSING |= {"\\n", "none", "missing", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "?", ":", "*"}
-MISSING |= {"#value!", "#div/0!", "#ref!", "#null!", "#num!", "#name?"}
+MISSING |= {"#value!", "#div/0!", "#ref!", "#null!", "#num!", "#name?", "#nv", "#wert!", "#bezug!", "#zahl!", "#n/d"}
+MISSING |= {"#valeur!", "#nom?", "#nombre!", "#valor!", "#\u00a1valor!", "#\u00a1div/0!", "#valore!", "#rif!", "#nome?"}
 """Signs of a missing value, in lower case."""
 
 TRUTH = {"true": 1.0, "false": 0.0}
@@ -45,10 +48,17 @@ MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
 """Other signs that are written for minus."""
 
 CODES = ("AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "INR", "JPY", "KRW", "MXN", "NOK")
-CODES += ("NZD", "PLN", "RUB", "SEK", "SGD", "TRY", "USD", "ZAR", "US$", "R$", "A$", "C$", "kr", "Fr.", "Kč", "zł")
+CODES += ("NZD", "PLN", "RUB", "SEK", "SGD", "TRY", "USD", "ZAR", "US$", "R$", "A$", "C$", "kr.", "kr", "Fr.", "Kč")
+CODES += ("zł", "Rs.", "Rs", "Rp")
 """Currencies that are written in letters."""
 
 UNIT = re.compile("|".join(map(re.escape, CODES)))
+
+SIGNS = "%$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20c0\ufdfc\uff04\uffe0\uffe1\uffe5\uffe6"
+"""Percent and the signs of currencies, as a range of characters."""
+
+UNIT_BEFORE = re.compile(rf"([-+]?)\s*(?:{UNIT.pattern}|[{SIGNS}])\s*")
+UNIT_AFTER = re.compile(rf"\s*(?:{UNIT.pattern}|[{SIGNS}])$")
 
 NUMBER = re.compile(r"[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?")
 
@@ -60,7 +70,10 @@ OTHER: dict[Decimals, Decimals] = {".": ",", ",": "."}
 INFINITE = {f"{sign}{word}": float(f"{sign}inf") for sign in ("", "+", "-") for word in ("inf", "infinity")}
 
 LIKELIER = 0.5
-"""Decades by which the range of a column has to be narrower in one reading of 1,001 for that reading to be taken."""
+"""Decades by which a column has to rise and fall less in one reading of 1,001 for that reading to be taken."""
+
+SEVERAL = 2
+"""Different whole numbers below a thousand by which thousands are told from decimals that all have three digits."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +93,12 @@ class Numerals:
         """The numerals of a table, by all of its columns together.
 
         A cell such as `1,5`, `1.234,5` or `1,234,567` can be read in one way alone and decides for all. Where there are
-        only cells such as `1,001`, the reading counts that makes the sizes of a column more alike: beside `985` it is a
-        thousand and one, beside `1` it is one.
+        only cells such as `1,001`, it counts which reading makes a column change less from row to row: beside `985` it
+        is a thousand and one. Where that says another thing than what is expected, or nothing, the cell is doubtful.
 
         Args:
             columns: cells by column.
-            default: the decimal sign where no cell decides; None means the sign that is found.
+            default: the decimal sign to be expected; None means a point, unless there are commas.
         """
         cells = [cell for column in columns for cell in column if isinstance(cell, str)]
         commas = {body for cell in cells if "," in cell and (body := _readable(cell)) is not None}
@@ -153,7 +166,10 @@ def _value(cell: Any) -> float | None:
     if cell is None or str(cell) in ("<NA>", "NaT"):
         return math.nan
     if isinstance(cell, Real | Decimal | np.bool_):
-        return float(cell)
+        try:
+            return float(cell)
+        except OverflowError:  # an integer of hundreds of digits
+            return math.inf
     return None
 
 
@@ -164,14 +180,23 @@ def _body(cell: Any) -> str | None:
     text = cell.strip().translate(MINUS)
     if NUMBER.fullmatch(text):
         return text
+    text = _bare(text)
     negative = text.startswith("(") and text.endswith(")")
-    text = UNIT.sub("", text[1:-1] if negative else text)
-    text = "".join(sign for sign in text if sign != "%" and unicodedata.category(sign) != "Sc").strip()
-    sign, text = (text[0], text[1:].strip()) if text[:1] in ("-", "+") else ("", text)
+    text = _bare(text[1:-1]) if negative else text
+    sign, text = (text[0], text[1:].strip()) if text[:1] in ("-", "+") else ("", text.strip())
+    if text.endswith("-") and not sign and ("." in text or "," in text):
+        sign, text = "-", text[:-1].strip()
     for group in GROUPS:
         if re.fullmatch(rf"\d{{1,3}}(?:{re.escape(group)}\d{{3}})+(?:[.,]\d*)?", text):
             text = text.replace(group, "")
     return f"{'-' if negative else sign}{text}" if NUMBER.fullmatch(text) else None
+
+
+def _bare(text: str) -> str:
+    """A number without a currency or percent sign before and behind it."""
+    text = UNIT_AFTER.sub("", text)
+    before = UNIT_BEFORE.match(text)
+    return f"{before[1]}{text[before.end() :]}" if before else text
 
 
 def _readable(cell: str) -> str | None:
@@ -205,23 +230,36 @@ def _decides(cell: str, decimal: Decimals) -> bool:
 
 
 def _by_size(columns: Sequence[Sequence[Any]], sign: Decimals, default: Decimals | None) -> Numerals:
-    """The reading of cells such as 1,001 that makes the sizes in a column more alike."""
-    votes, doubtful = 0, None
+    """The reading of cells such as 1,001, by the sizes in a column and by what is expected.
+
+    In one column, decimals hardly ever have three digits wherever they are there; whole numbers of several values below
+    a thousand among them are sure to be beside thousands.
+    """
+    expected = default or ("." if sign == "." else None)
+    change, whole, example = 0.0, set[str](), ""
     for column in columns:
         cells = [body for cell in column if (body := _readable(cell)) is not None]
         signed = [cell for cell in cells if sign in cell]
         if not signed:
             continue
-        decimals, thousands = (_decades(cells, decimal) for decimal in (sign, OTHER[sign]))
-        votes += int(decimals > thousands + LIKELIER) - int(thousands > decimals + LIKELIER)
+        example = example or signed[0]
         if len(signed) < len(cells):
-            doubtful = signed[0]
-    if votes:
-        return Numerals(OTHER[sign] if votes > 0 else sign)
-    return Numerals(sign, doubtful) if doubtful or default is None else Numerals(default)
+            whole |= {cell for cell in cells if sign not in cell and _read(cell, sign)}
+            change += _change(cells, sign) - _change(cells, OTHER[sign])
+    found = None if abs(change) < LIKELIER else OTHER[sign] if change > 0 else sign
+    several = len(whole) >= SEVERAL
+    if found is None:
+        sure = (
+            default == "." or (default == sign and not whole) or (expected == "." and default is None and not several)
+        )
+    elif found == sign:
+        sure = found == default or (found == expected and not several)
+    else:
+        sure = found == default or (default is None and several)
+    return Numerals(found or expected or sign, None if sure or not example else example)
 
 
-def _decades(cells: Sequence[str], decimal: Decimals) -> float:
-    """How many decades the sizes of numbers span with that decimal sign."""
-    sizes = [abs(size) for cell in cells if (size := _read(cell, decimal))]
-    return math.log10(max(sizes) / min(sizes)) if sizes else 0.0
+def _change(cells: Sequence[str], decimal: Decimals) -> float:
+    """How many decades numbers rise and fall from row to row, with that decimal sign."""
+    sizes = [math.log10(abs(size)) for cell in cells if (size := _read(cell, decimal))]
+    return sum(abs(later - earlier) for earlier, later in pairwise(sizes))

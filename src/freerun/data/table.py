@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from freerun.data.columns import Cells, holds_objects
-from freerun.data.numerals import Decimals, Numerals, is_missing, truth, unit_of
+from freerun.data.numerals import OTHER, Decimals, Numerals, is_missing, truth, unit_of
 from freerun.data.rows import ReadOptions, Rows
 from freerun.data.timecolumn import FoundTimes, times_of
 from freerun.data.timeline import Calendar, in_zone, is_count, to_index
+from freerun.data.wide import refuse_wide
 from freerun.errors import SeriesError, SeriesFileError
 
 if TYPE_CHECKING:
@@ -80,13 +81,18 @@ class Table:
         if options.id is not None:
             return self._one_of(options)
         self._refuse_unknown((*options.columns, *((options.time,) if options.time else ())))
-        times = times_of(self, options.time, options.columns)
+        if not options.columns:
+            refuse_wide(self)
+        numerals = self._numerals(options)
+        times = times_of(self, options.time, options.columns, numerals)
         chosen = options.columns or tuple(name for name in self.columns if name not in times.columns)
         if not chosen:
-            self.fault(f"the only column, {times.columns[0]!r}, is the time; there is no channel")
+            names = ", ".join(map(repr, times.columns))
+            only = f"columns, {names}, are" if len(self.columns) > 1 else f"column, {names}, is"
+            self.fault(f"the only {only} the time; there is no channel")
         if times.timed:
             self._refuse_long_format(times, options)
-        values = self._matrix(chosen, options)
+        values = self._matrix(chosen, options, numerals)
         if not times.timed:
             counted = np.arange(len(self), dtype=float)
             return Rows(values, chosen if self.named else (), counted, labelled=self.index is None and not self.source)
@@ -181,10 +187,17 @@ class Table:
                     f"series; id={name!r} in Python)"
                 )
 
-    def _matrix(self, chosen: tuple[str, ...], options: ReadOptions) -> np.ndarray:
+    def _numerals(self, options: ReadOptions) -> Numerals:
+        """How numbers are written, by the columns that are chosen and the one that may be a time in numbers."""
+        if options.decimal is not None:
+            return Numerals(options.decimal)
+        first = options.time or next(iter(self.columns))
+        names = [*options.columns, first] if options.columns else list(self.columns)
+        cells = [self.columns[name] for name in dict.fromkeys(names)]
+        return Numerals.of([list(column) for column in cells if holds_objects(column)], self.decimal)
+
+    def _matrix(self, chosen: tuple[str, ...], options: ReadOptions, numerals: Numerals) -> np.ndarray:
         """The columns as numbers, shape (T, D)."""
-        texts = [list(self.columns[name]) for name in chosen if holds_objects(self.columns[name])]
-        numerals = Numerals.of(texts, self.decimal) if options.decimal is None else Numerals(options.decimal)
         if numerals.doubtful is not None:
             self.fault(
                 f"{numerals.doubtful!r} may be a number with decimals, or a thousand and more; name the decimal sign "
@@ -215,11 +228,21 @@ class Table:
             return found
         numbers = [numerals.number(cell) for cell in cells]
         if None in numbers:
-            good = sum(number is not None for number in numbers)
-            advice = "leave a cell empty where a value is missing" if 2 * good > len(numbers) else "choose the columns"
-            self.refuse(name, numbers.index(None), f"is not a number; {advice} to read by name (--column)")
+            self._refuse_text(name, cells, numbers, numerals)
         self._refuse_mixed_units(name, cells, numbers)
         return np.array(numbers, np.float64)
+
+    def _refuse_text(self, name: str, cells: Cells, numbers: Sequence[float | None], numerals: Numerals) -> NoReturn:
+        """Refuse a column for its first cell that is no number, with what helps."""
+        row = numbers.index(None)
+        advice = "choose the columns to read by name (--column), or name the one that tells several series apart (--id)"
+        if Numerals(OTHER[numerals.decimal]).number(cells[row]) is not None:
+            advice = f"other cells have {numerals.decimal!r} as decimal sign; write all numbers alike"
+        elif 2 * sum(number is not None for number in numbers) > len(numbers):
+            advice = "leave a cell empty where its value is missing, and write numbers without letters"
+        elif any(map(str.isdigit, str(cells[row]))):
+            advice = "write numbers without letters and signs, or choose the columns to read by name (--column)"
+        self.refuse(name, row, f"is not a number; {advice}")
 
     def _refuse_mixed_units(self, name: str, cells: Cells, numbers: Sequence[float | None]) -> None:
         """Refuse a column in which some numbers are percent, or of another currency than others."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from freerun.data.columns import first_value, holds_objects, whole_number
-from freerun.data.dates import CLOCK, Dates, compact_dates, dates_of, looks_like_date, with_clock
+from freerun.data.clocks import HOURS, with_clock
+from freerun.data.columns import Cells, first_value, holds_objects, whole_number
+from freerun.data.dates import COMPACT, Dates, compact_dates, dates_of, looks_like_date
+from freerun.data.monthnames import month_of
 from freerun.data.numerals import Numerals
 from freerun.data.timeline import Calendar, from_index, is_numbered
 from freerun.errors import SeriesError
@@ -20,13 +23,28 @@ if TYPE_CHECKING:
     from freerun.data.table import Table
 
 TIME_COLUMNS = {"time", "t", "date", "datetime", "timestamp", "ds", "year", "month", "day", "step", "index"}
-"""A first column with one of these names (in any case) holds the times, unless it is chosen as a channel."""
+TIME_COLUMNS |= {"date_time", "epoch", "unix", "unixtime", "jahr", "monat", "tag", "datum", "zeit", "zeitpunkt"}
+TIME_COLUMNS |= {"an", "année", "annee", "temps", "año", "ano", "fecha", "tiempo", "anno", "tempo", "jaar", "tijd"}
+"""A first column with one of these names (in any case, a unit behind it) holds the times, unless it is a channel."""
 
 ROW_NUMBERS = {"", "unnamed: 0", "index", "rownames", "row.names", "row"}
 """Names of a first column that may count the rows."""
 
-DATE_PARTS = ("year", "month", "day", "hour")
-"""Columns that together are a date, the first two at least."""
+DATE_PARTS = {
+    "year": {"year", "yr", "yy", "yyyy", "jahr", "année", "annee", "an", "año", "ano", "anno", "jaar"},
+    "quarter": {"quarter", "qtr", "q", "quartal", "trimestre", "kwartaal"},
+    "month": {"month", "mon", "mo", "mm", "monat", "mois", "mes", "mês", "mese", "maand"},
+    "day": {"day", "dd", "dy", "tag", "jour", "día", "dia", "giorno", "dag"},
+    "hour": HOURS,
+    "minute": {"minute", "min", "mn"},
+    "second": {"second", "sec"},
+}
+"""Columns that together are a date: a year, a month or quarter, and what follows it without a gap."""
+
+LIMITS = {"year": (1, 9999), "quarter": (1, 4), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59)}
+LIMITS["second"] = (0, 59)
+
+UNITS = {"hour": "h", "minute": "m", "second": "s"}
 
 
 @dataclass(frozen=True)
@@ -46,19 +64,20 @@ class FoundTimes:
     timed: bool = False
 
 
-def times_of(table: Table, time: str | None, channels: Sequence[str]) -> FoundTimes:
+def times_of(table: Table, time: str | None, channels: Sequence[str], numerals: Numerals) -> FoundTimes:
     """The times of a table.
 
     They are in the column that is named; else in the index; else in a column of dates, in columns of years and months,
-    or in a first column with a name of `TIME_COLUMNS`, or of whole numbers that are dates.
+    in a column of whole numbers that are dates, or in a first column with a name of `TIME_COLUMNS`.
 
     Args:
         table: where they are looked for.
         time: the column that is named.
         channels: columns that are chosen as channels and so are no times.
+        numerals: how numbers are written.
     """
     if time is not None:
-        return _of_column(table, time)
+        return _of_column(table, time, numerals)
     free = [name for name in table.columns if name not in channels]
     first = next(iter(table.columns))
     numbered = (first,) if first in free and len(table.columns) > 1 and _counts_rows(table, first) else ()
@@ -68,10 +87,15 @@ def times_of(table: Table, time: str | None, channels: Sequence[str]) -> FoundTi
     if len(table.columns) == 1:
         return FoundTimes()
     if not dated:
-        return _of_parts(table, free) or (_of_first(table, first, numbered) if first in free else FoundTimes())
+        parts = _of_parts(table, free)
+        if parts is not None:
+            return parts
+        dated = [name for name in free if _is_compact(table.columns[name])]
+    if not dated:
+        return _of_first(table, first, numbered, numerals) if first in free else FoundTimes()
     if len(dated) > 1 and first not in dated:
         table.fault(f"columns {', '.join(dated)} hold dates; name the one that is the time (time=, --time)")
-    found = _of_column(table, first if first in dated else dated[0])
+    found = _of_column(table, first if first in dated else dated[0], numerals)
     return replace(found, columns=(*found.columns, *numbered))
 
 
@@ -82,15 +106,31 @@ def _of_index(table: Table, index: pd.Index) -> FoundTimes:
         table.fault(str(error))
 
 
-def _of_first(table: Table, first: str, numbered: tuple[str, ...]) -> FoundTimes:
-    """The times in a first column that no date tells, if it has any."""
+def _of_first(table: Table, first: str, numbered: tuple[str, ...], numerals: Numerals) -> FoundTimes:
+    """The times in a first column that no date tells, or in the one behind numbers of rows, if it has any."""
+    second = [*table.columns][len(numbered)]
+    if numbered and len(table.columns) > 2 and _bare(second) in TIME_COLUMNS:
+        found = _of_column(table, second, numerals)
+        return replace(found, columns=(*found.columns, *numbered))
     if numbered and not _tells_steps(table, first):
         return FoundTimes(columns=numbered)
-    cells = table.columns[first]
-    if first.lower() in TIME_COLUMNS | ROW_NUMBERS:
-        return _of_column(table, first)
-    months = whole_number(first_value(cells)) is not None and compact_dates(list(cells)) is not None
-    return _of_column(table, first) if months else FoundTimes()
+    if _bare(first) in TIME_COLUMNS or first.lower() in ROW_NUMBERS:
+        return _of_column(table, first, numerals)
+    return FoundTimes()
+
+
+def _bare(name: str) -> str:
+    """A name in lower case, without the unit behind it: `Zeit [s]`, `time (s)`, `t/s`."""
+    return re.split(r"[\[(/]", name)[0].strip().lower()
+
+
+def _is_compact(cells: Cells) -> bool:
+    """Whether a column holds whole numbers that are dates, several ones."""
+    first = str(first_value(cells)).strip().removesuffix(".0")
+    if not (first.isdigit() and len(first) in COMPACT):
+        return False
+    dates = compact_dates(list(cells))
+    return dates is not None and len(np.unique(dates)) > 1
 
 
 def _counts_rows(table: Table, name: str) -> bool:
@@ -107,7 +147,7 @@ def _tells_steps(table: Table, name: str) -> bool:
     return numbers not in ([*range(len(numbers))], [*range(1, len(numbers) + 1)])
 
 
-def _of_column(table: Table, name: str) -> FoundTimes:
+def _of_column(table: Table, name: str, numerals: Numerals) -> FoundTimes:
     """The times in a column, with the time of day in another one where there is such."""
     cells = table.columns[name]
     if not holds_objects(cells):
@@ -117,38 +157,65 @@ def _of_column(table: Table, name: str) -> FoundTimes:
         import pandas as pd
 
         times, calendar = from_index(pd.Index(frame))
-        return FoundTimes((name,), times if len(times) else frame.to_numpy(), calendar, timed=True)
+        found = FoundTimes((name,), times if len(times) else frame.to_numpy(), calendar, timed=True)
+        return _with_clock(table, found) if found.times.dtype.kind == "M" else found
     cells = list(cells)
-    numbers = [Numerals().number(cell) for cell in cells]
+    months = compact_dates(cells)
+    if months is not None:
+        return _with_clock(table, FoundTimes((name,), months, timed=True))
+    numbers = [numerals.number(cell) for cell in cells]
     if None not in numbers and not any(number != number for number in numbers):  # noqa: PLR0124 - NaN
-        months = compact_dates(cells)
-        return FoundTimes((name,), np.array(numbers, np.float64) if months is None else months, timed=True)
+        return FoundTimes((name,), np.array(numbers, np.float64), timed=True)
     found = dates_of(cells)
     if not isinstance(found, Dates):
-        table.refuse(name, found.row, found.fault)
-    columns, times = (name,), found.times
+        known = [number is not None for number in numbers]
+        table.refuse(name, known.index(False) if 2 * sum(known) > len(known) else found.row, found.fault)
+    calendar = Calendar(zone="UTC" if found.zoned else None)
+    return _with_clock(table, FoundTimes((name,), found.times, calendar, timed=True))
+
+
+def _with_clock(table: Table, found: FoundTimes) -> FoundTimes:
+    """Days with the times of day in another column, if there is such."""
     for other in table.columns:
-        first = None if other == name else first_value(table.columns[other])
-        if isinstance(first, str) and CLOCK.fullmatch(first.strip()):
-            joined = with_clock(times, list(table.columns[other]))
-            columns, times = ((name, other), joined) if joined is not None else (columns, times)
-    return FoundTimes(columns, times, Calendar(zone="UTC" if found.zoned else None), timed=True)
+        if other not in found.columns:
+            joined = with_clock(found.times, other, list(table.columns[other]))
+            if joined is not None:
+                return replace(found, columns=(*found.columns, other), times=joined)
+    return found
 
 
 def _of_parts(table: Table, free: Sequence[str]) -> FoundTimes | None:
-    """The times of a year, a month, and perhaps a day and an hour in columns of their own."""
-    by_name = {name.lower(): name for name in free}
-    parts = [by_name[part] for part in DATE_PARTS if part in by_name]
-    if [name.lower() for name in parts[:2]] != ["year", "month"] or len(parts) == len(free):
+    """The times of a year, a month or quarter, and perhaps a day, an hour and so on in columns of their own."""
+    by_part = {part: name for name in reversed(free) for part, names in DATE_PARTS.items() if name.lower() in names}
+    middle = "month" if "month" in by_part else "quarter"
+    parts = ["year", middle, *(("day", *UNITS) if middle == "month" else ())]
+    parts = parts[: next((i for i, part in enumerate(parts) if part not in by_part), len(parts))]
+    if len(parts) < 2 or len(parts) == len(free):
         return None
-    numbers = [[whole_number(cell) for cell in table.columns[name]] for name in parts]
-    if any(None in column for column in numbers):
-        return None
-    year, month, *rest = (np.array(column, np.int64) for column in numbers)
-    if ((month < 1) | (month > 12)).any():
-        return None
-    times = ((year - 1970) * 12 + month - 1).astype("datetime64[M]").astype("datetime64[us]")
-    for name, column in zip(parts[2:], rest, strict=True):
-        day = name.lower() == "day"
-        times = times + ((column - 1) if day else column).astype("timedelta64[D]" if day else "timedelta64[h]")
-    return FoundTimes(tuple(parts), times, timed=True)
+    columns: dict[str, np.ndarray] = {}
+    for part in parts:
+        cells = list(table.columns[by_part[part]])
+        numbers = [_part(part, cell) for cell in cells]
+        if None in numbers:
+            return None
+        columns[part] = np.array(numbers, np.int64)
+        low, high = LIMITS[part]
+        wrong = (columns[part] < low) | (columns[part] > high)
+        if wrong.any():
+            table.refuse(by_part[part], int(wrong.argmax()), f"is no {part}")
+    month = columns["month"] if middle == "month" else 3 * columns["quarter"] - 2
+    months = ((columns["year"] - 1970) * 12 + month - 1).astype("datetime64[M]")
+    days = months.astype("datetime64[D]") + (columns.get("day", 1) - np.int64(1))
+    beyond = days.astype("datetime64[M]") != months
+    if beyond.any():
+        table.refuse(by_part["day"], int(beyond.argmax()), "is no day of its month")
+    times = days.astype("datetime64[us]")
+    for part in parts[3:]:
+        times = times + columns[part].astype(f"timedelta64[{UNITS[part]}]")
+    return FoundTimes(tuple(by_part[part] for part in parts), times, timed=True)
+
+
+def _part(part: str, cell: Any) -> int | None:
+    """A part of a date as a number; months may have their names."""
+    number = whole_number(cell)
+    return month_of(cell.strip(". ")) if number is None and part == "month" and isinstance(cell, str) else number

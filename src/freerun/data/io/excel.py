@@ -29,8 +29,15 @@ def read(source: Source) -> Table:
             warnings.simplefilter("ignore")  # of styles and validations, which are not read
             book = load_workbook(source.opened(), read_only=True, data_only=True)
             sheets = {sheet.title: _rows(sheet) for sheet in book.worksheets}
+            formulas = load_workbook(source.opened(), read_only=True) if _has_blanks(sheets) else None
+            blank = _formula_without_value(sheets, formulas)
     except Exception as error:  # whatever the reader makes of a damaged file
         raise SeriesFileError(f"{source.name}: not a readable spreadsheet ({error})") from error
+    if blank is not None:
+        raise SeriesFileError(
+            f"{source.name}, {blank}: a formula whose value is not in the file; open the file in a spreadsheet program "
+            "and save it there"
+        )
     filled = {title: rows for title, rows in sheets.items() if rows}
     if not filled:
         raise SeriesFileError(f"{source.name}: no sheet holds any rows")
@@ -48,6 +55,22 @@ def _rows(sheet: Any) -> list[Numbered]:
         for number, row in rows
         if any(cell is not None and cell != "" for cell in row)
     ]
+
+
+def _has_blanks(sheets: dict[str, list[Numbered]]) -> bool:
+    return any(cell == "" for rows in sheets.values() for _, row in rows for cell in row)
+
+
+def _formula_without_value(sheets: dict[str, list[Numbered]], formulas: Any) -> str | None:
+    """Where a formula stands that no program has computed; None if there is none."""
+    for sheet in [] if formulas is None else formulas.worksheets:
+        known = dict(sheets[sheet.title])
+        for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
+            values = known.get(number, [""] * len(row))
+            for column, (cell, value) in enumerate(zip(row, values, strict=False), 1):
+                if value == "" and isinstance(cell, str) and cell.startswith("="):
+                    return f"sheet {sheet.title!r}, line {number}, cell {column}"
+    return None
 
 
 def _trimmed(rows: list[Numbered]) -> list[Numbered]:

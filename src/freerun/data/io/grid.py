@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 from freerun.data.arrays import default_channels
-from freerun.data.dates import CLOCK, looks_like_date
-from freerun.data.numerals import Decimals, Numerals
+from freerun.data.clocks import CLOCK
+from freerun.data.dates import looks_like_date
+from freerun.data.numerals import TRUTH, Decimals, Numerals
 from freerun.data.table import Table
+from freerun.data.wide import are_years
 from freerun.errors import SeriesFileError
 
 Numbered = tuple[int, list[Any]]
@@ -18,8 +21,14 @@ Numbered = tuple[int, list[Any]]
 SAMPLED = 100
 """Rows that tell whether a column of whole numbers has a header."""
 
-WIDE = 3
-"""Columns named by dates from which on a table has a series in each row."""
+SHOWN = 40
+"""Most characters of a row that a message shows."""
+
+LONGEST_TITLE = 30
+"""Most rows above a header."""
+
+MARKED = re.compile(r"[<>~=]+\s*[-+]?\d[\d.,]*|[-+]?\d[\d.,]*\s*[^\w\s.,-]+")
+"""A number with a mark on it, which is no name of a column."""
 
 READINGS = (Numerals("."), Numerals(","))
 
@@ -37,28 +46,57 @@ def table_of(rows: list[Numbered], source: str, decimal: Decimals | None = None)
     """
     if not rows:
         raise SeriesFileError(f"{source}: the file holds no rows")
-    rows = _without_trailing(rows)
+    rows = _without_trailing(_without_title(rows))
     width = len(rows[0][1])
     for line, row in rows:
         if len(row) != width:
-            raise SeriesFileError(f"{source}, line {line}: {len(row)} columns where the first line has {width}")
+            shown = ", ".join(map(str, row))[:SHOWN]
+            raise SeriesFileError(
+                f"{source}, line {line}: {len(row)} columns where the first line has {width}; leave out lines that are "
+                f"no rows of the table ({shown!r})"
+            )
     names, rows = _header(rows, source)
     table = Table({}, names is not None, None, source, [line for line, _ in rows], decimal)
     header = list(default_channels(width)) if names is None else names
     if not rows:
         table.fault("there is a header but no row of values below it")
     table.refuse_twice(header)
-    if sum(looks_like_date(name) for name in header[1 : WIDE + 1]) == WIDE:
-        table.fault(
-            "the columns are named by dates, as where each row is a series; turn the table round, so that each row is "
-            "a time"
-        )
     columns = dict(zip(header, map(list, zip(*(row for _, row in rows), strict=True)), strict=True))
     return Table(columns, names is not None, None, source, table.lines, decimal)
 
 
+def with_names(rows: list[Numbered], comments: Sequence[Numbered]) -> list[Numbered]:
+    """The rows below the last comment that has a name for each column, if they have no header of their own."""
+    if not rows or len(rows[0][1]) < 2 or any(_kind(cell) == "text" for cell in rows[0][1]):
+        return rows
+    for line, names in reversed(comments):
+        if len(set(names)) == len(rows[0][1]) == len(names) and all(_kind(name) == "text" for name in names):
+            return [(line, [name.strip() for name in names]), *rows]
+    return rows
+
+
+def _without_title(rows: list[Numbered]) -> list[Numbered]:
+    """The rows without shorter ones of text above a header, which name no columns."""
+    widths = [_width(row) for _, row in rows]
+    widest = max(widths)
+    for place, (_, row) in enumerate(rows[: LONGEST_TITLE + 1]):
+        if widths[0] == widest or any(_kind(cell) != "text" for cell in row if cell != ""):
+            break
+        if widths[place] == widest:
+            return rows[place:]
+    return rows
+
+
+def _width(row: Sequence[Any]) -> int:
+    """The number of cells without empty ones at the end."""
+    width = len(row)
+    while width and row[width - 1] == "":
+        width -= 1
+    return width
+
+
 def _without_trailing(rows: list[Numbered]) -> list[Numbered]:
-    """The rows without an empty last column that comes of separators at the ends of lines.
+    """The rows without empty last columns that come of separators at the ends of lines.
 
     A header with one cell less than all other rows lacks the name of a first column of row names, as R writes it.
     """
@@ -67,7 +105,7 @@ def _without_trailing(rows: list[Numbered]) -> list[Numbered]:
     if widths and max(widths | {head}) > 1 and widths <= {head, head + 1}:
         longer = [row for _, row in rows if len(row) == max(widths)]
         if all(row[-1] == "" for row in longer) and (head == max(widths) or len(widths) == 1):
-            return [(line, row[: max(widths) - 1]) for line, row in rows]
+            return _without_trailing([(line, row[: max(widths) - 1]) for line, row in rows])
         if widths == {head + 1} and not any(_is_number(cell) for cell in rows[0][1]):
             return [(rows[0][0], ["", *rows[0][1]]), *rows[1:]]
     return rows
@@ -76,15 +114,18 @@ def _without_trailing(rows: list[Numbered]) -> list[Numbered]:
 def _header(rows: list[Numbered], source: str) -> tuple[list[str] | None, list[Numbered]]:
     """The names in the first row, None where that is no header, and the rows below."""
     line, first = rows[0]
-    if _counts(first):
-        below = [row for _, row in islice(rows, 1, SAMPLED)]
-        if first[0] != "" and _goes_on_counting(below):
-            raise SeriesFileError(
-                f"{source}, line {line}: {', '.join(map(str, first))} may be a header or the first row of values; "
-                "write the names of the columns in the first line"
-            )
+    below = [row for _, row in islice(rows, 1, SAMPLED)]
+    counts = _counts(first) and first[0] != "" and _goes_on_counting(below)
+    odd = [cell for cell in first if isinstance(cell, str) and MARKED.fullmatch(cell) and not _is_number(cell)]
+    if counts or are_years(first) or (odd and below and all(map(_is_number, below[0]))):
+        shown = odd[0] if odd else ", ".join(map(str, first))[:SHOWN]
+        raise SeriesFileError(
+            f"{source}, line {line}: {shown} may be a header or the first row of values; write the names of the "
+            "columns in the first line"
+        )
+    if _counts(first) or any(_kind(cell) == "text" for cell in first):
         return [str(cell) for cell in first], rows[1:]
-    if any(_kind(cell) == "text" for cell in first) or _names_columns([_kind(cell) for cell in first], rows):
+    if _names_columns([_kind(cell) for cell in first], rows):
         return [str(cell) for cell in first], rows[1:]
     return None, rows
 
@@ -114,7 +155,7 @@ def _goes_on_counting(below: Sequence[Sequence[Any]]) -> bool:
 
 
 def _kind(cell: Any) -> str:
-    if _is_number(cell):
+    if _is_number(cell) or (isinstance(cell, str) and cell.strip().lower() in TRUTH):
         return "number"
     if looks_like_date(cell):
         return "date"

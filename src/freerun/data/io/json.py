@@ -11,6 +11,8 @@ from freerun.data.io.source import Source
 from freerun.data.table import Table
 from freerun.errors import SeriesFileError
 
+ADVICE = "write one object for each row (DataFrame.to_json(orient='records')), or one list for each column"
+
 
 def read(source: Source) -> Table:
     """The table in a JSON file; names that an object lacks are missing values.
@@ -21,6 +23,8 @@ def read(source: Source) -> Table:
     text = text_of(source)
     try:
         found = json.loads(text)
+    except RecursionError as error:
+        raise SeriesFileError(f"{source.name}: not a table in JSON ({error})") from error
     except ValueError:
         numbered = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         return _of_records(source, [_parsed(source, *one) for one in numbered], [number for number, _ in numbered])
@@ -33,7 +37,7 @@ def read(source: Source) -> Table:
 def _parsed(source: Source, number: int, line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SeriesFileError(f"{source.name}, line {number}: not JSON ({error})") from error
 
 
@@ -41,7 +45,7 @@ def _of_columns(source: Source, found: dict[str, Any]) -> Table:
     """An object of columns."""
     lengths = {len(cells) if isinstance(cells, list) else -1 for cells in found.values()}
     if len(lengths) > 1:
-        raise SeriesFileError(f"{source.name}: the columns {', '.join(found)} are not lists of one length")
+        raise SeriesFileError(f"{source.name}: the columns {', '.join(found)} are not lists of one length; {ADVICE}")
     _refuse_nested(source, found.values())
     return Table(found, source=source.name, lines=list(range(1, lengths.pop() + 1)))
 
@@ -50,12 +54,14 @@ def _of_records(source: Source, records: Sequence[Any], lines: Sequence[int]) ->
     """Objects, one for each row; or plain numbers, which are one channel."""
     if not records:
         raise SeriesFileError(f"{source.name}: the file holds no rows")
-    if all(isinstance(record, int | float) and not isinstance(record, bool) for record in records):
+    if any(record is not None for record in records) and all(
+        record is None or isinstance(record, int | float) for record in records
+    ):
         return Table({"x": list(records)}, named=False, source=source.name, lines=lines)
     for line, record in zip(lines, records, strict=True):
         if not isinstance(record, dict):
             raise SeriesFileError(
-                f"{source.name}, line {line}: {str(record)[:40]!r} is no object; give one for each row"
+                f"{source.name}, line {line}: {str(record)[:40]!r} is no object; write one for each row, with names"
             )
     names = dict.fromkeys(name for record in records for name in record)
     if not names:
@@ -69,4 +75,4 @@ def _refuse_nested(source: Source, columns: Any) -> None:
     for cells in columns:
         for cell in cells:
             if isinstance(cell, dict | list):
-                raise SeriesFileError(f"{source.name}: {str(cell)[:40]!r} is no number; give one value for each name")
+                raise SeriesFileError(f"{source.name}: {str(cell)[:40]!r} is no number; {ADVICE}")

@@ -1,0 +1,26 @@
+"""Names of months, in full and shortened, in the languages of Western Europe."""
+
+from __future__ import annotations
+
+MONTH_NAMES = (
+    "jan january januar jänner janv janvier ene enero gen gennaio januari janeiro",
+    "feb february februar feber févr fév fev fevr février febrero febbraio februari fevereiro",
+    "mar march märz mär mrz mars marzo mrt maart março marts",
+    "apr april avr avril abr abril aprile",
+    "may mai mayo mag maggio mei maio maj",
+    "jun june juni juin junio giu giugno junho",
+    "jul july juli juil juillet julio lug luglio julho",
+    "aug august août aout aoû ago agosto augustus augusti",
+    "sep sept september septembre septiembre set settembre setembro",
+    "oct october okt oktober octobre octubre ott ottobre out outubro",
+    "nov november novembre noviembre novembro",
+    "dec december dez dezember déc décembre dic diciembre dicembre dezembro",
+)
+"""The names of each month; none of them is that of another month in another of these languages."""
+
+NUMBERS = {name: number for number, names in enumerate(MONTH_NAMES, 1) for name in names.split()}
+
+
+def month_of(name: str) -> int | None:
+    """The number of a month by its name; None for any other word."""
+    return NUMBERS.get(name.lower())
