@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from freerun import metrics
+from freerun.arguments import whole_number
 from freerun.computing import computing
 from freerun.data.series import Series
 from freerun.dynamics import lyapunov_spectrum

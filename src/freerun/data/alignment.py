@@ -202,11 +202,9 @@ def _warn_of_overlap(series: Series, before: Series) -> None:
     for count in range(min(len(series), len(before)), OVERLAP - 1, -1):
         rows = series.values[:count]
         if _same(rows, before.values[-count:]).all() and len(np.unique(rows, axis=0)) >= OVERLAP:
-            warnings.warn(
+            warn(
                 f"the first {count} new steps have the values of the last {count} that were read before; they are read "
-                "as steps that follow, since no times tell otherwise: give an index of times if they are the same",
-                SeriesWarning,
-                stacklevel=4,
+                "as steps that follow, since no times tell otherwise: give an index of times if they are the same"
             )
             return
 

@@ -60,8 +60,9 @@ class ReadOptions:
             SettingError: one is of another kind.
         """
         several = (columns,) if isinstance(columns, str) else tuple(columns)
-        number = isinstance(resample, Real) and not isinstance(resample, bool)
-        return cls(several, resample=str(resample) if number else resample, **options)
+        if isinstance(resample, Real) and not isinstance(resample, bool):
+            resample = str(resample)
+        return cls(several, resample=resample, **options)
 
 
 @dataclass(frozen=True)
