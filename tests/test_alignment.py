@@ -352,3 +352,14 @@ def test_a_long_array_that_has_grown_follows_a_series_with_dates_where_it_goes_o
     joined = Series.of(read[20:]).joined(Series.of(values))
     np.testing.assert_array_equal(joined.values[:, 0], values[20:])
     assert joined.index[-1] == pd.Timestamp("2024-03-20")
+
+
+def test_messages_show_times_as_the_clocks_of_the_zone_do():
+    index = pd.date_range("2024-04-01", periods=60, tz="Europe/Berlin")
+    y = pd.Series(wave(60), index=index, name="y")
+    with pytest.raises(SeriesError, match="begin at 2024-05-13, and the series has to go on at 2024-05-11;"):
+        Series.of(y[:40]).joined(Series.of(y[42:]))
+    with pytest.raises(SeriesError, match="no row for 2024-04-06, and none for 1 of the 60 steps"):
+        Series.of(y, inputs=y.drop(index[5]))
+    with pytest.warns(SeriesWarning, match=r"1 of 60 steps \(D\) have no row, the first of them 2024-04-06;"):
+        Series.of(y.drop(index[5]))

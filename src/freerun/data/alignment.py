@@ -65,21 +65,21 @@ def inputs_beside(series: Series, rows: Rows) -> np.ndarray:
     """
     if not _by_times(series, rows):
         return rows.values
-    times, values = _ascending(rows)
+    times, values = _ascending(rows, series)
     at = np.searchsorted(times, series.times - _tolerance(series))
     found = _are(times, at, series.times, series)
     if not found.all():
         lacking = series.times[~found]
         raise SeriesError(
-            f"the external inputs have no row for {shown(lacking[0])}, and none for {len(lacking)} of the "
-            f"{len(series)} steps of the series; fill them in, or give another part of the series"
+            f"the external inputs have no row for {series.calendar.shown(lacking[0])}, and none for {len(lacking)} of "
+            f"the {len(series)} steps of the series; fill them in, or give another part of the series"
         )
     between = np.setdiff1d(np.arange(at[0], at[-1] + 1), at)
     if len(between):
         raise SeriesError(
-            f"the external inputs have a row for {shown(times[between[0]])}, between two steps of the series "
-            f"({series.calendar.step or shown(series.dt)}); bring them to the same steps, for instance by averages "
-            "(resample)"
+            f"the external inputs have a row for {series.calendar.shown(times[between[0]])}, between two steps of the "
+            f"series ({series.calendar.step or shown(series.dt)}); bring them to the same steps, for instance by "
+            "averages (resample)"
         )
     return np.concatenate([values[at], _coming(series, times[at[-1] + 1 :], values[at[-1] + 1 :])])
 
@@ -102,12 +102,12 @@ def inputs_ahead(series: Series, rows: Rows, steps: int | None) -> np.ndarray:
                 "row for each step to come and no others, or an index that tells which they are"
             )
         return rows.values
-    times, values = _ascending(rows)
+    times, values = _ascending(rows, series)
     first = int(np.searchsorted(times, series.times[-1] + _tolerance(series), "right"))
     if first == len(times):
         raise SeriesError(
-            f"the external inputs end at {shown(times[-1])}, and the next step is "
-            f"{shown(series.following_times(1)[0])}; give a row for each step to come"
+            f"the external inputs end at {series.calendar.shown(times[-1])}, and the next step is "
+            f"{series.calendar.shown(series.following_times(1)[0])}; give a row for each step to come"
         )
     last = None if steps is None else first + steps
     return _coming(series, times[first:last], values[first:last])
@@ -128,8 +128,8 @@ def require_same_steps(series: Series, other: Series) -> None:
     if len(periods) > 1 or not goes_on_like(series.times, other.times, other.dt, other.calendar):
         raise SeriesError(
             f"the series has steps of {series.calendar.step or shown(series.dt)}, the first at "
-            f"{shown(series.times[0])}, and steps of {other.calendar.step or shown(other.dt)} are needed, as at "
-            f"{shown(other.times[-1])}; bring it to the same steps (resample)"
+            f"{series.calendar.shown(series.times[0])}, and steps of {other.calendar.step or shown(other.dt)} are "
+            f"needed, as at {other.calendar.shown(other.times[-1])}; bring it to the same steps (resample)"
         )
 
 
@@ -215,7 +215,7 @@ def _warn_of_changes(series: Series, before: Series) -> None:
     if not same.all():
         warn(
             f"{int((~same).sum())} steps that were read before have other values now, the first of them "
-            f"{shown(both[~same][0])}; what was read stays as it was"
+            f"{series.calendar.shown(both[~same][0])}; what was read stays as it was"
         )
 
 
@@ -259,8 +259,8 @@ def _coming(series: Series, times: np.ndarray, values: np.ndarray) -> np.ndarray
     if len(off):
         row = int(off[0])
         raise SeriesError(
-            f"the external inputs go on at {shown(times[row])}, where the step to come is {shown(expected[row])}; give "
-            "one row for each step of the series and of the steps to come"
+            f"the external inputs go on at {series.calendar.shown(times[row])}, where the step to come is "
+            f"{series.calendar.shown(expected[row])}; give one row for each step of the series and of the steps to come"
         )
     return values
 
@@ -277,7 +277,7 @@ def _are(times: np.ndarray, at: np.ndarray, wanted: np.ndarray, series: Series) 
     return (at < len(times)) & (np.abs(times[inside] - wanted) <= _tolerance(series))
 
 
-def _ascending(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def _ascending(rows: Rows, series: Series) -> tuple[np.ndarray, np.ndarray]:
     """Times and values in the order of their times.
 
     Raises:
@@ -287,5 +287,6 @@ def _ascending(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     times = rows.times[order]
     twice = np.flatnonzero(times[1:] == times[:-1])
     if len(twice):
-        raise SeriesError(f"the external inputs have two rows for {shown(times[twice[0]])}; keep one row for each time")
+        time = series.calendar.shown(times[twice[0]])
+        raise SeriesError(f"the external inputs have two rows for {time}; keep one row for each time")
     return times, rows.values[order]

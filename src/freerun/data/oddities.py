@@ -124,8 +124,10 @@ def _is_stuck(values: np.ndarray, length: int) -> bool:
 
 def _places(series: Series, steps: np.ndarray) -> str:
     """Steps by number, and by time where they have any."""
-    from freerun.data.timeline import shown
 
-    named = [f"{step} ({shown(series.times[step])})" if series.timed else str(step) for step in steps[:NAMED].tolist()]
+    named = [
+        f"{step} ({series.calendar.shown(series.times[step])})" if series.timed else str(step)
+        for step in steps[:NAMED].tolist()
+    ]
     more = f" and {len(steps) - NAMED} more" if len(steps) > NAMED else ""
     return f"step{'s' if len(steps) > 1 else ''} {', '.join(named)}{more}"

@@ -34,7 +34,6 @@ from freerun.data.timeline import (
     following,
     plain_times,
     resampled,
-    shown,
     to_index,
 )
 from freerun.errors import SeriesError, SeriesFileError, warn
@@ -418,8 +417,8 @@ class Series:
         later = steps_read_before(self, before)
         if later >= len(self):
             raise SeriesError(
-                f"the series ends at {shown(self.times[-1])}, and what is read goes to {shown(before.times[-1])}; "
-                "there is no step that follows"
+                f"the series ends at {self.calendar.shown(self.times[-1])}, and what is read goes to "
+                f"{before.calendar.shown(before.times[-1])}; there is no step that follows"
             )
         part = self.between(later)
         expected = before.following_times(len(part))
@@ -427,8 +426,9 @@ class Series:
             return replace(part, times=expected, dt=before.dt, calendar=before.calendar)
         if not at_same_time(before, part.times[0], expected[0]):
             raise SeriesError(
-                f"the new steps begin at {shown(part.times[0])}, and the series has to go on at {shown(expected[0])}; "
-                "give the steps that follow, with nothing left out (missing values as NaN)"
+                f"the new steps begin at {before.calendar.shown(part.times[0])}, and the series has to go on at "
+                f"{before.calendar.shown(expected[0])}; give the steps that follow, with nothing left out "
+                "(missing values as NaN)"
             )
         return part
 

@@ -67,14 +67,14 @@ def steps_of(times: np.ndarray, calendar: Calendar) -> Steps:
     if len(later) > 1:
         _refuse_twice(later, times, calendar)
         if (order[:-1] > order[1:]).all():
-            notes.append(f"the rows come newest first; they are read from {shown(later[0])} on")
+            notes.append(f"the rows come newest first; they are read from {calendar.shown(later[0])} on")
         elif (order[:-1] > order[1:]).any():
             notes.append("the rows are not in the order of their times; they are sorted")
     places, calendar, dt = _grid(later, calendar)
     count = int(places[-1]) + 1
     if count == len(later):
         return Steps(later, order, dt, calendar, tuple(notes))
-    _refuse_hollow(later, count, dt)
+    _refuse_hollow(later, count, dt, calendar)
     rows = np.full(count, -1)
     rows[places] = order
     filled = np.concatenate([later[:1], following(later[:1], dt, calendar, count - 1)])
@@ -83,8 +83,8 @@ def steps_of(times: np.ndarray, calendar: Calendar) -> Steps:
     first = filled[int(np.argmax(rows < 0))]
     what = "B, working days" if calendar.frequency == "B" else calendar.step or shown(dt)
     notes.append(
-        f"{count - len(later)} of {count} steps ({what}) have no row, the first of them {shown(first)}; their values "
-        "are missing (resample='rows', --resample rows, takes each row for a step)"
+        f"{count - len(later)} of {count} steps ({what}) have no row, the first of them {calendar.shown(first)}; their "
+        "values are missing (resample='rows', --resample rows, takes each row for a step)"
     )
     return Steps(filled, rows, dt, calendar, tuple(notes))
 
@@ -106,7 +106,7 @@ def spacing(times: np.ndarray, calendar: Calendar) -> tuple[Any, Calendar]:
             )
     steps = steps_of(times, calendar)
     if len(steps.times) != len(times):
-        _refuse_irregular(times, steps.dt)
+        _refuse_irregular(times, steps.dt, calendar)
     return steps.dt, steps.calendar
 
 
@@ -146,7 +146,7 @@ def _grid(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calendar, 
     step = _median(gaps)
     places = _even(gaps / step)
     if places is None:
-        _refuse_irregular(times, dt)
+        _refuse_irregular(times, dt, calendar)
     exact = dated and len(times) > 2 and (gaps % step == np.timedelta64(0)).all()
     return places, replace(calendar, frequency=_frequency(local, step) if exact else None), dt
 
@@ -160,12 +160,12 @@ def _median(gaps: np.ndarray) -> Any:
 def _places_of(times: np.ndarray, calendar: Calendar) -> np.ndarray:
     """The places of times on the grid of a frequency that was given."""
     shortest = np.diff(times).min()
-    _refuse_hollow(times, (times[-1] - times[0]) / shortest, shortest)
+    _refuse_hollow(times, (times[-1] - times[0]) / shortest, shortest, calendar)
     count = int((times[-1] - times[0]) / shortest * 1.2) + 3
     grid = np.concatenate([times[:1], following(times[:1], shortest, calendar, count)])
     places = np.searchsorted(grid, times)
     if (grid[np.minimum(places, count)] != times).any():
-        _refuse_irregular(times, shortest)
+        _refuse_irregular(times, shortest, calendar)
     return places
 
 
@@ -233,7 +233,7 @@ def _refuse_twice(ascending: np.ndarray, times: np.ndarray, calendar: Calendar) 
             "Europe/Berlin), or " + advice
         )
     rows = np.flatnonzero(times == first)[:2].tolist()
-    raise SeriesError(f"the time {shown(first)} occurs twice, in rows {rows[0]} and {rows[1]}; {advice}")
+    raise SeriesError(f"the time {calendar.shown(first)} occurs twice, in rows {rows[0]} and {rows[1]}; {advice}")
 
 
 def _set_back(twice: np.ndarray) -> bool:
@@ -244,25 +244,26 @@ def _set_back(twice: np.ndarray) -> bool:
     return bool(sunday.all() and np.isin(hours.astype(int), BACK).all())
 
 
-def _refuse_irregular(times: np.ndarray, dt: Any) -> NoReturn:
+def _refuse_irregular(times: np.ndarray, dt: Any, calendar: Calendar) -> NoReturn:
     gaps = np.diff(times) / dt
     row, rule = int(np.argmax(np.abs(gaps - 1.0))), _rule(times, dt)
+    before, after = calendar.shown(times[row]), calendar.shown(times[row + 1])
     raise SeriesError(
-        f"the times are not regular: after {shown(times[row])} (step {row}) comes {shown(times[row + 1])}, where "
-        f"steps are {shown(dt)} apart; average them over steps of equal length (resample={rule!r}, --resample {rule}: "
-        "steps without a value are missing), or take each row for a step (resample='rows', --resample rows)"
+        f"the times are not regular: after {before} (step {row}) comes {after}, where steps are {shown(dt)} apart; "
+        f"average them over steps of equal length (resample={rule!r}, --resample {rule}: steps without a value are "
+        "missing), or take each row for a step (resample='rows', --resample rows)"
     )
 
 
-def _refuse_hollow(times: np.ndarray, count: float, dt: Any) -> None:
+def _refuse_hollow(times: np.ndarray, count: float, dt: Any, calendar: Calendar) -> None:
     """Refuse times with holes beyond measure on a grid of so many steps."""
     if count <= FULLEST * max(len(times), WEEK):
         return
     row = int(np.argmax(np.diff(times)))
+    before, after = calendar.shown(times[row]), calendar.shown(times[row + 1])
     raise SeriesError(
-        f"from {shown(times[row])} to {shown(times[row + 1])} there is no row, for many more steps of {shown(dt)} than "
-        "there are rows; give the parts as several series, or take each row for a step (resample='rows', --resample "
-        "rows)"
+        f"from {before} to {after} there is no row, for many more steps of {shown(dt)} than there are rows; give the "
+        "parts as several series, or take each row for a step (resample='rows', --resample rows)"
     )
 
 

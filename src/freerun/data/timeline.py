@@ -42,6 +42,10 @@ class Calendar:
         """The frequency in words, for messages; None where it is not known."""
         return None if self.frequency is None else f"{self.frequency}{f' on day {self.day}' if self.day else ''}"
 
+    def shown(self, time: Any) -> str:
+        """A time as messages show it: as the clocks of the zone do."""
+        return shown(local_times(np.array([time]), self.zone)[0] if isinstance(time, np.datetime64) else time)
+
 
 def from_index(index: pd.Index) -> tuple[np.ndarray, Calendar]:
     """The times that a pandas index holds: numbers, or `datetime64` in UTC; none where it is a mere count from 0.
@@ -210,8 +214,8 @@ def following(times: np.ndarray, dt: Any, calendar: Calendar, steps: int) -> np.
         return further
     except (OverflowError, ValueError, MemoryError) as error:  # pandas' out-of-bounds errors are of these
         raise SeriesError(
-            f"{steps} steps of {calendar.step or shown(dt)} after {shown(times[-1])} lie beyond the calendar or "
-            "the memory; give fewer"
+            f"{steps} steps of {calendar.step or shown(dt)} after {calendar.shown(times[-1])} lie beyond the calendar "
+            "or the memory; give fewer"
         ) from error
 
 
