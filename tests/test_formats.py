@@ -254,15 +254,13 @@ def test_a_pipe_is_read_to_its_end(tmp_path, kind):
     writer.join(10)
 
 
-def test_nothing_in_standard_input_is_said(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
-    with pytest.raises(SeriesFileError, match="standard input: there is nothing in it"):
-        Series.read("-")
-
-
-def test_messages_name_the_line_of_standard_input(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a,b\n1,2\n3,x\n")))
-    with pytest.raises(SeriesFileError, match="standard input, line 3, column 'b': 'x' is not a number"):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "there is nothing in it"), (b"a,b\n1,2\n3,x\n", "line 3, column 'b': 'x' is not a number")],
+)
+def test_messages_name_standard_input(monkeypatch, content, message):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    with pytest.raises(SeriesFileError, match=f"standard input.*{message}"):
         Series.read("-")
 
 

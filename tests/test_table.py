@@ -282,6 +282,7 @@ def test_days_of_months_from_the_fifteenth_to_the_last_stay_such(read, freq, shi
     np.testing.assert_array_equal(series.following_times(6), times[24:].to_numpy())
 
 
-def test_the_cell_that_is_no_time_among_numbers_is_named(read):
-    with pytest.raises(SeriesFileError, match="line 4, column 't': '#3' is not a time"):
-        read("t,x\n1,5\n2,6\n#3,7\n4,8\n")
+@pytest.mark.parametrize("cell", ["#3", "", "nan", "inf", "soon", "2024-01-01"])
+def test_the_cell_that_is_no_time_among_numbers_is_named(read, cell):
+    with pytest.raises(SeriesFileError, match=f"line 4, column 't': '{cell}' is not a time"):
+        read(f"t,x\n1,5\n2,6\n{cell},7\n4,8\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -164,11 +165,11 @@ def _of_column(table: Table, name: str, numerals: Numerals) -> FoundTimes:
     if months is not None:
         return _with_clock(table, FoundTimes((name,), months, timed=True))
     numbers = [numerals.number(cell) for cell in cells]
-    if None not in numbers and not any(number != number for number in numbers):  # noqa: PLR0124 - NaN
+    known = [number is not None and math.isfinite(number) for number in numbers]
+    if all(known):
         return FoundTimes((name,), np.array(numbers, np.float64), timed=True)
     found = dates_of(cells)
     if not isinstance(found, Dates):
-        known = [number is not None for number in numbers]
         table.refuse(name, known.index(False) if 2 * sum(known) > len(known) else found.row, found.fault)
     calendar = Calendar(zone="UTC" if found.zoned else None)
     return _with_clock(table, FoundTimes((name,), found.times, calendar, timed=True))
