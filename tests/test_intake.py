@@ -319,7 +319,7 @@ def test_polars_tables_keep_names_and_times():
         pd.DataFrame,
         len,
     ],
-    ids=str,
+    ids=lambda data: type(data).__name__,
 )
 def test_what_holds_no_series_is_refused_and_never_a_crash(data):
     with pytest.raises(FreerunError):

@@ -140,11 +140,23 @@ def require_same_clock(series: Series, other: Series) -> None:
         SeriesError: they do not.
     """
     have, needed = _kind(series), _kind(other)
+    if have == needed == COUNT and not _begins_with(series, other):
+        warn(
+            "a trend was taken out (detrend), and neither series has times; the one given is taken to begin with "
+            "the first step of the training series"
+        )
     if have == needed or (needed == COUNT and have == NUMBERS):
         return
     raise SeriesError(
         f"the series has {have}, and the trend (detrend) goes by {needed}; give the same, or fit without detrend"
     )
+
+
+def _begins_with(series: Series, other: Series) -> bool:
+    """Whether a series without times has the known values of another one at the same counts."""
+    first = round(float(other.times[0] / other.dt))
+    known = series.values[first : first + len(other)]
+    return bool(len(known) and _same(known, other.values[: len(known)]).all())
 
 
 def tell_what_follows(series: Series, before: Series) -> bool:

@@ -33,7 +33,9 @@ def as_matrix(data: Any) -> np.ndarray:
     try:
         values = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise SeriesError(f"the values are not all numbers ({error})") from error
+        raise SeriesError(
+            "the values are not all numbers; give an array of numbers, or texts such as 1,5 as a pandas Series"
+        ) from error
     if np.ma.isMaskedArray(data):
         values = np.where(np.ma.getmaskarray(data), np.nan, values)
     if values.ndim == 1:

@@ -20,6 +20,13 @@ def holds_objects(cells: Cells) -> bool:
     return not is_numeric_dtype(cells.dtype)  # pyright: ignore[reportAttributeAccessIssue] - a pandas Series
 
 
+def holds_times(cells: Cells) -> bool:
+    """Whether cells are a pandas Series of dates, periods or spans, with a time zone or without."""
+    if isinstance(cells, list):
+        return False
+    return getattr(cells.dtype, "kind", "O") in "mM" or "period" in str(cells.dtype)  # pyright: ignore[reportAttributeAccessIssue] - the same
+
+
 def first_value(cells: Cells) -> Any:
     """The first cell with a value; None without one."""
     return next((cell for cell in cells if not is_missing(cell)), None)

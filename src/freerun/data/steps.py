@@ -24,6 +24,9 @@ SINGLE = 0.5
 FULLEST = 5
 """Steps that a grid has for each row at most; more of them would be holes alone."""
 
+MOST_PLACES = 2**53
+"""Steps beyond which floating-point numbers do not count."""
+
 WEEK = 7
 """Days of a week, and fewest rows by which a calendar of working days is told from days."""
 
@@ -86,6 +89,11 @@ def steps_of(times: np.ndarray, calendar: Calendar) -> Steps:
         f"{count - len(later)} of {count} steps ({what}) have no row, the first of them {calendar.shown(first)}; their "
         "values are missing (resample='rows', --resample rows, takes each row for a step)"
     )
+    if later.dtype.kind == "M" and calendar.zone is None and _clocks_change(filled[rows < 0], dt):
+        notes.append(
+            "they are the hours in which clocks are set forward: name the zone of the clocks (zone='Europe/Berlin', "
+            "--zone Europe/Berlin) if they are local times"
+        )
     return Steps(filled, rows, dt, calendar, tuple(notes))
 
 
@@ -190,7 +198,7 @@ def _even(ratios: np.ndarray) -> np.ndarray | None:
     """The places of times whose gaps are these multiples of a step; None if they lie off an even grid."""
     whole = np.rint(ratios)
     places = np.concatenate([[0.0], np.cumsum(whole)])
-    if (whole < 1).any() or (whole == 1).mean() < SINGLE:
+    if (whole < 1).any() or (whole == 1).mean() < SINGLE or places[-1] > MOST_PLACES:
         return None
     lies = np.concatenate([[0.0], np.cumsum(ratios)])
     grid = places * (lies[-1] / places[-1])
@@ -227,7 +235,7 @@ def _refuse_twice(ascending: np.ndarray, times: np.ndarray, calendar: Calendar) 
             f"{len(twice)} rows have the time of another one, as where several series stand below each other (long "
             "format): name the column that tells them apart (--id), or " + advice
         )
-    elif first.dtype.kind == "M" and calendar.zone is None and _set_back(twice):
+    elif first.dtype.kind == "M" and calendar.zone is None and _clocks_change(twice, np.timedelta64(1, "h")):
         advice = (
             "this is the hour in which clocks are set back: name the zone of the clocks (zone='Europe/Berlin', --zone "
             "Europe/Berlin), or " + advice
@@ -236,12 +244,12 @@ def _refuse_twice(ascending: np.ndarray, times: np.ndarray, calendar: Calendar) 
     raise SeriesError(f"the time {calendar.shown(first)} occurs twice, in rows {rows[0]} and {rows[1]}; {advice}")
 
 
-def _set_back(twice: np.ndarray) -> bool:
-    """Whether all times that occur twice lie in the first hours of a Sunday."""
-    days = twice.astype("datetime64[D]")
-    hours = (twice - days) // np.timedelta64(1, "h")
+def _clocks_change(times: np.ndarray, dt: np.timedelta64) -> bool:
+    """Whether times lie in the hours of Sundays in which clocks are changed, in steps of an hour or less."""
+    days = times.astype("datetime64[D]")
+    hours = (times - days) // np.timedelta64(1, "h")
     sunday = (days - np.datetime64("1970-01-04")) / np.timedelta64(WEEK, "D") % 1 == 0
-    return bool(sunday.all() and np.isin(hours.astype(int), BACK).all())
+    return bool(dt <= np.timedelta64(1, "h") and sunday.all() and np.isin(hours.astype(int), BACK).all())
 
 
 def _refuse_irregular(times: np.ndarray, dt: Any, calendar: Calendar) -> NoReturn:

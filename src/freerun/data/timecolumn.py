@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freerun.data.clocks import HOURS, with_clock
-from freerun.data.columns import Cells, first_value, holds_objects, whole_number
+from freerun.data.columns import Cells, first_value, holds_objects, holds_times, whole_number
 from freerun.data.dates import COMPACT, Dates, compact_dates, dates_of, looks_like_date
 from freerun.data.monthnames import month_of
 from freerun.data.numerals import Numerals
@@ -41,6 +41,9 @@ DATE_PARTS = {
     "second": {"second", "sec"},
 }
 """Columns that together are a date: a year, a month or quarter, and what follows it without a gap."""
+
+CYCLES = DATE_PARTS["quarter"] | DATE_PARTS["month"] | DATE_PARTS["day"] | DATE_PARTS["hour"]
+"""Columns whose numbers come again, and tell no time without a year."""
 
 LIMITS = {"year": (1, 9999), "quarter": (1, 4), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59)}
 LIMITS["second"] = (0, 59)
@@ -115,9 +118,20 @@ def _of_first(table: Table, first: str, numbered: tuple[str, ...], numerals: Num
         return replace(found, columns=(*found.columns, *numbered))
     if numbered and not _tells_steps(table, first):
         return FoundTimes(columns=numbered)
+    if _bare(first) in CYCLES and _comes_again(table.columns[first]):
+        table.fault(
+            f"column {first!r} counts without a year, so that its numbers come again; name the column of the times "
+            "(--time), or add one of the years"
+        )
     if _bare(first) in TIME_COLUMNS or first.lower() in ROW_NUMBERS:
         return _of_column(table, first, numerals)
     return FoundTimes()
+
+
+def _comes_again(cells: Cells) -> bool:
+    """Whether numbers start anew."""
+    numbers = [whole_number(cell) for cell in cells]
+    return None not in numbers and len(set(numbers)) < len(numbers)
 
 
 def _bare(name: str) -> str:
@@ -151,7 +165,7 @@ def _tells_steps(table: Table, name: str) -> bool:
 def _of_column(table: Table, name: str, numerals: Numerals) -> FoundTimes:
     """The times in a column, with the time of day in another one where there is such."""
     cells = table.columns[name]
-    if not holds_objects(cells):
+    if not holds_objects(cells) or holds_times(cells):
         frame: Any = cells
         if frame.isna().any():
             table.refuse(name, int(frame.isna().argmax()), "is not a time")

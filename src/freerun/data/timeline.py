@@ -83,8 +83,13 @@ def from_index(index: pd.Index) -> tuple[np.ndarray, Calendar]:
     found = dates_of(index.tolist())
     if isinstance(found, NotADate):
         raise SeriesError(
-            f"row {found.row} of the index, {str(index[found.row])[:40]!r}, {found.fault}; give the rows dates or "
-            "numbers as their index, or drop it (reset_index(drop=True)) if a row is a step"
+            f"row {found.row} of the index, {str(index[found.row])[:40]!r}, {found.fault}"
+            + (
+                ""
+                if ";" in found.fault
+                else "; give the rows dates or numbers as their index, or drop it "
+                "(reset_index(drop=True)) if a row is a step"
+            )
         )
     return found.times, Calendar(zone="UTC" if found.zoned else None)
 

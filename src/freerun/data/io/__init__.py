@@ -36,7 +36,7 @@ class Format(NamedTuple):
 
 
 FORMATS = (
-    Format((".csv", ".tsv", ".txt"), csv.read, csv.write),
+    Format((".csv", ".tsv", ".txt", ".dat"), csv.read, csv.write),
     Format((".parquet",), parquet.read, parquet.write),
     Format((".npy",), numpy.read_npy, numpy.write_npy),
     Format((".npz",), numpy.read_npz, numpy.write_npz),
