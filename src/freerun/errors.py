@@ -70,4 +70,4 @@ def warn(message: str) -> None:
     frame, depth = sys._getframe(1), 2
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "freerun":
         frame, depth = frame.f_back, depth + 1
-    warnings.warn(message, SeriesWarning, stacklevel=depth - 1)
+    warnings.warn(message, SeriesWarning, stacklevel=depth)

@@ -27,6 +27,11 @@ def holds_times(cells: Cells) -> bool:
     return getattr(cells.dtype, "kind", "O") in "mM" or "period" in str(cells.dtype)  # pyright: ignore[reportAttributeAccessIssue] - the same
 
 
+def holds_spans(cells: Cells) -> bool:
+    """Whether cells are a pandas Series of spans of time."""
+    return not isinstance(cells, list) and getattr(cells.dtype, "kind", "O") == "m"  # pyright: ignore[reportAttributeAccessIssue] - the same
+
+
 def first_value(cells: Cells) -> Any:
     """The first cell with a value; None without one."""
     return next((cell for cell in cells if not is_missing(cell)), None)

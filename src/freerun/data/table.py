@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from freerun.data.columns import Cells, holds_objects
+from freerun.data.columns import Cells, holds_objects, holds_spans, holds_times
 from freerun.data.numerals import OTHER, Decimals, Numerals, is_missing, truth, unit_of
 from freerun.data.rows import ReadOptions, Rows
 from freerun.data.timecolumn import FoundTimes, times_of
@@ -222,6 +222,9 @@ class Table:
             if getattr(kind, "kind", "f") == "c":
                 self.fault(f"column {name!r} holds complex numbers; give their real and imaginary parts as two columns")
             return np.asarray(cells.to_numpy(np.float64, na_value=np.nan))  # pyright: ignore[reportAttributeAccessIssue] - the same
+        if holds_times(cells):
+            kind = "spans of time" if holds_spans(cells) else "dates"
+            self.fault(f"column {name!r} holds {kind}; give numbers, or name it as the time (time={name!r}, --time)")
         cells = list(cells)
         found = truth(cells)
         if found is not None:

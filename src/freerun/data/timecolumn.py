@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freerun.data.clocks import HOURS, with_clock
-from freerun.data.columns import Cells, first_value, holds_objects, holds_times, whole_number
+from freerun.data.columns import Cells, first_value, holds_objects, holds_spans, holds_times, whole_number
 from freerun.data.dates import COMPACT, Dates, compact_dates, dates_of, looks_like_date
 from freerun.data.monthnames import month_of
 from freerun.data.numerals import Numerals
@@ -85,7 +85,7 @@ def times_of(table: Table, time: str | None, channels: Sequence[str], numerals: 
     free = [name for name in table.columns if name not in channels]
     first = next(iter(table.columns))
     numbered = (first,) if first in free and len(table.columns) > 1 and _counts_rows(table, first) else ()
-    dated = [name for name in free if name not in numbered and looks_like_date(first_value(table.columns[name]))]
+    dated = [name for name in free if name not in numbered and _is_dated(table.columns[name])]
     if table.index is not None and not (dated and is_numbered(table.index)):
         return _of_index(table, table.index)
     if len(table.columns) == 1:
@@ -137,6 +137,11 @@ def _comes_again(cells: Cells) -> bool:
 def _bare(name: str) -> str:
     """A name in lower case, without the unit behind it: `Zeit [s]`, `time (s)`, `t/s`."""
     return re.split(r"[\[(/]", name)[0].strip().lower()
+
+
+def _is_dated(cells: Cells) -> bool:
+    """Whether a column holds dates or periods, as its type or its first value tells."""
+    return (holds_times(cells) and not holds_spans(cells)) or looks_like_date(first_value(cells))
 
 
 def _is_compact(cells: Cells) -> bool:
