@@ -129,5 +129,5 @@ def test_holes_beyond_measure_are_refused():
 
 
 def test_steps_beyond_the_calendar_are_refused():
-    with pytest.raises(SeriesError, match="lie beyond the calendar; give fewer"):
+    with pytest.raises(SeriesError, match="lie beyond the calendar or the memory; give fewer"):
         of(dates("D")).following_index(10_000_000)
