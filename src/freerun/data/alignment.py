@@ -18,6 +18,9 @@ from freerun.errors import SeriesError, warn
 if TYPE_CHECKING:
     from freerun.data.series import Series
 
+NAMED = 20
+"""Most names that a message lists."""
+
 SAME = 1e-9
 """Numbers are the same time if they differ by less than this share of a step."""
 
@@ -42,19 +45,25 @@ def places_of(wanted: Sequence[str], names: Sequence[str], what: str) -> list[in
     Raises:
         SeriesError: one is missing, there is another one, or one occurs twice.
     """
-    given, needed = ", ".join(names) or "none", ", ".join(wanted) or "none"
-    for name in names:
-        if list(names).count(name) > 1:
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if name in places:
             raise SeriesError(f"two {what} are named {name!r}; give each a name of its own")
-    missing = [name for name in wanted if name not in names]
-    extra = [name for name in names if name not in wanted]
+        places[name] = place
+    missing = [name for name in wanted if name not in places]
+    extra = [] if len(names) == len(wanted) else sorted(set(names) - set(wanted))
     if missing or extra:
         fault = f"{missing[0]!r} is missing" if missing else f"{extra[0]!r} is not among those"
         raise SeriesError(
-            f"the {what} are {given}, and those that are needed are {needed}: {fault}; give these, in any order, "
-            "choosing them by name (--column, --input)"
+            f"the {what} are {_listed(names)}, and those that are needed are {_listed(wanted)}: {fault}; give these, "
+            "in any order, choosing them by name (--column, --input)"
         )
-    return [list(names).index(name) for name in wanted]
+    return [places[name] for name in wanted]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}" if names else "none"
 
 
 def inputs_beside(series: Series, rows: Rows) -> np.ndarray:
