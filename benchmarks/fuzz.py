@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import inspect
 import io
 import json
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -40,7 +42,7 @@ from freerun.archive import packed, read_archive
 from freerun.cli.info import info
 from freerun.data import timeline
 from freerun.data.io import csv, grid, parquet, source
-from freerun.errors import FreerunError
+from freerun.errors import FreerunError, SeriesWarning
 from freerun.settings import CellName
 from freerun.writing import replacing
 from machine import provenance
@@ -115,10 +117,20 @@ def good_series(folder: Path) -> list[Case]:
     comma = "Zeit;Wert\n" + "".join(f"{i};{x:.3f}\n".replace(".", ",") for i, x in enumerate(values[:, 0]))
     (folder / "comma.csv").write_bytes(comma.encode("cp1252"))
     (folder / "wide.csv").write_bytes(("\ufeff" + plain_text(values)).encode("utf-16"))
+    (folder / "orders.csv").write_text(
+        "".join(f"{x:,.2f} €;{date:%d.%m.%y}\n" for x, date in zip(values[:, 0], dates, strict=True))
+    )
+    records = [{"ds": str(date), "y": x} for date, x in zip(dates, values[:, 0].tolist(), strict=True)]
+    (folder / "records.json").write_text(json.dumps(records))
+    (folder / "lines.jsonl").write_text("\n".join(map(json.dumps, records)))
+    (folder / "packed.gz").write_bytes(gzip.compress(plain_text(values).encode()))
+    pd.DataFrame(values, index=dates, columns=["a", "b"]).to_excel(folder / "sheet.xlsx")
     (folder / "quoted.csv").write_text(
         '"time, local","x ""y"""\n"2020-01-01T00:00+01:00",1\n"2020-01-02T00:00+01:00",\n'
     )
-    return [(path.read_bytes(), path.suffix) for path in sorted(folder.iterdir())]
+    return [
+        (path.read_bytes(), ".csv.gz" if path.suffix == ".gz" else path.suffix) for path in sorted(folder.iterdir())
+    ]
 
 
 def plain_text(values: np.ndarray) -> str:
@@ -232,6 +244,7 @@ def use_model(path: Path) -> None:
 
 def use_series(path: Path) -> None:
     """Read a series in the two ways that missing values are taken."""
+    warnings.simplefilter("ignore", SeriesWarning)  # what is said of data is no fault
     freerun.Series.read(path)
     with contextlib.suppress(FreerunError):
         freerun.Series.read(path, missing="interpolate")
