@@ -1,5 +1,6 @@
 """Which column is the time, which are the channels, and what is said where it cannot be told."""
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -286,3 +287,13 @@ def test_days_of_months_from_the_fifteenth_to_the_last_stay_such(read, freq, shi
 def test_the_cell_that_is_no_time_among_numbers_is_named(read, cell):
     with pytest.raises(SeriesFileError, match=f"line 4, column 't': '{cell}' is not a time"):
         read(f"t,x\n1,5\n2,6\n{cell},7\n4,8\n")
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_a_first_column_of_one_year_after_the_other_is_the_time_whatever_its_name(tmp_path, down):
+    rows = [f"{1990 + i},{i % 5}.5\n" for i in range(12)]
+    (tmp_path / "s.csv").write_text("x,y\n" + "".join(rows[::-1] if down else rows))
+    with pytest.warns(SeriesWarning, match="newest first") if down else contextlib.nullcontext():
+        series = Series.read(tmp_path / "s.csv")
+    assert (series.channels, series.times[0], series.times[-1]) == (("y",), 1990, 2001)
+    assert series.values[:3, 0].tolist() == [0.5, 1.5, 2.5]

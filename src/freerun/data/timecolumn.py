@@ -12,10 +12,11 @@ import numpy as np
 
 from freerun.data.clocks import HOURS, with_clock
 from freerun.data.columns import Cells, first_value, holds_objects, holds_spans, holds_times, whole_number
-from freerun.data.dates import COMPACT, Dates, compact_dates, dates_of, looks_like_date
+from freerun.data.dates import COMPACT, YEARS, Dates, compact_dates, dates_of, looks_like_date
 from freerun.data.monthnames import month_of
 from freerun.data.numerals import Numerals
 from freerun.data.timeline import Calendar, from_index, is_numbered
+from freerun.data.wide import are_years
 from freerun.errors import SeriesError
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ CYCLES = DATE_PARTS["quarter"] | DATE_PARTS["month"] | DATE_PARTS["day"] | DATE_
 
 LIMITS = {"year": (1, 9999), "quarter": (1, 4), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59)}
 LIMITS["second"] = (0, 59)
+
+FEWEST_YEARS = 5
+"""Rows by which one year after the other is told from measurements."""
 
 UNITS = {"hour": "h", "minute": "m", "second": "s"}
 
@@ -123,9 +127,15 @@ def _of_first(table: Table, first: str, numbered: tuple[str, ...], numerals: Num
             f"column {first!r} counts without a year, so that its numbers come again; name the column of the times "
             "(--time), or add one of the years"
         )
-    if _bare(first) in TIME_COLUMNS or first.lower() in ROW_NUMBERS:
+    if _bare(first) in TIME_COLUMNS or first.lower() in ROW_NUMBERS or _counts_years(table.columns[first]):
         return _of_column(table, first, numerals)
     return FoundTimes()
+
+
+def _counts_years(cells: Cells) -> bool:
+    """Whether a column holds one year after the other, up or down."""
+    years = list(cells) if whole_number(first_value(cells)) in YEARS else []
+    return len(years) >= FEWEST_YEARS and (are_years(years) or are_years(years[::-1]))
 
 
 def _comes_again(cells: Cells) -> bool:
