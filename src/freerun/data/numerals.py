@@ -41,8 +41,11 @@ MISSING |= {"#valeur!", "#nom?", "#nombre!", "#valor!", "#\u00a1valor!", "#\u00a
 
 TRUTH = {"true": 1.0, "false": 0.0}
 
-GROUPS = " \u00a0\u202f\u2009'\u2019"
-"""Signs between thousands that are never decimal signs: spaces and apostrophes."""
+SPACED = re.compile(r"\d{1,3}([ \u00a0\u202f\u2009'\u2019])\d{3}(?:\1\d{3})*(?:[.,]\d*)?")
+"""A number with signs between thousands that are never decimal signs: spaces and apostrophes."""
+
+BEGINNINGS = tuple("0123456789.,+-(")
+"""What a number begins with, currencies apart."""
 
 MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
 """Other signs that are written for minus."""
@@ -181,14 +184,15 @@ def _body(cell: Any) -> str | None:
     if NUMBER.fullmatch(text):
         return text
     text = _bare(text)
+    if text[:1] not in BEGINNINGS:
+        return None
     negative = text.startswith("(") and text.endswith(")")
     text = _bare(text[1:-1]) if negative else text
     sign, text = (text[0], text[1:].strip()) if text[:1] in ("-", "+") else ("", text.strip())
     if text.endswith("-") and not sign and ("." in text or "," in text):
         sign, text = "-", text[:-1].strip()
-    for group in GROUPS:
-        if re.fullmatch(rf"\d{{1,3}}(?:{re.escape(group)}\d{{3}})+(?:[.,]\d*)?", text):
-            text = text.replace(group, "")
+    if spaced := SPACED.fullmatch(text):
+        text = text.replace(spaced[1], "")
     return f"{'-' if negative else sign}{text}" if NUMBER.fullmatch(text) else None
 
 
