@@ -1,5 +1,7 @@
 """Readings that look wrong are told; those that stand for missing values are missing."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import pytest
 import freerun
 from freerun import Series
 from freerun.data.oddities import FILL_VALUES, oddities
-from freerun.errors import SeriesWarning
+from freerun.errors import SeriesError, SeriesWarning
 
 
 def wave(count: int = 200) -> np.ndarray:
@@ -87,3 +89,43 @@ def test_a_sensor_that_is_stuck_is_told():
 )
 def test_what_is_how_the_series_is_is_not_told(values):
     assert oddities(Series.of(values)) == []
+
+
+def seasonal(steps: int) -> np.ndarray:
+    """Twenty, a season of 12 steps, and a little noise."""
+    noise = np.random.default_rng(1).normal(0, 0.3, steps)
+    return 20 + 5 * np.sin(2 * np.pi * np.arange(steps) / 12) + noise
+
+
+NETWORK: dict[str, Any] = {"hidden": 30, "cell": "memoryless", "optimizer": "ridge", "delays": 13, "input_scale": 0.3}
+
+
+@pytest.mark.parametrize("offset", [1e9, -1e9])
+def test_an_offset_of_a_billion_does_no_harm(offset):
+    values = seasonal(144)
+    plain = freerun.RNN(**NETWORK, l2=1e-2).fit(values[:132]).forecast(12, 80).to_numpy()
+    moved = freerun.RNN(**NETWORK, l2=1e-2).fit(values[:132] + offset).forecast(12, 80).to_numpy()
+    np.testing.assert_allclose(moved - offset, plain, atol=1e-4)
+
+
+def test_beside_a_channel_with_gaps_the_other_is_forecast_as_well_as_alone():
+    values = seasonal(144)
+    gaps = np.where(np.arange(144) % 5 == 2, values + 7, np.nan)
+    alone = freerun.RNN(**NETWORK, l2=1e-2).fit(values[:132]).forecast(12)["x"].to_numpy()
+    both = freerun.RNN(**NETWORK, l2=1e-2).fit(np.column_stack([values, gaps])[:132]).forecast(12)["x0"].to_numpy()
+    naive = np.abs(values[120:132] - values[132:]).mean()
+    assert np.abs(alone - values[132:]).mean() < naive
+    assert np.abs(both - values[132:]).mean() < 1.5 * naive
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (np.full(132, 3.0), "channel 'valve' is constant"),
+        (np.where(np.arange(132) % 40 == 3, seasonal(132), np.nan), "channel 'valve' has 4 values in 132 steps"),
+    ],
+)
+def test_a_channel_that_says_nothing_is_named(column, message):
+    frame = pd.DataFrame({"flow": seasonal(132), "valve": column})
+    with pytest.raises(SeriesError, match=message):
+        freerun.RNN().fit(frame)

@@ -106,3 +106,17 @@ def test_wrong_lengths_of_names_and_times_are_refused():
         Series(np.zeros(4), ("a", "b", "c"))
     with pytest.raises(SeriesError, match=r"times have shape \(3,\), but the series has 4 steps"):
         Series(np.zeros(4), times=np.arange(3))
+
+
+def test_a_series_owns_its_values():
+    """What is done to an array, or to a frame, after it was read changes nothing."""
+    values = np.arange(10.0)
+    frame = pd.DataFrame({"a": np.arange(10.0)})
+    of_array, of_frame = Series.of(values), Series.of(frame)
+    values *= 2
+    frame.iloc[0, 0] = 99
+    np.testing.assert_array_equal(of_array.values[:, 0], np.arange(10.0))
+    np.testing.assert_array_equal(of_frame.values[:, 0], np.arange(10.0))
+    with pytest.raises(ValueError, match="read-only"):
+        of_array.values[0] = 1
+    assert np.shares_memory(of_array.values, of_array.between(2).values)
