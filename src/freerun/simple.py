@@ -113,7 +113,7 @@ def fitted(settings: Settings, series: Series) -> Model:
     scaling = Scaling.fitted([series], settings)
     values = interpolated(scaling.apply(series)[:, : series.shape[1]])
     method = best(values, season_of(series))
-    told = settings.with_(
+    resolved = settings.with_(
         hidden=1,
         cell="memoryless",
         delays=1,
@@ -129,15 +129,15 @@ def fitted(settings: Settings, series: Series) -> Model:
     )
     why = f"{len(series)} steps are too few to choose a network by; forecasts are {method.name}"
     warn(f"{why}; give {ENOUGH} steps or more for a network")
-    scaling = Scaling.fitted([series], told)
+    scaling = Scaling.fitted([series], resolved)
     values = interpolated(scaling.apply(series)[:, : series.shape[1]])
-    with computing(told.dtype):
-        network = jax.tree.map(np.asarray, drawn(told, series))
+    with computing(resolved.dtype):
+        network = jax.tree.map(np.asarray, drawn(resolved, series))
     direct = None if network.direct is None else np.zeros_like(network.direct)
     bias = method.slope(values).astype(network.bias.dtype)
     network = network.with_readout(np.zeros_like(network.readout), bias, direct)
     history = History(epochs=[0], stopped=why)
-    member = Member(told, network, scaling, moment_after(network, scaling, told, series), history)
+    member = Member(resolved, network, scaling, moment_after(network, scaling, resolved, series), history)
     residuals = _residuals(member, series)
     history.training_mse.append(float(np.mean((residuals * scaling.scale) ** 2)))
     horizons = np.arange(1, len(residuals) + 1)

@@ -149,7 +149,7 @@ def _true(cell: Any) -> float | None:
 
 def unit_of(cell: Any) -> str:
     """The currency or percent sign in a cell; empty without one."""
-    if not isinstance(cell, str) or not cell or (cell[-1:].isdigit() and cell[:1].isdigit()):
+    if not isinstance(cell, str) or (cell[-1:].isdigit() and cell.lstrip("+-.")[:1].isdigit()):
         return ""
     signs = "".join(sign for sign in cell if sign == "%" or unicodedata.category(sign) == "Sc")
     named = UNIT.search(cell)

@@ -32,8 +32,8 @@ MOST_GLITCHES = 0.02
 """Largest share of values that are glitches; more of them are how the series is."""
 
 STUCK, STUCK_SHARE = 10, 0.25
-"""A sensor is stuck that shows one value so many steps in a row, and at most for this share of a series; elsewhere its
-values hardly repeat."""
+"""Steps in a row with one value from which on a sensor is stuck, and the largest share of a series that they take: a
+series that rests for longer is like that."""
 
 NAMED = 3
 """Most places that a message names."""

@@ -264,7 +264,7 @@ def _refuse_irregular(times: np.ndarray, dt: Any, calendar: Calendar) -> NoRetur
 
 
 def _refuse_hollow(times: np.ndarray, count: float, dt: Any, calendar: Calendar) -> None:
-    """Refuse times with holes beyond measure on a grid of so many steps."""
+    """Refuse times whose grid of `count` steps is nearly all holes."""
     if count <= FULLEST * max(len(times), WEEK):
         return
     row = int(np.argmax(np.diff(times)))

@@ -193,12 +193,13 @@ def _of_column(table: Table, name: str, numerals: Numerals) -> FoundTimes:
     months = compact_dates(cells)
     if months is not None:
         return _with_clock(table, FoundTimes((name,), months, timed=True))
-    numbers = [numerals.number(cell) for cell in cells]
-    known = [number is not None and math.isfinite(number) for number in numbers]
-    if all(known):
-        return FoundTimes((name,), np.array(numbers, np.float64), timed=True)
+    if numerals.number(cells[0]) is not None:
+        numbers = [numerals.number(cell) for cell in cells]
+        if all(number is not None and math.isfinite(number) for number in numbers):
+            return FoundTimes((name,), np.array(numbers, np.float64), timed=True)
     found = dates_of(cells)
     if not isinstance(found, Dates):
+        known = [number is not None and math.isfinite(number) for number in map(numerals.number, cells)]
         table.refuse(name, known.index(False) if 2 * sum(known) > len(known) else found.row, found.fault)
     calendar = Calendar(zone="UTC" if found.zoned else None)
     return _with_clock(table, FoundTimes((name,), found.times, calendar, timed=True))
