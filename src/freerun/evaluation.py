@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from freerun import metrics
-from freerun.arguments import whole_number
 from freerun.computing import computing
 from freerun.data.series import Series
 from freerun.dynamics import lyapunov_spectrum
@@ -64,7 +63,7 @@ def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Seri
         SeriesError: `start` is outside the series, or leaves fewer steps before it than the washout needs.
     """
     series = model.matched(series)
-    before, truth = series.split(whole_number("start", start))
+    before, truth = series.split(start)
     require_washout(model.best, before)
     predictions = model.best.scaling.undo(one_step_outputs(model.best, series)[start - 1 :], truth.times)
     deviation = series.deviation
@@ -120,7 +119,7 @@ def evaluate_long_term(model: Model, series: Series, start: int, vpt: int) -> tu
         raise SeriesError(
             "values are missing, and long-term measures need all of them; interpolate them (missing='interpolate')"
         )
-    before, truth = series.split(whole_number("start", start))
+    before, truth = series.split(start)
     whole = free_run(model, len(truth) + len(truth) // 4, before)
     run = whole.between(len(truth) // 4)
     exponents = lyapunov_exponents(model, before, min(20_000, 10 * len(truth)), series.shape[1])

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from freerun.arguments import whole_number
 from freerun.computing import computing
 from freerun.errors import SettingError
 from freerun.model import Model
@@ -31,10 +30,9 @@ def export(model: Model, path: str | Path, steps: int) -> None:
     returns the `steps` values that follow, shape (steps, D).
 
     Raises:
-        SettingError: fewer than 1 step, or a trend was taken out, which depends on dates the program does not know.
+        SettingError: a trend was taken out, which depends on dates the program does not know.
         OutputError: the file cannot be written.
     """
-    whole_number("steps", steps)
     member = model.best
     if member.settings.detrend:
         raise SettingError("a network with detrend=True depends on the times of the series and cannot be exported")

@@ -243,7 +243,7 @@ def require_file_for(after: Path | None, reading: Reading) -> None:
     """Refuse options that describe the file of --after where there is none."""
     from freerun.errors import SettingError
 
-    if after is None and reading != Reading():
+    if after is None and reading != NO_OPTIONS:
         raise SettingError(
             "--column, --time, --input, --resample and their like describe the file of --after; leave them out, or "
             "name one"

@@ -96,6 +96,7 @@ def interpolated(values: np.ndarray) -> np.ndarray:
 
 
 def refuse_at(wrong: np.ndarray, names: Sequence[str], fault: str, remedy: str) -> None:
+    """Refuse values, of which `wrong`, shape (T, D), tells where they are at fault, by step and channel."""
     rows, columns = np.nonzero(wrong)
     if len(rows):
         places = ", ".join(

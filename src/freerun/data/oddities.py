@@ -48,7 +48,10 @@ def without_fill_values(values: np.ndarray, channels: Sequence[str]) -> tuple[np
     notes: list[str] = []
     names = channels or default_channels(values.shape[1])
     for column, name in enumerate(names):
+        ends = _ends(values[:, column])
         for fill in FILL_VALUES:
+            if not np.isclose(ends, fill, rtol=1e-6, atol=0).any():
+                continue  # what lies between others is not far from all of them
             found = np.isclose(values[:, column], fill, rtol=1e-6, atol=0)
             rest = values[~found & np.isfinite(values[:, column]), column]
             if found.sum() < REPEATED or len(rest) < REPEATED:
@@ -57,11 +60,18 @@ def without_fill_values(values: np.ndarray, channels: Sequence[str]) -> tuple[np
                 continue
             values = values.copy() if not notes else values
             values[found, column] = np.nan
+            ends = _ends(values[:, column])
             notes.append(
                 f"{int(found.sum())} values of {name!r} are {fill:g}, the first in row {int(found.argmax())}, far from "
                 "all others, as instruments write it for a missing value; they are missing"
             )
     return values, notes
+
+
+def _ends(column: np.ndarray) -> np.ndarray:
+    """The least and the largest of the finite values; none where there are none."""
+    known = column[np.isfinite(column)]
+    return np.array([known.min(), known.max()]) if len(known) else known
 
 
 def refuse_fill_values(inputs: np.ndarray, names: Sequence[str]) -> None:
