@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -27,7 +27,7 @@ from freerun.settings import Settings
 from freerun.watch import Watched
 from freerun.writing import require_folder
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout; a file with another one is refused."""
 
 EVERY = 10.0
@@ -54,6 +54,18 @@ class Course:
     watched: Watched
 
 
+class Judged(NamedTuple):
+    """What came of a candidate.
+
+    Attributes:
+        settings: nothing left open.
+        errors: of its free runs; empty where there is no run.
+    """
+
+    settings: Settings
+    errors: tuple[float, ...]
+
+
 class Checkpoint:
     """The checkpoint of one fit.
 
@@ -71,7 +83,7 @@ class Checkpoint:
         require_folder(path)
         self._path, self._purpose, self._pause = path, dict(purpose), every
         self._every = every
-        self._judged: dict[tuple[str, Settings], tuple[float, Settings]] = {}
+        self._judged: dict[tuple[str, Settings], Judged] = {}
         self._header: dict[str, Any] | None = None
         self._arrays: dict[str, np.ndarray] = {}
         self._course: Course | None = None
@@ -81,13 +93,13 @@ class Checkpoint:
         if self._found:
             self._read()
 
-    def judged(self, by: str, asked: Settings) -> tuple[float, Settings] | None:
-        """What came of a recipe, as `note_judged` was told; None where it has not been judged by that."""
+    def judged(self, by: str, asked: Settings) -> Judged | None:
+        """What came of a candidate, as `note_judged` was told; None where it has not been judged by that."""
         return self._judged.get((by, asked))
 
-    def note_judged(self, by: str, asked: Settings, error: float, found: Settings) -> None:
-        """Keep what came of a recipe, judged by something."""
-        self._judged[by, asked] = error, found
+    def note_judged(self, by: str, asked: Settings, judged: Judged) -> None:
+        """Keep what came of a candidate, judged by something."""
+        self._judged[by, asked] = judged
         self._write_if_due()
 
     def note(self, course: Course) -> None:
@@ -124,8 +136,8 @@ class Checkpoint:
             "format": FORMAT,
             "purpose": self._purpose,
             "judged": [
-                [by, asked.model_dump(mode="json"), error, found.model_dump(mode="json")]
-                for (by, asked), (error, found) in self._judged.items()
+                [by, asked.model_dump(mode="json"), judged.errors, judged.settings.model_dump(mode="json")]
+                for (by, asked), judged in self._judged.items()
             ],
         }
         training, arrays = (self._header, self._arrays) if self._course is None else _archived(self._course)
@@ -164,8 +176,9 @@ class Checkpoint:
                         f"{self._path}: the checkpoint of a fit with other {name}{what}; "
                         "go on with the same, or delete it"
                     )
-            for by, asked, error, found in header["judged"]:
-                self._judged[str(by), Settings.checked(**asked)] = float(error), Settings.checked(**found)
+            for by, asked, errors, found in header["judged"]:
+                judged = Judged(Settings.checked(**found), tuple(map(float, errors)))
+                self._judged[str(by), Settings.checked(**asked)] = judged
             self._header, self._arrays = header["training"], arrays
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self._damaged(error) from error

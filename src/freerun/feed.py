@@ -84,28 +84,15 @@ class Stretches:
         return self.stored.pairs([(start, start + STRETCH) for start in sorted(starts.tolist())], 0)
 
 
-@dataclass(frozen=True)
-class InOrder:
-    """One part of a stored series after the other; each begins with the washout that its first error needs."""
+def parts_of(steps: int, washout: int) -> list[tuple[int, int]]:
+    """First and last step (excluded) of the parts of a series by which a readout is solved, one after the other.
 
-    stored: Stored
-    washout: int
-
-    @property
-    def parts(self) -> int:
-        """See `Feed`."""
-        return max(1, math.ceil((self.stored.steps - 1) / PART))
-
-    def __call__(self, stage: int, done: int) -> Pairs:
-        """See `Feed`."""
-        del stage
-        first = max(0, done * PART - self.washout)
-        return self.stored.pairs([(first, min((done + 1) * PART + 1, self.stored.steps))], self.washout)
+    Each begins with the washout that its first error needs.
+    """
+    count = max(1, math.ceil((steps - 1) / PART))
+    return [(max(0, part * PART - washout), min((part + 1) * PART + 1, steps)) for part in range(count)]
 
 
 def feed_of(stored: StoredSeries, scaling: Scaling, settings: Settings, held_out: int) -> Feed:
-    """The feed of a stored series without its last steps: for windows, or for a readout to be solved."""
-    source = Stored(stored, scaling, len(stored) - held_out)
-    if settings.window is None:
-        return InOrder(source, settings.washout or 0)
-    return Stretches(source, settings.seed)
+    """The feed of a stored series without its last steps, for windows."""
+    return Stretches(Stored(stored, scaling, len(stored) - held_out), settings.seed)

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
@@ -22,7 +21,7 @@ from freerun.history import History
 from freerun.model import Member, Model, Moment
 from freerun.network import State, assemble
 from freerun.settings import Settings
-from freerun.training import shape_of
+from freerun.building import shape_of
 from freerun.updates import Array
 
 FORMAT, OLDEST = 4, 2
@@ -124,7 +123,7 @@ def _arrays(member: Member) -> dict[str, np.ndarray]:
         return weights
 
     assemble(shape_of(member.settings, len(member.network.bias), member.network.inputs), give)
-    entries = jax.tree.leaves(member.ending.state.cells)
+    entries = [entry for carry in member.ending.state.cells for entry in carry]
     arrays |= {f"ending.cells.{i}": entry for i, entry in enumerate(entries)}
     arrays |= {"ending.past": member.ending.state.past, "ending.value": member.ending.value}
     arrays |= {f"scaling.{name}": getattr(member.scaling, name) for name in _SCALING}

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
+from freerun.building import drawn
 from freerun.checkpoint import Checkpoint, Course
 from freerun.computing import computing
 from freerun.data.scaling import Scaling
@@ -21,8 +22,7 @@ from freerun.errors import SeriesError, SettingError
 from freerun.feed import Feed, Whole, feed_of
 from freerun.forcing import Forcing, Stage, stages
 from freerun.history import Trained, Watcher
-from freerun.initial import Start, initial_network
-from freerun.network import Network, Shape
+from freerun.network import Network
 from freerun.objective import Noise, Objective, Terms
 from freerun.optimizers import (
     BFGS,
@@ -43,7 +43,6 @@ from freerun.settings import (
     EPOCHS,
     EPOCHS_OF_LEVENBERG_MARQUARDT,
     GRADIENT_METHODS,
-    PIECEWISE_LINEAR,
     SHORT,
     Settings,
 )
@@ -194,50 +193,6 @@ def _require_room(settings: Settings, training: Sequence[Series], held_out: int)
             f"of the {shortest} steps of the training series {held_out} are held out; with a washout of {washout} "
             "nothing is left to train on; give a longer series, or a smaller holdout or washout"
         )
-
-
-def require_steps(name: str, series: Series, washout: int) -> None:
-    """Refuse a series in which no error would count.
-
-    Raises:
-        SeriesError: the series is not longer than the washout and one step to predict.
-    """
-    if len(series) < washout + 2:
-        raise SeriesError(
-            f"the {name} series has {len(series)} steps; with a washout of {washout} it needs {washout + 2} or more"
-        )
-
-
-def shape_of(settings: Settings, channels: int, inputs: int) -> Shape:
-    """The shape of the networks that the settings describe, with nothing left to choose, for D channels, E inputs."""
-    hidden = settings.hidden or 1
-    latent = settings.latent or max(channels, hidden // 4)
-    return Shape(
-        channels,
-        hidden,
-        settings.cell or "simple",
-        settings.lags,
-        settings.layers,
-        settings.direct,
-        settings.nonlinearity,
-        latent if settings.cell in PIECEWISE_LINEAR else 0,
-        inputs,
-        settings.differences,
-    )
-
-
-def drawn(settings: Settings, series: Series) -> Network:
-    """A network as the settings draw it for such a series."""
-    scale = 0.5 if settings.input_scale is None else settings.input_scale
-    start = Start(
-        settings.initial or "glorot",
-        settings.seed,
-        0.9 if settings.spectral_radius is None else settings.spectral_radius,
-        scale,
-        max(1.0, scale) if settings.bias_scale is None else settings.bias_scale,
-        0.3 if settings.leak is None else settings.leak,
-    )
-    return initial_network(shape_of(settings, series.shape[1], series.inputs.shape[1]), start)
 
 
 def _legs(settings: Settings, plan: list[Stage], rungs: int, parts: int) -> list[tuple[Stage, Optimizer]]:

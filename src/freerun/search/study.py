@@ -25,7 +25,7 @@ import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
 from freerun.errors import SearchError
-from freerun.judge import Choice
+from freerun.selection.judge import Choice
 from freerun.search.database import (
     ATTEMPTS,
     FAULTS,
