@@ -15,8 +15,8 @@ from freerun import StoredSeries, feed
 from freerun.computing import computing
 from freerun.data import stored as storedseries
 from freerun.errors import SeriesError, SeriesFileError, SettingError
-from freerun.initial import Start, initial_network
-from freerun.network import Shape
+from freerun.network.initial import Start, initial_network
+from freerun.network.network import Shape
 from freerun.optimizers.ridge import Reduced
 from freerun.pairs import Pairs
 

@@ -20,7 +20,7 @@ import numpy as np
 from freerun.archive import ArchiveError, read_archive, write_archive
 from freerun.errors import CheckpointError, OutputError, TrainingDiverged
 from freerun.history import History
-from freerun.network import Network
+from freerun.network.network import Network
 from freerun.optimizers import Leg, Optimizer, Stopped, Trainees, stack, unstack
 from freerun.provenance import differences, versions
 from freerun.settings import Settings

@@ -22,10 +22,11 @@ from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.forcing import free_runs
 from freerun.model import RECENT, Member, Model, Moment
-from freerun.network import Network, State
+from freerun.network import jax_runs
+from freerun.network.network import Network, State
+from freerun.network.updates import Array
 from freerun.pairs import filled_up, shared
 from freerun.settings import SHORT, Ensemble, Settings
-from freerun.updates import Array
 from freerun.validation import ENDURANCE, stays_near
 
 PIECE = 10_000
@@ -314,22 +315,22 @@ def _read_from(network: Network, values: np.ndarray, channels: int, dtype: str) 
 
 @jitted
 def _completed(network: Network, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]) -> Float[Array, "T N"]:
-    return network.completed(inputs, observed)
+    return jax_runs.completed(network, inputs, observed)
 
 
 @jitted
 def _predict(network: Network, inputs: Float[Array, "T N"]) -> Float[Array, "T D"]:
-    return network.predict(inputs)
+    return jax_runs.predict(network, inputs)
 
 
 @jitted
 def _moments(network: Network, inputs: Float[Array, "T N"], at: Int[Array, " S"]) -> tuple[State, Float[Array, "S D"]]:
-    return network.moments(inputs, at)
+    return jax_runs.moments(network, inputs, at)
 
 
 @jitted
 def _after(network: Network, inputs: Float[Array, "T N"]) -> State:
-    return network.after(inputs, PIECE)
+    return jax_runs.after(network, inputs, PIECE)
 
 
 @jitted
@@ -337,21 +338,21 @@ def _go_on_reading(
     network: Network, state: State, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]
 ) -> tuple[State, Array]:
     """From the state before the first of `inputs`: the last value read, and the state before it."""
-    return network.read_gaps(state, inputs, observed)
+    return jax_runs.read_gaps(network, state, inputs, observed)
 
 
 @partial(jitted, static_argnames="steps")
 def _run_free(
     network: Network, state: State, value: Float[Array, " D"], known: Float[Array, "steps E"], steps: int
 ) -> Float[Array, "steps D"]:
-    return network.run_free(state, value, steps, known)
+    return jax_runs.run_free(network, state, value, steps, known)
 
 
 @partial(jitted, static_argnames="steps")
 def continued(
     network: Network, state: State, value: Float[Array, " D"], steps: int
 ) -> tuple[Float[Array, "steps D"], State, Float[Array, " D"]]:
-    return network.go_on(state, value, steps)
+    return jax_runs.go_on(network, state, value, steps)
 
 
 @partial(jitted, static_argnames="steps")

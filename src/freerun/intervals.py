@@ -35,12 +35,13 @@ from freerun.forecasting import (
 )
 from freerun.holdout import SHARE, folds_of, held_out, recent
 from freerun.model import Member, Model
-from freerun.network import Network, State
+from freerun.network import jax_runs
+from freerun.network.network import Network, State
+from freerun.network.updates import Array
 from freerun.optimizers import Readout
 from freerun.pairs import cut_down
 from freerun.settings import SHORT, Ensemble
 from freerun.training import noise_of, pairs_of
-from freerun.updates import Array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -246,4 +247,4 @@ def _disturbed(
     shocks: Float[Array, "P steps D"],
     known: Float[Array, "steps E"],
 ) -> Float[Array, "P steps D"]:
-    return jax.vmap(lambda shocks: network.run_disturbed(state, value, shocks, known))(shocks)
+    return jax.vmap(lambda shocks: jax_runs.run_disturbed(network, state, value, shocks, known))(shocks)

@@ -23,13 +23,13 @@ from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
 from freerun.forcing import free_runs
 from freerun.holdout import folds_of, recent, require_held_out
-from freerun.network import Network
+from freerun.network.network import Network
+from freerun.network.updates import Array
 from freerun.optimizers import Readout, stack
 from freerun.pairs import shared
 from freerun.recipes import Recipes
 from freerun.settings import SHORT, Settings
 from freerun.training import chance, drawn, noise_of, pairs_of
-from freerun.updates import Array
 from freerun.validation import ENDURANCE, LEAD, Validation, errors_of_readouts, long_run_error, stays_near
 
 LONG_RUN = 20_000

@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from freerun.data.arrays import interpolated
-from freerun.network import Network, State
-from freerun.recurrence import in_pieces
-from freerun.updates import Array
+from freerun.network import jax_runs
+from freerun.network.network import Network, State
+from freerun.network.recurrence import in_pieces
+from freerun.network.updates import Array
 
 SHORTEST = 64
 """Short series are filled up to so many steps, or twice, four times ... as many."""
@@ -101,7 +102,9 @@ class Pairs(eqx.Module):
             count = one.steps // apart
             pieces = inputs[: count * apart].reshape(count, apart, -1)
             rest = jax.tree.map(jnp.asarray, network.rest())
-            return jax.lax.scan(lambda state, piece: (network.read_on(piece, state)[2], state), rest, pieces)[1]
+            return jax.lax.scan(lambda state, piece: (jax_runs.read_on(network, piece, state)[2], state), rest, pieces)[
+                1
+            ]
 
         return jax.vmap(along)(self) if self.stacked else along(self)
 
@@ -132,7 +135,7 @@ class Pairs(eqx.Module):
             return self
         if self.stacked:
             return jax.vmap(lambda one: one.completed(network))(self)
-        inputs = network.completed(self.inputs, self.observed, self.start)
+        inputs = jax_runs.completed(network, self.inputs, self.observed, self.start)
         return Pairs(inputs, self.targets, self.weight, None, self.length, self.start)
 
     def with_whole_windows(self, depth: int) -> Pairs:
@@ -161,8 +164,8 @@ class Pairs(eqx.Module):
 
         def add(at: tuple[State, Array], piece: tuple[Array, Array, Array]) -> tuple[State, Array]:
             inputs, targets, weight = piece
-            hidden, window, state = network.read_on(inputs, at[0])
-            residuals = (network.output(hidden, window) - targets) * weight
+            hidden, window, state = jax_runs.read_on(network, inputs, at[0])
+            residuals = (jax_runs.output(network, hidden, window) - targets) * weight
             return state, at[1] + (residuals**2).sum(axis=0)
 
         whole = self.completed(network)

@@ -21,8 +21,8 @@ from freerun.errors import SeriesError, SettingError
 from freerun.feed import Feed, Whole, feed_of
 from freerun.forcing import Forcing, Stage, stages
 from freerun.history import Trained, Watcher
-from freerun.initial import Start, initial_network
-from freerun.network import Network, Shape
+from freerun.network.initial import Start, initial_network
+from freerun.network.network import Network, Shape
 from freerun.objective import Noise, Objective, Terms
 from freerun.optimizers import (
     BFGS,
@@ -237,7 +237,8 @@ def drawn(settings: Settings, series: Series) -> Network:
         max(1.0, scale) if settings.bias_scale is None else settings.bias_scale,
         0.3 if settings.leak is None else settings.leak,
     )
-    return initial_network(shape_of(settings, series.shape[1], series.inputs.shape[1]), start)
+    shape = shape_of(settings, series.shape[1], series.inputs.shape[1])
+    return initial_network(shape, start, settings.dtype)
 
 
 def _legs(settings: Settings, plan: list[Stage], rungs: int, parts: int) -> list[tuple[Stage, Optimizer]]:

@@ -19,9 +19,10 @@ from freerun import metrics
 from freerun.computing import jitted
 from freerun.data.arrays import interpolated
 from freerun.forcing import free_runs
-from freerun.network import Network
+from freerun.network import jax_runs
+from freerun.network.network import Network
+from freerun.network.updates import Array
 from freerun.pairs import cut_down, filled_up
-from freerun.updates import Array
 
 MOST_RUNS, LONGEST = 32, 200
 """At most so many free runs, of at most so many steps."""
@@ -123,7 +124,7 @@ class Validation(eqx.Module):
     def runs(self, network: Network, inputs: Array, observed: Array | None) -> Float[Array, "S horizon D"]:
         """The free runs of one series."""
         known = inputs[self.starts[:, None] + jnp.arange(self.horizon)][..., self.unit.shape[0] :]
-        whole = inputs if observed is None else network.completed(inputs, observed)
+        whole = inputs if observed is None else jax_runs.completed(network, inputs, observed)
         return free_runs(network, whole[:-1], self.starts, self.horizon, known)
 
 

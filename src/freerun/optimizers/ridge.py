@@ -13,7 +13,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from freerun.computing import jitted, run
 from freerun.errors import TrainingDiverged
-from freerun.network import Network, State
+from freerun.network import jax_runs
+from freerun.network.network import Network, State
 from freerun.objective import Noise, Objective, Terms
 from freerun.optimizers.base import Leg, Stopped, Trainees, stack, unstack
 from freerun.pairs import Pairs
@@ -275,7 +276,7 @@ def _shaken(inputs: Float[Array, "T N"], deviation: Float[Array, ""], key: PRNGK
 def _features(
     network: Network, state: State, inputs: Float[Array, "T N"], targets: Float[Array, "T D"]
 ) -> tuple[Float[Array, "T F"], State]:
-    hidden, window, state = network.read_on(inputs, state)
+    hidden, window, state = jax_runs.read_on(network, inputs, state)
     columns = [hidden, jnp.ones((len(hidden), 1), hidden.dtype)]
     if network.direct is not None:
         columns.append(window.seen)
