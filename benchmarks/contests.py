@@ -24,8 +24,9 @@ import freerun
 import racers
 from freerun.computing import computing
 from freerun.forcing import Full
-from freerun.initial import Start, initial_network
-from freerun.network import Network, Shape
+from freerun.network import jax_runs
+from freerun.network.initial import Start, initial_network
+from freerun.network.network import Network, Shape
 from freerun.objective import Objective, Terms
 from freerun.optimizers import Gradient, LevenbergMarquardt, Trainees, minimize, stack
 from freerun.pairs import Pairs
@@ -248,7 +249,9 @@ def free() -> Iterator[Timing]:
     with computing("float32"):
         small = jax.tree.map(lambda w: jnp.asarray(w[0]), networks("simple", 15, 1, "float32"))
         large = jax.tree.map(lambda w: jnp.asarray(w[0]), networks("simple", 1000, 1, "float32"))
-    advance = jax.jit(lambda network, steps: network.run_free(network.rest(), jnp.zeros(1), steps), static_argnums=1)
+    advance = jax.jit(
+        lambda network, steps: jax_runs.run_free(network, network.rest(), jnp.zeros(1), steps), static_argnums=1
+    )
 
     def run(network: Network, steps: int) -> Run:
         def go() -> None:

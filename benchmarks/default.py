@@ -108,7 +108,12 @@ def dysts(points: int, steps: int, ahead: int) -> Callable[[Path, int], Scores]:
         truth = values[steps:]
         runs = rnn.generate(ahead).values[:, 0], rnn.forecast(ahead).iloc[:, 0].to_numpy()
         best, combined = (float(np.mean(200 * np.abs(truth - r) / (np.abs(truth) + np.abs(r)))) for r in runs)
-        return {"generate": best, "forecast": combined, "NBEATS": system["published_smape"]["NBEATSModel"], "fit": seconds}
+        return {
+            "generate": best,
+            "forecast": combined,
+            "NBEATS": system["published_smape"]["NBEATSModel"],
+            "fit": seconds,
+        }
 
     return work
 

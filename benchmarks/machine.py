@@ -8,8 +8,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-
-
 from freerun.cores import cores
 from freerun.provenance import versions
 

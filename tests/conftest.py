@@ -15,10 +15,10 @@ from jaxtyping import install_import_hook
 CHECKED = [
     f"freerun.{room}"
     for room in (
-        "cells",
-        "recurrence",
-        "network",
-        "initial",
+        "network.jax_cells",
+        "network.recurrence",
+        "network.jax_runs",
+        "network.initial",
         "forcing",
         "objective",
         "optimizers",

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from freerun.cells import MemorylessCell
 from freerun.computing import computing
 from freerun.dynamics import expansion_along, lyapunov_spectrum
-from freerun.network import Network, State
+from freerun.network.cells import MemorylessCell
+from freerun.network.network import Network, State
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,8 @@
 """Forcings, against hand-written loops, and their derivatives against finite differences."""
 
+from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +12,9 @@ import freerun
 from freerun.computing import computing
 from freerun.errors import SettingError
 from freerun.forcing import Full, Mixed, Scheduled, Segments, stages
-from freerun.initial import Start, initial_network
-from freerun.network import Shape
+from freerun.network import jax_runs
+from freerun.network.initial import Start, initial_network
+from freerun.network.network import Shape
 from freerun.objective import Objective, Terms
 from freerun.pairs import Pairs
 from freerun.settings import Settings
@@ -42,7 +43,7 @@ def pairs():
 
 def test_full_forcing_is_one_step_prediction(pairs):
     errors, weight = Full().errors(network(), pairs, KEY)
-    np.testing.assert_allclose(errors, network().predict(pairs.inputs) - pairs.targets)
+    np.testing.assert_allclose(errors, jax_runs.predict(network(), pairs.inputs) - pairs.targets)
     np.testing.assert_array_equal(weight, [[0, 0]] * 4 + [[1, 1]] * 26)
 
 
@@ -51,8 +52,8 @@ def test_strength_one_is_full_forcing_and_zero_a_free_run(pairs):
     np.testing.assert_allclose(Mixed(jnp.ones(30)).errors(network(), pairs, KEY)[0], full, atol=1e-13)
     # From the fifth step on without data: the run that follows the first four.
     strength = jnp.asarray([1.0] * 4 + [0.0] * 26)
-    states, values = network().moments(pairs.inputs, jnp.asarray([3]))
-    run = network().run_free(jax.tree.map(lambda entry: entry[0], states), values[0], 27)
+    states, values = jax_runs.moments(network(), pairs.inputs, jnp.asarray([3]))
+    run = jax_runs.run_free(network(), jax.tree.map(lambda entry: entry[0], states), values[0], 27)
     errors, _ = Mixed(strength).errors(network(), pairs, KEY)
     np.testing.assert_allclose(errors[3:] + pairs.targets[3:], run, atol=1e-12)
 
@@ -75,8 +76,8 @@ def test_segments_are_free_runs_from_states_of_the_forced_pass(pairs):
     errors, weight = forcing.errors(network(), pairs, KEY)
     assert errors.shape == (4, 7, 2)
     assert weight.all()
-    states, values = network().moments(pairs.inputs, jnp.asarray([14]))
-    run = network().run_free(jax.tree.map(lambda entry: entry[0], states), values[0], 7)
+    states, values = jax_runs.moments(network(), pairs.inputs, jnp.asarray([14]))
+    run = jax_runs.run_free(network(), jax.tree.map(lambda entry: entry[0], states), values[0], 7)
     np.testing.assert_allclose(errors[2], run - pairs.targets[14:21], atol=1e-13)
 
 
@@ -87,7 +88,7 @@ def test_windows_are_pieces_of_the_series(pairs):
     starts = [parts[np.asarray(piece).tobytes()] for piece in pieces.targets]
     assert set(starts) == set(range(23))
     np.testing.assert_array_equal(pieces.inputs[7], pairs.inputs[starts[7] : starts[7] + 8])
-    predict = eqx.filter_jit(network().predict)
+    predict = jax.jit(partial(jax_runs.predict, network()))
     alone = [predict(pairs.inputs[i : i + 8]) - pairs.targets[i : i + 8] for i in range(23)]
     every = np.mean(np.concatenate([errors[max(3, 4 - i) :] for i, errors in enumerate(alone)]) ** 2)
     values = jax.jit(jax.vmap(objective, in_axes=(None, None, 0)))(network(), Terms(), jax.random.split(KEY, 300))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from freerun.computing import computing
-from freerun.initial import Start, initial_network
-from freerun.network import Shape
+from freerun.network.initial import Start, initial_network
+from freerun.network.network import Shape
 
 
 def draw(initial, hidden=200, channels=3, cell="simple", delays=1, **start):

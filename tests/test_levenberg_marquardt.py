@@ -13,8 +13,9 @@ import freerun
 from freerun.computing import computing
 from freerun.errors import SettingError
 from freerun.forcing import Full
-from freerun.initial import Start, initial_network
-from freerun.network import Shape
+from freerun.network import jax_runs
+from freerun.network.initial import Start, initial_network
+from freerun.network.network import Shape
 from freerun.objective import Objective, Terms
 from freerun.optimizers import LevenbergMarquardt, Trainees, minimize, stack, unstack
 from freerun.optimizers import levenberg_marquardt as module
@@ -64,7 +65,7 @@ def test_a_linear_network_is_solved_in_a_few_iterations():
     pairs = Pairs.of([draw.normal(size=(300, 1)).cumsum(axis=0) * 0.1], 1, 5)
     network = initial_network(Shape(1, 1, "memoryless", (0, 1, 2), 1, True, "identity"), Start("glorot"))
     _, values, _ = minimized(Objective(pairs, Full()), Terms(), network, 30)
-    windows = np.asarray(network.windows(pairs.inputs, jnp.zeros((2, 1))).seen)[5:]
+    windows = np.asarray(jax_runs.windows(network, pairs.inputs, jnp.zeros((2, 1))).seen)[5:]
     features = np.column_stack([windows, np.ones(len(windows))])
     _, rest, *_ = np.linalg.lstsq(features, np.asarray(pairs.targets)[5:], rcond=None)
     assert values[-1] == pytest.approx(float(rest[0]) / len(windows), rel=1e-9)

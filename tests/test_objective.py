@@ -8,8 +8,9 @@ from jax import lax
 
 from freerun.computing import computing
 from freerun.forcing import Full
-from freerun.initial import Start, initial_network
-from freerun.network import Shape
+from freerun.network.initial import Start, initial_network
+from freerun.network.jax_cells import elementwise_of, update_of
+from freerun.network.network import Shape
 from freerun.objective import Objective, Terms
 from freerun.pairs import Pairs
 
@@ -28,7 +29,7 @@ def test_the_objective_and_its_gradient_are_those_of_the_formula(kind, hidden):
         (cell,) = network.cells
 
         def step(carry, x):
-            carry = cell.update(cell.elementwise, carry, carry[0] @ cell.recurrent, x @ cell.input + cell.bias)
+            carry = update_of(cell)(elementwise_of(cell), carry, carry[0] @ cell.recurrent, x @ cell.input + cell.bias)
             return carry, carry[0] @ network.readout + network.bias + x @ network.direct
 
         outputs = lax.scan(step, (jnp.zeros(hidden),), jnp.asarray(values[:-1]))[1]

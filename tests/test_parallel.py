@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import freerun
-from freerun import parallel, recurrence
-from freerun.cells import SimpleCell
 from freerun.computing import computing
-from freerun.initial import Start, initial_network
-from freerun.network import Network, Shape
+from freerun.network import jax_runs, parallel, recurrence
+from freerun.network.cells import SimpleCell
+from freerun.network.initial import Start, initial_network
+from freerun.network.jax_cells import drive
+from freerun.network.network import Network, Shape
 from freerun.settings import CellName
 from references import plain
 
@@ -71,7 +72,7 @@ def test_networks_side_by_side():
 
     def gradients(side_by_side):
         def loss(network):
-            return jnp.sin(replace(network, parallel=side_by_side).predict(inputs)).sum()
+            return jnp.sin(jax_runs.predict(replace(network, parallel=side_by_side), inputs)).sum()
 
         return jax.jit(jax.vmap(jax.grad(loss)))(several)
 
@@ -80,14 +81,14 @@ def test_networks_side_by_side():
 
 def run_over_gaps(network, inputs, strength):
     observed = np.random.default_rng(2).random((len(inputs), 2)) > 0.1
-    return network.completed(inputs, strength[:, None] * observed)
+    return jax_runs.completed(network, inputs, strength[:, None] * observed)
 
 
 @pytest.mark.quick(kind=["leaky"])
 @pytest.mark.parametrize(
     ("kind", "shape", "run"),
     [
-        ("leaky", {"lags": (0, 2, 5), "layers": 2}, Network.run_forced),
+        ("leaky", {"lags": (0, 2, 5), "layers": 2}, jax_runs.run_forced),
         ("lstm", {"lags": (1, 3), "differences": (1, 4), "inputs": 1}, run_over_gaps),
     ],
 )
@@ -115,7 +116,7 @@ def test_a_chaotic_network_is_run_one_piece_after_the_other():
     (other,) = recurrence.open_loop(cell, inputs.at[0].add(1e-9), cell.rest())
     assert float(jnp.abs(hidden - other)[-100:].max()) > 0.1, "it is not chaotic"
     before = jnp.concatenate([jnp.zeros((1, 40)), hidden[:-1]])
-    np.testing.assert_allclose(jnp.tanh(before @ cell.recurrent + cell.drive(inputs)), hidden, atol=1e-12)
+    np.testing.assert_allclose(jnp.tanh(before @ cell.recurrent + drive(cell, inputs)), hidden, atol=1e-12)
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 7])

@@ -1,8 +1,8 @@
 """The scans and their derivative rule, against hand-written NumPy loops and against plain `lax.scan`."""
 
+from functools import partial
 from types import SimpleNamespace
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,13 +10,14 @@ import pytest
 
 import freerun
 from freerun import pairs as room
-from freerun import recurrence
-from freerun.cells import Cell
 from freerun.computing import computing
-from freerun.initial import Start, initial_network
-from freerun.network import Network, Shape, State
-from freerun.recurrence import forced_loop, open_loop
-from freerun.updates import NONLINEARITIES, simple_update
+from freerun.network import jax_runs, recurrence
+from freerun.network.cells import Cell
+from freerun.network.initial import Start, initial_network
+from freerun.network.jax_runs import forced_loop
+from freerun.network.network import Network, Shape, State
+from freerun.network.recurrence import open_loop
+from freerun.network.updates import NONLINEARITIES
 from references import plain, plainly_forced
 
 CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
@@ -69,14 +70,7 @@ def double():
 
 def test_a_cell_of_a_kind_that_no_loop_knows_is_refused():
     class Forgetful(Cell):
-        """Mixes its hidden state in, but does not say that it is recurrent."""
-
-        @property
-        def update(self):
-            return simple_update(self.nonlinearity)
-
-        def mix(self, hidden):
-            return hidden
+        """Does not say that it is recurrent."""
 
     cell = Forgetful(jnp.ones((2, 3)), jnp.zeros(3), "tanh")
     with pytest.raises(TypeError, match="Forgetful is neither a RecurrentCell nor"):
@@ -156,8 +150,8 @@ def test_a_network_reads_sequences_side_by_side_as_each_alone():
         lambda w: w + 0.3 * draw.normal(size=w.shape), initial_network(shape, Start("glorot", seed=1))
     )
     before, inputs = draw.normal(size=(9, 4, 3)), jnp.asarray(draw.normal(size=(20, 4, 3)))
-    reached = jax.jit(lambda inputs: network.read_on(inputs, network.rest())[2])
-    predict = eqx.filter_jit(network.predict)
+    reached = jax.jit(lambda inputs: jax_runs.read_on(network, inputs, network.rest())[2])
+    predict = jax.jit(partial(jax_runs.predict, network))
     states = [reached(before[:, i]) for i in range(4)]
     carries = jax.tree.map(lambda *entries: jnp.stack(entries), *[state.cells for state in states])
     together = State(carries, jnp.stack([state.past for state in states], axis=1))
@@ -218,27 +212,30 @@ def test_open_loop_free_run_and_forced_run_are_the_hand_written_loop(kind, lags,
         return np.array(outputs)
 
     outputs = loop(np.ones(12), 20)
-    np.testing.assert_allclose(eqx.filter_jit(network.predict)(inputs), outputs[:12], rtol=1e-10, atol=1e-12)
-    states, values = eqx.filter_jit(network.moments)(inputs, jnp.asarray([4, 11]))
+    np.testing.assert_allclose(jax.jit(jax_runs.predict)(network, inputs), outputs[:12], rtol=1e-10, atol=1e-12)
+    states, values = jax.jit(jax_runs.moments)(network, inputs, jnp.asarray([4, 11]))
     np.testing.assert_allclose(values, inputs[[4, 11]])
     first = jax.tree.map(lambda entry: entry[0], states)
-    np.testing.assert_allclose(eqx.filter_jit(network.step)(first, values[0])[1], outputs[4], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(jax.jit(jax_runs.step)(network, first, values[0])[1], outputs[4], rtol=1e-10, atol=1e-12)
     last = jax.tree.map(lambda entry: entry[1], states)
-    run_free = eqx.filter_jit(network.run_free)
+    run_free = jax.jit(partial(jax_runs.run_free, network), static_argnums=2)
     np.testing.assert_allclose(run_free(last, values[1], 20), outputs[11:31], rtol=1e-9, atol=1e-11)
-    first, state, value = eqx.filter_jit(network.go_on)(last, values[1], 8)
+    first, state, value = jax.jit(jax_runs.go_on, static_argnums=3)(network, last, values[1], 8)
     np.testing.assert_allclose(
         np.concatenate([first, run_free(state, value, 12)]), outputs[11:31], rtol=1e-9, atol=1e-11
     )
     np.testing.assert_allclose(
-        network.run_forced(jnp.asarray(inputs), jnp.asarray(strength)), loop(strength, 0), rtol=1e-10, atol=1e-12
+        jax_runs.run_forced(network, jnp.asarray(inputs), jnp.asarray(strength)),
+        loop(strength, 0),
+        rtol=1e-10,
+        atol=1e-12,
     )
 
 
 def test_a_network_of_numpy_arrays_runs_too():
     network = jax.tree.map(np.asarray, random_network("leaky"))
     assert isinstance(network, Network)
-    assert network.predict(jnp.ones((4, 2))).shape == (4, 2)
+    assert jax_runs.predict(network, jnp.ones((4, 2))).shape == (4, 2)
 
 
 DRIVEN = [
@@ -256,13 +253,13 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
     draw = np.random.default_rng(4)
     inputs = jnp.asarray(draw.normal(size=(15, 2)))
     strength = jnp.zeros((15, 1)) if free else jnp.asarray(draw.choice([0.0, 0.4, 1.0], size=(15, 2)))
-    states, values = network.moments(inputs, jnp.asarray([9]))
+    states, values = jax_runs.moments(network, inputs, jnp.asarray([9]))
     state, output = jax.tree.map(lambda entry: entry[0], states), values[0]
     arguments = (network, state, output, inputs, strength)
 
     def ours(network, state, output, inputs, strength):
         if free:
-            return network.run_free(state, output, len(strength))
+            return jax_runs.run_free(network, state, output, len(strength))
         return forced_loop(network, state, output, inputs, strength)[1]
 
     direction = jax.tree.map(lambda a: jnp.asarray(draw.normal(size=a.shape)), arguments)
@@ -285,12 +282,12 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
 def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):
     network = random_network(kind, lags=(0, 3), layers=2)
     values = jnp.asarray(np.random.default_rng(5).normal(size=(steps + 1, 2)))
-    states, _ = eqx.filter_jit(network.moments)(values, jnp.asarray([steps]))
-    state = jax.jit(lambda values: network.after(values, 10))(values[:-1])
+    states, _ = jax.jit(jax_runs.moments)(network, values, jnp.asarray([steps]))
+    state = jax.jit(lambda values: jax_runs.after(network, values, 10))(values[:-1])
     for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(states), strict=True):
         np.testing.assert_allclose(a, b[0], rtol=1e-12, atol=1e-14)
     monkeypatch.setattr(room, "PIECE", 10)
-    residuals = np.asarray(eqx.filter_jit(network.predict)(values[:-1]) - values[1:])[4:]
+    residuals = np.asarray(jax.jit(jax_runs.predict)(network, values[:-1]) - values[1:])[4:]
     pairs = room.Pairs.of([np.asarray(values)], 2, 4)
     np.testing.assert_allclose(pairs.squared_errors(network), (residuals**2).mean(axis=0), rtol=1e-12)
 

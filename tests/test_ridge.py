@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from freerun import ridge
 from freerun.errors import TrainingDiverged
+from freerun.network import ridge
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Shape
 
@@ -19,7 +19,9 @@ def by_hand(net, values, washout, penalty, leave_out=()):
     """The readout by the normal equations: hidden states written out for a memoryless network."""
     lags, channels = (0, 1, 3), net.bias.shape[0]
     padded = np.concatenate([np.zeros((3, channels)), values])
-    rows = np.array([[padded[t + 3 - lag] for lag in lags] for t in range(len(values) - 1)]).reshape(len(values) - 1, -1)
+    rows = np.array([[padded[t + 3 - lag] for lag in lags] for t in range(len(values) - 1)]).reshape(
+        len(values) - 1, -1
+    )
     hidden = np.tanh(rows @ net.cells[0].input + net.cells[0].bias)
     features = np.column_stack([hidden, np.ones(len(rows)), rows])
     kept = [t for t in range(washout, len(rows)) if t + 1 not in leave_out]

@@ -8,8 +8,8 @@ from jax.flatten_util import ravel_pytree
 
 from freerun.computing import computing
 from freerun.forcing import Full, Mixed, Scheduled, Segments
-from freerun.initial import Start, initial_network
-from freerun.network import Shape
+from freerun.network.initial import Start, initial_network
+from freerun.network.network import Shape
 from freerun.objective import Objective, Terms
 from freerun.pairs import Pairs
 from freerun.sensitivity import by_passes

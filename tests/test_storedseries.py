@@ -9,15 +9,15 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from freerun.optimizers.ridge import Reduced
 
 import freerun
 from freerun import StoredSeries, feed
 from freerun.computing import computing
 from freerun.data import stored as storedseries
 from freerun.errors import SeriesError, SeriesFileError, SettingError
-from freerun.initial import Start, initial_network
-from freerun.network import Shape
-from freerun.optimizers.ridge import Reduced
+from freerun.network.initial import Start, initial_network
+from freerun.network.network import Shape
 from freerun.pairs import Pairs
 
 SMALL: dict[str, Any] = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from freerun.data.series import Series
-from freerun.initial import Start, initial_network
-from freerun.network import Network, Shape
+from freerun.network.initial import Start, initial_network
+from freerun.network.network import Network, Shape
 from freerun.settings import PIECEWISE_LINEAR, Settings
 
 
@@ -37,4 +37,5 @@ def drawn(settings: Settings, series: Series) -> Network:
         max(1.0, scale) if settings.bias_scale is None else settings.bias_scale,
         0.3 if settings.leak is None else settings.leak,
     )
-    return initial_network(shape_of(settings, series.shape[1], series.inputs.shape[1]), start)
+    shape = shape_of(settings, series.shape[1], series.inputs.shape[1])
+    return initial_network(shape, start, settings.dtype)

@@ -16,7 +16,8 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from freerun.computing import jitted
-from freerun.network import Network, State
+from freerun.network import jax_runs
+from freerun.network.network import Network, State
 
 
 @partial(jitted, static_argnames=("steps", "count", "transient"))
@@ -35,7 +36,7 @@ def lyapunov_spectrum(
     start, unravel = ravel_pytree((state, value))
 
     def follow(z: Array) -> Array:
-        return ravel_pytree(network.step(*unravel(z)))[0]
+        return ravel_pytree(jax_runs.step(network, *unravel(z)))[0]
 
     def push(at: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
         z, basis = at
@@ -63,7 +64,7 @@ def expansion_along(network: Network, inputs: Float[Array, "T N"]) -> Float[Arra
 
         def follow(z: Array) -> Array:
             state, value = unravel(z)
-            return ravel_pytree(network.step(state, jnp.concatenate([value, known])))[0]
+            return ravel_pytree(jax_runs.step(network, state, jnp.concatenate([value, known])))[0]
 
         state, _ = unravel(z)
         after, tangents = _push(follow, ravel_pytree((state, value))[0], basis)

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from freerun.computing import computing
 from freerun.errors import SettingError
 from freerun.model import Model
-from freerun.updates import Array
+from freerun.network import jax_runs
+from freerun.network.updates import Array
 from freerun.writing import replacing
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -45,9 +46,9 @@ def export(model: Model, path: str | Path, steps: int) -> None:
         ahead = (known - scaling.input_mean) / scaling.input_scale
         if inputs:
             read = jnp.concatenate([read, ahead[1 : values.shape[0] + 1]], axis=1)
-        _, _, state = network.read_on(read[:-1], network.rest())
+        _, _, state = jax_runs.read_on(network, read[:-1], network.rest())
         last = read[-1, :channels]
-        free = network.run_free(state, last, steps, ahead[values.shape[0] :] if inputs else None)
+        free = jax_runs.run_free(network, state, last, steps, ahead[values.shape[0] :] if inputs else None)
         free = free * scaling.scale + scaling.mean
         return jnp.exp(free) if scaling.log else free
 

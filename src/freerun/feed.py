@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -16,18 +15,10 @@ from freerun.settings import Settings
 STRETCHES, STRETCH = 8, 2**16
 """How many stretches of how many steps are in memory at a time for windows to be drawn from."""
 
-PART = 500_000
-"""Steps of a part by which a readout is solved."""
-
 
 @runtime_checkable
 class Feed(Protocol):
     """Where the pairs that are trained on come from."""
-
-    @property
-    def parts(self) -> int:
-        """By how many updates all of the data have been seen; 1 where every update sees all, or some by chance."""
-        ...
 
     def __call__(self, stage: int, done: int) -> Pairs:
         """The pairs for what comes after so many updates of the stage of that number."""
@@ -39,7 +30,6 @@ class Whole:
     """The same pairs for all updates."""
 
     pairs: Pairs
-    parts: int = 1
 
     def __call__(self, stage: int, done: int) -> Pairs:
         """See `Feed`."""
@@ -73,7 +63,6 @@ class Stretches:
 
     stored: Stored
     seed: int
-    parts: int = 1
 
     def __call__(self, stage: int, done: int) -> Pairs:
         """See `Feed`."""
@@ -82,15 +71,6 @@ class Stretches:
         random = np.random.default_rng([self.seed, stage, done])
         starts = random.integers(0, self.stored.steps - STRETCH + 1, STRETCHES)
         return self.stored.pairs([(start, start + STRETCH) for start in sorted(starts.tolist())], 0)
-
-
-def parts_of(steps: int, washout: int) -> list[tuple[int, int]]:
-    """First and last step (excluded) of the parts of a series by which a readout is solved, one after the other.
-
-    Each begins with the washout that its first error needs.
-    """
-    count = max(1, math.ceil((steps - 1) / PART))
-    return [(max(0, part * PART - washout), min((part + 1) * PART + 1, steps)) for part in range(count)]
 
 
 def feed_of(stored: StoredSeries, scaling: Scaling, settings: Settings, held_out: int) -> Feed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from freerun import ridge, simple
+from freerun import simple
 from freerun.building import drawn
 from freerun.checkpoint import Checkpoint, purpose_of
 from freerun.cores import spread
@@ -22,12 +23,12 @@ from freerun.data.scaling import Scaling, refuse_constant
 from freerun.data.series import Series, longest_gap
 from freerun.data.stored import StoredSeries
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
-from freerun.feed import parts_of
 from freerun.forecasting import endures, moment_after, one_step_error
 from freerun.history import History, Progress, Trained, Watcher
 from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
-from freerun.network import Network
+from freerun.network import ridge
+from freerun.network.network import Network
 from freerun.selection.choosing import choose, members_of
 from freerun.selection.holdout import held_out, require_held_out
 from freerun.selection.judge import Choice
@@ -36,6 +37,9 @@ from freerun.settings import Settings
 
 PASSED_OVER = 40
 """How many choices may be passed over for one that endures."""
+
+PART = 500_000
+"""Steps of a stored series by which a readout is solved at a time."""
 
 LONGEST_GAP = 100
 """Most values in a row that may be missing unless the washout says."""
@@ -319,6 +323,15 @@ def require_steps(name: str, series: Series, washout: int) -> None:
         raise SeriesError(
             f"the {name} series has {len(series)} steps; with a washout of {washout} it needs {washout + 2} or more"
         )
+
+
+def parts_of(steps: int, washout: int) -> list[tuple[int, int]]:
+    """First and last step (excluded) of the parts of a series by which a readout is solved, one after the other.
+
+    Each begins with the washout that its first error needs.
+    """
+    count = max(1, math.ceil((steps - 1) / PART))
+    return [(max(0, part * PART - washout), min((part + 1) * PART + 1, steps)) for part in range(count)]
 
 
 def together(training: Sequence[Series], validation: Series | None) -> tuple[tuple[Series, ...], Series | None]:

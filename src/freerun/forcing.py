@@ -16,12 +16,13 @@ from jaxtyping import Float, Int, PRNGKeyArray
 
 from freerun.dynamics import expansion_along
 from freerun.errors import SettingError
-from freerun.network import Network, State
+from freerun.network import jax_runs
+from freerun.network.network import Network, State
+from freerun.network.recurrence import cut
+from freerun.network.updates import Array
 from freerun.pairs import Pairs
-from freerun.recurrence import cut, forced_on
 from freerun.sensitivity import Chain
 from freerun.settings import Settings
-from freerun.updates import Array
 
 SHORTEST_LINK = 16
 """Fewest steps of a piece of a run whose Jacobian is put together from pieces."""
@@ -49,21 +50,21 @@ class Full(eqx.Module):
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         del key
         if not pairs.stacked:
-            return network.predict(pairs.inputs, pairs.start) - pairs.targets, pairs.weight
+            return jax_runs.predict(network, pairs.inputs, pairs.start) - pairs.targets, pairs.weight
         start = None if pairs.start is None else State(pairs.start.cells, pairs.start.past.swapaxes(0, 1))
-        outputs = network.predict(pairs.inputs.swapaxes(0, 1), start).swapaxes(0, 1)
+        outputs = jax_runs.predict(network, pairs.inputs.swapaxes(0, 1), start).swapaxes(0, 1)
         return outputs - pairs.targets, pairs.weight
 
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
         del key
         length = 1 if network.memoryless else _link(network)
         inputs, targets = cut(pairs.inputs, length), cut(pairs.targets, length)
-        before, _ = network.moments(pairs.inputs, jnp.arange(len(inputs)) * length)
+        before, _ = jax_runs.moments(network, pairs.inputs, jnp.arange(len(inputs)) * length)
 
         def step(network: Network, kept: Any, known: tuple[Array, Array, Array]) -> tuple[Any, Array]:
             inputs, targets, past = known
-            hidden, window, after = network.read_on(inputs, _state(network, kept, past))
-            return _kept(network, after), network.output(hidden, window) - targets
+            hidden, window, after = jax_runs.read_on(network, inputs, _state(network, kept, past))
+            return _kept(network, after), jax_runs.output(network, hidden, window) - targets
 
         return Chain(lambda network: _kept(network, network.rest()), step, (inputs, targets, before.past))
 
@@ -83,7 +84,7 @@ class Mixed(eqx.Module):
     def errors(self, network: Network, pairs: Pairs, key: PRNGKeyArray) -> Errors:
         if pairs.stacked:
             return jax.vmap(lambda one: self.errors(network, one, key))(pairs)
-        return network.run_forced(pairs.inputs, self.strength, pairs.start) - pairs.targets, pairs.weight
+        return jax_runs.run_forced(network, pairs.inputs, self.strength, pairs.start) - pairs.targets, pairs.weight
 
     def pieces(self, pairs: Pairs, network: Network, key: PRNGKeyArray) -> Chain:
         del key
@@ -91,7 +92,7 @@ class Mixed(eqx.Module):
 
         def step(network: Network, at: tuple[State, Array], known: tuple[Array, Array, Array]) -> tuple[Any, Array]:
             (state, output), (inputs, targets, strength) = at, known
-            outputs, after = forced_on(network, state, output, inputs, strength)
+            outputs, after = jax_runs.forced_on(network, state, output, inputs, strength)
             return after, outputs - targets
 
         known = tuple(cut(array, length) for array in (pairs.inputs, pairs.targets, self.strength[:, None]))
@@ -146,16 +147,16 @@ class Segments(eqx.Module):
         del key
         channels, at = pairs.channels, self.starts[:, None] + jnp.arange(self.length)
         between = pairs.inputs[self.starts[:, None] + jnp.arange(self.apart(self.length))]
-        before, _ = network.moments(pairs.inputs, self.starts)
+        before, _ = jax_runs.moments(network, pairs.inputs, self.starts)
 
         def step(network: Network, kept: Any, known: tuple[Array, Array, Array, Array]) -> tuple[Any, Array]:
             between, past, ahead, targets = known
             state = _state(network, kept, past)
-            run = network.run_free(state, between[0, :channels], self.length, ahead)
-            return _kept(network, network.read_on(between, state)[2]), run - targets
+            run = jax_runs.run_free(network, state, between[0, :channels], self.length, ahead)
+            return _kept(network, jax_runs.read_on(network, between, state)[2]), run - targets
 
         def first(network: Network) -> Any:
-            states, _ = network.moments(pairs.inputs, self.starts[:1])
+            states, _ = jax_runs.moments(network, pairs.inputs, self.starts[:1])
             return _kept(network, jax.tree.map(lambda entry: entry[0], states))
 
         return Chain(first, step, (between, before.past, pairs.inputs[at][..., channels:], pairs.targets[at]))
@@ -175,9 +176,9 @@ def free_runs(
     """
 
     def run(state: State, value: Array, known: Array) -> Array:
-        return network.run_free(state, value, length, known)
+        return jax_runs.run_free(network, state, value, length, known)
 
-    return jax.vmap(run)(*network.moments(inputs, starts, state), known)
+    return jax.vmap(run)(*jax_runs.moments(network, inputs, starts, state), known)
 
 
 def _link(network: Network) -> int:

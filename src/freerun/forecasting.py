@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from freerun import numpy_runs
 from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling, differenced
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.model import RECENT, Member, Model, Moment
-from freerun.network import Network
+from freerun.network import numpy_runs
+from freerun.network.network import Network
 from freerun.settings import Ensemble, Settings
 
 MOST_AT_ONCE = 1000

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from freerun.errors import TrainingDiverged
-from freerun.network import Network
+from freerun.network.network import Network
 from freerun.settings import Settings
 
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from freerun import numpy_runs, ridge
 from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.forecasting import (
@@ -31,6 +30,7 @@ from freerun.forecasting import (
     runs_from,
 )
 from freerun.model import Member, Model
+from freerun.network import numpy_runs, ridge
 from freerun.selection.holdout import SHARE, folds_of, held_out, recent
 from freerun.settings import Ensemble
 

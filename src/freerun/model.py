@@ -11,7 +11,7 @@ from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.history import History
-from freerun.network import Network, State
+from freerun.network.network import Network, State
 from freerun.settings import Settings
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from freerun._version import __version__
 from freerun.archive import ArchiveError, read_archive, write_archive
-from freerun.cells import LSTMCell
+from freerun.building import shape_of
 from freerun.data.arrays import default_channels
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
@@ -19,10 +19,9 @@ from freerun.data.timeline import Calendar
 from freerun.errors import FreerunError, ModelFileError
 from freerun.history import History
 from freerun.model import Member, Model, Moment
-from freerun.network import State, assemble
+from freerun.network.cells import LSTMCell
+from freerun.network.network import State, assemble
 from freerun.settings import Settings
-from freerun.building import shape_of
-from freerun.updates import Array
 
 FORMAT, OLDEST = 4, 2
 """Version of the layout, and the oldest that is still read; files of format 2 have no checksum."""

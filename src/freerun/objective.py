@@ -10,12 +10,12 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, PRNGKeyArray
 
-from freerun.cells import RecurrentCell
 from freerun.forcing import Errors, Forcing
-from freerun.network import Network, State
+from freerun.network.cells import RecurrentCell
+from freerun.network.network import Network, State
+from freerun.network.updates import Array
 from freerun.pairs import Pairs
 from freerun.sensitivity import by_passes, by_pieces
-from freerun.updates import Array
 
 STARTS = 4
 """Windows that carry states may begin at this share of their length, and at its multiples."""
@@ -165,8 +165,9 @@ def _widened(network: Network, pairs: Pairs) -> Network:
     idle = -units % (VECTOR // network.bias.dtype.itemsize)
     if pairs.stacked or others or not isinstance(cell, RecurrentCell) or cell.gates > 1 or idle * MOST_IDLE > units:
         return network
-    readout = jnp.pad(network.readout, [(0, idle), (0, 0)])
-    return eqx.tree_at(lambda n: (n.cells, n.readout), network, ((cell.widened(idle),), readout))
+    wide = jax.tree.map(lambda a: jnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, idle)]), cell)
+    wide = replace(wide, recurrent=jnp.pad(cell.recurrent, (0, idle)))
+    return replace(network, cells=(wide,), readout=jnp.pad(network.readout, [(0, idle), (0, 0)]))
 
 
 def _penalties(theta: Float[Array, " P"], terms: Terms) -> list[Float[Array, " P"]]:

@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from freerun.data.arrays import interpolated
-from freerun.network import Network, State
-from freerun.recurrence import in_pieces
-from freerun.updates import Array
+from freerun.network import jax_runs
+from freerun.network.network import Network, State
+from freerun.network.recurrence import in_pieces
+from freerun.network.updates import Array
 
 SHORTEST = 64
 """Short series are filled up to so many steps, or twice, four times ... as many."""
@@ -83,16 +84,6 @@ class Pairs(eqx.Module):
         count = len(self.inputs)
         return [jax.tree.map(lambda array, i=i: array[i], self) for i in range(count)]
 
-    def without(self, first: int, stop: int) -> Pairs:
-        """The same without the errors of the steps from `first` to `stop` - 1, counted from the end of each series.
-
-        Args:
-            first, stop: how many steps before the end: 0 < stop < first.
-        """
-        target = jnp.arange(self.steps) + 1
-        left = (self.length[..., None] + 1 - target)[..., None]
-        return eqx.tree_at(lambda p: p.weight, self, jnp.where((left <= first) & (left > stop), 0.0, self.weight))
-
     def states(self, network: Network, apart: int) -> State:
         """The states before every `apart`-th step of each series, from the first step on, stacked."""
 
@@ -101,7 +92,9 @@ class Pairs(eqx.Module):
             count = one.steps // apart
             pieces = inputs[: count * apart].reshape(count, apart, -1)
             rest = jax.tree.map(jnp.asarray, network.rest())
-            return jax.lax.scan(lambda state, piece: (network.read_on(piece, state)[2], state), rest, pieces)[1]
+            return jax.lax.scan(lambda state, piece: (jax_runs.read_on(network, piece, state)[2], state), rest, pieces)[
+                1
+            ]
 
         return jax.vmap(along)(self) if self.stacked else along(self)
 
@@ -132,23 +125,8 @@ class Pairs(eqx.Module):
             return self
         if self.stacked:
             return jax.vmap(lambda one: one.completed(network))(self)
-        inputs = network.completed(self.inputs, self.observed, self.start)
+        inputs = jax_runs.completed(network, self.inputs, self.observed, self.start)
         return Pairs(inputs, self.targets, self.weight, None, self.length, self.start)
-
-    def with_whole_windows(self, depth: int) -> Pairs:
-        """The same without the errors of steps that read a missing value, if at least half of the errors are left.
-
-        Args:
-            depth: steps before the current one that a step reads.
-        """
-        if self.observed is None:
-            return self
-        missing = jnp.cumsum(1.0 - self.observed.min(axis=-1), axis=-1)
-        before = jnp.concatenate([jnp.zeros_like(missing[..., : depth + 1]), missing], axis=-1)[..., : self.steps]
-        weight = jnp.where((missing - before > 0)[..., None], 0.0, self.weight)
-        if 2 * float(weight.sum(axis=(0, -2) if self.stacked else -2).min()) < float(self.weight.sum()) / self.channels:
-            return self
-        return eqx.tree_at(lambda p: p.weight, self, weight)
 
     def squared_errors(self, network: Network) -> Float[Array, " D"]:
         """Mean squared error of the one-step predictions per channel, in standardised units, shape (D,)."""
@@ -161,8 +139,8 @@ class Pairs(eqx.Module):
 
         def add(at: tuple[State, Array], piece: tuple[Array, Array, Array]) -> tuple[State, Array]:
             inputs, targets, weight = piece
-            hidden, window, state = network.read_on(inputs, at[0])
-            residuals = (network.output(hidden, window) - targets) * weight
+            hidden, window, state = jax_runs.read_on(network, inputs, at[0])
+            residuals = (jax_runs.output(network, hidden, window) - targets) * weight
             return state, at[1] + (residuals**2).sum(axis=0)
 
         whole = self.completed(network)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from freerun.cells import CELLS
 from freerun.computing import has_gpu, physical_memory
 from freerun.errors import MachineError
+from freerun.network.cells import CELLS
 from freerun.settings import Device, Settings
 
 LONG = 10_000
@@ -24,7 +24,7 @@ class Placement(NamedTuple):
 
     Attributes:
         device: `cpu` or `gpu`.
-        parallel: whether pieces of the series are run side by side, see `freerun.parallel`.
+        parallel: whether pieces of the series are run side by side, see `freerun.network.parallel`.
     """
 
     device: Device

@@ -21,8 +21,8 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
-from freerun.network import Network
-from freerun.updates import Array
+from freerun.network.network import Network
+from freerun.network.updates import Array
 
 CACHE, FEWEST = 2**22, 4
 """Most bytes of one array of tangents that are pushed forward, or pulled back, at a time, so that it stays in the

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from freerun.building import drawn
 from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling
 from freerun.data.seasons import season_of
@@ -22,7 +23,6 @@ from freerun.history import History
 from freerun.model import RECENT, Member, Model
 from freerun.selection.policies import FILLED_IN
 from freerun.settings import Settings
-from freerun.building import drawn
 
 FEWEST, ENOUGH = 3, 20
 """Known values of a channel that a simple forecast needs, and steps of a series from which on networks are chosen."""

@@ -15,12 +15,12 @@ from jaxtyping import Float
 from freerun.computing import current_device
 from freerun.errors import TrainingDiverged
 from freerun.history import History, Progress, Trained, Watcher
-from freerun.network import Network
+from freerun.network.network import Network
+from freerun.network.updates import Array
 from freerun.optimizers import Stopped, stack, unstack
 from freerun.optimizers.base import each, few
 from freerun.pairs import Pairs, shared
 from freerun.settings import SHORT, Settings
-from freerun.updates import Array
 from freerun.validation import Validation
 
 Thinning = Callable[[int, Sequence[float]], Sequence[bool]]

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from freerun.computing import ON_ONE_CORE, cores, current_device, jitted, side_by_side
-from freerun.network import Network
+from freerun.network.network import Network
+from freerun.network.updates import Array
 from freerun.objective import Objective, Terms
-from freerun.updates import Array
 
 
 class Stopped(NamedTuple):

@@ -14,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from freerun.computing import jitted
-from freerun.network import Network
+from freerun.network.network import Network
 from freerun.objective import Objective, Terms
 from freerun.optimizers.base import Leg, Stopped, Trainees, report_interval, stack, unstack
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from freerun.computing import MOST_THREADS, ON_ONE_CORE, cores, current_device, jitted, prepared
 from freerun.forcing import Forcing
-from freerun.network import Network
+from freerun.network.network import Network
 from freerun.objective import Objective, Terms, penalty
 from freerun.optimizers.base import Leg, Stopped, Trainees, choose, each, few, report_interval, stack
 from freerun.pairs import Pairs

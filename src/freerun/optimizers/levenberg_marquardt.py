@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from freerun.computing import jitted, plain_factorisations
 from freerun.errors import SettingError
-from freerun.network import Network
+from freerun.network.network import Network
 from freerun.objective import Objective, Terms
 from freerun.optimizers.base import Leg, Stopped, Trainees, choose, each, report_interval
 

@@ -14,14 +14,14 @@ from freerun.data.panel import panel_of
 from freerun.errors import FreerunError, SearchError, SettingError
 from freerun.estimator import RNN
 from freerun.history import Progress, Watcher
-from freerun.selection.holdout import SHARE
-from freerun.selection.judge import Choice
 from freerun.search.engines import Engine, engine_for
 from freerun.search.proposals import GROUP, ranked
 from freerun.search.purpose import Purpose
 from freerun.search.space import Dimension, Space, parsed
 from freerun.search.study import Asked, Study, choice_of
 from freerun.search.trials import WORST, Outcome, Trials
+from freerun.selection.holdout import SHARE
+from freerun.selection.judge import Choice
 from freerun.selection.race import kinds_first
 from freerun.settings import Settings
 

@@ -13,14 +13,14 @@ from threading import Lock
 
 import numpy as np
 
-from freerun import numpy_runs, ridge
 from freerun.building import drawn
 from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
-from freerun.network import Network
-from freerun.numpy_runs import Readouts
+from freerun.network import numpy_runs, ridge
+from freerun.network.network import Network
+from freerun.network.numpy_runs import Readouts
 from freerun.selection.holdout import folds_of, recent, require_held_out
 from freerun.settings import Settings
 

@@ -10,12 +10,11 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from freerun import numpy_runs
-from freerun.network import State
+from freerun.network import numpy_runs
+from freerun.network.network import State
 
 
 class Runner:

@@ -1,34 +1,32 @@
-"""Driving a network along a series: open loop (by data), forced (by a mixture) and closed loop (by its own output).
+"""Loops over steps, and a cell driven along a series.
 
-This is the one room with a scan, and every loop that is trained through carries its own derivative rule. With the
-affine map a_t = h_{t-1} @ W + u_t and an elementwise update after it, all that does not depend on the tangent before,
+Every loop that is trained through carries its own derivative rule. With the affine map a_t = h_{t-1} @ W + u_t and an
+elementwise update after it, all that does not depend on the tangent before,
 
     b_t = h_{t-1} @ dW + du_t,
 
 is formed for all steps by one matrix product before the loop, and so are the slopes of the update; the loop itself is
 left with dh_t = slope_t * (dh_{t-1} @ W + b_t). JAX transposes the rule by itself, so that in reverse mode the
-gradient of W is one matrix product after the backward loop instead of a rank-one update in each step. In a forced or
-free run the output is fed back through readout and input weights, which are affine too, so it takes the same form.
+gradient of W is one matrix product after the backward loop instead of a rank-one update in each step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
-from freerun.cells import AnyCell, MemorylessCell, PiecewiseLinearCell, RecurrentCell
 from freerun.computing import current_device
-from freerun.updates import Array, Carry, Update
+from freerun.network.cells import AnyCell, MemorylessCell, PiecewiseLinearCell, RecurrentCell
+from freerun.network.jax_cells import drive, elementwise_of, recurrent_of, update_of
+from freerun.network.updates import Array, Carry, Update
 
 State = TypeVar("State")
-Step = Callable[[State, Array], tuple[State, Array]]
-"""Reads one value, shape (D,), and returns the state after it and the estimate of the next value."""
 
 Weights = tuple[Array, Array, Array]
 """Of a cell: recurrent, input and bias."""
@@ -38,34 +36,6 @@ TURN = 8
 
 Maps = Callable[[Array, Array], tuple[Array, Array]]
 """From the hidden state and what is read to the recurrent part of the affine map and the part that drives it."""
-
-
-@runtime_checkable
-class Steps(Protocol):
-    """A network that can be run step by step, and linearised along such a run."""
-
-    def step(self, state: Any, value: Array) -> tuple[Any, Array]:
-        """Read one value: the state after it, and the estimate of the next value."""
-        ...
-
-    def carries_of(self, state: Any) -> Any:
-        """What of the state cannot be had from the values read."""
-        ...
-
-    def state_after(self, state: Any, carries: Any, read: Array) -> Any:
-        """The state after steps that read `read` from `state`, given the carries after each of them."""
-        ...
-
-    def linearized(self, tangent: Any, state: Any, carries: Any, values: Array) -> Any:
-        """The steps that read `values` from `state` on, linearised, stacked; `carries` are those before each of them.
-
-        `tangent` is the tangent of the weights, whose effect is a part of the result.
-        """
-        ...
-
-    def linear_step(self, linear: Any, state: Any, value: Array) -> tuple[Any, Array]:
-        """One linearised step: the tangents of state and output after it, from those of state and value before it."""
-        ...
 
 
 def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Carry:
@@ -79,16 +49,17 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
         TypeError: a class of cells that no loop here is made for, whose recurrence would be lost.
     """
     carry = tuple(jnp.broadcast_to(entry, (*inputs.shape[1:-1], entry.shape[-1])) for entry in carry)
-    if inputs.ndim == 3 and isinstance(cell, RecurrentCell) and cell.gates > 1:
-        weights, elementwise = (cell.recurrent, cell.input, cell.bias), tuple(a[:, None] for a in cell.elementwise)
+    if isinstance(cell, RecurrentCell) and inputs.ndim == 3 and cell.gates > 1:
+        weights = cell.recurrent, cell.input, cell.bias
+        elementwise = tuple(a[:, None] for a in elementwise_of(cell))
         columns = inputs.swapaxes(1, 2), tuple(entry.T for entry in carry)
-        after = _driven_in_columns(cell.update, cell.additive, elementwise, weights, *columns)
+        after = _driven_in_columns(update_of(cell), cell.additive, elementwise, weights, *columns)
         return tuple(entry.swapaxes(1, 2) for entry in after)
-    drive = by_rows(cell.drive, inputs)
+    driven = by_rows(lambda rows: drive(cell, rows), inputs)
     if isinstance(cell, RecurrentCell | PiecewiseLinearCell):
-        return _driven(cell.update, cell.additive, cell.elementwise, cell.recurrent, drive, carry)
+        return _driven(update_of(cell), cell.additive, elementwise_of(cell), recurrent_of(cell), driven, carry)
     if isinstance(cell, MemorylessCell):
-        return cell.update(cell.elementwise, carry, jnp.zeros_like(drive), drive)
+        return update_of(cell)(elementwise_of(cell), carry, jnp.zeros_like(driven), driven)
     raise TypeError(
         f"{type(cell).__name__} is neither a RecurrentCell nor a MemorylessCell nor a PiecewiseLinearCell; derive it "
         "from one of them, or give it a loop here"
@@ -114,118 +85,6 @@ def in_pieces(consume: Callable[[State, Any], State], state: State, arrays: Any,
         pieces = jax.tree.map(lambda a: a[: whole * length].reshape(whole, length, *a.shape[1:]), arrays)
         state, _ = lax.scan(follow, state, pieces)
     return consume(state, jax.tree.map(lambda a: a[whole * length :], arrays)) if steps % length else state
-
-
-def closed_loop(
-    step: Step[State], state: State, value: Float[Array, " D"], steps: int
-) -> tuple[Float[Array, "steps D"], State, Float[Array, " D"]]:
-    """Run free: every output is the next input.
-
-    Args:
-        step: the network, one step at a time.
-        state, value: the value of a step, and the state before it.
-        steps: number of values to generate.
-
-    Returns:
-        The values that follow, and the state and the value from which the run would go on.
-    """
-
-    def follow(at: tuple[State, Array], _: None) -> tuple[tuple[State, Array], Array]:
-        state, output = step(*at)
-        return (state, output), output
-
-    (state, value), values = _loop(follow, (state, value), length=steps)
-    return values, state, value
-
-
-def disturbed_loop(
-    step: Step[State],
-    state: State,
-    value: Float[Array, " D"],
-    shocks: Float[Array, "T D"],
-    known: Float[Array, "T E"],
-) -> Float[Array, "T D"]:
-    """Run free, a shock added to every output before it is read, with external inputs beside it."""
-
-    def follow(at: tuple[State, Array], now: tuple[Array, Array]) -> tuple[tuple[State, Array], Array]:
-        (state, value), (shock, known) = at, now
-        state, output = step(state, jnp.concatenate([value, known]))
-        return (state, output + shock), output + shock
-
-    return _loop(follow, (state, value), (shocks, known))[1]
-
-
-def gappy_loop(
-    step: Step[State], state: State, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]
-) -> tuple[State, Float[Array, " N"]]:
-    """Read data, own output standing in for what is not observed: what is read at the last step, and the state before.
-
-    The first step must be observed, or hold what stands in for it.
-    """
-
-    def follow(at: tuple[State, Array], now: tuple[Array, Array]) -> tuple[tuple[State, Array], None]:
-        (state, read), (value, there) = at, now
-        state, output = step(state, read)
-        return (state, mixed(value, output, there)), None
-
-    return _loop(follow, (state, inputs[0]), (inputs[1:], observed[1:]))[0]
-
-
-def forced_on(
-    network: Steps, state: Any, output: Float[Array, " D"], inputs: Float[Array, "T N"], strength: Float[Array, "T S"]
-) -> tuple[Float[Array, "T D"], tuple[Any, Float[Array, " D"]]]:
-    """The outputs of `forced_loop`, and the state and the output from which it would go on."""
-    carries, outputs = forced_loop(network, state, output, inputs, strength)
-    read = mixed(inputs, shifted(output, outputs), strength)
-    return outputs, (network.state_after(state, carries, read), outputs[-1])
-
-
-@jax.custom_jvp
-def forced_loop(
-    network: Steps,
-    state: Any,
-    output: Float[Array, " D"],
-    inputs: Float[Array, "T N"],
-    strength: Float[Array, "T S"],
-) -> tuple[Any, Float[Array, "T D"]]:
-    """Run with each input mixed of data and own output, strength * data + (1 - strength) * output.
-
-    Args:
-        network: the network.
-        state, output: before the first step, and the output that led to it.
-        inputs: the data; columns beyond the D of the output are external inputs, which are always read as they are.
-        strength: forcing strength at each step: 1 is the open loop, 0 the closed loop; of each value (S = D) or of
-            all of them (S = 1).
-
-    Returns:
-        The carries after each step and the output of each step.
-    """
-
-    def follow(at: tuple[Any, Array], now: tuple[Array, Array]) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
-        (state, output), (value, alpha) = at, now
-        state, output = network.step(state, mixed(value, output, alpha))
-        return (state, output), (network.carries_of(state), output)
-
-    return _loop(follow, (state, output), (inputs, strength))[1]
-
-
-@forced_loop.defjvp
-def _forced_loop_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
-    network, state, output, inputs, strength = primals
-    d_network, d_state, d_output, d_inputs, d_strength = tangents
-    carries, outputs = after = forced_loop(*primals)
-    fed_back = shifted(output, outputs)
-    read, known = jax.jvp(
-        lambda inputs, strength: mixed(inputs, fed_back, strength), (inputs, strength), (d_inputs, d_strength)
-    )
-    linear = network.linearized(d_network, state, shifted(network.carries_of(state), carries), read)
-
-    def follow(at: tuple[Any, Array], now: tuple[Any, Array, Array]) -> tuple[tuple[Any, Array], tuple[Any, Array]]:
-        (d_state, d_output), (linear, known, alpha) = at, now
-        d_state, d_output = network.linear_step(linear, d_state, known + mixed(jnp.zeros_like(known), d_output, alpha))
-        return (d_state, d_output), (network.carries_of(d_state), d_output)
-
-    return after, _loop(follow, (d_state, d_output), (linear, known, strength))[1]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -297,7 +156,7 @@ def _by_columns(weights: Float[Array, "K L"], columns: Float[Array, "T K S"]) ->
     return products.reshape(-1, steps, several).swapaxes(0, 1)
 
 
-def _loop(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, read: Any = None, length: int | None = None) -> Any:
+def loop(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, read: Any = None, length: int | None = None) -> Any:
     """A loop over steps, of which a GPU takes several in each turn."""
     return lax.scan(step, carry, read, length, unroll=TURN if current_device().platform == "gpu" else 1)
 
@@ -309,7 +168,7 @@ def _followed(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: 
         after = update(elementwise, before, *maps(before[0], now))
         return after, after
 
-    return _loop(step, carry, read)[1]
+    return loop(step, carry, read)[1]
 
 
 def _followed_with_slopes(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> tuple[Carry, Any]:
@@ -319,7 +178,7 @@ def _followed_with_slopes(update: Update, elementwise: Any, maps: Maps, carry: C
         after, linear = jax.linearize(update, elementwise, before, *maps(before[0], now))
         return after, (after, linear)
 
-    return _loop(step, carry, read)[1]
+    return loop(step, carry, read)[1]
 
 
 def _tangents(
@@ -340,7 +199,7 @@ def _tangents(
         tangent = linear(d_elementwise, tangent, mix(tangent[0]) + b, du)
         return tangent, tangent
 
-    return _loop(step, d_carry, (linear, outside, d_drive))[1]
+    return loop(step, d_carry, (linear, outside, d_drive))[1]
 
 
 def linearized_updates(
@@ -348,16 +207,16 @@ def linearized_updates(
 ) -> tuple[Carry, Any, Carry]:
     """The updates of all steps: the carry after each, its slopes, and what the tangent of the weights adds to it."""
 
+    update, elementwise = update_of(cell), elementwise_of(cell)
+    _, d_elementwise = jax.jvp(elementwise_of, (cell,), (d_cell,))
+
     def at_each(before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]) -> tuple[Carry, Any, Carry]:
-        after, linear = jax.linearize(partial(cell.update, cell.elementwise), before, *maps)
+        after, linear = jax.linearize(partial(update, elementwise), before, *maps)
         _, known = jax.jvp(
-            lambda elementwise, maps: cell.update(elementwise, before, *maps),
-            (cell.elementwise, maps),
-            (d_elementwise, d_maps),
+            lambda elementwise, maps: update(elementwise, before, *maps), (elementwise, maps), (d_elementwise, d_maps)
         )
         return after, linear, known
 
-    _, d_elementwise = jax.jvp(lambda cell: cell.elementwise, (cell,), (d_cell,))
     return jax.vmap(at_each)(before, maps, d_maps)
 
 

@@ -11,12 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-import jax
 import numpy as np
 
-from freerun.cells import CELLS
-from freerun.network import Network, Shape, assemble
-from freerun.updates import Array
+from freerun.network.cells import CELLS
+from freerun.network.network import Network, Shape, assemble
 
 Draw = np.random.RandomState
 Matrix = Callable[[Draw, str, int, int], np.ndarray]
@@ -44,7 +42,7 @@ class Start:
     leak: float = 0.3
 
 
-def initial_network(shape: Shape, start: Start) -> Network:
+def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Network:
     """A network with fresh weights; readout bias and direct connections start at zero.
 
     A reservoir's readout is zero too. The forget gates of an LSTM start with a bias of 1 (Gers et al., 2000), the
@@ -54,7 +52,7 @@ def initial_network(shape: Shape, start: Start) -> Network:
     recurrent = Draw(start.seed)
     gates = CELLS[shape.cell].gates if shape.cell in CELLS else 1
 
-    def take(path: str, size: tuple[int, ...]) -> Array:
+    def take(path: str, size: tuple[int, ...]) -> np.ndarray:
         name = path.rsplit(".", 1)[-1]
         if name == "direct" or (name == "readout" and start.name == "reservoir"):
             weights = np.zeros(size)
@@ -66,7 +64,7 @@ def initial_network(shape: Shape, start: Start) -> Network:
             weights = _matrix(start, draw, name, *size)
         else:
             weights = _vector(shape, start, draw, path, size[0])
-        return np.asarray(weights, jax.dtypes.canonicalize_dtype(np.float64))
+        return np.asarray(weights, dtype)
 
     return assemble(shape, take)
 

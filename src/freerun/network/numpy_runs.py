@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from freerun.cells import AnyCell, GRUCell, LeakyCell, LSTMCell, MemorylessCell, PiecewiseLinearCell, SimpleCell
-from freerun.network import Network, State, Window
-from freerun.network import _left_out as left_out
+from freerun.network.cells import AnyCell, GRUCell, LeakyCell, LSTMCell, MemorylessCell, PiecewiseLinearCell, SimpleCell
+from freerun.network.network import Network, State, Window, left_out
 
 Array = np.ndarray
 Carry = tuple[Array, ...]

@@ -27,10 +27,10 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
-from freerun import recurrence
-from freerun.cells import AnyCell, MemorylessCell
-from freerun.recurrence import Steps, cut, shifted
-from freerun.updates import Array, Carry
+from freerun.network import recurrence
+from freerun.network.cells import AnyCell, MemorylessCell
+from freerun.network.recurrence import cut, shifted
+from freerun.network.updates import Array, Carry
 
 Run = Callable[[Any, Any, Any], Any]
 """From weights, the state before a piece and what is read in it to the state after it."""
@@ -55,24 +55,10 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
 
     pieces = cut(inputs, PIECE)
     begun = starts(run, cell, carry, pieces)
-    return jax.tree.map(partial(_joined, len(inputs)), recurrence.open_loop(cell, pieces.swapaxes(0, 1), begun))
+    return jax.tree.map(partial(joined, len(inputs)), recurrence.open_loop(cell, pieces.swapaxes(0, 1), begun))
 
 
-def forced_loop(
-    network: Steps, state: Any, output: Float[Array, " D"], inputs: Float[Array, "T N"], strength: Float[Array, "T S"]
-) -> tuple[Any, Float[Array, "T D"]]:
-    """What `recurrence.forced_loop` gives."""
-
-    def run(network: Steps, at: tuple[Any, Array], piece: tuple[Array, Array]) -> tuple[Any, Array]:
-        return recurrence.forced_on(network, *at, *piece)[1]
-
-    pieces = cut(inputs, PIECE), cut(strength, PIECE)
-    begun = starts(run, network, (state, output), pieces)
-    along = jax.vmap(partial(recurrence.forced_loop, network), out_axes=1)(*begun, *pieces)
-    return jax.tree.map(partial(_joined, len(inputs)), along)
-
-
-def _joined(steps: int, along: Float[Array, "L K D"]) -> Float[Array, "T D"]:
+def joined(steps: int, along: Float[Array, "L K D"]) -> Float[Array, "T D"]:
     """The steps of pieces that were run side by side, in their order."""
     return along.swapaxes(0, 1).reshape(-1, along.shape[-1])[:steps]
 

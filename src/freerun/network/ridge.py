@@ -15,8 +15,8 @@ import numpy as np
 
 from freerun.data.arrays import interpolated
 from freerun.errors import TrainingDiverged
-from freerun.network import Network
-from freerun.numpy_runs import Readouts, filled, read_in_pieces
+from freerun.network.network import Network
+from freerun.network.numpy_runs import Readouts, filled, read_in_pieces
 
 BLOCK = 32
 """Columns in a block of LAPACK's structured QR factorisation; 16 to 64 take the same time."""
@@ -89,11 +89,10 @@ def rows_of(
     counted = _counted(network, panel, washout, whole_windows=read is None)
     read = [interpolated(values)[:-1] for values in panel] if read is None else read
     for values, counts, inputs in zip(panel, counted, read, strict=True):
-        if noise:
-            inputs = inputs + noise * random.normal(size=inputs.shape)
+        shaken = inputs + noise * random.normal(size=inputs.shape) if noise else inputs
         targets = np.nan_to_num(values[1:, :channels])
         first = 0
-        for reading in read_in_pieces(network, inputs, piece=PIECE):
+        for reading in read_in_pieces(network, shaken, piece=PIECE):
             here = slice(first, first + len(reading.hidden))
             first = here.stop
             columns = [reading.hidden, np.ones((len(reading.hidden), 1), network.bias.dtype)]

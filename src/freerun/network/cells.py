@@ -4,42 +4,45 @@ A cell with H units and D inputs turns its carry into the next one,
 
     carry_t = update(elementwise, carry_{t-1}, h_{t-1} @ recurrent, x_t @ input + bias),
 
-where the hidden state h is the first entry of the carry, and `update` acts on each unit by itself. That form is
-what `freerun.recurrence` relies on for its speed. A cell with gates has several maps side by side: A = gates * H.
-Its update takes the units along the leading axis: of one sequence, (H,), or of S sequences that are columns, (H, S).
+where the hidden state h is the first entry of the carry, and the update acts on each unit by itself. That form is what
+the loops rely on for their speed. A cell with gates has several maps side by side: A = gates * H. Here are the weights;
+what is computed with them in JAX stands in `freerun.network.jax_cells`.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from freerun.updates import Array, Carry, Update, gru_update, leaky_update, lstm_update, piecewise_update, simple_update
+if TYPE_CHECKING:
+    from freerun.network.updates import Array, Carry
 
 Shapes = dict[str, tuple[int, ...]]
 
 
-class Cell(eqx.Module):
+@dataclass(frozen=True, eq=False)
+class Cell:
     """What all cells share; D inputs, H units, A = gates * H columns of the affine map.
 
     Attributes:
         input: shape (D, A).
         bias: shape (A,).
-        nonlinearity: a name of `NONLINEARITIES`.
+        nonlinearity: a name of `freerun.network.updates.NONLINEARITIES`.
+        gates: maps side by side.
         additive: whether the update depends on the parts of the affine map by their sum alone.
+        static: fields that are no weights.
     """
 
     input: Float[Array, "D A"]
     bias: Float[Array, " A"]
-    nonlinearity: str = eqx.field(static=True)
+    nonlinearity: str
 
     gates: ClassVar[int] = 1
     additive: ClassVar[bool] = True
+    static: ClassVar[tuple[str, ...]] = ("nonlinearity",)
 
     @classmethod
     def shapes(cls, inputs: int, hidden: int) -> Shapes:
@@ -52,22 +55,13 @@ class Cell(eqx.Module):
         return self.bias.shape[0] // self.gates
 
     @property
-    def elementwise(self) -> tuple[Array, ...]:
-        """Parameters of the elementwise update."""
-        return ()
+    def weights(self) -> int:
+        """The number of weights, biases included."""
+        return sum(array.size for array in self.arrays())
 
-    @property
-    def update(self) -> Update:
-        """The elementwise update, the same object for equal cells, so that nothing compiles twice."""
-        raise NotImplementedError
-
-    def drive(self, inputs: Float[Array, "*T D"]) -> Float[Array, "*T A"]:
-        """The input part of the affine map, for any number of steps at once."""
-        return inputs @ self.input + self.bias
-
-    def mix(self, hidden: Float[Array, "*T H"]) -> Float[Array, "*T A"]:
-        """The recurrent part of the affine map; zero in a cell without recurrent weights."""
-        return jnp.zeros((*hidden.shape[:-1], self.bias.shape[0]), self.bias.dtype)
+    def arrays(self) -> list[Array]:
+        """All weights, in the order of the fields."""
+        return [getattr(self, field.name) for field in fields(self) if field.name not in self.static]
 
     def rest(self) -> Carry:
         """The carry before the first step: hidden state zero."""
@@ -81,11 +75,8 @@ class MemorylessCell(Cell):
     Tino and Giles, 1996) and, with random weights and a solved readout, an extreme learning machine.
     """
 
-    @property
-    def update(self) -> Update:
-        return simple_update(self.nonlinearity)
 
-
+@dataclass(frozen=True, eq=False)
 class RecurrentCell(Cell):
     """A cell with recurrent weights.
 
@@ -99,23 +90,12 @@ class RecurrentCell(Cell):
     def shapes(cls, inputs: int, hidden: int) -> Shapes:
         return {**super().shapes(inputs, hidden), "recurrent": (hidden, cls.gates * hidden)}
 
-    def mix(self, hidden: Float[Array, "*T H"]) -> Float[Array, "*T A"]:
-        return hidden @ self.recurrent
-
-    def widened(self, idle: int) -> RecurrentCell:
-        """The same with so many units more, which reach no other; of a cell without gates."""
-        wide = jax.tree.map(lambda a: jnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, idle)]), self)
-        return eqx.tree_at(lambda cell: cell.recurrent, wide, jnp.pad(self.recurrent, (0, idle)))
-
 
 class SimpleCell(RecurrentCell):
     """The simple recurrent cell (Elman, 1990): h_t = f(h_{t-1} @ recurrent + x_t @ input + bias)."""
 
-    @property
-    def update(self) -> Update:
-        return simple_update(self.nonlinearity)
 
-
+@dataclass(frozen=True, eq=False)
 class LeakyCell(RecurrentCell):
     """Leaky integrators (Jaeger et al., 2007): h_t = (1 - leak) h_{t-1} + leak f(h_{t-1} @ recurrent + ...).
 
@@ -129,15 +109,8 @@ class LeakyCell(RecurrentCell):
     def shapes(cls, inputs: int, hidden: int) -> Shapes:
         return {**super().shapes(inputs, hidden), "logit": (hidden,)}
 
-    @property
-    def elementwise(self) -> tuple[Array, ...]:
-        return (jax.nn.sigmoid(self.logit),)
 
-    @property
-    def update(self) -> Update:
-        return leaky_update(self.nonlinearity)
-
-
+@dataclass(frozen=True, eq=False)
 class GRUCell(RecurrentCell):
     """The gated recurrent unit (Cho et al., 2014), with the reset gate after the recurrent map as in cuDNN.
 
@@ -156,14 +129,6 @@ class GRUCell(RecurrentCell):
     def shapes(cls, inputs: int, hidden: int) -> Shapes:
         return {**super().shapes(inputs, hidden), "candidate": (hidden,)}
 
-    @property
-    def elementwise(self) -> tuple[Array, ...]:
-        return (self.candidate,)
-
-    @property
-    def update(self) -> Update:
-        return gru_update(self.nonlinearity)
-
 
 class LSTMCell(RecurrentCell):
     """Long short-term memory (Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000).
@@ -173,15 +138,12 @@ class LSTMCell(RecurrentCell):
 
     gates: ClassVar[int] = 4
 
-    @property
-    def update(self) -> Update:
-        return lstm_update(self.nonlinearity)
-
     def rest(self) -> Carry:
         return (*super().rest(), *super().rest())
 
 
-class PiecewiseLinearCell(eqx.Module):
+@dataclass(frozen=True, eq=False)
+class PiecewiseLinearCell:
     """The shallow piecewise-linear cell (Hess et al., 2023), of M latent variables z and L units:
 
         z_t = diagonal * z_{t-1} + phi(z_{t-1} @ expand) @ shrink + x_t @ input + bias,
@@ -197,6 +159,7 @@ class PiecewiseLinearCell(eqx.Module):
         expand: shape (M, L).
         threshold: shape (L,).
         clipped: which phi.
+        additive, static: see `Cell`.
     """
 
     input: Float[Array, "D M"]
@@ -205,9 +168,10 @@ class PiecewiseLinearCell(eqx.Module):
     shrink: Float[Array, "L M"]
     expand: Float[Array, "M L"]
     threshold: Float[Array, " L"]
-    clipped: bool = eqx.field(static=True)
+    clipped: bool
 
     additive: ClassVar[bool] = True
+    static: ClassVar[tuple[str, ...]] = ("clipped",)
 
     @staticmethod
     def shapes(inputs: int, hidden: int, latent: int) -> Shapes:
@@ -227,29 +191,13 @@ class PiecewiseLinearCell(eqx.Module):
         return self.bias.shape[0] + self.threshold.shape[0]
 
     @property
-    def recurrent(self) -> Float[Array, "H H"]:
-        """The affine map of (z, phi): to z', and through z' to what phi' is made of."""
-        to_latent = jnp.concatenate([jnp.diag(self.diagonal), self.shrink])
-        return jnp.concatenate([to_latent, to_latent @ self.expand], axis=1)
+    def weights(self) -> int:
+        """The number of weights, biases included."""
+        return sum(array.size for array in self.arrays())
 
-    @property
-    def elementwise(self) -> tuple[Array, ...]:
-        """The thresholds, shape (L,)."""
-        return (self.threshold,)
-
-    @property
-    def update(self) -> Update:
-        """The elementwise update, the same object for equal cells."""
-        return piecewise_update(self.clipped)
-
-    def drive(self, inputs: Float[Array, "*T D"]) -> Float[Array, "*T H"]:
-        """The input part of the affine map, for any number of steps at once."""
-        latent = inputs @ self.input + self.bias
-        return jnp.concatenate([latent, latent @ self.expand], axis=-1)
-
-    def mix(self, hidden: Float[Array, "*T H"]) -> Float[Array, "*T H"]:
-        """The recurrent part of the affine map."""
-        return hidden @ self.recurrent
+    def arrays(self) -> list[Array]:
+        """All weights, in the order of the fields."""
+        return [getattr(self, field.name) for field in fields(self) if field.name not in self.static]
 
     def rest(self) -> Carry:
         """The carry before the first step: z and phi zero."""

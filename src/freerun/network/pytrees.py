@@ -1,0 +1,14 @@
+"""Networks and cells as trees of arrays, which JAX maps over and differentiates: their leaves are the weights."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from jax.tree_util import register_dataclass
+
+from freerun.network.cells import CELLS, PiecewiseLinearCell
+from freerun.network.network import Network
+
+for _kind in (*CELLS.values(), PiecewiseLinearCell, Network):
+    _names = [field.name for field in fields(_kind)]
+    register_dataclass(_kind, [n for n in _names if n not in _kind.static], [n for n in _names if n in _kind.static])
