@@ -64,6 +64,11 @@ def test_estimator_command_and_settings_have_the_same_parameters_and_defaults():
         ({"bias_scale": 0.0, "hidden": 15}, "bias_scale has no effect with initial='glorot'"),
         ({"parallel": False, "hidden": 15}, "parallel has no effect with optimizer='levenberg-marquardt'"),
         ({"forcing_strength": 0, "hidden": 15}, "forcing_strength has no effect with forcing='segments'"),
+        ({"select": "chaos"}, "select='chaos': input should be 'forecast', 'attractor' or 'auto'"),
+        (
+            {"select": "forecast", "hidden": 9},
+            "select has no effect with optimizer='levenberg-marquardt'; it needs optim",
+        ),
         ({"dtype": "float16"}, "dtype='float16'"),
         ({"seed": -1}, "seed=-1"),
         ({"units": 3}, "there is no parameter 'units'"),

@@ -49,6 +49,7 @@ class Parameters:
         forcing_strength: float | tuple[float, ...] | Literal["adaptive"] | None = None,
         forcing_interval: int | None = None,
         segment_lengths: tuple[int, ...] | None = None,
+        select: Literal["forecast", "attractor", "auto"] = "auto",
         restarts: int | None = None,
         members: int | None = None,
         holdout: float | None = None,
@@ -131,6 +132,8 @@ class Parameters:
                 fit.
 
         Args: Selection
+            select: What free runs choose by: the next steps (forecast), how much a long run resembles the series
+                (attractor), or what suits the series (auto).
             restarts: Networks from different seeds to train at once; free runs choose among them. Default: 4 where free
                 runs choose, else 1; at least members. At least 1.
             members: Networks to keep, the best first; generate uses the best, or all, forecast all. Default: 10 for a
@@ -181,6 +184,7 @@ class Parameters:
         self.forcing_strength = forcing_strength
         self.forcing_interval = forcing_interval
         self.segment_lengths = segment_lengths
+        self.select = select
         self.restarts = restarts
         self.members = members
         self.holdout = holdout

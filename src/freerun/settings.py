@@ -357,6 +357,18 @@ class Settings(BaseModel):
         None,
         description="Lengths of the free-run segments, one stage each. Default: 5, 20, 50, 100, as far as they fit.",
     )
+    select: Annotated[
+        Literal["forecast", "attractor", "auto"],
+        Parameter(
+            "Selection",
+            needs=(Need("optimizer", lambda s: s.method == "ridge", "optimizer='ridge'"),),
+            searchable=False,
+        ),
+    ] = Field(
+        "auto",
+        description="What free runs choose by: the next steps (forecast), how much a long run resembles the series "
+        "(attractor), or what suits the series (auto).",
+    )
     restarts: Annotated[int | None, Parameter("Selection", searchable=False)] = Field(
         None,
         ge=1,
