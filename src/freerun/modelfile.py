@@ -112,9 +112,9 @@ def load_model(path: str | Path) -> Model:
 
 def _arrays(member: Member) -> dict[str, np.ndarray]:
     """All arrays of a member, by the names under which they are stored."""
-    arrays: dict[str, Array] = {}
+    arrays: dict[str, Any] = {}
 
-    def give(name: str, size: tuple[int, ...]) -> Array:
+    def give(name: str, size: tuple[int, ...]) -> Any:
         del size
         layer, _, field = name.removeprefix("cells.").partition(".")
         weights = getattr(member.network.cells[int(layer)], field) if field else getattr(member.network, name)

@@ -11,15 +11,15 @@ hidden weights then serve every candidate penalty at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from freerun.network.cells import AnyCell, GRUCell, LeakyCell, LSTMCell, MemorylessCell, PiecewiseLinearCell, SimpleCell
 from freerun.network.network import Network, State, Window, left_out
 
-Array = np.ndarray
-Carry = tuple[Array, ...]
+if TYPE_CHECKING:
+    from freerun.network.updates import Array, Carry
 
 PIECE = 10_000
 """Steps of a long series whose hidden states are in memory at a time."""
@@ -59,9 +59,9 @@ class FreeRun(NamedTuple):
         state, value: the value of the last step, shape (R * S, D), and the state before it.
     """
 
-    values: Array
+    values: np.ndarray
     state: State
-    value: Array
+    value: np.ndarray
 
 
 def tanh(a: Array) -> Array:
@@ -210,10 +210,10 @@ def _open_loop(cell: AnyCell, inputs: Array, carry: Carry) -> Carry:
     return after
 
 
-def predict(network: Network, inputs: Array, state: State | None = None) -> Array:
+def predict(network: Network, inputs: Array, state: State | None = None) -> np.ndarray:
     """Open loop: the estimate of the step after each input, shape (T, *S, D), from `state` or from rest."""
     pieces = [output(network, reading.hidden, reading.window) for reading in read_in_pieces(network, inputs, state)]
-    return np.concatenate(pieces) if pieces else np.empty((*inputs.shape[:-1], network.bias.shape[0]))
+    return np.concatenate([np.empty((0, *inputs.shape[1:-1], network.bias.shape[0]), network.bias.dtype), *pieces])
 
 
 def read_in_pieces(
@@ -236,7 +236,7 @@ def state_after(network: Network, inputs: Array, state: State | None = None) -> 
     return state
 
 
-def states_before(network: Network, inputs: Array, at: Array, state: State | None = None) -> tuple[State, Array]:
+def states_before(network: Network, inputs: Array, at: Array, state: State | None = None) -> tuple[State, np.ndarray]:
     """Open loop along one sequence: the states before each of the steps `at`, side by side, and what is read there.
 
     Args:
@@ -269,7 +269,7 @@ def states_before(network: Network, inputs: Array, at: Array, state: State | Non
     return State(cells, past), inputs[at, : network.bias.shape[0]]
 
 
-def _keep(kept: list[list[Array]], cells: tuple[Carry, ...], where: Array) -> None:
+def _keep(kept: list[list[np.ndarray]], cells: tuple[Carry, ...], where: Array) -> None:
     """Note the carries of a single state at some places."""
     for layer, carry in zip(kept, cells, strict=True):
         for entry, value in zip(layer, carry, strict=True):
@@ -325,7 +325,7 @@ class _Loop:
         self.candidates, self.starts = len(self.readouts.hidden), len(value)
         runs, self.channels = self.candidates * self.starts, value.shape[-1]
         dtype = network.bias.dtype
-        self.carries = [
+        self.carries: list[Carry] = [
             tuple(np.tile(np.asarray(entry, dtype), (self.candidates, 1)) for entry in carry) for carry in state.cells
         ]
         depth, width = network.depth, self.channels + network.inputs
@@ -410,7 +410,7 @@ def alone(state: State) -> State:
     return State(tuple(tuple(entry[0] for entry in carry) for carry in state.cells), state.past[:, 0])
 
 
-def filled(network: Network, inputs: Array, state: State | None = None) -> Array:
+def filled(network: Network, inputs: Array, state: State | None = None) -> np.ndarray:
     """What the network reads of `inputs`, shape (T, N), when its own output stands in for missing values (NaN).
 
     A value that is missing at the first step is read as zero, the mean. External inputs must be known.

@@ -101,8 +101,8 @@ def rows_of(
             wanted = targets[here] if reading.window.base is None else targets[here] - reading.window.base
             steps = len(values) - 1 - np.arange(here.start, here.stop)
             rows = Rows(np.concatenate(columns, axis=1), wanted, counts[here], steps)
-            some = rows.counts.any(axis=1)
-            yield rows if some.all() else rows.where(some)
+            some = np.flatnonzero(rows.counts.any(axis=1))
+            yield rows if len(some) == len(rows.steps) else rows.where(some)
 
 
 def _counted(network: Network, panel: Sequence[np.ndarray], washout: int, whole_windows: bool) -> list[np.ndarray]:
@@ -278,15 +278,21 @@ def solve(
 def _reduced(factor: np.ndarray | None, rows: np.ndarray, width: int) -> np.ndarray:
     """The triangular factor, shape (width, width), of a factor and more rows."""
     from scipy.linalg import qr
-    from scipy.linalg.lapack import dtpqrt, stpqrt
 
     if factor is not None:
-        update = stpqrt if rows.dtype == np.float32 else dtpqrt
-        return update(0, min(BLOCK, width), factor, np.asfortranarray(rows))[0]
+        return _joined(0, factor, np.asfortranarray(rows))
     factor = np.zeros((width, width), rows.dtype, order="F")
     triangle = np.asarray(qr(rows, mode="r", overwrite_a=True, check_finite=False)[0])[:width]
     factor[: len(triangle)] = triangle
     return factor
+
+
+def _joined(trapezoid: int, factor: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The triangular factor of a factor over rows of which the last `trapezoid` are upper trapezoidal; see LAPACK."""
+    from scipy.linalg import get_lapack_funcs
+
+    (update,) = get_lapack_funcs(("tpqrt",), (factor, rows))
+    return update(trapezoid, min(BLOCK, factor.shape[1]), factor, rows)[0]
 
 
 def _solutions(factor: np.ndarray, width: int, damping: np.ndarray) -> np.ndarray:
@@ -306,12 +312,10 @@ def _solutions(factor: np.ndarray, width: int, damping: np.ndarray) -> np.ndarra
 def _damped(factor: np.ndarray, width: int, damping: float) -> np.ndarray:
     """The weights for one penalty, by the factor of the rows over sqrt(damping) times the identity."""
     from scipy.linalg import solve_triangular
-    from scipy.linalg.lapack import dtpqrt, stpqrt
 
     below = np.zeros((width, factor.shape[1]), factor.dtype, order="F")
     below[range(width), range(width)] = np.sqrt(damping)
-    update = stpqrt if factor.dtype == np.float32 else dtpqrt
-    joined = update(width, min(BLOCK, width), np.asfortranarray(factor), below)[0]
+    joined = _joined(width, np.asfortranarray(factor), below)
     return solve_triangular(joined[:width, :width], joined[:width, width:], check_finite=False)
 
 

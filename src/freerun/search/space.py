@@ -14,9 +14,9 @@ import numpy as np
 
 from freerun.data.series import Series
 from freerun.errors import SettingError
-from freerun.selection.policies import differences_of
+from freerun.selection.policies import FORECAST, differences_of
 from freerun.selection.profile import Profile
-from freerun.selection.resolving import resolved
+from freerun.selection.resolving import candidates_of, resolved
 from freerun.settings import GRADIENT_METHODS, Settings
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class Space:
         if self.given.method != "ridge" or "optimizer" in self.dimensions:
             return []
         proposals: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for recipe in Recipes.of(self.given.with_(restarts=1, members=1), training).grid():
+        for recipe in candidates_of(self.given.with_(restarts=1, members=1), FORECAST, Profile.of(training)):
             lags = recipe.lags
             values = {name: getattr(recipe, name) for name in self.dimensions if name not in ("spacing", "delays")}
             values |= {"delays": len(lags), "spacing": lags[1] if len(lags) > 1 else 1, "seed": 0}

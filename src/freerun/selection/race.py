@@ -16,9 +16,9 @@ from freerun.cores import spread
 from freerun.data.series import Series
 from freerun.history import Progress, Watcher
 from freerun.selection.judge import Choice, Judge
-from freerun.selection.policies import Candidate, Policy, Round
+from freerun.selection.policies import Policy, Round
 from freerun.selection.profile import Profile
-from freerun.selection.resolving import all_units, fewest_units, resolved
+from freerun.selection.resolving import all_units, candidates_of, fewest_units, filled_in
 from freerun.settings import Settings
 
 
@@ -60,16 +60,17 @@ class _Race:
     def run(self) -> list[Choice]:
         """All rounds; those that came furthest first, the best of them first."""
         rounds = self.policy.rounds(self.profile)
-        contenders = list(dict.fromkeys(self._filled({}, c) for c in self.policy.candidates(self.profile)))
+        contenders = candidates_of(self.settings, self.policy, self.profile)
         finished: list[Choice] = []
         for number, effort in enumerate(rounds):
             self.counts.begin(f"round {number + 1} of {len(rounds)}")
             judged = self._judged(contenders, effort, number)
             judged = self._with_neighbours(judged, effort, number)
             judged = self._with_seeds(judged, effort, number)
+            judged_now = [_recipe(choice) for choice in judged.values()]
             finished = [
                 *ranked(judged.values()),
-                *(c for c in finished if _same(c) not in {_same(d) for d in judged.values()}),
+                *(choice for choice in finished if _recipe(choice) not in judged_now),
             ]
             contenders = [choice.settings for choice in finished[: effort.keep]]
         return finished
@@ -109,7 +110,7 @@ class _Race:
         for _ in range(effort.neighbours):
             best = _best(judged)
             near = [
-                self._filled(self._varied(best.settings), candidate)
+                filled_in(self.settings, {**self._varied(best.settings), **candidate}, self.profile.steps)
                 for candidate in self.policy.neighbours(best.settings, self.profile)
             ]
             judged = self._judged(near, effort, number, judged)
@@ -122,18 +123,6 @@ class _Race:
         best = _best(judged).settings
         seeds = self.settings.restarts if self.settings.restarts is not None and effort.seeds > 1 else effort.seeds
         return self._judged([best.with_(seed=best.seed + i) for i in range(1, seeds)], effort, number, judged)
-
-    def _filled(self, before: dict[str, Any], candidate: Candidate) -> Settings:
-        """A candidate as settings; what the settings give is not for a policy to change."""
-        wanted = {**before, **candidate}
-        values = {name: value for name, value in wanted.items() if getattr(self.settings, name) is None}
-        cell = values.get("cell", self.settings.cell)
-        if cell != "leaky":
-            values.pop("leak", None)
-        if cell == "memoryless":
-            values.pop("spectral_radius", None)
-        alone = self.settings.with_(**values, optimizer="ridge", restarts=1, members=1)
-        return resolved(alone, self.profile.steps).with_(l2=before.get("l2", self.settings.l2))
 
     def _varied(self, settings: Settings) -> dict[str, Any]:
         """What a policy may have filled in."""
@@ -181,6 +170,6 @@ def _best(judged: dict[Settings, Choice]) -> Choice:
     return min(judged.values(), key=lambda choice: choice.error)
 
 
-def _same(choice: Choice) -> Settings:
-    """What two choices share that differ in the effort alone."""
+def _recipe(choice: Choice) -> Settings:
+    """What choices share that differ in the effort alone."""
     return choice.settings.with_(hidden=1, l2=None)

@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from freerun.selection.policies import FEWEST_UNITS, MOST_RECURRENT, MOST_UNITS, UNITS_PER_STEP
+from freerun.errors import SettingError
+from freerun.selection.policies import (
+    FEWEST_UNITS,
+    MOST_RECURRENT,
+    MOST_UNITS,
+    UNITS_PER_STEP,
+    Candidate,
+    Policy,
+)
+from freerun.selection.profile import Profile
 from freerun.settings import Settings
 
 UNITS = 15
@@ -34,6 +43,31 @@ def resolved(settings: Settings, steps: int) -> Settings:
         cell, memory = settings.cell or "simple", settings.with_(**filled).memory
         filled["washout"] = max(memory, min(100, steps // 10) if ridge and cell != "memoryless" else 0)
     return settings.with_(**filled)
+
+
+def filled_in(settings: Settings, candidate: Candidate, steps: int) -> Settings:
+    """The settings with what a candidate fills in, nothing left open but the penalty; what they give stays as given."""
+    values = {name: value for name, value in candidate.items() if getattr(settings, name) is None}
+    cell = values.get("cell", settings.cell)
+    if cell != "leaky":
+        values.pop("leak", None)
+    if cell == "memoryless":
+        values.pop("spectral_radius", None)
+    penalty = values.pop("l2", settings.l2)
+    alone = settings.with_(**values, optimizer="ridge", restarts=1, members=1)
+    return resolved(alone, steps).with_(l2=penalty)
+
+
+def candidates_of(settings: Settings, policy: Policy, profile: Profile) -> list[Settings]:
+    """What a policy tries first for a series, as settings.
+
+    Raises:
+        SettingError: it proposes nothing.
+    """
+    found = list(dict.fromkeys(filled_in(settings, one, profile.steps) for one in policy.candidates(profile)))
+    if not found:
+        raise SettingError(f"the policy {policy.name!r} proposes nothing for a series of {profile.steps} steps")
+    return found
 
 
 def default_units(steps: int) -> int:

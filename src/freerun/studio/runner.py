@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class Runner:
 def _kicked(state: State, strength: float, draw: np.random.Generator) -> State:
     """The state with noise of that standard deviation on all of it."""
 
-    def kicked(array: np.ndarray) -> np.ndarray:
+    def kicked(array: Any) -> np.ndarray:
         return array + strength * draw.normal(size=array.shape)
 
     return State(tuple(tuple(map(kicked, carry)) for carry in state.cells), kicked(state.past))
