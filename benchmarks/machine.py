@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 
-from freerun.computing import cores
+from freerun.cores import cores
 from freerun.provenance import versions
 
 

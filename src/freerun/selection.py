@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from freerun.checkpoint import Checkpoint
-from freerun.computing import spread
+from freerun.cores import spread
 from freerun.data.series import Series
 from freerun.history import Progress, Watcher
 from freerun.judge import Choice, Judge

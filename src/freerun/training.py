@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from freerun.checkpoint import Checkpoint, Course
-from freerun.computing import computing
+from freerun.computing import computing, forget_programs
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
@@ -111,6 +111,7 @@ def train(
     channels = training[0].shape[1]
     steps = sum(len(series) - held_out for series in training)
     device, parallel = placed(settings, steps, len(several))
+    forget_programs()
     with computing(settings.dtype, device):
         panel = [scaling.apply(series) for series in training]
         pairs = pairs_of([values[: len(values) - held_out] for values in panel], channels, settings)
