@@ -8,8 +8,6 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from freerun.cores import cores
 from freerun.provenance import versions
 
@@ -24,6 +22,8 @@ def provenance() -> dict[str, Any]:
 
 
 def _gpus() -> list[str]:
+    import jax
+
     return [device.device_kind for device in jax.devices() if device.platform == "gpu"]
 
 

@@ -28,11 +28,11 @@ from typing import Any
 import numpy as np
 import optuna
 from distributed import LocalCluster
-
-import freerun
 from freerun.holdout import held_out
 from freerun.judge import Judge
 from freerun.recipes import Recipes
+
+import freerun
 from freerun.search import search
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space

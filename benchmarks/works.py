@@ -62,7 +62,7 @@ def _fit(values: Any, **parameters: Any) -> tuple[freerun.RNN, float, dict[str, 
 
 def _endures(rnn: freerun.RNN, training: Any) -> float:
     model = rnn.model_
-    return float(forecasting.enduring_run(model.best, [freerun.Series.of(training)]) is not None)
+    return float(forecasting.endures(model.best, [freerun.Series.of(training)]))
 
 
 def _mackey_glass(work: str, peer: bool, **parameters: Any) -> Iterator[Row]:

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import freerun.judge
+
 import freerun.backtest
 import freerun.history
-import freerun.judge
 import freerun.model
 import freerun.search
 

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from freerun.recipes import resolved
 
 import freerun
 from freerun.data.scaling import Scaling
 from freerun.errors import SearchError, SettingError
 from freerun.optimizers import base
-from freerun.recipes import resolved
 from freerun.search import database, search
 from freerun.search import study as study_room
 from freerun.search.purpose import Purpose

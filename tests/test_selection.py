@@ -4,16 +4,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from freerun.judge import Judge
+from freerun.recipes import Recipes, resolved
 
 import freerun
 from freerun import metrics
 from freerun.computing import computing
 from freerun.data.scaling import Scaling
 from freerun.errors import SeriesError, TrainingDiverged
-from freerun.judge import Judge
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Shape
-from freerun.recipes import Recipes, resolved
 from freerun.settings import Settings
 from freerun.training import train
 from freerun.validation import LEAD, Validation

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from freerun.optimizers.ridge import Reduced
 
 import freerun
 from freerun import StoredSeries, feed
@@ -17,7 +18,6 @@ from freerun.data import stored as storedseries
 from freerun.errors import SeriesError, SeriesFileError, SettingError
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Shape
-from freerun.optimizers.ridge import Reduced
 from freerun.pairs import Pairs
 
 SMALL: dict[str, Any] = {

@@ -18,7 +18,6 @@ from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
 from freerun.errors import NotFittedError, SettingError
 from freerun.evaluation import Evaluation, LongTerm
-from freerun.export import export
 from freerun.history import History, Watcher
 from freerun.model import Model
 from freerun.modelfile import load_model, save_model
@@ -295,6 +294,8 @@ class RNN(Parameters):
 
     def export(self, path: str | Path, steps: int) -> None:
         """Write the free run of the best network, `steps` steps long, as a StableHLO program; see `freerun.export`."""
+        from freerun.export import export
+
         export(self._fitted(), path, whole_number("steps", steps))
 
     @property

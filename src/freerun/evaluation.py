@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
 
 from freerun import metrics
-from freerun.computing import computing
 from freerun.data.series import Series
-from freerun.dynamics import lyapunov_spectrum
 from freerun.errors import SeriesError, SettingError
-from freerun.forecasting import free_run, moment_after, one_step_outputs, require_washout, runs_from
+from freerun.forecasting import free_run, moment_after, one_step_outputs, require_washout, runs_from, stays_near
 from freerun.model import Model
-from freerun.validation import stays_near
 
 HORIZON = 84
 """The horizon of NRMSE84, in steps."""
@@ -144,6 +140,11 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
     Raises:
         SettingError: the network is driven by external inputs, so that its closed loop is no system of its own.
     """
+    import jax.numpy as jnp
+
+    from freerun.computing import computing
+    from freerun.dynamics import lyapunov_spectrum
+
     if model.recent.input_names:
         raise SettingError("a network with external inputs has no Lyapunov exponents of its own; fit without inputs")
     member = model.best

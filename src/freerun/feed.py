@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -16,18 +15,10 @@ from freerun.settings import Settings
 STRETCHES, STRETCH = 8, 2**16
 """How many stretches of how many steps are in memory at a time for windows to be drawn from."""
 
-PART = 500_000
-"""Steps of a part by which a readout is solved."""
-
 
 @runtime_checkable
 class Feed(Protocol):
     """Where the pairs that are trained on come from."""
-
-    @property
-    def parts(self) -> int:
-        """By how many updates all of the data have been seen; 1 where every update sees all, or some by chance."""
-        ...
 
     def __call__(self, stage: int, done: int) -> Pairs:
         """The pairs for what comes after so many updates of the stage of that number."""
@@ -39,7 +30,6 @@ class Whole:
     """The same pairs for all updates."""
 
     pairs: Pairs
-    parts: int = 1
 
     def __call__(self, stage: int, done: int) -> Pairs:
         """See `Feed`."""
@@ -73,7 +63,6 @@ class Stretches:
 
     stored: Stored
     seed: int
-    parts: int = 1
 
     def __call__(self, stage: int, done: int) -> Pairs:
         """See `Feed`."""
@@ -84,28 +73,6 @@ class Stretches:
         return self.stored.pairs([(start, start + STRETCH) for start in sorted(starts.tolist())], 0)
 
 
-@dataclass(frozen=True)
-class InOrder:
-    """One part of a stored series after the other; each begins with the washout that its first error needs."""
-
-    stored: Stored
-    washout: int
-
-    @property
-    def parts(self) -> int:
-        """See `Feed`."""
-        return max(1, math.ceil((self.stored.steps - 1) / PART))
-
-    def __call__(self, stage: int, done: int) -> Pairs:
-        """See `Feed`."""
-        del stage
-        first = max(0, done * PART - self.washout)
-        return self.stored.pairs([(first, min((done + 1) * PART + 1, self.stored.steps))], self.washout)
-
-
 def feed_of(stored: StoredSeries, scaling: Scaling, settings: Settings, held_out: int) -> Feed:
-    """The feed of a stored series without its last steps: for windows, or for a readout to be solved."""
-    source = Stored(stored, scaling, len(stored) - held_out)
-    if settings.window is None:
-        return InOrder(source, settings.washout or 0)
-    return Stretches(source, settings.seed)
+    """The feed of a stored series without its last steps, for windows."""
+    return Stretches(Stored(stored, scaling, len(stored) - held_out), settings.seed)

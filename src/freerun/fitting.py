@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from freerun import simple
+from freerun.building import drawn
 from freerun.checkpoint import Checkpoint, purpose_of
+from freerun.cores import spread
 from freerun.data.alignment import require_same_clock
 from freerun.data.oddities import oddities
 from freerun.data.panel import fingerprint
@@ -20,20 +23,23 @@ from freerun.data.scaling import Scaling, refuse_constant
 from freerun.data.series import Series, longest_gap
 from freerun.data.stored import StoredSeries
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
-from freerun.forcing import require_fitting
-from freerun.forecasting import enduring_run, moment_after
-from freerun.history import Progress, Trained, Watcher
-from freerun.holdout import held_out, require_held_out
+from freerun.forecasting import endures, moment_after, one_step_error
+from freerun.history import History, Progress, Trained, Watcher
 from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
-from freerun.recipes import is_open, members_of, resolved
-from freerun.selection import choose
+from freerun.network import ridge
+from freerun.network.network import Network
+from freerun.selection.choosing import choose, members_of
+from freerun.selection.holdout import held_out, require_held_out
+from freerun.selection.judge import Choice
+from freerun.selection.resolving import is_open, resolved
 from freerun.settings import Settings
-from freerun.training import require_steps, train
-from freerun.watch import better_half
 
 PASSED_OVER = 40
 """How many choices may be passed over for one that endures."""
+
+PART = 500_000
+"""Steps of a stored series by which a readout is solved at a time."""
 
 LONGEST_GAP = 100
 """Most values in a row that may be missing unless the washout says."""
@@ -104,7 +110,7 @@ def checkpoint_at(
         CheckpointError: it is damaged, or of another fit.
         OutputError: no file can be written there.
     """
-    weights = None if before is None else jax.tree.leaves(before.best.network)
+    weights = None if before is None else before.best.network.arrays()
     fingerprints = {
         "series": fingerprint([*training, *(() if stored is None else stored.sample())]),
         "validation series": None if validation is None else fingerprint([validation]),
@@ -137,19 +143,26 @@ def _fit(
             "whole; train in windows (optimizer='adam', window=200), or solve the readout (optimizer='ridge')"
         )
     steps = max(map(len, training))
-    require_fitting(asked, asked.window or steps - 1, asked.washout or 0)
-    asked = asked.with_(members=members_of(asked, steps))
+    if asked.method != "ridge":
+        from freerun.forcing import require_fitting
+
+        require_fitting(asked, asked.window or steps - 1, asked.washout or 0)
     if choices is None:
-        choices = [resolved(asked, steps)] if before else choose(asked, training, progress, checkpoint)
+        found = [Choice(0.0, resolved(asked, steps))] if before else choose(asked, training, progress, checkpoint)
+        count = members_of(asked, found)
+        choices = [choice.settings for choice in found]
+    else:
+        count = asked.members or 1
+    asked = asked.with_(members=count)
     for series in training:
         require_steps("training", series, choices[0].washout or 0)
     one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
     if asked.method != "ridge":
         members, held, failure = one.trained(asked, choices)
     else:
-        members, held, failure = replace(one, stored=None).solved(asked, choices)
+        members, held, failure = replace(one, stored=None).solved(choices, count), 0, None
         if stored is not None:
-            members, failure = one.solved_by_all(members)
+            members, failure = one.solved_by_all(members, stored)
     chosen = asked.method == "ridge" and is_open(asked)
     errors = errors_left_out(members, training, held, chosen)
     return Fitted(replace(one.model(members), errors=errors), failure)
@@ -167,32 +180,61 @@ class _Fit:
     checkpoint: Checkpoint | None
     stored: StoredSeries | None
 
-    def solved(self, asked: Settings, choices: list[Settings]) -> tuple[list[Member], int, None]:
-        """The members whose readouts are solved, each of a choice of its own."""
-        count = asked.members or 1
-
-        def solve(choice: Settings) -> Member:
-            (trained,) = self._train(choice, 0)
-            if trained.failure is not None:
-                raise trained.failure
-            return self._member(trained)
-
-        solved = map(solve, choices)
+    def solved(self, choices: list[Settings], count: int) -> list[Member]:
+        """The first `count` members that endure, each of a choice of its own, their readouts solved."""
         if len(choices) == 1:
-            return list(solved), 0, None
-        return _enduring_first(solved, count, self.training), 0, None
+            return [self._solve(choices[0])]
+        solved = chain(spread(self._solve, choices[:count]), map(self._solve, choices[count:]))
+        return _enduring_first(solved, count, self.training)
 
-    def solved_by_all(self, members: Sequence[Member]) -> tuple[list[Member], KeyboardInterrupt | None]:
+    def solved_by_all(
+        self, members: Sequence[Member], stored: StoredSeries
+    ) -> tuple[list[Member], KeyboardInterrupt | None]:
         """The same members, solved by all of the stored series; on Ctrl-C by as much of it as has been read."""
         solved: list[Member] = []
-        for member in members:
-            (trained,) = self._train(member.settings, 0)
-            if isinstance(trained.failure, TrainingDiverged):
-                raise trained.failure
-            solved.append(self._member(trained))
-            if trained.failure is not None:
-                return solved, trained.failure
+        began = time.perf_counter()
+        for number, member in enumerate(members):
+            settings, network, scaling = member.settings, member.network, member.scaling
+            triangle, failure = ridge.Triangle(), None
+            washout, noise = settings.washout or 0, settings.input_noise or 0.0
+            parts = parts_of(len(stored), washout)
+            try:
+                for done, (first, last) in enumerate(parts, 1):
+                    part = scaling.apply(stored.between(first, last))
+                    for rows in ridge.rows_of(network, [part], washout, noise, settings.seed + done):
+                        triangle = triangle.joined(rows)
+                    if self.progress is not None:
+                        count, total = number * len(parts) + done, len(parts) * len(members)
+                        seconds = time.perf_counter() - began
+                        self.progress(Progress("solving readouts", count, total, None, None, None, seconds))
+            except KeyboardInterrupt as interrupt:
+                failure = interrupt
+            if triangle.counted is not None:
+                network = triangle.solved(network, settings.l2 or 0.0)
+            solved.append(self._member_of(settings, network, scaling, time.perf_counter() - began))
+            if failure is not None:
+                return solved, failure
         return solved, None
+
+    def _solve(self, settings: Settings) -> Member:
+        """The network of some settings, its readout solved for the training series."""
+        began = time.perf_counter()
+        scaling = self._scaling(settings)
+        panel = [scaling.apply(series) for series in self.training]
+        network = drawn(settings, self.training[0]) if self.before is None else self.before.best.network
+        washout, noise = ridge.washout_of(settings.washout or 0, panel), settings.input_noise or 0.0
+        network = ridge.solve(network, panel, washout, settings.l2 or 0.0, noise, settings.seed)
+        return self._member_of(settings, network, scaling, time.perf_counter() - began)
+
+    def _member_of(self, settings: Settings, network: Network, scaling: Scaling, seconds: float) -> Member:
+        """A member whose readout is solved, and its one-step errors."""
+        history = History(epochs=[0], stopped="the readout is solved exactly", seconds=seconds)
+        ending = moment_after(network, scaling, settings, self.training[-1])
+        member = Member(settings, network, scaling, ending, history)
+        history.training_mse.append(one_step_error(member, self.training))
+        if self.validation is not None:
+            history.validation_mse.append(one_step_error(member, [self.validation]))
+        return member
 
     def trained(
         self, asked: Settings, choices: list[Settings]
@@ -214,6 +256,9 @@ class _Fit:
         return Model(self.settings, tuple(members), last.between(max(0, len(last) - RECENT)), len(self.training))
 
     def _train(self, choice: Settings, held: int) -> list[Trained]:
+        from freerun.training import train
+        from freerun.watch import better_half
+
         network = None if self.before is None else self.before.best.network
         tell = None if self.progress is None else self._tell
         alone = choice.with_(restarts=1, members=1)
@@ -266,6 +311,27 @@ def require_trainable(settings: Settings, training: Sequence[Series], validation
         require_steps("validation", validation, washout)
     for series in (*training[1:], *(() if validation is None else (validation,))) if settings.detrend else ():
         require_same_clock(series, training[0])
+
+
+def require_steps(name: str, series: Series, washout: int) -> None:
+    """Refuse a series in which no error would count.
+
+    Raises:
+        SeriesError: the series is not longer than the washout and one step to predict.
+    """
+    if len(series) < washout + 2:
+        raise SeriesError(
+            f"the {name} series has {len(series)} steps; with a washout of {washout} it needs {washout + 2} or more"
+        )
+
+
+def parts_of(steps: int, washout: int) -> list[tuple[int, int]]:
+    """First and last step (excluded) of the parts of a series by which a readout is solved, one after the other.
+
+    Each begins with the washout that its first error needs.
+    """
+    count = max(1, math.ceil((steps - 1) / PART))
+    return [(max(0, part * PART - washout), min((part + 1) * PART + 1, steps)) for part in range(count)]
 
 
 def together(training: Sequence[Series], validation: Series | None) -> tuple[tuple[Series, ...], Series | None]:
@@ -328,7 +394,7 @@ def _enduring_first(solved: Iterator[Member], count: int, training: Sequence[Ser
     enduring: list[Member] = []
     weak: list[Member] = []
     for one in solved:
-        (weak if enduring_run(one, training) is None else enduring).append(one)
+        (enduring if endures(one, training) else weak).append(one)
         if len(enduring) == count or len(weak) > PASSED_OVER:
             break
     return (enduring + weak)[:count]

@@ -8,32 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
 
-from freerun.computing import computing, jitted
 from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling, differenced
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
-from freerun.forcing import free_runs
 from freerun.model import RECENT, Member, Model, Moment
-from freerun.network import jax_runs
-from freerun.network.network import Network, State
-from freerun.network.updates import Array
-from freerun.pairs import filled_up, shared
-from freerun.settings import SHORT, Ensemble, Settings
-from freerun.validation import ENDURANCE, stays_near
+from freerun.network import numpy_runs
+from freerun.network.network import Network
+from freerun.settings import Ensemble, Settings
 
-PIECE = 10_000
-"""Steps of a long series that are read, and of a long free run that are generated, at a time."""
+MOST_AT_ONCE = 1000
+"""Most free runs side by side, since each takes memory."""
 
-MULTIPLE = 16
-"""Free runs are made so many at a time, or twice, three times ... as many, so that they share compiled programs."""
+STARTS, LONGEST_RUN = 16, 5000
+"""Free runs that show whether a network endures, and the most steps of each."""
+
+RANGE = 3.0
+"""Standard deviations beyond the range of the training series in which a run still resembles it."""
 
 
 def _trimmed_mean(runs: np.ndarray) -> np.ndarray:
@@ -68,15 +62,8 @@ def predict(model: Model, series: Series) -> Series:
 def moment_after(network: Network, scaling: Scaling, settings: Settings, series: Series) -> Moment:
     """Let the network read `series` from a state of zero: its last value, and the state before it."""
     channels = series.shape[1]
-    values = scaling.apply(series)
-    with computing(settings.dtype):
-        known = np.asarray(_read_from(network, values, channels, settings.dtype))
-        if len(known) < SHORT:
-            state, _ = _moments(*_in_few_shapes(network, known), jnp.array([len(known) - 1]))
-            state = jax.tree.map(lambda entry: np.asarray(entry[0]), state).deepened(network.depth)
-        else:
-            state = jax.tree.map(np.asarray, _after(network, known[:-1]))
-    return Moment(state, known[-1, :channels].astype(np.float64))
+    known = numpy_runs.filled(network, _with_inputs_known(scaling.apply(series), channels))
+    return Moment(numpy_runs.state_after(network, known[:-1]), known[-1, :channels].astype(np.float64))
 
 
 def generate(
@@ -173,22 +160,12 @@ def _run_of(member: Member, moment: Moment, base: Series, steps: int) -> np.ndar
 
     NaN where it is not finite.
     """
-    with computing(member.settings.dtype):
-        value = jnp.asarray(moment.value, member.settings.dtype)
-        known = jnp.asarray(member.scaling.scaled_inputs(inputs_ahead(base, steps)), member.settings.dtype)
-        network, state = _runner(member.network, moment, len(base))
-        values = np.asarray(_run_free(network, state, value, known, steps), np.float64)
+    known = member.scaling.scaled_inputs(inputs_ahead(base, steps))
+    start = numpy_runs.beside(moment.state), moment.value[None]
+    values = numpy_runs.run(member.network, *start, steps, known=known).values[0, 0].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         values = member.scaling.undo(values, base.following_times(steps))
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def _runner(network: Network, moment: Moment, steps: int) -> tuple[Network, State]:
-    """Network and state for a run after a series of so many steps, in shared form after a short one."""
-    if steps >= SHORT:
-        return network, moment.state
-    network = shared(network)
-    return network, moment.state.deepened(network.depth)
 
 
 def inputs_ahead(base: Series, steps: int) -> np.ndarray:
@@ -218,42 +195,38 @@ def update(model: Model, new: Series) -> Model:
 
 def _read_further(member: Member, series: Series, step: int) -> Moment:
     """Go on from the ending of the member, which is at that step of the series, to the end of the series."""
-    channels, dtype = len(member.ending.value), member.settings.dtype
-    values = member.scaling.apply(series)[step:]
-    values[0, :channels] = member.ending.value
-    observed = np.isfinite(values[:, :channels])
-    with computing(dtype):
-        state, value = _go_on_reading(
-            member.network,
-            jax.tree.map(lambda entry: jnp.asarray(entry, dtype), member.ending.state),
-            jnp.asarray(np.nan_to_num(values), dtype),
-            jnp.asarray(observed, dtype),
-        )
-    return Moment(jax.tree.map(np.asarray, state), np.asarray(value, np.float64))
-
-
-def enduring_run(member: Member, training: Sequence[Series]) -> np.ndarray | None:
-    """A free run of 100000 steps after the training series, standardised, shape (steps, D).
-
-    After a series of fewer than 1000 steps, which may have a trend, it is about as long as the series.
-
-    None when it leaves the range of the training series by more than 3 standard deviations; where differences are
-    learned, when the differences do.
-    """
     channels = len(member.ending.value)
-    differences = member.settings.differences
-    values = np.concatenate([differenced(member.scaling.apply(s)[:, :channels], differences) for s in training])
-    pieces = []
-    with computing(member.settings.dtype):
-        steps, value = max(map(len, training)), jnp.asarray(member.ending.value, member.settings.dtype)
-        network, state = _runner(member.network, member.ending, steps)
-        for length in [PIECE] * (ENDURANCE // PIECE) if steps >= SHORT else [filled_up(steps)]:
-            run, state, value = continued(network, state, value, length)
-            pieces.append(np.asarray(run, np.float64))
-            last = pieces[-1]
-            if not np.isfinite(last).all() or not stays_near(differenced(last, differences), values):
-                return None
-    return np.concatenate(pieces)
+    values = _with_inputs_known(member.scaling.apply(series)[step:], channels)
+    values[0, :channels] = member.ending.value
+    read = numpy_runs.filled(member.network, values, member.ending.state)
+    state = numpy_runs.state_after(member.network, read[:-1], member.ending.state)
+    return Moment(state, read[-1, :channels].astype(np.float64))
+
+
+def endures(member: Member, training: Sequence[Series]) -> bool:
+    """Whether free runs stay within 3 standard deviations of the range of the training series.
+
+    One begins at the end of training, and others at places evenly spread over each series; each is as long as the
+    longest series, up to `LONGEST_RUN` steps. Where differences are learned, the differences have to stay near.
+    """
+    channels, differences, network = len(member.ending.value), member.settings.differences, member.network
+    panel = [member.scaling.apply(series)[:, :channels] for series in training]
+    seen = np.concatenate([differenced(values, differences) for values in panel])
+    steps = min(LONGEST_RUN, max(map(len, panel)))
+    runs = [numpy_runs.run(network, numpy_runs.beside(member.ending.state), member.ending.value[None], steps).values[0]]
+    for values in panel[:STARTS]:
+        first = min(member.washout, len(values) - 2)
+        starts = np.linspace(first, len(values) - 2, max(1, STARTS // len(panel))).astype(int)
+        begin = numpy_runs.states_before(network, numpy_runs.filled(network, values), starts)
+        runs.append(numpy_runs.run(network, *begin, steps).values[0])
+    return all(stays_near(differenced(run, differences), seen) for run in np.concatenate(runs))
+
+
+def stays_near(run: np.ndarray, values: np.ndarray) -> bool:
+    """Whether a run, shape (T, D), stays within 3 standard deviations of the range of `values`, shape (S, D)."""
+    margin = RANGE * np.nanstd(values, axis=0)
+    near = (run >= np.nanmin(values, axis=0) - margin) & (run <= np.nanmax(values, axis=0) + margin)
+    return bool(near.all())
 
 
 def require_washout(member: Member, series: Series) -> None:
@@ -274,90 +247,43 @@ def one_step_outputs(member: Member, series: Series) -> np.ndarray:
 
     What the windows of the first steps reach back to before the series is taken to be its first value.
     """
-    values = member.scaling.apply(series)[:-1]
+    values = _with_inputs_known(member.scaling.apply(series)[:-1], series.shape[1])
     lead = member.settings.memory
     values = np.concatenate([np.repeat(values[:1], lead, axis=0), values])
-    with computing(member.settings.dtype):
-        known = _read_from(member.network, values, series.shape[1], member.settings.dtype)
-        outputs = np.asarray(_predict(*_in_few_shapes(member.network, known)), np.float64)
-    return outputs[lead : len(values)]
+    known = numpy_runs.filled(member.network, values)
+    return numpy_runs.predict(member.network, known)[lead:].astype(np.float64)
+
+
+def one_step_error(member: Member, panel: Sequence[Series]) -> float:
+    """Mean squared error of the one-step predictions in the units of the series, or of its logarithm.
+
+    The mean over channels of the means over all series; the washout does not count, nor do missing values.
+    """
+    squares, counts = 0.0, 0
+    for series in panel:
+        channels = series.shape[1]
+        values = _with_inputs_known(member.scaling.apply(series), channels)
+        outputs = numpy_runs.predict(member.network, numpy_runs.filled(member.network, values[:-1]))
+        errors = (outputs - values[1:, :channels])[min(member.washout, len(values) - 2) :] * member.scaling.scale
+        squares, counts = squares + np.nansum(errors**2, axis=0), counts + np.isfinite(errors).sum(axis=0)
+    return float(np.mean(squares / np.maximum(counts, 1)))
 
 
 def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
     """Free runs whose first values are those of the steps `starts` of `series`, standardised, (N, horizon, D)."""
-    values, channels = member.scaling.apply(series), series.shape[1]
+    channels = series.shape[1]
+    values = _with_inputs_known(member.scaling.apply(series), channels)
+    known = numpy_runs.filled(member.network, values[:-1])
     runs = []
-    with computing(member.settings.dtype):
-        known = _read_from(member.network, values[:-1], channels, member.settings.dtype)
-        network, known = _in_few_shapes(member.network, known)
-        for some in np.array_split(starts - 1, max(1, len(starts) // 1000)):
-            at = np.pad(some, (0, -len(some) % MULTIPLE), mode="edge")
-            ahead = np.asarray(values[at[:, None] + np.arange(horizon), channels:], member.settings.dtype)
-            runs.append(np.asarray(_runs(network, known, at, horizon, ahead), np.float64)[: len(some)])
-    return np.concatenate(runs)
+    for some in np.array_split(starts - 1, max(1, len(starts) // MOST_AT_ONCE)):
+        start = numpy_runs.states_before(member.network, known, some)
+        ahead = values[some + np.arange(horizon)[:, None], channels:]
+        runs.append(numpy_runs.run(member.network, *start, horizon, known=ahead).values[0])
+    return np.concatenate(runs).astype(np.float64)
 
 
-def _in_few_shapes(network: Network, known: Array) -> tuple[Network, Array]:
-    """A network and what it reads; a short series is filled up at the end, so that many lengths share programs."""
-    if len(known) >= SHORT:
-        return network, known
-    return shared(network), np.pad(np.asarray(known), ((0, filled_up(len(known)) - len(known)), (0, 0)))
-
-
-def _read_from(network: Network, values: np.ndarray, channels: int, dtype: str) -> Array:
-    """What the network reads of standardised values, shape (T, N): its own output where a value is missing."""
-    observed = np.isfinite(values[:, :channels])
-    known = jnp.asarray(interpolated(values), dtype)
-    if observed.all():
-        return known
-    return _completed(network, jnp.nan_to_num(known), jnp.asarray(observed, dtype))
-
-
-@jitted
-def _completed(network: Network, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]) -> Float[Array, "T N"]:
-    return jax_runs.completed(network, inputs, observed)
-
-
-@jitted
-def _predict(network: Network, inputs: Float[Array, "T N"]) -> Float[Array, "T D"]:
-    return jax_runs.predict(network, inputs)
-
-
-@jitted
-def _moments(network: Network, inputs: Float[Array, "T N"], at: Int[Array, " S"]) -> tuple[State, Float[Array, "S D"]]:
-    return jax_runs.moments(network, inputs, at)
-
-
-@jitted
-def _after(network: Network, inputs: Float[Array, "T N"]) -> State:
-    return jax_runs.after(network, inputs, PIECE)
-
-
-@jitted
-def _go_on_reading(
-    network: Network, state: State, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]
-) -> tuple[State, Array]:
-    """From the state before the first of `inputs`: the last value read, and the state before it."""
-    return jax_runs.read_gaps(network, state, inputs, observed)
-
-
-@partial(jitted, static_argnames="steps")
-def _run_free(
-    network: Network, state: State, value: Float[Array, " D"], known: Float[Array, "steps E"], steps: int
-) -> Float[Array, "steps D"]:
-    return jax_runs.run_free(network, state, value, steps, known)
-
-
-@partial(jitted, static_argnames="steps")
-def continued(
-    network: Network, state: State, value: Float[Array, " D"], steps: int
-) -> tuple[Float[Array, "steps D"], State, Float[Array, " D"]]:
-    return jax_runs.go_on(network, state, value, steps)
-
-
-@partial(jitted, static_argnames="steps")
-def _runs(
-    network: Network, inputs: Float[Array, "T N"], at: Int[Array, " S"], steps: int, known: Float[Array, "S steps E"]
-) -> Float[Array, "S steps D"]:
-    """Free runs, let loose after reading the steps `at`."""
-    return free_runs(network, inputs, at, steps, known)
+def _with_inputs_known(values: np.ndarray, channels: int) -> np.ndarray:
+    """Standardised values, shape (T, N), with the external inputs of the step after the last taken as its own."""
+    if values.shape[1] > channels:
+        values[:, channels:] = interpolated(values[:, channels:])
+    return values

@@ -15,12 +15,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
-from freerun.computing import computing, jitted
 from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.forecasting import (
@@ -33,15 +29,10 @@ from freerun.forecasting import (
     require_known_inputs,
     runs_from,
 )
-from freerun.holdout import SHARE, folds_of, held_out, recent
 from freerun.model import Member, Model
-from freerun.network import jax_runs
-from freerun.network.network import Network, State
-from freerun.network.updates import Array
-from freerun.optimizers import Readout
-from freerun.pairs import cut_down
-from freerun.settings import SHORT, Ensemble
-from freerun.training import noise_of, pairs_of
+from freerun.network import numpy_runs, ridge
+from freerun.selection.holdout import SHARE, folds_of, held_out, recent
+from freerun.settings import Ensemble
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -172,19 +163,18 @@ def errors_left_out(members: Sequence[Member], training: Sequence[Series], never
         Truth minus forecast, in the units of the series, or of its logarithm; empty where nothing can be left out.
     """
     shortest, channels = min(map(len, training)), training[0].shape[1]
-    ridge = members[0].settings.method == "ridge"
-    count = held_out(members[0].settings, shortest, choosing=True) if ridge else never_seen
+    solved = members[0].settings.method == "ridge"
+    count = held_out(members[0].settings, shortest, choosing=True) if solved else never_seen
     washout = max(member.washout for member in members)
-    folds = folds_of(training, count, washout) if ridge else 1
+    folds = folds_of(training, count, washout) if solved else 1
     horizon = max(1, min(LONGEST, 2 * count // 3))
-    if shortest < SHORT:
-        horizon = cut_down(horizon)
     if count < 3 or shortest - count < washout + FEWEST:
         return np.empty((0, 0, channels))
     known = recent(training, count)
     errors = []
+    left_out = [_without(m, known, count, folds) for m in members] if solved else [[m] for m in members]
     for fold in range(folds):
-        fitted = [_without(m, known, count, fold) if ridge else m for m in members]
+        fitted = [networks[fold] for networks in left_out]
         for series in known[:PANEL]:
             last = len(series) - fold * count
             starts = np.linspace(last - count, last - horizon, min(ORIGINS, count - horizon + 1)).astype(int)
@@ -193,15 +183,14 @@ def errors_left_out(members: Sequence[Member], training: Sequence[Series], never
     return kept[np.isfinite(kept).any(axis=(1, 2))] * (OPTIMISM if chosen else 1.0)
 
 
-def _without(member: Member, training: Sequence[Series], count: int, fold: int) -> Member:
-    """The member with its readout solved without that part of the training series."""
+def _without(member: Member, training: Sequence[Series], count: int, folds: int) -> list[Member]:
+    """The member with its readout solved without each of the last `folds` stretches of `count` steps in turn."""
     settings = member.settings
-    channels = training[0].shape[1]
-    with computing(settings.dtype, settings.device):
-        values = [member.scaling.apply(series) for series in training]
-        pairs = pairs_of(values, channels, settings).without((fold + 1) * count, fold * count)
-        readout = Readout.of(member.network, pairs, noise_of(settings), jax.random.key(settings.seed))
-        return replace(member, network=readout.solve(settings.l2 or 0.0))
+    panel = [member.scaling.apply(series) for series in training]
+    stretches = [((fold + 1) * count, fold * count) for fold in range(folds)]
+    washout, noise = ridge.washout_of(settings.washout or 0, panel), settings.input_noise or 0.0
+    without, _ = ridge.triangles(member.network, panel, washout, stretches, noise, settings.seed)
+    return [replace(member, network=triangle.solved(member.network, settings.l2 or 0.0)) for triangle in without]
 
 
 def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
@@ -230,21 +219,10 @@ def _sampled(model: Model, base: Series, steps: int, paths: int, seed: int, read
         residuals = np.concatenate([residuals, -residuals])
     residuals = residuals - residuals.mean(axis=0)
     drawn = residuals[np.random.default_rng(seed).integers(len(residuals), size=(paths, steps))]
-    dtype = member.settings.dtype
-    with computing(dtype):
-        known = jnp.asarray(scaling.scaled_inputs(inputs_ahead(base, steps)), dtype)
-        value = jnp.asarray(moment.value, dtype)
-        runs = np.asarray(_disturbed(member.network, moment.state, value, jnp.asarray(drawn, dtype), known), np.float64)
+    known = scaling.scaled_inputs(inputs_ahead(base, steps))
+    state = numpy_runs.repeated(moment.state, paths)
+    value = np.repeat(moment.value[None], paths, axis=0)
+    shocks = drawn.transpose(1, 0, 2)
+    runs = numpy_runs.run(member.network, state, value, steps, known=known, shocks=shocks).values[0].astype(np.float64)
     with np.errstate(over="ignore"):
         return scaling.undo(runs, np.broadcast_to(base.following_times(steps), (paths, steps)))
-
-
-@jitted
-def _disturbed(
-    network: Network,
-    state: State,
-    value: Float[Array, " D"],
-    shocks: Float[Array, "P steps D"],
-    known: Float[Array, "steps E"],
-) -> Float[Array, "P steps D"]:
-    return jax.vmap(lambda shocks: jax_runs.run_disturbed(network, state, value, shocks, known))(shocks)

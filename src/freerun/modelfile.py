@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from freerun._version import __version__
 from freerun.archive import ArchiveError, read_archive, write_archive
+from freerun.building import shape_of
 from freerun.data.arrays import default_channels
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
@@ -21,9 +21,7 @@ from freerun.history import History
 from freerun.model import Member, Model, Moment
 from freerun.network.cells import LSTMCell
 from freerun.network.network import State, assemble
-from freerun.network.updates import Array
 from freerun.settings import Settings
-from freerun.training import shape_of
 
 FORMAT, OLDEST = 4, 2
 """Version of the layout, and the oldest that is still read; files of format 2 have no checksum."""
@@ -124,7 +122,7 @@ def _arrays(member: Member) -> dict[str, np.ndarray]:
         return weights
 
     assemble(shape_of(member.settings, len(member.network.bias), member.network.inputs), give)
-    entries = jax.tree.leaves(member.ending.state.cells)
+    entries = [entry for carry in member.ending.state.cells for entry in carry]
     arrays |= {f"ending.cells.{i}": entry for i, entry in enumerate(entries)}
     arrays |= {"ending.past": member.ending.state.past, "ending.value": member.ending.value}
     arrays |= {f"scaling.{name}": getattr(member.scaling, name) for name in _SCALING}

@@ -84,16 +84,6 @@ class Pairs(eqx.Module):
         count = len(self.inputs)
         return [jax.tree.map(lambda array, i=i: array[i], self) for i in range(count)]
 
-    def without(self, first: int, stop: int) -> Pairs:
-        """The same without the errors of the steps from `first` to `stop` - 1, counted from the end of each series.
-
-        Args:
-            first, stop: how many steps before the end: 0 < stop < first.
-        """
-        target = jnp.arange(self.steps) + 1
-        left = (self.length[..., None] + 1 - target)[..., None]
-        return eqx.tree_at(lambda p: p.weight, self, jnp.where((left <= first) & (left > stop), 0.0, self.weight))
-
     def states(self, network: Network, apart: int) -> State:
         """The states before every `apart`-th step of each series, from the first step on, stacked."""
 
@@ -137,21 +127,6 @@ class Pairs(eqx.Module):
             return jax.vmap(lambda one: one.completed(network))(self)
         inputs = jax_runs.completed(network, self.inputs, self.observed, self.start)
         return Pairs(inputs, self.targets, self.weight, None, self.length, self.start)
-
-    def with_whole_windows(self, depth: int) -> Pairs:
-        """The same without the errors of steps that read a missing value, if at least half of the errors are left.
-
-        Args:
-            depth: steps before the current one that a step reads.
-        """
-        if self.observed is None:
-            return self
-        missing = jnp.cumsum(1.0 - self.observed.min(axis=-1), axis=-1)
-        before = jnp.concatenate([jnp.zeros_like(missing[..., : depth + 1]), missing], axis=-1)[..., : self.steps]
-        weight = jnp.where((missing - before > 0)[..., None], 0.0, self.weight)
-        if 2 * float(weight.sum(axis=(0, -2) if self.stacked else -2).min()) < float(self.weight.sum()) / self.channels:
-            return self
-        return eqx.tree_at(lambda p: p.weight, self, weight)
 
     def squared_errors(self, network: Network) -> Float[Array, " D"]:
         """Mean squared error of the one-step predictions per channel, in standardised units, shape (D,)."""

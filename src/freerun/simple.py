@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 
-from freerun.computing import computing
+from freerun.building import drawn
 from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling
 from freerun.data.seasons import season_of
@@ -22,9 +21,8 @@ from freerun.errors import SeriesError, warn
 from freerun.forecasting import moment_after, one_step_outputs
 from freerun.history import History
 from freerun.model import RECENT, Member, Model
-from freerun.recipes import VARIED
+from freerun.selection.policies import FILLED_IN
 from freerun.settings import Settings
-from freerun.training import drawn
 
 FEWEST, ENOUGH = 3, 20
 """Known values of a channel that a simple forecast needs, and steps of a series from which on networks are chosen."""
@@ -96,7 +94,7 @@ def best(values: np.ndarray, season: int | None, better: float = BETTER) -> Simp
 
 def is_for(settings: Settings, training: Sequence[Series]) -> bool:
     """Whether a series is too short for networks to be chosen, where nothing is said of the network."""
-    free = settings.method == "ridge" and all(getattr(settings, name) is None for name in (*VARIED, "hidden", "l2"))
+    free = settings.method == "ridge" and all(getattr(settings, name) is None for name in (*FILLED_IN, "hidden", "l2"))
     return free and len(training) == 1 and len(training[0]) < ENOUGH
 
 
@@ -131,8 +129,7 @@ def fitted(settings: Settings, series: Series) -> Model:
     warn(f"{why}; give {ENOUGH} steps or more for a network")
     scaling = Scaling.fitted([series], resolved)
     values = interpolated(scaling.apply(series)[:, : series.shape[1]])
-    with computing(resolved.dtype):
-        network = jax.tree.map(np.asarray, drawn(resolved, series))
+    network = drawn(resolved, series)
     direct = None if network.direct is None else np.zeros_like(network.direct)
     bias = method.slope(values).astype(network.bias.dtype)
     network = network.with_readout(np.zeros_like(network.readout), bias, direct)

@@ -10,10 +10,12 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-from freerun.checkpoint import Checkpoint, Course
+from freerun.building import drawn
+from freerun.checkpoint import Checkpoint
 from freerun.computing import computing, forget_programs
+from freerun.course import Course, resumed
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
@@ -21,8 +23,8 @@ from freerun.errors import SeriesError, SettingError
 from freerun.feed import Feed, Whole, feed_of
 from freerun.forcing import Forcing, Stage, stages
 from freerun.history import Trained, Watcher
-from freerun.network.initial import Start, initial_network
-from freerun.network.network import Network, Shape
+from freerun.network import ridge
+from freerun.network.network import Network
 from freerun.objective import Noise, Objective, Terms
 from freerun.optimizers import (
     BFGS,
@@ -30,21 +32,17 @@ from freerun.optimizers import (
     Leg,
     LevenbergMarquardt,
     Optimizer,
-    Readout,
-    Ridge,
     Trainees,
     minimize,
     stack,
     unstack,
 )
-from freerun.pairs import Pairs, filled_up
+from freerun.pairs import Pairs
 from freerun.placement import placed
 from freerun.settings import (
     EPOCHS,
     EPOCHS_OF_LEVENBERG_MARQUARDT,
     GRADIENT_METHODS,
-    PIECEWISE_LINEAR,
-    SHORT,
     Settings,
 )
 from freerun.validation import Validation
@@ -114,20 +112,20 @@ def train(
     forget_programs()
     with computing(settings.dtype, device):
         panel = [scaling.apply(series) for series in training]
-        pairs = pairs_of([values[: len(values) - held_out] for values in panel], channels, settings)
-        key = jax.random.key(settings.seed)
+        learned = [values[: len(values) - held_out] for values in panel]
+        pairs = pairs_of(learned, channels, settings)
 
         def start(own: Settings) -> Network:
             if network is not None:
                 return jax.tree.map(lambda w: jnp.asarray(w, settings.dtype), network)
-            return _fresh(own, training[0], pairs, key)
+            return _fresh(own, training[0], learned)
 
         feed = Whole(pairs) if stored is None else feed_of(stored, scaling, settings, held_out)
         begun_with = stack([replace(start(own), parallel=parallel) for own in several])
         trainees = Trainees(begun_with, terms_of(several), _rates_of(several))
         cut = Pairs.of([panel[0][: settings.window + 1]], channels, washout) if settings.window else pairs
-        plan = _legs(settings, stages(settings, cut, washout), rungs, feed.parts)
-        course = None if checkpoint is None else checkpoint.course(trainees, [optimizer for _, optimizer in plan])
+        plan = _legs(settings, stages(settings, cut, washout), rungs)
+        course = None if checkpoint is None else resumed(checkpoint, trainees, [optimizer for _, optimizer in plan])
         watch = Watch(
             list(several),
             Watched.of(unstack(trainees.networks)) if course is None else course.watched,
@@ -197,55 +195,10 @@ def _require_room(settings: Settings, training: Sequence[Series], held_out: int)
         )
 
 
-def require_steps(name: str, series: Series, washout: int) -> None:
-    """Refuse a series in which no error would count.
-
-    Raises:
-        SeriesError: the series is not longer than the washout and one step to predict.
-    """
-    if len(series) < washout + 2:
-        raise SeriesError(
-            f"the {name} series has {len(series)} steps; with a washout of {washout} it needs {washout + 2} or more"
-        )
-
-
-def shape_of(settings: Settings, channels: int, inputs: int) -> Shape:
-    """The shape of the networks that the settings describe, with nothing left to choose, for D channels, E inputs."""
-    hidden = settings.hidden or 1
-    latent = settings.latent or max(channels, hidden // 4)
-    return Shape(
-        channels,
-        hidden,
-        settings.cell or "simple",
-        settings.lags,
-        settings.layers,
-        settings.direct,
-        settings.nonlinearity,
-        latent if settings.cell in PIECEWISE_LINEAR else 0,
-        inputs,
-        settings.differences,
-    )
-
-
-def drawn(settings: Settings, series: Series) -> Network:
-    """A network as the settings draw it for such a series."""
-    scale = 0.5 if settings.input_scale is None else settings.input_scale
-    start = Start(
-        settings.initial or "glorot",
-        settings.seed,
-        0.9 if settings.spectral_radius is None else settings.spectral_radius,
-        scale,
-        max(1.0, scale) if settings.bias_scale is None else settings.bias_scale,
-        0.3 if settings.leak is None else settings.leak,
-    )
-    shape = shape_of(settings, series.shape[1], series.inputs.shape[1])
-    return initial_network(shape, start, settings.dtype)
-
-
-def _legs(settings: Settings, plan: list[Stage], rungs: int, parts: int) -> list[tuple[Stage, Optimizer]]:
-    """The stages of training, and the optimiser for each; a readout is solved by so many parts of the data."""
+def _legs(settings: Settings, plan: list[Stage], rungs: int) -> list[tuple[Stage, Optimizer]]:
+    """The stages of training, and the optimiser for each."""
     usual = EPOCHS_OF_LEVENBERG_MARQUARDT if settings.method == "levenberg-marquardt" else EPOCHS
-    total = parts if settings.method == "ridge" else settings.epochs or usual
+    total = settings.epochs or usual
     if len(plan) > 1 or settings.method not in GRADIENT_METHODS:
         epochs = max(1, total // len(plan))
         return [(stage, optimizer_for(settings, epochs, total)) for stage in plan]
@@ -255,8 +208,6 @@ def _legs(settings: Settings, plan: list[Stage], rungs: int, parts: int) -> list
 
 def optimizer_for(settings: Settings, epochs: int, total: int) -> Optimizer:
     """The optimiser that the settings name, with so many epochs in each stage and in all."""
-    if settings.method == "ridge":
-        return Ridge(epochs)
     if settings.method == "levenberg-marquardt":
         return LevenbergMarquardt(epochs)
     if settings.method in ("bfgs", "lbfgs"):
@@ -289,13 +240,8 @@ def _rates_of(several: Sequence[Settings]) -> np.ndarray | None:
 
 
 def pairs_of(panel: Sequence[np.ndarray], channels: int, settings: Settings) -> Pairs:
-    """With the washout, or as much of it as leaves one error to count.
-
-    Short series are filled up to one of a few lengths, so that a fit of a slightly longer one compiles nothing anew.
-    """
-    shortest, longest = min(map(len, panel)), max(map(len, panel)) - 1
-    filled = filled_up(longest) if longest < SHORT else 0
-    return Pairs.of(panel, channels, min(settings.washout or 0, shortest - 2), filled)
+    """With the washout, or as much of it as leaves one error to count."""
+    return Pairs.of(panel, channels, ridge.washout_of(settings.washout or 0, panel))
 
 
 def chance(settings: Settings, stage: int = 0) -> PRNGKeyArray:
@@ -310,8 +256,10 @@ def noise_of(settings: Settings) -> Noise | None:
     return Noise(jnp.asarray(settings.weight_noise), jnp.asarray(settings.input_noise or 0.0))
 
 
-def _fresh(settings: Settings, series: Series, pairs: Pairs, key: Array) -> Network:
+def _fresh(settings: Settings, series: Series, panel: Sequence[np.ndarray]) -> Network:
+    """The weights to start from; the readout of a reservoir is solved first."""
     network = drawn(settings, series)
-    if settings.initial != "reservoir" or settings.method == "ridge":
+    if settings.initial != "reservoir":
         return network
-    return Readout.of(network, pairs, None, key).solve(RESERVOIR_PENALTY)
+    washout = ridge.washout_of(settings.washout or 0, panel)
+    return ridge.Triangle.of(ridge.rows_of(network, panel, washout)).solved(network, RESERVOIR_PENALTY)

@@ -6,7 +6,6 @@ series and never on later data.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -15,8 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from freerun import metrics
-from freerun.computing import jitted
 from freerun.data.arrays import interpolated
 from freerun.forcing import free_runs
 from freerun.network import jax_runs
@@ -126,41 +123,3 @@ class Validation(eqx.Module):
         known = inputs[self.starts[:, None] + jnp.arange(self.horizon)][..., self.unit.shape[0] :]
         whole = inputs if observed is None else jax_runs.completed(network, inputs, observed)
         return free_runs(network, whole[:-1], self.starts, self.horizon, known)
-
-
-def long_run_error(values: np.ndarray, run: np.ndarray) -> float:
-    """How unlike a sample of the same system a long free run is, its first fifth left out.
-
-    The geometric mean of D_H and D_stsp, so that neither need be weighed against the other: a tenth less of one makes
-    up for a tenth more of the other.
-
-    Args:
-        values: shape (T, D), the series.
-        run: shape (S, D).
-
-    Returns:
-        The mean, with a D_stsp of 20 at most; D_H alone from 6 channels on, where the estimate of D_stsp is too coarse
-        to choose by.
-    """
-    settled = run[len(run) // 5 :]
-    spectra = metrics.spectrum_distance(values, settled)
-    if values.shape[1] > metrics.MOST_BINNED:
-        return spectra
-    return math.sqrt(spectra * min(20.0, metrics.state_space_divergence(values, settled)))
-
-
-def stays_near(run: np.ndarray, values: np.ndarray) -> bool:
-    """Whether a run, shape (T, D), stays within 3 standard deviations of the range of `values`, shape (S, D)."""
-    margin = RANGE * np.nanstd(values, axis=0)
-    near = (run >= np.nanmin(values, axis=0) - margin) & (run <= np.nanmax(values, axis=0) + margin)
-    return bool(near.all())
-
-
-@jitted
-def errors_of_readouts(network: Network, readouts: Network, validation: Validation) -> Float[Array, " M"]:
-    """The errors of networks that share all but readout, bias and direct connections, which `readouts` stacks."""
-
-    def error(readout: Array, bias: Array, direct: Array | None) -> Array:
-        return validation.error(network.with_readout(readout, bias, direct))
-
-    return jax.vmap(error)(readouts.readout, readouts.bias, readouts.direct)

@@ -6,19 +6,13 @@ import numpy as np
 
 from freerun.data.series import Series
 
-CALENDAR = {
-    "h": 24,
-    "D": 7,
-    "B": 5,
-    "W": 52,
-    "M": 12,
-    "MS": 12,
-    "ME": 12,
-    "BMS": 12,
-    "BME": 12,
-    "Q": 4,
-    "QS": 4,
-    "QE": 4,
+CALENDAR: dict[str, tuple[int, ...]] = {
+    "h": (24, 168),
+    "D": (7,),
+    "B": (5,),
+    "W": (52,),
+    **dict.fromkeys(("M", "MS", "ME", "BMS", "BME"), (12,)),
+    **dict.fromkeys(("Q", "QS", "QE"), (4,)),
 }
 """Steps after which a series of this frequency usually repeats itself, by the first part of its pandas name."""
 
@@ -30,11 +24,18 @@ CYCLES = 3
 
 
 def season_of(series: Series) -> int | None:
-    """The season by the calendar, or else by the highest peak of the autocorrelation; None without one."""
+    """The shortest season; None without one."""
+    seasons = seasons_of(series)
+    return seasons[0] if seasons else None
+
+
+def seasons_of(series: Series) -> tuple[int, ...]:
+    """The seasons by the calendar, ascending, or else the highest peak of the autocorrelation; empty without one."""
     by_calendar = CALENDAR.get((series.calendar.frequency or "").partition("-")[0])
     if by_calendar is not None:
-        return by_calendar if CYCLES * by_calendar <= len(series) else None
-    return _by_autocorrelation(series.values[:, 0])
+        return tuple(season for season in by_calendar if CYCLES * season <= len(series))
+    found = _by_autocorrelation(series.values[:, 0])
+    return () if found is None else (found,)
 
 
 def _by_autocorrelation(values: np.ndarray) -> int | None:

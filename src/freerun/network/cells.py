@@ -57,7 +57,11 @@ class Cell:
     @property
     def weights(self) -> int:
         """The number of weights, biases included."""
-        return sum(getattr(self, field.name).size for field in fields(self) if field.name not in self.static)
+        return sum(array.size for array in self.arrays())
+
+    def arrays(self) -> list[Array]:
+        """All weights, in the order of the fields."""
+        return [getattr(self, field.name) for field in fields(self) if field.name not in self.static]
 
     def rest(self) -> Carry:
         """The carry before the first step: hidden state zero."""
@@ -189,7 +193,11 @@ class PiecewiseLinearCell:
     @property
     def weights(self) -> int:
         """The number of weights, biases included."""
-        return sum(getattr(self, field.name).size for field in fields(self) if field.name not in self.static)
+        return sum(array.size for array in self.arrays())
+
+    def arrays(self) -> list[Array]:
+        """All weights, in the order of the fields."""
+        return [getattr(self, field.name) for field in fields(self) if field.name not in self.static]
 
     def rest(self) -> Carry:
         """The carry before the first step: z and phi zero."""

@@ -131,6 +131,11 @@ class Network:
         """Steps before the current one that a window reaches back."""
         return max(self.lags) + sum(self.differences)
 
+    def arrays(self) -> list[Array]:
+        """All weights, in the order of the fields."""
+        own = [self.readout, self.bias, *([] if self.direct is None else [self.direct])]
+        return [*(array for cell in self.cells for array in cell.arrays()), *own]
+
     def with_readout(self, readout: Array, bias: Array, direct: Array | None) -> Network:
         """The same network with another readout, bias and direct connections."""
         return replace(self, readout=readout, bias=bias, direct=direct)

@@ -14,16 +14,16 @@ from freerun.data.panel import panel_of
 from freerun.errors import FreerunError, SearchError, SettingError
 from freerun.estimator import RNN
 from freerun.history import Progress, Watcher
-from freerun.holdout import SHARE
-from freerun.judge import Choice
 from freerun.search.engines import Engine, engine_for
 from freerun.search.proposals import GROUP, ranked
 from freerun.search.purpose import Purpose
 from freerun.search.space import Dimension, Space, parsed
 from freerun.search.study import Asked, Study, choice_of
 from freerun.search.trials import WORST, Outcome, Trials
-from freerun.selection import kinds_first
-from freerun.settings import SHORT, Settings
+from freerun.selection.holdout import SHARE
+from freerun.selection.judge import Choice
+from freerun.selection.race import kinds_first
+from freerun.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +170,7 @@ def _refitted(given: Settings, ranking: list[Choice], trials: Trials, progress: 
     best = ranking[0].settings
     if best.method == "ridge":
         solved = [choice for choice in ranking if choice.settings.method == "ridge"]
-        if max(map(len, trials.training)) < SHORT:
+        if (given.members or 1) > 1:
             solved = kinds_first(solved)
         asked, choices = given, [choice.settings for choice in solved]
     else:

@@ -14,8 +14,10 @@ import numpy as np
 
 from freerun.data.series import Series
 from freerun.errors import SettingError
-from freerun.recipes import Recipes, resolved
-from freerun.settings import GRADIENT_METHODS, SHORT, Settings
+from freerun.selection.policies import differences_of
+from freerun.selection.profile import Profile
+from freerun.selection.resolving import resolved
+from freerun.settings import GRADIENT_METHODS, Settings
 from freerun.training import OWN
 
 if TYPE_CHECKING:
@@ -236,7 +238,6 @@ def _usual(given: Settings, training: Sequence[Series]) -> dict[str, Dimension]:
     """What is tried unless something is said."""
     steps = max(map(len, training))
     longest = max(2, min(64, steps // 4))
-    recipes = Recipes.of(given.with_(restarts=1, members=1), training)
     gradient = given.method in GRADIENT_METHODS
     usual: dict[str, Dimension]
     if given.method == "ridge":
@@ -244,10 +245,10 @@ def _usual(given: Settings, training: Sequence[Series]) -> dict[str, Dimension]:
             "cell": Among(("memoryless", "leaky")),
             "delays": Range(2, longest, log=True),
             "spacing": Range(1, 8),
-            "input_scale": Range(0.1, 30.0, log=True) if recipes.sample else Range(0.05, 3.0, log=True),
+            "input_scale": Range(0.05, 10.0, log=True),
             "leak": Range(0.05, 0.95),
             "spectral_radius": Range(0.2, 1.4),
-            "input_noise": Range(0.0, 0.02) if recipes.sample else Among((0.0, 1e-3, 3e-3, 1e-2)),
+            "input_noise": Among((0.0, 1e-3, 3e-3, 1e-2)),
         }
     else:
         usual = {
@@ -263,8 +264,9 @@ def _usual(given: Settings, training: Sequence[Series]) -> dict[str, Dimension]:
             "weight_noise": Among((0.0, 1e-3, 1e-2)),
             "input_noise": Among((0.0, 1e-3, 1e-2)),
         }
-    if steps < SHORT:
-        usual["difference"] = Among(tuple(_text(differences) for differences in recipes.differences))
+    differences = differences_of(Profile.of(training))
+    if len(differences) > 1:
+        usual["difference"] = Among(tuple(map(_text, differences)))
     return usual | {"seed": Among(tuple(range(SEEDS)))}
 
 

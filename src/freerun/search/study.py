@@ -25,7 +25,6 @@ import sqlalchemy.exc
 from optuna.trial import FrozenTrial, TrialState
 
 from freerun.errors import SearchError
-from freerun.judge import Choice
 from freerun.search.database import (
     ATTEMPTS,
     FAULTS,
@@ -42,6 +41,7 @@ from freerun.search.proposals import proposals, quietly, ranked
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.trials import Outcome
+from freerun.selection.judge import Choice
 from freerun.settings import Settings
 
 if TYPE_CHECKING:

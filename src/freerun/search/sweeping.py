@@ -22,7 +22,7 @@ from freerun.data.panel import fingerprint
 from freerun.data.series import Series
 from freerun.errors import FreerunError, SearchError, SeriesError, SettingError
 from freerun.estimator import RNN
-from freerun.forecasting import enduring_run, free_run
+from freerun.forecasting import endures, free_run
 from freerun.history import Progress, Watcher
 from freerun.search.engines import Engine, engine_for
 from freerun.settings import Ensemble, Settings
@@ -245,7 +245,7 @@ def _scores(case: Case) -> dict[str, Any]:
         run = free_run(rnn.model_, len(truth), ensemble=ensemble).values
         row[f"vpt_{ensemble}"] = int(metrics.valid_prediction_time(truth.values, run, case.series.deviation))
         row[f"smape_{ensemble}"] = metrics.smape(truth.values, run)
-    row["endures"] = None if training.input_names else enduring_run(best, [training]) is not None
+    row["endures"] = None if training.input_names else endures(best, [training])
     return row | {"chosen": best.settings.model_dump_json()}
 
 

@@ -19,9 +19,9 @@ from threadpoolctl import threadpool_limits
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import FreerunError
-from freerun.holdout import held_out, require_held_out
-from freerun.judge import Judge
-from freerun.recipes import PROBE, PROBE_OF_SAMPLE, Recipes
+from freerun.selection.holdout import held_out, require_held_out
+from freerun.selection.judge import Judge
+from freerun.selection.policies import PENALTIES
 from freerun.settings import Settings
 from freerun.training import train
 from freerun.watch import Thinning
@@ -32,8 +32,8 @@ RUNGS = 3
 WORST = 1.0
 """The error of a run that has lost the data, and of a network that has no run."""
 
-WORST_OF_SAMPLE = 4.0
-"""The same where long runs count too."""
+PROBE = 300
+"""Most units with which a readout is solved at first."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class Trials:
     Attributes:
         given: the settings that all share.
         training: the series.
-        folds: on how many stretches a trial that is trained is judged; solved readouts are always judged on two, or on
-            one of a sample of a system, as in `freerun.RNN.fit`.
+        folds: on how many stretches a trial that is trained is judged; solved readouts are always judged on two, as in
+            `freerun.RNN.fit`.
     """
 
     given: Settings
@@ -86,12 +86,10 @@ class Trials:
     def _solved(self, group: Sequence[Settings], bars: Sequence[float]) -> list[Outcome]:
         with _preparing:
             if self._judge is None:
-                given = self.given.with_(optimizer="ridge", restarts=1, members=1)
-                self._judge = Judge(Recipes.of(given, self.training), self.training)
+                self._judge = Judge(self.given, self.training)
             judge = self._judge
-        probe, worst = (PROBE_OF_SAMPLE, WORST_OF_SAMPLE) if judge.recipes.sample else (PROBE, WORST)
-        small = [judge(one.with_(hidden=min(probe, one.hidden or probe))) for one in group]
-        errors = [min(worst, choice.error) for choice in small]
+        small = [judge(one.with_(hidden=min(PROBE, one.hidden or PROBE)), _penalties(one)) for one in group]
+        errors = [min(WORST, choice.error) for choice in small]
         outcomes = []
         for one, choice, error, worth in zip(group, small, errors, _worth(errors, bars, 0), strict=True):
             if choice.settings.hidden == one.hidden:
@@ -99,8 +97,8 @@ class Trials:
             elif not worth:
                 outcomes.append(Outcome(one.with_(l2=choice.settings.l2), (error,), finished=False))
             else:
-                whole = judge(one)
-                outcomes.append(Outcome(whole.settings, (error, min(worst, whole.error)), finished=True))
+                whole = judge(one, _penalties(one))
+                outcomes.append(Outcome(whole.settings, (error, min(WORST, whole.error)), finished=True))
         return outcomes
 
     def _trained(self, group: Sequence[Settings], bars: Sequence[float]) -> list[Outcome]:
@@ -143,6 +141,10 @@ class Trials:
             if isinstance(one.failure, KeyboardInterrupt):
                 raise one.failure
         return outcomes
+
+
+def _penalties(settings: Settings) -> Sequence[float]:
+    return PENALTIES if settings.l2 is None else (settings.l2,)
 
 
 _preparing = Lock()

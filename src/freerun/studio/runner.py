@@ -1,8 +1,7 @@
 """Lets a network run free without end, in a process of its own: `python -m freerun.studio.runner MODEL`.
 
 Reads commands from standard input, a line each, and answers `go N` with one line of JSON, the next N values of each
-channel. `kick S` disturbs value and hidden state by normal noise of S standard deviations. JAX is loaded in that
-process alone: in the server it would make every collection of garbage, and so all pages, wait.
+channel. `kick S` disturbs value and hidden state by normal noise of S standard deviations.
 """
 
 from __future__ import annotations
@@ -11,9 +10,11 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from freerun.network import numpy_runs
+from freerun.network.network import State
 
 
 class Runner:
@@ -64,31 +65,31 @@ class Runner:
                 return None
 
 
-def _kicked(state: Any, strength: float, draw: np.random.Generator) -> Any:
-    import jax
+def _kicked(state: State, strength: float, draw: np.random.Generator) -> State:
+    """The state with noise of that standard deviation on all of it."""
 
-    return jax.tree.map(lambda x: np.asarray(x) + strength * draw.normal(size=np.shape(x)), state)
+    def kicked(array: np.ndarray) -> np.ndarray:
+        return array + strength * draw.normal(size=array.shape)
+
+    return State(tuple(tuple(map(kicked, carry)) for carry in state.cells), kicked(state.past))
 
 
 def main() -> None:
     """Run free on command."""
-    import jax.numpy as jnp
-
-    from freerun.computing import computing
-    from freerun.forecasting import continued
     from freerun.modelfile import load_model
 
     model = load_model(sys.argv[1])
     member, draw, done = model.best, np.random.default_rng(), 0
-    state, value = member.ending.state, member.ending.value
+    state, value = numpy_runs.beside(member.ending.state), member.ending.value[None]
     for line in sys.stdin:
         word, number = line.split()
         if word == "kick":
-            state, value = _kicked((state, value), float(number), draw)
+            state = _kicked(state, float(number), draw)
+            value = value + float(number) * draw.normal(size=value.shape)
             print("[]", flush=True)
             continue
-        with computing(member.settings.dtype):
-            run, state, value = continued(member.network, state, jnp.asarray(value), int(number))
+        values, state, value = numpy_runs.run(member.network, state, value, int(number))
+        run = values[0, 0]
         times = model.recent.following_times(done + len(run))[done:]
         done += len(run)
         values = member.scaling.undo(np.asarray(run, np.float64), times)

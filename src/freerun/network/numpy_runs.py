@@ -1,0 +1,439 @@
+"""Networks run by NumPy: open loop, closed loop, and anything between, many runs side by side.
+
+This is the engine of all that needs no derivative: nothing is compiled, and JAX is not imported. `freerun.jax_runs` has
+the same meaning and adds derivatives; a test holds the two together for every cell.
+
+Several runs stand side by side along one axis S: carries have shape (S, H) and what was read (depth, S, N), so that a
+step of all of them is one matrix product. Networks that share everything but the readout run side by side as well: the
+hidden weights then serve every candidate penalty at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from freerun.network.cells import AnyCell, GRUCell, LeakyCell, LSTMCell, MemorylessCell, PiecewiseLinearCell, SimpleCell
+from freerun.network.network import Network, State, Window, left_out
+
+Array = np.ndarray
+Carry = tuple[Array, ...]
+
+PIECE = 10_000
+"""Steps of a long series whose hidden states are in memory at a time."""
+
+
+class Readouts(NamedTuple):
+    """Readouts of one network, for each of R candidates.
+
+    Attributes:
+        hidden: shape (R, H, D).
+        bias: shape (R, 1, D).
+        direct: shape (R, K, D), or None without direct connections.
+    """
+
+    hidden: Array
+    bias: Array
+    direct: Array | None
+
+    @classmethod
+    def of(cls, networks: list[Network]) -> Readouts:
+        """The readouts of networks that share everything else."""
+        first = networks[0]
+        direct = None if first.direct is None else np.stack([np.asarray(n.direct) for n in networks])
+        return cls(np.stack([n.readout for n in networks]), np.stack([n.bias[None] for n in networks]), direct)
+
+    def of_network(self, network: Network, candidate: int) -> Network:
+        """The network with the readout of one candidate."""
+        direct = None if self.direct is None else self.direct[candidate]
+        return network.with_readout(self.hidden[candidate], self.bias[candidate, 0], direct)
+
+
+class FreeRun(NamedTuple):
+    """What a run generated, and where it would go on.
+
+    Attributes:
+        values: shape (R, S, steps, D).
+        state, value: the value of the last step, shape (R * S, D), and the state before it.
+    """
+
+    values: Array
+    state: State
+    value: Array
+
+
+def tanh(a: Array) -> Array:
+    """The hyperbolic tangent by the exponential function, which NumPy computes faster; exact to 4e-16."""
+    b = np.multiply(a, -2.0)
+    np.exp(b, out=b)
+    b += 1.0
+    np.divide(2.0, b, out=b)
+    b -= 1.0
+    return b
+
+
+def sigmoid(a: Array) -> Array:
+    """The logistic function."""
+    b = np.negative(a)
+    np.exp(b, out=b)
+    b += 1.0
+    return np.reciprocal(b, out=b)
+
+
+NONLINEARITIES: dict[str, Callable[[Array], Array]] = {
+    "tanh": tanh,
+    "sigmoid": sigmoid,
+    "relu": lambda a: np.maximum(a, 0.0),
+    "softplus": lambda a: np.logaddexp(a, 0.0),
+    "identity": lambda a: a,
+}
+"""The non-linearities by name."""
+
+
+def advance(cell: AnyCell, carry: Carry, driven_by: Array) -> Carry:
+    """The carry after a step, from the one before it, shape (*S, H), and what drives the cell, shape (*S, D).
+
+    Raises:
+        TypeError: a class of cells that this engine does not know.
+    """
+    drive = driven_by @ cell.input
+    drive += cell.bias
+    return _updated(cell, carry, drive)
+
+
+def _updated(cell: AnyCell, carry: Carry, drive: Array) -> Carry:
+    """The elementwise update, given the input part of the affine map, shape (*S, A)."""
+    h = carry[0]
+    match cell:
+        case MemorylessCell():
+            return (NONLINEARITIES[cell.nonlinearity](drive),)
+        case SimpleCell():
+            return (NONLINEARITIES[cell.nonlinearity](h @ cell.recurrent + drive),)
+        case LeakyCell():
+            leak = sigmoid(cell.logit)
+            return ((1.0 - leak) * h + leak * NONLINEARITIES[cell.nonlinearity](h @ cell.recurrent + drive),)
+        case GRUCell():
+            mixed, size = h @ cell.recurrent, cell.hidden
+            gates = sigmoid(mixed[..., : 2 * size] + drive[..., : 2 * size])
+            reset, keep = gates[..., :size], gates[..., size:]
+            inside = drive[..., 2 * size :] + reset * (mixed[..., 2 * size :] + cell.candidate)
+            return ((1.0 - keep) * NONLINEARITIES[cell.nonlinearity](inside) + keep * h,)
+        case LSTMCell():
+            i, f, g, o = np.split(h @ cell.recurrent + drive, 4, axis=-1)
+            function = NONLINEARITIES[cell.nonlinearity]
+            memory = sigmoid(f) * carry[1] + sigmoid(i) * function(g)
+            return sigmoid(o) * function(memory), memory
+        case PiecewiseLinearCell():
+            latent_size = cell.bias.shape[0]
+            latent = h[..., :latent_size] * cell.diagonal + h[..., latent_size:] @ cell.shrink + drive
+            units = latent @ cell.expand
+            ramps = np.maximum(units + cell.threshold, 0.0)
+            if cell.clipped:
+                ramps -= np.maximum(units, 0.0)
+            return (np.concatenate([latent, ramps], axis=-1),)
+        case _:
+            raise TypeError(f"the NumPy engine has no step for {type(cell).__name__}; write one in numpy_runs")
+
+
+def windows(network: Network, inputs: Array, past: Array) -> Window:
+    """The window of each step of `inputs`, shape (T, *S, N), given what was read before, shape (depth, *S, N)."""
+    steps, channels = len(inputs), network.bias.shape[0]
+    known = np.concatenate([past, inputs])
+    values = known[..., :channels]
+    base = None
+    for back, coefficient in left_out(network.differences):
+        part = coefficient * values[network.depth - back : network.depth - back + steps]
+        base = part if base is None else base + part
+    for lag in network.differences:
+        values = values[lag:] - values[:-lag]
+    if network.inputs:
+        values = np.concatenate([values, known[sum(network.differences) :, ..., channels:]], axis=-1)
+    deep = max(network.lags)
+    seen = np.stack([values[deep - lag : deep - lag + steps] for lag in network.lags], axis=-2)
+    return Window(seen.reshape(*inputs.shape[:-1], -1), base)
+
+
+def output(network: Network, hidden: Array, window: Window) -> Array:
+    """The estimate of the next value from the hidden states, shape (*T, H), and the window that led to them."""
+    outputs = hidden @ network.readout + network.bias
+    if network.direct is not None:
+        outputs += window.seen @ network.direct
+    return outputs if window.base is None else outputs + window.base
+
+
+class Reading(NamedTuple):
+    """What came of an open loop over T steps.
+
+    Attributes:
+        carries: of each layer, the carry after each step, (T, *S, H) each entry.
+        hidden: the hidden states of all layers side by side, shape (T, *S, H).
+        window: the windows.
+        state: after the last step.
+    """
+
+    carries: tuple[Carry, ...]
+    hidden: Array
+    window: Window
+    state: State
+
+
+def read(network: Network, inputs: Array, state: State | None = None) -> Reading:
+    """Open loop along `inputs`, shape (T, *S, N), from `state`, or from rest."""
+    inputs = np.asarray(inputs, network.bias.dtype)
+    state = network.rest(inputs.shape[1:-1]) if state is None else state
+    window = windows(network, inputs, state.past)
+    driven_by, carries = window.seen, []
+    with np.errstate(all="ignore"):  # numbers that run away are looked for by the caller
+        for cell, carry in zip(network.cells, state.cells, strict=True):
+            carries.append(_open_loop(cell, driven_by, carry))
+            driven_by = carries[-1][0]
+    hidden = carries[0][0] if len(carries) == 1 else np.concatenate([carry[0] for carry in carries], axis=-1)
+    past = np.concatenate([state.past, inputs[max(0, len(inputs) - network.depth) :]])
+    last = tuple(tuple(entry[-1] for entry in carry) for carry in carries) if len(inputs) else state.cells
+    return Reading(tuple(carries), hidden, window, State(last, past[len(past) - network.depth :]))
+
+
+def _open_loop(cell: AnyCell, inputs: Array, carry: Carry) -> Carry:
+    """The carry after each step, every entry stacked along a leading axis of length T."""
+    drive = inputs @ cell.input
+    drive += cell.bias
+    if isinstance(cell, MemorylessCell):
+        return _updated(cell, carry, drive)
+    shape = inputs.shape[:-1]
+    after = tuple(np.empty((*shape, entry.shape[-1]), drive.dtype) for entry in carry)
+    for t in range(len(inputs)):
+        carry = _updated(cell, carry, drive[t])
+        for kept, entry in zip(after, carry, strict=True):
+            kept[t] = entry
+    return after
+
+
+def predict(network: Network, inputs: Array, state: State | None = None) -> Array:
+    """Open loop: the estimate of the step after each input, shape (T, *S, D), from `state` or from rest."""
+    pieces = [output(network, reading.hidden, reading.window) for reading in read_in_pieces(network, inputs, state)]
+    return np.concatenate(pieces) if pieces else np.empty((*inputs.shape[:-1], network.bias.shape[0]))
+
+
+def read_in_pieces(
+    network: Network, inputs: Array, state: State | None = None, piece: int = PIECE
+) -> Iterator[Reading]:
+    """Open loop, `piece` steps in memory at a time."""
+    for first in range(0, len(inputs), piece):
+        reading = read(network, inputs[first : first + piece], state)
+        state = reading.state
+        yield reading
+
+
+def state_after(network: Network, inputs: Array, state: State | None = None) -> State:
+    """The state after reading all of `inputs`, shape (T, N)."""
+    if network.memoryless and len(inputs) > network.depth:
+        inputs = inputs[len(inputs) - network.depth - 1 :]  # nothing before has an effect
+    state = network.rest() if state is None else state
+    for reading in read_in_pieces(network, inputs, state):
+        state = reading.state
+    return state
+
+
+def states_before(network: Network, inputs: Array, at: Array, state: State | None = None) -> tuple[State, Array]:
+    """Open loop along one sequence: the states before each of the steps `at`, side by side, and what is read there.
+
+    Args:
+        inputs: shape (T, N).
+        at: shape (S,), ascending or not.
+        state: before the first step; None is at rest.
+
+    Returns:
+        The states, and the values, shape (S, D).
+    """
+    inputs = np.asarray(inputs, network.bias.dtype)
+    state = network.rest() if state is None else state
+    known = np.concatenate([state.past, inputs])
+    past = known[at[None, :] + np.arange(network.depth)[:, None]]
+    if network.memoryless:
+        cells = tuple(tuple(np.broadcast_to(e, (len(at), len(e))) for e in carry) for carry in state.cells)
+    else:
+        kept = [[np.empty((len(at), len(entry)), inputs.dtype) for entry in carry] for carry in state.cells]
+        first, before = 0, state
+        for reading in read_in_pieces(network, inputs[: int(at.max())], state):
+            _keep(kept, before.cells, at == first)
+            steps = len(reading.hidden)
+            inside = np.flatnonzero((at > first) & (at < first + steps))
+            for layer, carry in zip(kept, reading.carries, strict=True):
+                for entry, values in zip(layer, carry, strict=True):
+                    entry[inside] = values[at[inside] - first - 1]
+            first, before = first + steps, reading.state
+        _keep(kept, before.cells, at == first)
+        cells = tuple(tuple(layer) for layer in kept)
+    return State(cells, past), inputs[at, : network.bias.shape[0]]
+
+
+def _keep(kept: list[list[Array]], cells: tuple[Carry, ...], where: Array) -> None:
+    """Note the carries of a single state at some places."""
+    for layer, carry in zip(kept, cells, strict=True):
+        for entry, value in zip(layer, carry, strict=True):
+            entry[where] = value
+
+
+def run(
+    network: Network,
+    state: State,
+    value: Array,
+    steps: int,
+    *,
+    known: Array | None = None,
+    given: Array | None = None,
+    shocks: Array | None = None,
+    readouts: Readouts | None = None,
+) -> FreeRun:
+    """Closed loop: S runs side by side, each of which reads its own output.
+
+    Args:
+        network: the network.
+        state, value: where each run begins: the value of a step, shape (S, D), and the state before it.
+        steps: how many values to generate.
+        known: the external inputs of the steps that are generated, shape (steps, E), the same for all runs, or
+            (steps, S, E).
+        given: shape (steps, S, D): what is read instead of the output where it is not NaN.
+        shocks: shape (steps, S, D): added to each output before it is read.
+        readouts: R readouts in place of the network's own; each goes through all S runs.
+
+    Returns:
+        Values of shape (R, S, steps, D), R = 1 without `readouts`, and where the runs end. Runs that leave the range of
+        floating-point numbers go on as infinity or NaN.
+    """
+    loop = _Loop(network, state, value, steps, known, readouts)
+    with np.errstate(all="ignore"):
+        for step in range(steps):
+            loop.step(step, None if given is None else given[step], None if shocks is None else shocks[step])
+    return loop.ended()
+
+
+class _Loop:
+    """A closed loop on its way.
+
+    What was read and what is read stands in one array with the latest step first, so that a window of evenly spaced
+    lags is a slice of it.
+    """
+
+    def __init__(
+        self, network: Network, state: State, value: Array, steps: int, known: Array | None, readouts: Readouts | None
+    ) -> None:
+        self.network, self.steps = network, steps
+        self.readouts = Readouts.of([network]) if readouts is None else readouts
+        self.candidates, self.starts = len(self.readouts.hidden), len(value)
+        runs, self.channels = self.candidates * self.starts, value.shape[-1]
+        dtype = network.bias.dtype
+        self.carries = [
+            tuple(np.tile(np.asarray(entry, dtype), (self.candidates, 1)) for entry in carry) for carry in state.cells
+        ]
+        depth, width = network.depth, self.channels + network.inputs
+        self.read = np.zeros((runs, depth + 1 + steps, width), dtype)  # latest first
+        past = np.asarray(state.past, dtype).transpose(1, 0, 2)[:, ::-1]
+        self.read[:, steps + 1 :] = np.tile(past, (self.candidates, 1, 1))
+        self.read[:, steps, : self.channels] = np.tile(np.asarray(value, dtype), (self.candidates, 1))
+        if network.inputs and known is not None:
+            ahead = np.asarray(known, dtype)
+            ahead = np.broadcast_to(ahead[:, None], (steps, self.starts, network.inputs)) if ahead.ndim == 2 else ahead
+            self.read[:, 1 : steps + 1, self.channels :] = np.tile(
+                ahead.transpose(1, 0, 2)[:, ::-1], (self.candidates, 1, 1)
+            )
+        self.seen = self.read
+        if network.differences:
+            values = self.read[:, steps:, : self.channels]
+            for lag in network.differences:
+                values = values[:, :-lag] - values[:, lag:]
+            self.seen = self.read[:, : steps + max(network.lags) + 1].copy()
+            self.seen[:, steps:, : self.channels] = values
+        self.left_out = left_out(network.differences)
+        spacing = np.diff(network.lags)
+        even = len(spacing) == 0 or (spacing == spacing[0]).all()
+        apart = int(spacing[0]) if len(spacing) else 1
+        first, last = network.lags[0], network.lags[-1]
+        self.window = slice(first, last + 1, apart) if even else np.array(network.lags)
+        self.row_of_known = steps
+
+    def step(self, step: int, given: Array | None, shock: Array | None) -> None:
+        """Compute the output of a step, and write what is read of it."""
+        at = self.steps - step
+        window = self.window
+        lags = slice(at + window.start, at + window.stop, window.step) if isinstance(window, slice) else at + window
+        seen = self.seen[:, lags].reshape(len(self.seen), -1)
+        driven_by, hidden = seen, []
+        for layer, cell in enumerate(self.network.cells):
+            self.carries[layer] = advance(cell, self.carries[layer], driven_by)
+            driven_by = self.carries[layer][0]
+            hidden.append(driven_by)
+        output = self._output(hidden[0] if len(hidden) == 1 else np.concatenate(hidden, axis=-1), seen)
+        base: Array | float = 0.0
+        for back, coefficient in self.left_out:
+            base = base + coefficient * self.read[:, at + back, : self.channels]
+        output = output + base
+        if given is not None:
+            output = np.where(np.isnan(given), output, given)
+        if shock is not None:
+            output = output + shock
+        self.read[:, at - 1, : self.channels] = output
+        if self.network.differences:
+            self.seen[:, at - 1, : self.channels] = output - base
+
+    def _output(self, hidden: Array, seen: Array) -> Array:
+        shape = (self.candidates, self.starts, -1)
+        output = hidden.reshape(shape) @ self.readouts.hidden
+        output += self.readouts.bias
+        if self.readouts.direct is not None:
+            output += seen.reshape(shape) @ self.readouts.direct
+        return output.reshape(-1, self.channels)
+
+    def ended(self) -> FreeRun:
+        """What was generated, and where it would go on."""
+        values = self.read[:, : self.steps, : self.channels][:, ::-1]
+        past = self.read[:, 1 : 1 + self.network.depth][:, ::-1].transpose(1, 0, 2)
+        shaped = values.reshape(self.candidates, self.starts, self.steps, self.channels)
+        return FreeRun(shaped, State(tuple(self.carries), past), self.read[:, 0, : self.channels].copy())
+
+
+def beside(state: State) -> State:
+    """A single state as one run side by side with no other."""
+    return State(tuple(tuple(entry[None] for entry in carry) for carry in state.cells), state.past[:, None])
+
+
+def repeated(state: State, times: int) -> State:
+    """A single state as that of several runs side by side."""
+    cells = tuple(tuple(np.repeat(entry[None], times, axis=0) for entry in carry) for carry in state.cells)
+    return State(cells, np.repeat(state.past[:, None], times, axis=1))
+
+
+def alone(state: State) -> State:
+    """The reverse of `beside`."""
+    return State(tuple(tuple(entry[0] for entry in carry) for carry in state.cells), state.past[:, 0])
+
+
+def filled(network: Network, inputs: Array, state: State | None = None) -> Array:
+    """What the network reads of `inputs`, shape (T, N), when its own output stands in for missing values (NaN).
+
+    A value that is missing at the first step is read as zero, the mean. External inputs must be known.
+    """
+    channels = network.bias.shape[0]
+    inputs = np.array(inputs, network.bias.dtype)
+    gaps = np.flatnonzero(np.isnan(inputs[:, :channels]).any(axis=1))
+    if not len(gaps):
+        return inputs
+    inputs[0, :channels] = np.nan_to_num(inputs[0, :channels])
+    state = network.rest() if state is None else state
+    first, last = max(0, int(gaps[0]) - 1), int(gaps[-1])
+    if last == 0:
+        return inputs
+    before = state_after(network, inputs[:first], state) if first else state
+    following = slice(first + 1, last + 1)
+    ran = run(
+        network,
+        beside(before),
+        inputs[first : first + 1, :channels],
+        last - first,
+        known=inputs[first:last, channels:] if network.inputs else None,
+        given=inputs[following, None, :channels],
+    )
+    inputs[following, :channels] = ran.values[0, 0]
+    return inputs

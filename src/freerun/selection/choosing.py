@@ -1,0 +1,76 @@
+"""Choosing what the settings leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from freerun.checkpoint import Checkpoint
+from freerun.data.series import Series
+from freerun.history import Watcher
+from freerun.selection.judge import Choice
+from freerun.selection.policies import FORECAST, Policy
+from freerun.selection.race import race
+from freerun.selection.resolving import default_units, is_open, resolved
+from freerun.settings import Settings
+
+KEPT_BY_PROBE = {
+    *("seed", "holdout", "nonlinearity", "standardize", "dtype", "device", "difference", "detrend", "log"),
+}
+"""What the networks that probe for the delays of others share with them."""
+
+MEMBERS = 10
+"""Networks to keep unless the settings say: those that are no worse than the best beyond chance, at most so many."""
+
+CHANCE = 2.0
+"""Standard errors of the mean difference between the free runs of two candidates that count as chance."""
+
+UNITS_OF_PROBE = 300
+"""Most units of these networks."""
+
+
+def choose(
+    settings: Settings,
+    training: Sequence[Series],
+    progress: Watcher | None = None,
+    checkpoint: Checkpoint | None = None,
+    policy: Policy = FORECAST,
+) -> list[Choice]:
+    """What the settings come to on these series, the best first; one alone when nothing is left open.
+
+    Networks that are trained by Levenberg-Marquardt read the delays that a race of solved readouts comes to.
+    """
+    steps = max(map(len, training))
+    if settings.method == "ridge" and is_open(settings):
+        return race(settings, policy, training, progress, checkpoint)
+    if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
+        probe = Settings(
+            hidden=min(UNITS_OF_PROBE, default_units(steps)),
+            cell="memoryless",
+            optimizer="ridge",
+            restarts=1,
+            **settings.model_dump(include=KEPT_BY_PROBE),
+        )
+        found = race(probe, policy, training, progress, checkpoint)[0].settings
+        settings = settings.with_(cell="memoryless", delays=found.delays, difference=found.difference)
+    return [Choice(0.0, resolved(settings, steps))]
+
+
+def members_of(settings: Settings, choices: Sequence[Choice]) -> int:
+    """How many networks are kept: as many as the settings say, or the best and those that may be as good.
+
+    Candidates ran free from the same places, so that the difference run by run tells chance from merit.
+    """
+    if settings.members is not None:
+        return settings.members
+    best = np.array(choices[0].errors)
+    count = 1
+    for choice in choices[1:MEMBERS]:
+        if len(choice.errors) != len(best):
+            break
+        difference = np.array(choice.errors) - best
+        if difference.mean() > CHANCE * difference.std() / np.sqrt(len(difference)):
+            break
+        count += 1
+    return count

@@ -1,0 +1,172 @@
+"""The judge: free runs over parts of the training series, each left out of the fit in its turn.
+
+No later data, and no one-step error, has a say. Candidates that differ only in the penalty come from one factorisation,
+and all their free runs go side by side.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+
+from freerun.building import drawn
+from freerun.data.arrays import interpolated
+from freerun.data.scaling import Scaling
+from freerun.data.series import Series
+from freerun.errors import TrainingDiverged
+from freerun.network import numpy_runs, ridge
+from freerun.network.network import Network
+from freerun.network.numpy_runs import Readouts
+from freerun.selection.holdout import folds_of, recent, require_held_out
+from freerun.settings import Settings
+
+RUNS, LONGEST = 32, 200
+"""Free runs over a part that is left out, all series together, and the most steps of each."""
+
+LOST = 1.0
+"""Standard deviations of the series at which an error is cut off: the run has lost the data there."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Settings with nothing left open, and how they did.
+
+    Attributes:
+        error: mean of `errors`; infinite where there is no run.
+        settings: nothing left open.
+        errors: of each free run on the parts left out, in standard deviations of the series, cut off at 1.
+            The same runs for all candidates, so that candidates can be compared run by run.
+    """
+
+    error: float
+    settings: Settings
+    errors: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings, errors: Sequence[float]) -> Choice:
+        """The choice whose free runs had these errors."""
+        return cls(sum(errors) / len(errors) if len(errors) else math.inf, settings, tuple(errors))
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What makes one candidate unlike another."""
+        return self.settings.cell, self.settings.lags, self.settings.differences, self.settings.log
+
+
+class Judge:
+    """Judges candidates for a readout solved by ridge regression, from several threads at once if need be."""
+
+    def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
+        self._training = recent(training, require_held_out(settings, min(map(len, training))))
+        self._whole = training
+        self._held_out = require_held_out(settings, min(map(len, training)))
+        self._folds = folds_of(training, self._held_out)
+        self._prepared: dict[tuple[tuple[int, ...], bool, bool], _Panel] = {}
+        self._preparing = Lock()
+
+    def __call__(self, settings: Settings, penalties: Sequence[float], runs: int = RUNS) -> Choice:
+        """The settings with the best of the penalties.
+
+        Args:
+            settings: a candidate.
+            penalties: to choose from.
+            runs: how many free runs over each part that is left out.
+        """
+        panel = self._panel(settings)
+        network = drawn(settings, self._training[0])
+        washout, noise = ridge.washout_of(settings.washout or 0, panel.values), settings.input_noise or 0.0
+        stretches = [self._stretch(fold) for fold in range(self._folds)]
+        try:
+            without, _ = ridge.triangles(network, panel.values, washout, stretches, noise, settings.seed)
+            errors = np.concatenate(
+                [
+                    panel.errors(network, triangle.readouts(network, penalties), stretch, runs)
+                    for triangle, stretch in zip(without, stretches, strict=True)
+                ],
+                axis=1,
+            )
+        except TrainingDiverged:
+            return Choice.of(settings.with_(l2=penalties[-1]), ())
+        best = int(np.argmin(errors.mean(axis=1)))
+        return Choice.of(settings.with_(l2=penalties[best]), errors[best].tolist())
+
+    def _stretch(self, fold: int) -> tuple[int, int]:
+        """First and last step of a part that is left out, counted from the end."""
+        return (fold + 1) * self._held_out, fold * self._held_out
+
+    def _panel(self, settings: Settings) -> _Panel:
+        """The series in the units of the network, which depend on what is done with the values first."""
+        key = settings.differences, settings.log, settings.detrend
+        with self._preparing:
+            if key not in self._prepared:
+                scaling = Scaling.fitted(self._whole, settings)
+                values = [scaling.apply(series) for series in self._training]
+                self._prepared[key] = _Panel.of(values, self._training[0].shape[1])
+            return self._prepared[key]
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """The training series in the units of a network.
+
+    Attributes:
+        values: each of shape (steps, N).
+        channels: D.
+        unit: the standard deviation of each channel, shape (D,).
+    """
+
+    values: list[np.ndarray]
+    channels: int
+    unit: np.ndarray
+
+    @classmethod
+    def of(cls, values: list[np.ndarray], channels: int) -> _Panel:
+        unit = np.nanstd(np.concatenate([one[:, :channels] for one in values]), axis=0)
+        return cls(values, channels, np.where(unit > 0, unit, 1.0))
+
+    def errors(self, network: Network, readouts: Readouts, stretch: tuple[int, int], runs: int) -> np.ndarray:
+        """Errors of free runs over a part of each series, shape (R, runs)."""
+        return np.concatenate(
+            [self._errors(network, readouts, values, stretch, runs) for values in self._some(runs)], axis=1
+        )
+
+    def _some(self, runs: int) -> list[np.ndarray]:
+        """The series over which there are runs: all, or of many as many as there are runs, evenly spread."""
+        at = np.unique(np.linspace(0, len(self.values) - 1, min(runs, len(self.values))).astype(int))
+        return [self.values[i] for i in at]
+
+    def _errors(
+        self, network: Network, readouts: Readouts, values: np.ndarray, stretch: tuple[int, int], runs: int
+    ) -> np.ndarray:
+        first, last = (len(values) - steps for steps in stretch)
+        held_out = last - first
+        horizon = max(1, min(LONGEST, held_out // 3))
+        count = max(1, min(runs // len(self._some(runs)), 3 * held_out // horizon, held_out - horizon + 1))
+        starts = np.linspace(first - 1, last - 1 - horizon, count).astype(int)
+        at = starts + 1 + np.arange(horizon)[:, None]
+        known = _read(network, readouts, values)
+        ahead = values[at - 1, self.channels :] if network.inputs else None
+        begin = numpy_runs.states_before(network, known, starts)
+        with np.errstate(all="ignore"):
+            ran = numpy_runs.run(network, *begin, horizon, known=ahead, readouts=readouts).values
+            truth = values[at, : self.channels].transpose(1, 0, 2)
+            squares = ((ran - truth) / self.unit) ** 2
+            there = np.isfinite(truth)
+            mean = np.where(there, squares, 0.0).sum(axis=-1) / np.maximum(there.sum(axis=-1), 1)
+            errors = np.where(mean < LOST**2, np.sqrt(mean), LOST)
+        counts = there.any(axis=-1)
+        return (errors * counts).sum(axis=-1) / np.maximum(counts.sum(axis=-1), 1)
+
+
+def _read(network: Network, readouts: Readouts, values: np.ndarray) -> np.ndarray:
+    """What the network reads of a series; in gaps the output of the candidate in the middle."""
+    channels = network.bias.shape[0]
+    values = values.copy()
+    values[:, channels:] = interpolated(values[:, channels:])
+    if np.isfinite(values).all():
+        return values
+    return numpy_runs.filled(readouts.of_network(network, len(readouts.hidden) // 2), values)

@@ -1,0 +1,155 @@
+"""Policies: what is worth trying for a series, and with how much effort.
+
+A policy proposes candidates, which fill in what the settings leave open, and a few rounds that give more units, more
+penalties and more seeds to fewer of them. Anybody can write one: see `Policy`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from freerun.selection.profile import Profile
+from freerun.settings import Settings
+
+Candidate = Mapping[str, Any]
+"""Values of parameters by name; those that the settings give are left as given."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """How much effort goes into each candidate that is still in the race.
+
+    Attributes:
+        units: hidden units, as a share of all that the fit would have.
+        penalties: to choose from.
+        near: of these, only those within a factor of this to each side of the best penalty of the round before.
+        runs: free runs over each part that is left out.
+        keep: how many candidates go on to the next round.
+        neighbours: how often the neighbours of the best are tried as well, as long as one of them is better.
+        seeds: with how many seeds the best is judged in the end.
+    """
+
+    units: float
+    penalties: tuple[float, ...]
+    runs: int
+    keep: int
+    near: float = math.inf
+    neighbours: int = 0
+    seeds: int = 1
+
+
+class Policy(Protocol):
+    """What is tried for a series."""
+
+    @property
+    def name(self) -> str:
+        """As `freerun info` says it."""
+        ...
+
+    def rounds(self, profile: Profile) -> Sequence[Round]:
+        """The rounds of the race."""
+        ...
+
+    def candidates(self, profile: Profile) -> Iterable[Candidate]:
+        """What the first round tries."""
+        ...
+
+    def neighbours(self, best: Settings, profile: Profile) -> Iterable[Candidate]:
+        """What differs a little from the best so far."""
+        ...
+
+
+def window(count: int, apart: int) -> tuple[int, ...]:
+    """The lags of `count` values, `apart` steps from each other."""
+    return tuple(range(0, count * apart, apart))
+
+
+PENALTIES = tuple(10.0**-exponent for exponent in range(14, -3, -1))
+"""Penalties of a readout on standardised values, from those of clean data (1e-14) to those of noise alone (100)."""
+
+FEWEST_UNITS, MOST_UNITS = 20, 1000
+"""Hidden units: beyond 1000 the factorisation, which grows with their cube, takes most of the time."""
+
+UNITS_PER_STEP = 2 / 3
+"""Hidden units for each training step; with more, a readout solved on the half of the series has too few rows."""
+
+MOST_RECURRENT = 500
+"""Most units of a recurrent reservoir, whose steps cost the square of them, unless more are asked for."""
+
+SHARE_OF_WINDOW = 4
+"""A window reaches back over a quarter of the training series at most."""
+
+
+def differences_of(profile: Profile) -> list[tuple[int, ...]]:
+    """The differences that are worth trying: none, of neighbours, of seasons, and of both."""
+    seasonal = [season for season in profile.seasons if 3 * season <= profile.shortest // 2]
+    return [(), (1,), *((season,) for season in seasonal), *((1, season) for season in seasonal)]
+
+
+@dataclass(frozen=True)
+class ForecastPolicy:
+    """Networks whose free runs stay close to what followed, over the next steps.
+
+    Attributes:
+        windows: how many values a step reads, and how many steps they are apart; a season and a step are tried as well.
+        scales: strength of the input weights.
+        reservoirs: leak and spectral radius of leaky reservoirs.
+    """
+
+    windows: tuple[tuple[int, int], ...] = ((3, 1), (6, 1), (12, 1), (25, 1), (50, 1), (8, 3), (16, 2), (16, 4), (8, 8))
+    scales: tuple[float, ...] = (0.3, 1.0)
+    reservoirs: tuple[tuple[float, float], ...] = ((0.1, 0.5), (0.3, 0.9), (0.8, 0.9))
+    name: str = "forecast"
+
+    def rounds(self, profile: Profile) -> tuple[Round, ...]:
+        """See `Policy`."""
+        coarse, fine = PENALTIES[2::3], PENALTIES
+        return (
+            Round(0.2, coarse, 8, 12),
+            Round(0.4, coarse, 32, 4, near=3e3, neighbours=2),
+            Round(1.0, fine, 32, 4, near=30, neighbours=1, seeds=4),
+        )
+
+    def candidates(self, profile: Profile) -> Iterator[Candidate]:
+        """See `Policy`."""
+        shapes = [*self.windows, *((season + 1, 1) for season in profile.seasons)]
+        windows = [lags for lags in (window(*shape) for shape in shapes) if lags[-1] < profile.steps // SHARE_OF_WINDOW]
+        for difference in differences_of(profile):
+            for scale in self.scales:
+                for lags in windows or [(0,)]:
+                    yield {"cell": "memoryless", "delays": lags, "input_scale": scale, "difference": difference or 0}
+        for scale in self.scales:
+            for leak, radius in self.reservoirs:
+                reservoir = {"leak": leak, "spectral_radius": radius}
+                yield {"cell": "leaky", "delays": 1, "input_scale": scale, "difference": 0} | reservoir
+
+    def neighbours(self, best: Settings, profile: Profile) -> Iterator[Candidate]:
+        """See `Policy`."""
+        assert best.input_scale is not None
+        for factor in (0.5, 2.0):
+            yield {"input_scale": best.input_scale * factor}
+        lags = best.lags
+        if len(lags) > 1:
+            apart = lags[1]
+            for count, spacing in (
+                (math.floor(len(lags) * 0.75), apart),
+                (math.ceil(len(lags) * 1.33), apart),
+                (len(lags), apart + 1),
+                (len(lags), apart - 1),
+            ):
+                if count > 1 and spacing > 0 and (count - 1) * spacing < profile.steps // SHARE_OF_WINDOW:
+                    yield {"delays": window(count, spacing)}
+        if best.cell == "leaky":
+            assert best.leak is not None
+            assert best.spectral_radius is not None
+            yield from ({"leak": leak} for leak in (best.leak / 2, min(0.95, best.leak * 2)))
+            yield from ({"spectral_radius": best.spectral_radius * factor} for factor in (0.7, 1.4))
+
+
+FORECAST = ForecastPolicy()
+
+FILLED_IN = ("cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise", "difference")
+"""The parameters that a policy may fill in, beside the units and the penalty."""

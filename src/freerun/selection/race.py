@@ -1,0 +1,186 @@
+"""The race: all candidates get a little effort, the good ones more.
+
+Round by round the judge lets the candidates run free with more units, more penalties and more runs, and fewer of them
+go on (successive halving; Jamieson and Talwalkar, 2016).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from freerun.checkpoint import Checkpoint, Judged
+from freerun.cores import spread
+from freerun.data.series import Series
+from freerun.history import Progress, Watcher
+from freerun.selection.judge import Choice, Judge
+from freerun.selection.policies import Candidate, Policy, Round
+from freerun.selection.profile import Profile
+from freerun.selection.resolving import all_units, fewest_units, resolved
+from freerun.settings import Settings
+
+
+def race(
+    settings: Settings,
+    policy: Policy,
+    training: Sequence[Series],
+    progress: Watcher | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> list[Choice]:
+    """What the settings come to on these series, the best first; what they give stays as given.
+
+    Args:
+        settings: for a readout solved by ridge regression.
+        policy: what is tried.
+        training: one series, or several that are learned together.
+        progress: told of every candidate that was judged.
+        checkpoint: candidates that it knows are not judged again, and it is told of the others.
+    """
+    return _Race(settings, policy, training, progress, checkpoint).run()
+
+
+class _Race:
+    """A race on its way."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: Policy,
+        training: Sequence[Series],
+        progress: Watcher | None,
+        checkpoint: Checkpoint | None,
+    ) -> None:
+        self.settings, self.policy, self.profile = settings, policy, Profile.of(training)
+        self.judge = Judge(settings, training)
+        self.progress, self.checkpoint = progress, checkpoint
+        self.counts = _Counts()
+
+    def run(self) -> list[Choice]:
+        """All rounds; those that came furthest first, the best of them first."""
+        rounds = self.policy.rounds(self.profile)
+        contenders = list(dict.fromkeys(self._filled({}, c) for c in self.policy.candidates(self.profile)))
+        finished: list[Choice] = []
+        for number, effort in enumerate(rounds):
+            self.counts.begin(f"round {number + 1} of {len(rounds)}")
+            judged = self._judged(contenders, effort, number)
+            judged = self._with_neighbours(judged, effort, number)
+            judged = self._with_seeds(judged, effort, number)
+            finished = [
+                *ranked(judged.values()),
+                *(c for c in finished if _same(c) not in {_same(d) for d in judged.values()}),
+            ]
+            contenders = [choice.settings for choice in finished[: effort.keep]]
+        return finished
+
+    def _judged(
+        self, several: Iterable[Settings], effort: Round, number: int, known: dict[Settings, Choice] | None = None
+    ) -> dict[Settings, Choice]:
+        """Judge candidates that are not known yet."""
+        known = {} if known is None else known
+        asked = list(dict.fromkeys(self._sized(one, effort.units) for one in several))
+        by = f"{self.policy.name} {number + 1}"
+        if self.checkpoint is not None:
+            for one in asked:
+                found = self.checkpoint.judged(by, one)
+                if found is not None:
+                    known[one] = Choice.of(found.settings, found.errors)
+        new = [one for one in asked if one not in known]
+        self.counts.total += len(new)
+        for one, choice in zip(new, spread(lambda s: self._judge(s, effort), new), strict=True):
+            known[one] = choice
+            if self.checkpoint is not None:
+                self.checkpoint.note_judged(by, one, Judged(choice.settings, choice.errors))
+            self.counts.done += 1
+            self._tell(known)
+        return known
+
+    def _judge(self, settings: Settings, effort: Round) -> Choice:
+        """Judge a candidate by the penalties of the round, or those near its penalty so far."""
+        if self.settings.l2 is not None:
+            return self.judge(settings, (self.settings.l2,), effort.runs)
+        so_far = settings.l2
+        penalties = [p for p in effort.penalties if so_far is None or 1 / effort.near <= p / so_far <= effort.near]
+        return self.judge(settings, penalties, effort.runs)
+
+    def _with_neighbours(self, judged: dict[Settings, Choice], effort: Round, number: int) -> dict[Settings, Choice]:
+        """Try the neighbours of the best as long as one of them is better."""
+        for _ in range(effort.neighbours):
+            best = _best(judged)
+            near = [
+                self._filled(self._varied(best.settings), candidate)
+                for candidate in self.policy.neighbours(best.settings, self.profile)
+            ]
+            judged = self._judged(near, effort, number, judged)
+            if _best(judged) is best:
+                break
+        return judged
+
+    def _with_seeds(self, judged: dict[Settings, Choice], effort: Round, number: int) -> dict[Settings, Choice]:
+        """Judge the best with other seeds."""
+        best = _best(judged).settings
+        seeds = self.settings.restarts if self.settings.restarts is not None and effort.seeds > 1 else effort.seeds
+        return self._judged([best.with_(seed=best.seed + i) for i in range(1, seeds)], effort, number, judged)
+
+    def _filled(self, before: dict[str, Any], candidate: Candidate) -> Settings:
+        """A candidate as settings; what the settings give is not for a policy to change."""
+        wanted = {**before, **candidate}
+        values = {name: value for name, value in wanted.items() if getattr(self.settings, name) is None}
+        cell = values.get("cell", self.settings.cell)
+        if cell != "leaky":
+            values.pop("leak", None)
+        if cell == "memoryless":
+            values.pop("spectral_radius", None)
+        alone = self.settings.with_(**values, optimizer="ridge", restarts=1, members=1)
+        return resolved(alone, self.profile.steps).with_(l2=before.get("l2", self.settings.l2))
+
+    def _varied(self, settings: Settings) -> dict[str, Any]:
+        """What a policy may have filled in."""
+        return settings.model_dump(exclude={"hidden", "washout", "seed", "restarts", "members", "optimizer"})
+
+    def _sized(self, settings: Settings, share: float) -> Settings:
+        """The same with a share of all units."""
+        units = all_units(self.settings, settings.cell, self.profile.steps)
+        return settings.with_(hidden=max(min(units, fewest_units(self.profile.steps)), round(share * units)))
+
+    def _tell(self, known: dict[Settings, Choice]) -> None:
+        if self.progress is not None:
+            counts = self.counts
+            seconds = time.perf_counter() - counts.began
+            best = _best(known).error
+            self.progress(Progress(counts.task, counts.done, counts.total, None, None, best, seconds))
+
+
+@dataclass
+class _Counts:
+    """How many candidates are judged in a round, and are to be at least."""
+
+    task: str = ""
+    done: int = 0
+    total: int = 0
+    began: float = field(default_factory=time.perf_counter)
+
+    def begin(self, task: str) -> None:
+        """Count anew."""
+        self.task, self.done, self.total, self.began = task, 0, 0, time.perf_counter()
+
+
+def ranked(choices: Iterable[Choice]) -> list[Choice]:
+    """The best first."""
+    return sorted(choices, key=lambda choice: choice.error)
+
+
+def kinds_first(ranking: Sequence[Choice]) -> list[Choice]:
+    """The best of each kind before the others: networks that are to forecast together should differ."""
+    first = ranked({choice.kind: choice for choice in reversed(ranking)}.values())
+    return first + [choice for choice in ranking if choice not in first]
+
+
+def _best(judged: dict[Settings, Choice]) -> Choice:
+    return min(judged.values(), key=lambda choice: choice.error)
+
+
+def _same(choice: Choice) -> Settings:
+    """What two choices share that differ in the effort alone."""
+    return choice.settings.with_(hidden=1, l2=None)
