@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 import jax
@@ -37,7 +36,7 @@ MOST_KEPT = 256 * 2**20
 
 
 MOST_IN_MEMORY = 200
-"""Programs of `run` and `side_by_side` that are kept in memory; beyond, all of freerun's are forgotten, since a system
+"""Programs of `side_by_side` that are kept in memory; beyond, all of freerun's are forgotten, since a system
 lets a process have only so many memory maps, and each program takes some. Those needed again come from the folder."""
 
 MOST_MAPS = 30_000
@@ -84,17 +83,6 @@ def _as_here(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
             return function(item)
 
     return call
-
-
-def run(program: Any, *arguments: Any) -> Any:
-    """The results of a jitted program, which runs while no other thread runs one; compiling goes on side by side.
-
-    Two programs with loops at once would deadlock: on a CPU, a loop occupies one of XLA's threads while it waits for
-    the others to do its products.
-    """
-    compiled = _compiled(program, (), arguments)
-    with _running:
-        return jax.block_until_ready(compiled.program(*arguments))
 
 
 Several = Sequence[tuple[Any, ...]]
@@ -182,7 +170,6 @@ def _memory_maps() -> int:
 
 _jitted: list[Any] = []
 _programs: dict[Any, _Compiled] = {}
-_running = Lock()
 
 
 def current_device() -> Any:
