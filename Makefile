@@ -1,5 +1,5 @@
 # Both main targets set up .venv by themselves; they need python3 (3.11 to 3.13) with venv and a package index.
-.PHONY: demo test test-slow docs figures test-oldest test-newest benchmarks speed real search kills fuzz load lock audit format clean
+.PHONY: demo test test-slow parameters docs figures test-oldest test-newest benchmarks speed real search kills fuzz load lock audit format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -21,6 +21,11 @@ test: .venv/installed-test
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow
+
+# the constructor of RNN from the fields of Settings, and the list of public names
+parameters: .venv/installed-test
+	$(BIN)/python tools/write_parameters.py
+	$(BIN)/python tests/test_public_api.py
 
 # the site in site/, without the network; warnings are errors
 docs: .venv/installed-docs

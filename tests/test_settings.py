@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import freerun
-import freerun.parameters
 from freerun.cli.fit import fit
 from freerun.errors import SettingError
-from freerun.settings import CellName, OptimizerName, Settings
+from freerun.settings import CellName, Group, OptimizerName, Settings
 
 
 def test_estimator_command_and_settings_have_the_same_parameters_and_defaults():
@@ -65,6 +64,11 @@ def test_estimator_command_and_settings_have_the_same_parameters_and_defaults():
         ({"bias_scale": 0.0, "hidden": 15}, "bias_scale has no effect with initial='glorot'"),
         ({"parallel": False, "hidden": 15}, "parallel has no effect with optimizer='levenberg-marquardt'"),
         ({"forcing_strength": 0, "hidden": 15}, "forcing_strength has no effect with forcing='segments'"),
+        ({"select": "chaos"}, "select='chaos': input should be 'forecast', 'attractor' or 'auto'"),
+        (
+            {"select": "forecast", "hidden": 9},
+            "select has no effect with optimizer='levenberg-marquardt'; it needs optim",
+        ),
         ({"dtype": "float16"}, "dtype='float16'"),
         ({"seed": -1}, "seed=-1"),
         ({"units": 3}, "there is no parameter 'units'"),
@@ -77,16 +81,21 @@ def test_bad_parameters_are_named(parameters, message):
 
 def test_prose_and_trainings_agree_on_the_default_epochs():
     """Noise, which nothing stops being fitted to before the last epoch."""
-    prose = " ".join(str(inspect.getdoc(freerun.parameters.Parameters)).split())
-    usual = re.search(r"epochs: .*? None means (\d+) for `levenberg-marquardt` and (\d+) otherwise", prose)
+    prose = " ".join(str(inspect.getdoc(freerun.RNN.__init__)).split())
+    usual = re.search(r"epochs: .*? Default: (\d+) for levenberg-marquardt, else (\d+)\.", prose)
     assert usual is not None
-    said = str(Settings.model_fields["epochs"].description)
-    assert f"Default: {usual[1]} for levenberg-marquardt, else {usual[2]}." in said
     x = np.random.default_rng(0).normal(size=40)
     small = {"hidden": 1, "cell": "simple", "delays": 1, "difference": 0, "restarts": 1, "washout": 0}
     assert freerun.RNN(**small, optimizer="sgd").fit(x).history_.epochs[-1] == int(usual[2])
     one_stage = {**small, "hidden": 8, "optimizer": "levenberg-marquardt", "forcing": "full"}
     assert freerun.RNN(**one_stage).fit(x).history_.epochs[-1] == int(usual[1])
+
+
+def test_every_parameter_has_one_group_and_needs_that_name_other_parameters():
+    grouped = [name for group in get_args(Group) for name in Settings.named(group=group)]
+    assert grouped == list(Settings.model_fields)
+    for name in Settings.model_fields:
+        assert {need.other for need in Settings.parameter(name).needs} <= set(Settings.model_fields)
 
 
 @pytest.mark.parametrize("optimizer", get_args(OptimizerName))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -38,7 +39,7 @@ class RNN(Parameters):
     network reads those of step t and of the steps before it that it reads values of. See `Series.with_inputs` for the
     forms they may have.
 
-    What it is told: see `freerun.parameters.Parameters`.
+    `__init__` describes the parameters, as `freerun fit --help` does.
 
     Attributes:
         model_: what `fit` found: networks, scaling, the states at the end of training.
@@ -298,10 +299,43 @@ class RNN(Parameters):
 
         export(self._fitted(), path, whole_number("steps", steps))
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters by name; `deep` has no effect, since no parameter is an estimator."""
+        return {name: getattr(self, name) for name in self._defaults()}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Change parameters by name.
+
+        Raises:
+            SettingError: there is no such parameter.
+        """
+        for name, value in parameters.items():
+            if name not in self._defaults():
+                raise SettingError(f"there is no parameter {name!r}; there are: {', '.join(self._defaults())}")
+            setattr(self, name, value)
+        return self
+
     @property
     def history_(self) -> History:
         """What training of the best network went through."""
         return self._fitted().best.history
+
+    def __repr__(self) -> str:
+        defaults = self._defaults()
+        changed = {name: value for name, value in self.get_params().items() if value != defaults[name]}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn (1.6 and later) asks: no target beside the series, missing values allowed."""
+        from sklearn.utils import InputTags, Tags, TargetTags
+
+        return Tags(None, TargetTags(required=False), input_tags=InputTags(allow_nan=True))
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        """The parameters with their defaults."""
+        signature = inspect.signature(cls.__init__).parameters
+        return {name: parameter.default for name, parameter in signature.items() if name != "self"}
 
     def _fitted(self) -> Model:
         if not hasattr(self, "model_"):

@@ -97,12 +97,13 @@ class Model:
             SettingError: a parameter that shapes the network has changed.
         """
         have = self.best.settings
-        for name in SHAPING:
+        shaping = Settings.named(shapes_weights=True)
+        for name in shaping:
             old, new = getattr(have, name), getattr(settings, name)
             same = {"delays": settings.lags == have.lags, "difference": settings.differences == have.differences}
             if new is not None and new != old and not same.get(name, False):
                 raise SettingError(f"{name}={new!r}: the weights to go on from have {name}={old!r}; give the same")
-        kept = {n: getattr(have, n) for n in ("hidden", "cell", "latent", "delays", "difference")}
+        kept = {n: getattr(have, n) for n in shaping if Settings.model_fields[n].default is None}
         method = settings.optimizer or have.optimizer
         if method == "ridge" and settings.l2 is None:
             kept["l2"] = have.l2
@@ -119,12 +120,6 @@ class Model:
         )
         return boundary if same else None
 
-
-SHAPING = (
-    *("hidden", "cell", "layers", "latent", "nonlinearity", "delays", "direct"),
-    *("difference", "detrend", "log", "standardize"),
-)
-"""Parameters on which the shape of the weights and the units of a network depend."""
 
 RECENT = 1000
 """Most steps of the training series that a model keeps, for pictures of how a free run goes on from it."""

@@ -1,87 +1,17 @@
-"""`Parameters`: what an `RNN` is told, stored as scikit-learn wants it."""
+"""`Parameters`: the constructor of `freerun.RNN`.
+
+Written by `make parameters` from the fields of `freerun.settings.Settings`. Change them, not this file.
+"""
 
 from __future__ import annotations
 
-import inspect
-from typing import Any, Self
+from typing import Literal
 
-from freerun.errors import SettingError
 from freerun.settings import CellName, Device, Dtype, ForcingName, Initial, Nonlinearity, OptimizerName, ScheduleName
 
 
 class Parameters:
-    """The parameters of `freerun.RNN`.
-
-    Parameters are checked by `fit`. A parameter left at None is chosen by `fit`: `RNN()` tries windows of several
-    lengths and leaky reservoirs, and keeps what runs free best over the last part of the training series.
-
-    Args:
-        hidden: hidden units of each layer; None means two for three training steps, from 50 to 1000, for `ridge`, and
-            15 otherwise.
-        cell: `simple`, `leaky`, `gru`, `lstm`, `memoryless` (no recurrent weights: its memory is what it reads),
-            `plrnn` or `clipped-plrnn` (shallow piecewise-linear); None is chosen for `ridge` and
-            `levenberg-marquardt`, and means `simple` otherwise.
-        layers: layers of hidden units; the readout reads them all.
-        latent: latent variables of a piecewise-linear cell; None means a quarter of `hidden`, at least the channels.
-        nonlinearity: of the hidden units: `tanh`, `sigmoid`, `relu`, `softplus` or `identity`.
-        leak: of leaky cells at the start, between 0 and 1; None is chosen for `ridge`, and means 0.3 otherwise.
-        delays: the values that each step reads: how many of the latest, or a tuple of lags (0 is the current value);
-            None is chosen where `cell` is, and means 1 otherwise.
-        difference: learn differences instead of values: their lag, or a tuple of lags to take one after the other; 0
-            for none. None is chosen for series of fewer than 1000 steps where `cell` is, and means 0 otherwise.
-        detrend: take a straight line out of each channel, and put it back in the end.
-        log: learn the logarithm of the values.
-        direct: direct connections from the values read to the output.
-        initial: how initial weights are drawn: `tutorial`, `glorot`, `orthogonal` or `reservoir`; a reservoir that is
-            not trained by `ridge` starts from its ridge readout. None means `reservoir` for `ridge`, else `glorot`.
-        spectral_radius: of a reservoir's recurrent weights; None is chosen, or means 0.9.
-        input_scale: of a reservoir: standard deviation of a unit's drive by standardised values; None is chosen, or
-            means 0.5.
-        bias_scale: of a reservoir: its biases are uniform on +-bias_scale; None means the larger of 1 and
-            `input_scale`.
-        optimizer: `ridge`, which solves the readout alone; `levenberg-marquardt`; `bfgs`; `lbfgs` (limited memory); or
-            the gradient methods `sgd`, `momentum`, `adam`, `nadam`, `radam`, `rmsprop`. None means
-            `levenberg-marquardt` where fewer than 100 hidden units are asked for, and `ridge` otherwise.
-        epochs: most updates or iterations, shared by the stages of a forcing; None means 200 for
-            `levenberg-marquardt` and 1000 otherwise.
-        learning_rate: step size of the gradient methods; None means 0.01.
-        schedule: how the learning rate falls to a thousandth: `constant` (not at all), `exponential` or `cosine`.
-        window: train gradient methods on random windows of so many steps in each update; None means the whole series.
-        batch: how many windows; None means 16.
-        stateful: begin windows in the state that the network reaches there, so that its memory is longer than they are
-            (truncated back-propagation through time, Williams and Peng, 1990); the states are found anew about a
-            hundred times. Otherwise windows begin at rest, and their washout does not count.
-        forcing: what the network reads while it trains: the data (`full`); its own output for stretches of growing
-            length (`segments`); strength * data + (1 - strength) * output (`generalized`); the data at every
-            `forcing_interval`-th step (`sparse`); the data by chance (`scheduled`). None means `segments` for
-            `levenberg-marquardt`, else `full`.
-        forcing_strength: of `generalized`, or the probability of `scheduled` forcing: one number from 0 to 1, a tuple
-            to go through, or `adaptive`, from the Jacobians; None means 1, 0.5, 0.25, 0.1, 0.05.
-        forcing_interval: steps from one forced step to the next; None means 10.
-        segment_lengths: lengths of the free-run segments; None means 5, 20, 50, 100.
-        l1: factor of the penalty on the absolute weights, biases included.
-        l2: factor of the penalty on the squared weights, biases included; None is chosen for `ridge`, and means 0
-            otherwise.
-        weight_noise: standard deviation of the noise on all weights while training.
-        input_noise: standard deviation of the noise on the standardised values read while training; None is chosen
-            for `ridge`, and means 0 otherwise.
-        washout: first steps of a series whose errors do not count, while the state forgets its start at zero; None
-            means what the window needs, and up to 100 steps for a reservoir.
-        restarts: networks from different seeds, of which free runs choose; None means 4 where free runs choose, else 1.
-        holdout: share of the training series, its end, that free runs choose on; None means 0.25 where there is a
-            choice, else 0. `ridge` takes as much before it too, each left out in its turn, and its weights are solved
-            for the whole series afterwards; others never see it.
-        members: how many networks to keep, the best first; None means 10 for series of fewer than 1000 steps where
-            free runs choose for `ridge`, and 1 otherwise.
-        standardize: bring each channel to mean 0 and standard deviation 1 inside. Results keep their own units.
-        dtype: `float64` or `float32`.
-        device: where to train: `cpu`, `gpu`, which is refused where there is none, or `auto`: a GPU if JAX finds one
-            and the work is large enough for it, as gradient methods and BFGS on long series or wide batches are.
-        parallel: run pieces of the series side by side (parallel in time) instead of step by step, for gradient methods
-            and BFGS; the results are the same to rounding. None does so on a GPU, on whole series, for networks whose
-            state has up to 256 numbers.
-        seed: seed of the initial weights and all other chance; the same seed gives the same result.
-    """
+    """Stores the parameters of `freerun.RNN`."""
 
     def __init__(
         self,
@@ -91,58 +21,160 @@ class Parameters:
         layers: int = 1,
         latent: int | None = None,
         nonlinearity: Nonlinearity = "tanh",
-        leak: float | None = None,
-        delays: int | tuple[int, ...] | None = None,
-        difference: int | tuple[int, ...] | None = None,
-        detrend: bool = False,
-        log: bool = False,
         direct: bool = True,
         initial: Initial | None = None,
         spectral_radius: float | None = None,
         input_scale: float | None = None,
         bias_scale: float | None = None,
+        leak: float | None = None,
+        seed: int = 0,
+        delays: int | tuple[int, ...] | None = None,
+        difference: int | tuple[int, ...] | None = None,
+        detrend: bool = False,
+        log: bool = False,
+        standardize: bool = True,
         optimizer: OptimizerName | None = None,
         epochs: int | None = None,
+        washout: int | None = None,
+        l1: float = 0.0,
+        l2: float | None = None,
+        weight_noise: float = 0.0,
+        input_noise: float | None = None,
         learning_rate: float | None = None,
         schedule: ScheduleName | None = None,
         window: int | None = None,
         batch: int | None = None,
         stateful: bool = False,
         forcing: ForcingName | None = None,
-        forcing_strength: float | tuple[float, ...] | str | None = None,
+        forcing_strength: float | tuple[float, ...] | Literal["adaptive"] | None = None,
         forcing_interval: int | None = None,
         segment_lengths: tuple[int, ...] | None = None,
-        l1: float = 0.0,
-        l2: float | None = None,
-        weight_noise: float = 0.0,
-        input_noise: float | None = None,
-        washout: int | None = None,
+        select: Literal["forecast", "attractor", "auto"] = "auto",
         restarts: int | None = None,
-        holdout: float | None = None,
         members: int | None = None,
-        standardize: bool = True,
+        holdout: float | None = None,
         dtype: Dtype = "float64",
         device: Device = "auto",
         parallel: bool | None = None,
-        seed: int = 0,
     ) -> None:
+        """Store the parameters; `fit` checks them.
+
+        A parameter that is None is chosen by `fit`, as its description says. `RNN()` tries windows of several lengths
+        and leaky reservoirs, and keeps what runs free best over the last part of the training series.
+
+        Args: Network
+            hidden: Hidden units of each layer. Default: for ridge two for three training steps, from 50 to 1000, else
+                15. At least 1.
+            cell: Cell of the hidden units. Default: chosen, or simple. A memoryless cell has no recurrent weights; its
+                memory is the values that it reads. plrnn and clipped-plrnn are shallow piecewise-linear cells.
+            layers: Layers of hidden units; the readout reads them all. At least 1.
+            latent: Latent variables of a piecewise-linear cell. Default: a quarter of hidden. The default is never less
+                than the number of channels. At least 1.
+            nonlinearity: Non-linearity of the hidden units.
+            direct: Direct connections from the values read to the output.
+
+        Args: Initial weights
+            initial: How the initial weights are drawn. Default: reservoir for ridge, else glorot. A reservoir that
+                ridge does not train starts from its ridge readout.
+            spectral_radius: Of a reservoir's recurrent weights. Default: chosen, or 0.9. At least 0.
+            input_scale: Strength of a reservoir's input weights. Default: chosen, or 0.5. It is the standard deviation
+                of what standardised values add to a unit. Above 0.
+            bias_scale: Largest bias of a reservoir. Default: the larger of 1 and the input scale. Biases are uniform
+                between -bias_scale and bias_scale. At least 0.
+            leak: Leak of leaky cells at the start. Default: chosen, or 0.3. Above 0 and below 1.
+            seed: Seed of the initial weights and all other chance. The same seed gives the same result. At least 0 and
+                below 4294967296.
+
+        Args: Reading the series
+            delays: Values that each step reads: how many of the latest, or a list of lags (0 is the current value).
+                Default: chosen, or 1.
+            difference: Learn differences instead of values: the lag of the difference, or a list of lags to take one
+                after the other (1,12); 0 for none. Default: chosen for a series of fewer than 1000 steps, else none.
+            detrend: Take a straight line out of each channel, and put it back in the end.
+            log: Learn the logarithm of the values, which must be positive.
+            standardize: Standardise each channel inside; results keep their own units. The mean becomes 0, the standard
+                deviation 1.
+
+        Args: Training
+            optimizer: What trains the weights; ridge solves the readout alone. Default: levenberg-marquardt when fewer
+                than 100 hidden units are asked for, else ridge. lbfgs is BFGS with limited memory.
+            epochs: Most updates or iterations, shared by the stages of a forcing. Default: 200 for levenberg-marquardt,
+                else 1000. At least 1.
+            washout: First steps of a series whose errors do not count. Default: what the memory needs. The state
+                forgets its start at zero in these steps. The default is what the delays and differences need, and for a
+                recurrent reservoir up to 100 steps. At least 0.
+            l1: Penalty on the absolute weights. Biases are included. At least 0.
+            l2: Penalty on the squared weights. Default: chosen for ridge, else 0. Biases are included. At least 0.
+            weight_noise: Standard deviation of noise on the weights while training. At least 0.
+            input_noise: Standard deviation of noise on the standardised values read while training. Default: chosen for
+                ridge, else 0. At least 0.
+
+        Args: Gradient methods
+            learning_rate: Step size of the gradient methods. Default: 0.01. Above 0.
+            schedule: How the learning rate falls, to a thousandth. Default: constant.
+            window: Train gradient methods on random windows of this many steps. Default: the whole series. At least 2.
+            batch: Windows in each update. Default: 16. At least 1.
+            stateful: Begin windows in the state that the network reaches there, instead of at rest. The memory may then
+                be longer than a window (truncated back-propagation through time, Williams and Peng, 1990). The states
+                are computed anew about a hundred times in a fit. Windows that begin at rest have a washout, which does
+                not count.
+
+        Args: Forcing
+            forcing: What the network reads while it trains: the data (full), its own output for growing stretches
+                (segments), a mixture (generalized), the data now and then (sparse), or one of both by chance
+                (scheduled). Default: segments for levenberg-marquardt, else full. Generalized forcing reads strength *
+                data + (1 - strength) * output. Sparse forcing reads the data at every forcing_interval-th step.
+            forcing_strength: Of generalized and scheduled forcing, 0 to 1: one number, a list to go through, or
+                adaptive (generalized). Default: 1, 0.5, 0.25, 0.1, 0.05. Adaptive strengths follow the Jacobians. For
+                scheduled forcing it is the probability that the data are read.
+            forcing_interval: Steps between two forced ones, sparse. Default: 10. At least 1.
+            segment_lengths: Lengths of the free-run segments, one stage each. Default: 5, 20, 50, 100, as far as they
+                fit.
+
+        Args: Selection
+            select: What free runs choose by: the next steps (forecast), how much a long run resembles the series
+                (attractor), or what suits the series (auto).
+            restarts: Networks from different seeds to train at once; free runs choose among them. Default: 4 where free
+                runs choose, else 1; at least members. At least 1.
+            members: Networks to keep, the best first; generate uses the best, or all, forecast all. Default: 10 for a
+                series of fewer than 1000 steps where free runs choose for ridge, else 1. At least 1.
+            holdout: Share of the training series, its end, on which free runs choose; ridge also takes as much before
+                it. Default: 0.25 where there is something to choose, else 0. Ridge leaves out one part at a time, and
+                solves for the weights on the whole series in the end. Other optimizers never see these steps. At least
+                0 and at most 0.5.
+
+        Args: Computing
+            dtype: Precision of the computation.
+            device: Where to train: cpu, gpu, or where it is faster, as far as the work's size tells (auto). A GPU that
+                is asked for and absent is refused. auto takes a GPU if JAX finds one and the work is large enough, as
+                gradient methods and BFGS on long series or wide batches are.
+            parallel: Run pieces of the series side by side (parallel in time), not step by step. Default: on a GPU, for
+                whole series and up to 256 units, LSTMs apart. The results are the same to rounding.
+        """
         self.hidden = hidden
         self.cell = cell
         self.layers = layers
         self.latent = latent
         self.nonlinearity = nonlinearity
-        self.leak = leak
-        self.delays = delays
-        self.difference = difference
-        self.detrend = detrend
-        self.log = log
         self.direct = direct
         self.initial = initial
         self.spectral_radius = spectral_radius
         self.input_scale = input_scale
         self.bias_scale = bias_scale
+        self.leak = leak
+        self.seed = seed
+        self.delays = delays
+        self.difference = difference
+        self.detrend = detrend
+        self.log = log
+        self.standardize = standardize
         self.optimizer = optimizer
         self.epochs = epochs
+        self.washout = washout
+        self.l1 = l1
+        self.l2 = l2
+        self.weight_noise = weight_noise
+        self.input_noise = input_noise
         self.learning_rate = learning_rate
         self.schedule = schedule
         self.window = window
@@ -152,49 +184,10 @@ class Parameters:
         self.forcing_strength = forcing_strength
         self.forcing_interval = forcing_interval
         self.segment_lengths = segment_lengths
-        self.l1 = l1
-        self.l2 = l2
-        self.weight_noise = weight_noise
-        self.input_noise = input_noise
-        self.washout = washout
+        self.select = select
         self.restarts = restarts
-        self.holdout = holdout
         self.members = members
-        self.standardize = standardize
+        self.holdout = holdout
         self.dtype = dtype
         self.device = device
         self.parallel = parallel
-        self.seed = seed
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters by name; `deep` has no effect, since no parameter is an estimator."""
-        return {name: getattr(self, name) for name in self._defaults()}
-
-    def set_params(self, **parameters: Any) -> Self:
-        """Change parameters by name.
-
-        Raises:
-            SettingError: there is no such parameter.
-        """
-        for name, value in parameters.items():
-            if name not in self._defaults():
-                raise SettingError(f"there is no parameter {name!r}; there are: {', '.join(self._defaults())}")
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = self._defaults()
-        changed = {name: value for name, value in self.get_params().items() if value != defaults[name]}
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
-
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn (1.6 and later) asks: no target beside the series, missing values allowed."""
-        from sklearn.utils import InputTags, Tags, TargetTags
-
-        return Tags(None, TargetTags(required=False), input_tags=InputTags(allow_nan=True))
-
-    @classmethod
-    def _defaults(cls) -> dict[str, Any]:
-        """The parameters with their defaults."""
-        signature = inspect.signature(cls.__init__).parameters
-        return {name: parameter.default for name, parameter in signature.items() if name != "self"}

@@ -1,4 +1,8 @@
-"""`Settings`: every parameter of a network and its training, with its default, its range and its meaning.
+"""`Settings`: every parameter of a network and its training, written once.
+
+The constructor of `freerun.RNN`, its docstring, the options of `freerun fit` and the controls of the studio are made
+from the fields of `Settings`. A field has the type, the default, the range and the description of a parameter; its
+`Parameter` has the rest.
 
 A parameter whose default is None is chosen when the network is trained: by free runs on the last part of the training
 series where its description says "chosen", and by the rule in its description otherwise.
@@ -7,7 +11,10 @@ series where its description says "chosen", and by the rule in its description o
 from __future__ import annotations
 
 import shlex
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -61,6 +68,72 @@ Strength = Annotated[float | tuple[float, ...] | Literal["adaptive"] | None, Bef
 Lengths = Annotated[tuple[int, ...] | None, BeforeValidator(_numbers)]
 
 
+Group = Literal[
+    "Network",
+    "Initial weights",
+    "Reading the series",
+    "Training",
+    "Gradient methods",
+    "Forcing",
+    "Selection",
+    "Computing",
+]
+"""What a parameter belongs to: a panel of `freerun fit --help`, a section of the docstring, a part of the studio."""
+
+Kind = Literal["choice", "switch", "number", "text"]
+"""How a value is entered: one of several names, yes or no, a number, or text (one value or several with commas)."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """A condition under which a parameter has an effect.
+
+    Attributes:
+        other: the parameter that decides.
+        met: whether the settings meet the condition.
+        said: the condition in words, for the error message.
+    """
+
+    other: str
+    met: Callable[[Settings], bool]
+    said: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What is known of a parameter beside its type, default, range and description.
+
+    Attributes:
+        group: what it belongs to.
+        needs: the conditions under which it has an effect.
+        shapes_weights: whether the shape of the weights or the units of the network depend on it.
+        varies_in_program: whether networks that are trained by one compiled program may differ in it.
+        searchable: whether a search may vary it.
+        detail: further sentences for the docstring, which `--help` leaves out.
+    """
+
+    group: Group
+    needs: tuple[Need, ...] = ()
+    shapes_weights: bool = False
+    varies_in_program: bool = False
+    searchable: bool = True
+    detail: str = ""
+
+
+GRADIENT_METHOD = Need("optimizer", lambda s: s.method in GRADIENT_METHODS, "a gradient method")
+WINDOW = Need("window", lambda s: s.window is not None, "a window")
+RESERVOIR = Need("initial", lambda s: s.drawn == "reservoir", "initial='reservoir'")
+
+
+def _not_ridge(why: str = "") -> Need:
+    return Need("optimizer", lambda s: s.method != "ridge", f"an optimizer other than ridge{why}")
+
+
+def _forcing(*names: str) -> Need:
+    said = " or ".join(map(repr, names))
+    return Need("forcing", lambda s: s.forced in names, f"forcing={said}")
+
+
 class Settings(BaseModel):
     """The parameters of `freerun.RNN` and the options of `freerun fit`, checked.
 
@@ -69,130 +142,316 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    hidden: int | None = Field(
+    hidden: Annotated[int | None, Parameter("Network", shapes_weights=True)] = Field(
         None,
         ge=1,
         description="Hidden units of each layer. "
         "Default: for ridge two for three training steps, from 50 to 1000, else 15.",
     )
-    cell: CellName | None = Field(None, description="Cell of the hidden units. Default: chosen, or simple.")
-    layers: int = Field(1, ge=1, description="Layers of hidden units; the readout reads them all.")
-    latent: int | None = Field(
-        None, ge=1, description="Latent variables of a piecewise-linear cell. Default: a quarter of hidden."
+    cell: Annotated[
+        CellName | None,
+        Parameter(
+            "Network",
+            shapes_weights=True,
+            detail="A memoryless cell has no recurrent weights; its memory is the values that it reads. "
+            "plrnn and clipped-plrnn are shallow piecewise-linear cells.",
+        ),
+    ] = Field(None, description="Cell of the hidden units. Default: chosen, or simple.")
+    layers: Annotated[int, Parameter("Network", shapes_weights=True)] = Field(
+        1, ge=1, description="Layers of hidden units; the readout reads them all."
     )
-    nonlinearity: Nonlinearity = Field("tanh", description="Non-linearity of the hidden units.")
-    leak: float | None = Field(
-        None, gt=0, lt=1, description="Leak of leaky cells at the start. Default: chosen, or 0.3."
+    latent: Annotated[
+        int | None,
+        Parameter(
+            "Network",
+            needs=(Need("cell", lambda s: s.cell in PIECEWISE_LINEAR, "a piecewise-linear cell"),),
+            shapes_weights=True,
+            detail="The default is never less than the number of channels.",
+        ),
+    ] = Field(None, ge=1, description="Latent variables of a piecewise-linear cell. Default: a quarter of hidden.")
+    nonlinearity: Annotated[Nonlinearity, Parameter("Network", shapes_weights=True)] = Field(
+        "tanh", description="Non-linearity of the hidden units."
     )
-    delays: Lags = Field(
+    direct: Annotated[bool, Parameter("Network", shapes_weights=True)] = Field(
+        True, description="Direct connections from the values read to the output."
+    )
+    initial: Annotated[
+        Initial | None,
+        Parameter(
+            "Initial weights",
+            varies_in_program=True,
+            detail="A reservoir that ridge does not train starts from its ridge readout.",
+        ),
+    ] = Field(None, description="How the initial weights are drawn. Default: reservoir for ridge, else glorot.")
+    spectral_radius: Annotated[
+        float | None,
+        Parameter(
+            "Initial weights",
+            needs=(
+                RESERVOIR,
+                Need(
+                    "cell",
+                    lambda s: s.cell != "memoryless" and (s.cell is not None or s.by_gradients),
+                    "a recurrent cell",
+                ),
+            ),
+            varies_in_program=True,
+        ),
+    ] = Field(None, ge=0, description="Of a reservoir's recurrent weights. Default: chosen, or 0.9.")
+    input_scale: Annotated[
+        float | None,
+        Parameter(
+            "Initial weights",
+            needs=(RESERVOIR,),
+            varies_in_program=True,
+            detail="It is the standard deviation of what standardised values add to a unit.",
+        ),
+    ] = Field(None, gt=0, description="Strength of a reservoir's input weights. Default: chosen, or 0.5.")
+    bias_scale: Annotated[
+        float | None,
+        Parameter(
+            "Initial weights",
+            needs=(RESERVOIR,),
+            varies_in_program=True,
+            detail="Biases are uniform between -bias_scale and bias_scale.",
+        ),
+    ] = Field(None, ge=0, description="Largest bias of a reservoir. Default: the larger of 1 and the input scale.")
+    leak: Annotated[
+        float | None,
+        Parameter(
+            "Initial weights",
+            needs=(Need("cell", lambda s: s.cell == "leaky", "cell='leaky'"),),
+            varies_in_program=True,
+        ),
+    ] = Field(None, gt=0, lt=1, description="Leak of leaky cells at the start. Default: chosen, or 0.3.")
+    seed: Annotated[
+        int, Parameter("Initial weights", varies_in_program=True, detail="The same seed gives the same result.")
+    ] = Field(0, ge=0, lt=2**32, description="Seed of the initial weights and all other chance.")
+    delays: Annotated[Lags, Parameter("Reading the series", shapes_weights=True)] = Field(
         None,
         description="Values that each step reads: how many of the latest, or a list of lags (0 is the current value). "
         "Default: chosen, or 1.",
     )
-    difference: Lags = Field(
+    difference: Annotated[Lags, Parameter("Reading the series", shapes_weights=True)] = Field(
         None,
         description="Learn differences instead of values: the lag of the difference, or a list of lags to take one "
         "after the other (1,12); 0 for none. Default: chosen for a series of fewer than 1000 steps, else none.",
     )
-    detrend: bool = Field(False, description="Take a straight line out of each channel, and put it back in the end.")
-    log: bool = Field(False, description="Learn the logarithm of the values, which must be positive.")
-    direct: bool = Field(True, description="Direct connections from the values read to the output.")
-    initial: Initial | None = Field(
-        None, description="How the initial weights are drawn. Default: reservoir for ridge, else glorot."
+    detrend: Annotated[bool, Parameter("Reading the series", shapes_weights=True)] = Field(
+        False, description="Take a straight line out of each channel, and put it back in the end."
     )
-    spectral_radius: float | None = Field(
-        None, ge=0, description="Of a reservoir's recurrent weights. Default: chosen, or 0.9."
+    log: Annotated[bool, Parameter("Reading the series", shapes_weights=True)] = Field(
+        False, description="Learn the logarithm of the values, which must be positive."
     )
-    input_scale: float | None = Field(
-        None, gt=0, description="Strength of a reservoir's input weights. Default: chosen, or 0.5."
+    standardize: Annotated[
+        bool,
+        Parameter("Reading the series", shapes_weights=True, detail="The mean becomes 0, the standard deviation 1."),
+    ] = Field(True, description="Standardise each channel inside; results keep their own units.")
+    optimizer: Annotated[OptimizerName | None, Parameter("Training", detail="lbfgs is BFGS with limited memory.")] = (
+        Field(
+            None,
+            description="What trains the weights; ridge solves the readout alone. "
+            f"Default: levenberg-marquardt when fewer than {FEW_UNITS} hidden units are asked for, else ridge.",
+        )
     )
-    bias_scale: float | None = Field(
-        None, ge=0, description="Largest bias of a reservoir. Default: the larger of 1 and the input scale."
-    )
-    optimizer: OptimizerName | None = Field(
-        None,
-        description="What trains the weights; ridge solves the readout alone. "
-        f"Default: levenberg-marquardt when fewer than {FEW_UNITS} hidden units are asked for, else ridge.",
-    )
-    epochs: int | None = Field(
+    epochs: Annotated[
+        int | None, Parameter("Training", needs=(_not_ridge(", which solves in one step"),), searchable=False)
+    ] = Field(
         None,
         ge=1,
         description="Most updates or iterations, shared by the stages of a forcing. "
         f"Default: {EPOCHS_OF_LEVENBERG_MARQUARDT} for levenberg-marquardt, else {EPOCHS}.",
     )
-    learning_rate: float | None = Field(None, gt=0, description="Step size of the gradient methods. Default: 0.01.")
-    schedule: ScheduleName | None = Field(
-        None, description="How the learning rate falls, to a thousandth. Default: constant."
+    washout: Annotated[
+        int | None,
+        Parameter(
+            "Training",
+            detail="The state forgets its start at zero in these steps. "
+            "The default is what the delays and differences need, and for a recurrent reservoir up to 100 steps.",
+        ),
+    ] = Field(
+        None, ge=0, description="First steps of a series whose errors do not count. Default: what the memory needs."
     )
-    window: int | None = Field(
-        None,
-        ge=2,
-        description="Train gradient methods on random windows of this many steps. Default: the whole series.",
-    )
-    batch: int | None = Field(None, ge=1, description="Windows in each update. Default: 16.")
-    stateful: bool = Field(
-        False, description="Begin windows in the state that the network reaches there, instead of at rest."
-    )
-    forcing: ForcingName | None = Field(
-        None,
-        description="What the network reads while it trains: the data (full), its own output for growing stretches "
-        "(segments), a mixture (generalized), the data now and then (sparse), or one of both by chance (scheduled). "
-        "Default: segments for levenberg-marquardt, else full.",
-    )
-    forcing_strength: Strength = Field(
-        None,
-        description="Of generalized and scheduled forcing, 0 to 1: one number, a list to go through, or adaptive "
-        "(generalized). Default: 1, 0.5, 0.25, 0.1, 0.05.",
-    )
-    forcing_interval: int | None = Field(None, ge=1, description="Steps between two forced ones, sparse. Default: 10.")
-    segment_lengths: Lengths = Field(
-        None,
-        description="Lengths of the free-run segments, one stage each. Default: 5, 20, 50, 100, as far as they fit.",
-    )
-    l1: float = Field(0.0, ge=0, description="Penalty on the absolute weights.")
-    l2: float | None = Field(
+    l1: Annotated[
+        float,
+        Parameter(
+            "Training",
+            needs=(_not_ridge(", whose penalty is l2"),),
+            varies_in_program=True,
+            detail="Biases are included.",
+        ),
+    ] = Field(0.0, ge=0, description="Penalty on the absolute weights.")
+    l2: Annotated[float | None, Parameter("Training", varies_in_program=True, detail="Biases are included.")] = Field(
         None, ge=0, description="Penalty on the squared weights. Default: chosen for ridge, else 0."
     )
-    weight_noise: float = Field(0.0, ge=0, description="Standard deviation of noise on the weights while training.")
-    input_noise: float | None = Field(
+    weight_noise: Annotated[float, Parameter("Training", needs=(_not_ridge(),), varies_in_program=True)] = Field(
+        0.0, ge=0, description="Standard deviation of noise on the weights while training."
+    )
+    input_noise: Annotated[float | None, Parameter("Training", varies_in_program=True)] = Field(
         None,
         ge=0,
         description="Standard deviation of noise on the standardised values read while training. "
         "Default: chosen for ridge, else 0.",
     )
-    washout: int | None = Field(
-        None, ge=0, description="First steps of a series whose errors do not count. Default: what the memory needs."
+    learning_rate: Annotated[
+        float | None, Parameter("Gradient methods", needs=(GRADIENT_METHOD,), varies_in_program=True)
+    ] = Field(None, gt=0, description="Step size of the gradient methods. Default: 0.01.")
+    schedule: Annotated[ScheduleName | None, Parameter("Gradient methods", needs=(GRADIENT_METHOD,))] = Field(
+        None, description="How the learning rate falls, to a thousandth. Default: constant."
     )
-    restarts: int | None = Field(
+    window: Annotated[int | None, Parameter("Gradient methods", needs=(GRADIENT_METHOD,))] = Field(
+        None,
+        ge=2,
+        description="Train gradient methods on random windows of this many steps. Default: the whole series.",
+    )
+    batch: Annotated[int | None, Parameter("Gradient methods", needs=(WINDOW,))] = Field(
+        None, ge=1, description="Windows in each update. Default: 16."
+    )
+    stateful: Annotated[
+        bool,
+        Parameter(
+            "Gradient methods",
+            needs=(WINDOW,),
+            detail="The memory may then be longer than a window (truncated back-propagation through time, Williams "
+            "and Peng, 1990). The states are computed anew about a hundred times in a fit. "
+            "Windows that begin at rest have a washout, which does not count.",
+        ),
+    ] = Field(False, description="Begin windows in the state that the network reaches there, instead of at rest.")
+    forcing: Annotated[
+        ForcingName | None,
+        Parameter(
+            "Forcing",
+            needs=(
+                Need(
+                    "optimizer",
+                    lambda s: s.method != "ridge" or s.forcing == "full",
+                    "an optimizer other than ridge",
+                ),
+            ),
+            detail="Generalized forcing reads strength * data + (1 - strength) * output. "
+            "Sparse forcing reads the data at every forcing_interval-th step.",
+        ),
+    ] = Field(
+        None,
+        description="What the network reads while it trains: the data (full), its own output for growing stretches "
+        "(segments), a mixture (generalized), the data now and then (sparse), or one of both by chance (scheduled). "
+        "Default: segments for levenberg-marquardt, else full.",
+    )
+    forcing_strength: Annotated[
+        Strength,
+        Parameter(
+            "Forcing",
+            needs=(_forcing("generalized", "scheduled"),),
+            detail="Adaptive strengths follow the Jacobians. "
+            "For scheduled forcing it is the probability that the data are read.",
+        ),
+    ] = Field(
+        None,
+        description="Of generalized and scheduled forcing, 0 to 1: one number, a list to go through, or adaptive "
+        "(generalized). Default: 1, 0.5, 0.25, 0.1, 0.05.",
+    )
+    forcing_interval: Annotated[int | None, Parameter("Forcing", needs=(_forcing("sparse"),))] = Field(
+        None, ge=1, description="Steps between two forced ones, sparse. Default: 10."
+    )
+    segment_lengths: Annotated[Lengths, Parameter("Forcing", needs=(_forcing("segments"),))] = Field(
+        None,
+        description="Lengths of the free-run segments, one stage each. Default: 5, 20, 50, 100, as far as they fit.",
+    )
+    select: Annotated[
+        Literal["forecast", "attractor", "auto"],
+        Parameter(
+            "Selection",
+            needs=(Need("optimizer", lambda s: s.method == "ridge", "optimizer='ridge'"),),
+            searchable=False,
+        ),
+    ] = Field(
+        "auto",
+        description="What free runs choose by: the next steps (forecast), how much a long run resembles the series "
+        "(attractor), or what suits the series (auto).",
+    )
+    restarts: Annotated[int | None, Parameter("Selection", searchable=False)] = Field(
         None,
         ge=1,
         description="Networks from different seeds to train at once; free runs choose among them. "
         "Default: 4 where free runs choose, else 1; at least members.",
     )
-    holdout: float | None = Field(
+    members: Annotated[int | None, Parameter("Selection", searchable=False)] = Field(
+        None,
+        ge=1,
+        description="Networks to keep, the best first; generate uses the best, or all, forecast all. "
+        "Default: 10 for a series of fewer than 1000 steps where free runs choose for ridge, else 1.",
+    )
+    holdout: Annotated[
+        float | None,
+        Parameter(
+            "Selection",
+            searchable=False,
+            detail="Ridge leaves out one part at a time, and solves for the weights on the whole series in the end. "
+            "Other optimizers never see these steps.",
+        ),
+    ] = Field(
         None,
         ge=0,
         le=0.5,
         description="Share of the training series, its end, on which free runs choose; ridge also takes as much before "
         "it. Default: 0.25 where there is something to choose, else 0.",
     )
-    members: int | None = Field(
-        None,
-        ge=1,
-        description="Networks to keep, the best first; generate uses the best, or all, forecast all. "
-        "Default: 10 for a series of fewer than 1000 steps where free runs choose for ridge, else 1.",
+    dtype: Annotated[Dtype, Parameter("Computing", searchable=False)] = Field(
+        "float64", description="Precision of the computation."
     )
-    standardize: bool = Field(True, description="Standardise each channel inside; results keep their own units.")
-    dtype: Dtype = Field("float64", description="Precision of the computation.")
-    device: Device = Field(
+    device: Annotated[
+        Device,
+        Parameter(
+            "Computing",
+            searchable=False,
+            detail="A GPU that is asked for and absent is refused. auto takes a GPU if JAX finds one and the work is "
+            "large enough, as gradient methods and BFGS on long series or wide batches are.",
+        ),
+    ] = Field(
         "auto", description="Where to train: cpu, gpu, or where it is faster, as far as the work's size tells (auto)."
     )
-    parallel: bool | None = Field(
+    parallel: Annotated[
+        bool | None,
+        Parameter(
+            "Computing",
+            needs=(Need("optimizer", lambda s: s.by_gradients, "a gradient method or BFGS"),),
+            searchable=False,
+            detail="The results are the same to rounding.",
+        ),
+    ] = Field(
         None,
         description="Run pieces of the series side by side (parallel in time), not step by step. Default: on a GPU, "
         "for whole series and up to 256 units, LSTMs apart.",
     )
-    seed: int = Field(0, ge=0, lt=2**32, description="Seed of the initial weights and all other chance.")
+
+    @classmethod
+    def parameter(cls, name: str) -> Parameter:
+        """What is known of a parameter beside its type, default, range and description."""
+        (found,) = (marker for marker in cls.model_fields[name].metadata if isinstance(marker, Parameter))
+        return found
+
+    @classmethod
+    def named(cls, **traits: Any) -> tuple[str, ...]:
+        """The names of the parameters that have these attributes of `Parameter`: `named(shapes_weights=True)`."""
+        wanted = traits.items()
+        names = cls.model_fields
+        return tuple(n for n in names if all(getattr(cls.parameter(n), trait) == value for trait, value in wanted))
+
+    @classmethod
+    def kind_of(cls, name: str) -> Kind:
+        """How a value of a parameter is entered."""
+        kinds = [kind for kind in _alternatives(cls.model_fields[name].annotation) if kind is not type(None)]
+        if kinds == [bool]:
+            return "switch"
+        if all(get_origin(kind) is Literal for kind in kinds):
+            return "choice"
+        return "number" if all(kind in (int, float) for kind in kinds) else "text"
+
+    @classmethod
+    def choices_of(cls, name: str) -> tuple[Any, ...]:
+        """The names among which a parameter is chosen; none if it is no choice."""
+        kinds = _alternatives(cls.model_fields[name].annotation)
+        return tuple(word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind))
 
     @classmethod
     def checked(cls, **parameters: Any) -> Settings:
@@ -283,49 +542,22 @@ class Settings(BaseModel):
 
     def has_effect(self, name: str) -> bool:
         """Whether the others leave the parameter of that name an effect."""
-        return all(allowed for other, allowed, *_ in self._needs() if other == name)
-
-    def _needs(self) -> list[tuple[str, bool, str, str]]:
-        """Parameters that have an effect only with another: whether they have, the other, and what it has to be."""
-        gradient = self.method in GRADIENT_METHODS
-        ridge = self.method == "ridge"
-        generalized = self.forced in ("generalized", "scheduled")
-        reservoir = self._drawn == "reservoir"
-        recurrent = self.cell not in ("memoryless", *(() if self.by_gradients else (None,)))
-        return [
-            ("parallel", self.by_gradients, "optimizer", "a gradient method or BFGS"),
-            ("learning_rate", gradient, "optimizer", "a gradient method"),
-            ("schedule", gradient, "optimizer", "a gradient method"),
-            ("window", gradient, "optimizer", "a gradient method"),
-            ("batch", self.window is not None, "window", "a window"),
-            ("stateful", self.window is not None, "window", "a window"),
-            ("epochs", not ridge, "optimizer", "an optimizer other than ridge, which solves in one step"),
-            ("l1", not ridge, "optimizer", "an optimizer other than ridge, whose penalty is l2"),
-            ("weight_noise", not ridge, "optimizer", "an optimizer other than ridge"),
-            ("forcing", not ridge or self.forcing == "full", "optimizer", "an optimizer other than ridge"),
-            ("forcing_strength", generalized, "forcing", "forcing='generalized' or 'scheduled'"),
-            ("forcing_interval", self.forced == "sparse", "forcing", "forcing='sparse'"),
-            ("segment_lengths", self.forced == "segments", "forcing", "forcing='segments'"),
-            ("leak", self.cell == "leaky", "cell", "cell='leaky'"),
-            ("latent", self.cell in PIECEWISE_LINEAR, "cell", "a piecewise-linear cell"),
-            ("spectral_radius", reservoir, "initial", "initial='reservoir'"),
-            ("spectral_radius", recurrent, "cell", "a recurrent cell"),
-            ("input_scale", reservoir, "initial", "initial='reservoir'"),
-            ("bias_scale", reservoir, "initial", "initial='reservoir'"),
-        ]
+        return all(need.met(self) for need in self.parameter(name).needs)
 
     def _in_force(self, name: str) -> Any:
         """What a parameter is, or what it means where it is left out."""
-        return {"optimizer": self.method, "forcing": self.forced, "initial": self._drawn}.get(name, getattr(self, name))
+        return {"optimizer": self.method, "forcing": self.forced, "initial": self.drawn}.get(name, getattr(self, name))
 
     @model_validator(mode="after")
     def _refuse(self) -> Self:
         self._refuse_ranges()
-        for name, allowed, other, need in self._needs():
-            if getattr(self, name) != Settings.model_fields[name].default and not allowed:
-                raise ValueError(
-                    f"{name} has no effect with {other}={self._in_force(other)!r}; it needs {need}; leave it out"
-                )
+        for name, field in Settings.model_fields.items():
+            if getattr(self, name) == field.default:
+                continue
+            for need in self.parameter(name).needs:
+                if not need.met(self):
+                    other = f"{need.other}={self._in_force(need.other)!r}"
+                    raise ValueError(f"{name} has no effect with {other}; it needs {need.said}; leave it out")
         if self.restarts is not None and self.restarts < (self.members or 1):
             raise ValueError(
                 f"members={self.members} exceeds restarts={self.restarts}; raise restarts or keep fewer members"
@@ -335,7 +567,7 @@ class Settings(BaseModel):
         return self
 
     @property
-    def _drawn(self) -> str:
+    def drawn(self) -> str:
         """How initial weights are drawn: as asked for, or as it suits the optimiser."""
         return self.initial or ("reservoir" if self.method == "ridge" else "glorot")
 
@@ -367,6 +599,11 @@ def as_option(name: str, value: Any) -> str:
         return f"--{flag}" if value else f"--no-{flag}"
     text = ",".join(map(str, value)) if isinstance(value, list | tuple) else f"{value}"
     return f"--{flag} {shlex.quote(text)}"
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The types of a union; a type that is none, alone."""
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
 def _sentence(fault: dict[str, Any]) -> str:

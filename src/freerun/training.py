@@ -55,13 +55,6 @@ RESERVOIR_PENALTY = 1e-8
 """The penalty with which the readout of a reservoir is solved before all of it is trained."""
 
 
-OWN = (
-    *("seed", "learning_rate", "l1", "l2", "weight_noise", "input_noise"),
-    *("initial", "input_scale", "bias_scale", "spectral_radius", "leak"),
-)
-"""Settings in which networks that are trained at once, by one program, may differ."""
-
-
 def train(
     several: Sequence[Settings],
     training: Sequence[Series],
@@ -78,7 +71,8 @@ def train(
     """Train networks of one shape at once, watching the one-step error on `validation`, whose state starts at zero.
 
     Args:
-        several: of each network and its training, with nothing left to choose; they differ in `OWN` alone.
+        several: of each network and its training, with nothing left to choose; they differ in what has
+            `varies_in_program` alone.
         training: one series, or several that are learned together, in their own units.
         validation: in its own units. On a validation series that is shorter than the washout, the error of its last
             step counts.

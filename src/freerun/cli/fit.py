@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,32 +20,20 @@ from freerun.cli.options import (
     reads_series,
     require_picture,
     require_writable,
+    takes_settings,
 )
-from freerun.settings import (
-    CellName,
-    Device,
-    Dtype,
-    ForcingName,
-    Initial,
-    Nonlinearity,
-    OptimizerName,
-    ScheduleName,
-    Settings,
-)
+from freerun.settings import Settings
 
 if TYPE_CHECKING:
     from freerun.estimator import RNN
 
 
-def _setting(name: str, *flags: str) -> Any:
-    return typer.Option(*flags, help=Settings.model_fields[name].description, rich_help_panel="Network and training")
-
-
 @reads_series
+@takes_settings
 def fit(
-    ctx: typer.Context,
     series: SeriesFiles,
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write.")],
+    *,
     split: Annotated[
         int | None,
         typer.Option(help="Train on this many steps; the error on the rest is watched. Default: train on all."),
@@ -64,45 +52,7 @@ def fit(
     plot: Plot = None,
     as_json: Json = False,
     quiet: Quiet = False,
-    hidden: Annotated[int | None, _setting("hidden")] = None,
-    cell: Annotated[CellName | None, _setting("cell")] = None,
-    layers: Annotated[int, _setting("layers")] = 1,
-    latent: Annotated[int | None, _setting("latent")] = None,
-    nonlinearity: Annotated[Nonlinearity, _setting("nonlinearity")] = "tanh",
-    leak: Annotated[float | None, _setting("leak")] = None,
-    delays: Annotated[str | None, _setting("delays")] = None,
-    difference: Annotated[str | None, _setting("difference")] = None,
-    detrend: Annotated[bool, _setting("detrend", "--detrend/--no-detrend")] = False,
-    log: Annotated[bool, _setting("log", "--log/--no-log")] = False,
-    direct: Annotated[bool, _setting("direct", "--direct/--no-direct")] = True,
-    initial: Annotated[Initial | None, _setting("initial")] = None,
-    spectral_radius: Annotated[float | None, _setting("spectral_radius")] = None,
-    input_scale: Annotated[float | None, _setting("input_scale")] = None,
-    bias_scale: Annotated[float | None, _setting("bias_scale")] = None,
-    optimizer: Annotated[OptimizerName | None, _setting("optimizer")] = None,
-    epochs: Annotated[int | None, _setting("epochs")] = None,
-    learning_rate: Annotated[float | None, _setting("learning_rate")] = None,
-    schedule: Annotated[ScheduleName | None, _setting("schedule")] = None,
-    window: Annotated[int | None, _setting("window")] = None,
-    batch: Annotated[int | None, _setting("batch")] = None,
-    stateful: Annotated[bool, _setting("stateful", "--stateful/--no-stateful")] = False,
-    forcing: Annotated[ForcingName | None, _setting("forcing")] = None,
-    forcing_strength: Annotated[str | None, _setting("forcing_strength")] = None,
-    forcing_interval: Annotated[int | None, _setting("forcing_interval")] = None,
-    segment_lengths: Annotated[str | None, _setting("segment_lengths")] = None,
-    l1: Annotated[float, _setting("l1")] = 0.0,
-    l2: Annotated[float | None, _setting("l2")] = None,
-    weight_noise: Annotated[float, _setting("weight_noise")] = 0.0,
-    input_noise: Annotated[float | None, _setting("input_noise")] = None,
-    washout: Annotated[int | None, _setting("washout")] = None,
-    restarts: Annotated[int | None, _setting("restarts")] = None,
-    holdout: Annotated[float | None, _setting("holdout")] = None,
-    members: Annotated[int | None, _setting("members")] = None,
-    standardize: Annotated[bool, _setting("standardize", "--standardize/--no-standardize")] = True,
-    dtype: Annotated[Dtype, _setting("dtype")] = "float64",
-    device: Annotated[Device, _setting("device")] = "auto",
-    parallel: Annotated[bool | None, _setting("parallel", "--parallel/--no-parallel")] = None,
-    seed: Annotated[int, _setting("seed")] = 0,
+    settings: Settings,
 ) -> None:
     """Train a network on a series and write it to a model file.
 
@@ -124,7 +74,7 @@ def fit(
     console, began = Console(as_json, quiet), perf_counter()
     require_writable(output)
     require_picture(plot)
-    parameters = Settings.checked(**{name: ctx.params[name] for name in Settings.model_fields}).model_dump()
+    parameters = settings.model_dump()
     training, validation = read_training(series, split, reading)
     if isinstance(training, StoredSeries):
         console.note(f"{training.path} is read a part at a time; what is open is chosen by its last {ENDING} steps")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from freerun.data.rows import ReadOptions
-from freerun.settings import Missing
+from freerun.settings import Missing, Settings
 
 if TYPE_CHECKING:
     from freerun.data.series import Series
@@ -106,8 +106,7 @@ NO_OPTIONS = Reading()
 
 def reads_series(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that describe a file of series; it takes them as one argument `reading`."""
-    own = inspect.signature(command, eval_str=True).parameters
-    shared = {
+    options = {
         "column": (Column, []),
         "time": (TimeColumn, None),
         "id": (Id, None),
@@ -117,24 +116,57 @@ def reads_series(command: Callable[..., None]) -> Callable[..., None]:
         "inputs": (Inputs, []),
         "resample": (Resample, None),
     }
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    options = [inspect.Parameter(n, keyword, default=d, annotation=kind) for n, (kind, d) in shared.items()]
-    parameters: list[inspect.Parameter] = []
-    for name, parameter in own.items():
-        parameters += options if name == "reading" else [parameter.replace(kind=keyword)]
 
-    def with_reading(**given: Any) -> None:
-        column, time, name_of, zone, decimal, missing, inputs, resample = (given.pop(name) for name in shared)
+    def reading(**given: Any) -> Reading:
+        column, inputs = given.pop("column"), given.pop("inputs")
         chosen = (*column, *(name for name in inputs if name not in column)) if column else ()
-        options = ReadOptions.checked(
-            chosen, time=time, id=name_of, missing=missing, resample=resample, zone=zone, decimal=decimal
-        )
-        command(**given, reading=Reading(options, tuple(inputs)))
+        return Reading(ReadOptions.checked(chosen, **given), tuple(inputs))
 
-    with_reading.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - typer reads it
-    with_reading.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    with_reading.__name__, with_reading.__doc__ = command.__name__, command.__doc__
-    return with_reading
+    return _with_options(command, "reading", options, reading)
+
+
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for each parameter of a network; it takes them as one argument `settings`."""
+    options = {name: (_option(name), field.default) for name, field in Settings.model_fields.items()}
+    return _with_options(command, "settings", options, Settings.checked)
+
+
+def _option(name: str) -> Any:
+    """The option of a parameter; what may be a number or several is read as text."""
+    field, kind, flag = Settings.model_fields[name], Settings.kind_of(name), name.replace("_", "-")
+    flags = [f"--{flag}/--no-{flag}"] if kind == "switch" else []
+    option = typer.Option(*flags, help=field.description, rich_help_panel=Settings.parameter(name).group)
+    return Annotated[str | None if kind == "text" else field.annotation, option]
+
+
+def _with_options(
+    command: Callable[..., None], name: str, options: dict[str, tuple[Any, Any]], gathered: Callable[..., Any]
+) -> Callable[..., None]:
+    """A command with several options in the place of its argument `name`, which is what is `gathered` from them.
+
+    Args:
+        command: the command.
+        name: of the argument.
+        options: type and default of each.
+        gathered: makes the argument.
+    """
+    own = inspect.signature(command, eval_str=True).parameters
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    several = [
+        inspect.Parameter(n, keyword, default=default, annotation=kind) for n, (kind, default) in options.items()
+    ]
+    parameters: list[inspect.Parameter] = []
+    for parameter in own.values():
+        parameters += several if parameter.name == name else [parameter.replace(kind=keyword)]
+
+    def with_options(**given: Any) -> None:
+        argument = gathered(**{option: given.pop(option) for option in options})
+        command(**given, **{name: argument})
+
+    with_options.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - typer reads it
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
+    return with_options
 
 
 def read(path: Path, reading: Reading) -> Series:

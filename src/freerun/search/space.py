@@ -18,7 +18,6 @@ from freerun.selection.policies import differences_of
 from freerun.selection.profile import Profile
 from freerun.selection.resolving import resolved
 from freerun.settings import GRADIENT_METHODS, Settings
-from freerun.training import OWN
 
 if TYPE_CHECKING:
     import optuna
@@ -34,9 +33,6 @@ MOST_FIRST = 24
 
 FIRST = ("optimizer", "forcing", "cell", "initial", "delays")
 """What is proposed first, since others have an effect only with some of its values."""
-
-CHOSEN_APART = ("restarts", "members", "holdout", "epochs", "device", "parallel", "dtype")
-"""Settings that are not for a search to try: how many networks are kept, what judges them, and what they cost."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +203,8 @@ class Space:
 
     def program(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
         """The part of a proposal that decides which program is compiled."""
-        return {name: value for name, value in proposal.items() if name not in OWN}
+        shared = {"spacing", *Settings.named(varies_in_program=False)}
+        return {name: value for name, value in proposal.items() if name in shared}
 
     def described(self) -> dict[str, str]:
         """What may be tried, for people and for comparison."""
@@ -224,7 +221,7 @@ class Space:
 
 def _require(given: Settings, name: str, dimension: Dimension) -> None:
     """Refuse a dimension that no trial could use."""
-    if name in CHOSEN_APART:
+    if name in Settings.named(searchable=False):
         raise SettingError(f"--try {name}: not for a search to try; say --set {name}=... instead")
     if name == "spacing":
         return

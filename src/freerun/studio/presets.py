@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args
 
 from freerun.demo import DESCENT
 from freerun.errors import SettingError
-from freerun.settings import Settings
+from freerun.settings import Group, Kind, Settings
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -17,13 +17,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """What is set in each; all else is at its default."""
 
-GROUPS: dict[str, tuple[str, ...]] = {
-    "Network": ("hidden", "cell", "nonlinearity", "delays", "direct", "layers"),
-    "Initial weights": ("initial", "spectral_radius", "input_scale", "leak", "seed"),
-    "Training": ("optimizer", "epochs", "learning_rate", "schedule", "window", "washout"),
-    "Penalties and noise": ("l1", "l2", "weight_noise", "input_noise"),
-    "Forcing": ("forcing", "forcing_strength", "forcing_interval", "segment_lengths"),
-    "Choice": ("restarts", "members", "holdout", "difference", "detrend", "log"),
+GROUPS: dict[Group, tuple[str, ...]] = {
+    group: Settings.named(group=group) for group in get_args(Group) if group != "Computing"
 }
 """The parameters that have a control, in the order of the page."""
 
@@ -34,7 +29,7 @@ class Control:
 
     Attributes:
         name: of the parameter.
-        kind: `choice`, `switch`, `number` or `text` (one value or several with commas).
+        kind: how a value is entered.
         default: None where it is chosen by the fit.
         options: of a choice.
         whole: whether a number has no fraction.
@@ -42,7 +37,7 @@ class Control:
     """
 
     name: str
-    kind: Literal["choice", "switch", "number", "text"]
+    kind: Kind
     default: Any
     options: tuple[Any, ...]
     whole: bool
@@ -51,20 +46,10 @@ class Control:
 
 def control(name: str) -> Control:
     """The control of a parameter, by its type."""
-    field = Settings.model_fields[name]
-    kinds = [k for k in (get_args(field.annotation) or (field.annotation,)) if k is not type(None)]
-    options: tuple[Any, ...] = ()
-    if field.annotation is bool:
-        kind = "switch"
-    elif get_origin(field.annotation) is Literal:
-        kind, options = "choice", tuple(kinds)
-    elif len(kinds) == 1 and get_origin(kinds[0]) is Literal:
-        kind, options = "choice", get_args(kinds[0])
-    elif all(k in (int, float) for k in kinds):
-        kind = "number"
-    else:
-        kind = "text"
-    return Control(name, kind, field.default, options, kinds == [int], str(field.description))
+    field, kind = Settings.model_fields[name], Settings.kind_of(name)
+    options = Settings.choices_of(name) if kind == "choice" else ()
+    whole = int in (field.annotation, *get_args(field.annotation))
+    return Control(name, kind, field.default, options, whole, str(field.description))
 
 
 def settings_of(entries: dict[str, Any]) -> dict[str, Any]:
