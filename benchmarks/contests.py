@@ -105,8 +105,7 @@ def tutorial_series(steps: int) -> np.ndarray:
 def networks(cell: str, hidden: int, members: int, dtype: str, direct: bool = False) -> Network:
     """Stacked networks with one input and one output."""
     shape = Shape(1, hidden, cell, direct=direct)
-    drawn = [initial_network(shape, Start("glorot", seed=seed)) for seed in range(members)]
-    return stack([jax.tree.map(lambda w: np.asarray(w, dtype), network) for network in drawn])
+    return stack([initial_network(shape, Start("glorot", seed=seed), dtype) for seed in range(members)])
 
 
 def descent(

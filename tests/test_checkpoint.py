@@ -158,7 +158,7 @@ def test_a_machine_that_cannot_go_on_leaves_the_checkpoint_as_it_is(series, name
 
     with monkeypatch.context() as small:
         if name == "adam":
-            small.setattr(placement, "physical_memory", lambda _: 1)
+            small.setattr(placement, "device_memory", lambda _: 1)
         else:
             small.setattr(fitting, "train", refused)
             small.setattr(fitting, "choose", refused)

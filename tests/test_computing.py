@@ -226,7 +226,7 @@ def test_threads_forget_programs_while_others_use_them(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("most", [1, 2])
 def test_no_more_work_goes_on_side_by_side_than_is_allowed(most: int) -> None:
-    from freerun import computing as room
+    from freerun import cores as room
 
     going, highest, lock = [0], [0], Lock()
 
@@ -239,7 +239,7 @@ def test_no_more_work_goes_on_side_by_side_than_is_allowed(most: int) -> None:
             going[0] -= 1
         return item
 
-    with room.computing("float64"), room.on_cores(most):
+    with room.on_cores(most):
         assert list(room.spread(work, range(8))) == list(range(8))
     assert highest[0] <= most
 

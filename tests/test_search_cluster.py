@@ -22,7 +22,7 @@ import pytest
 
 import freerun
 from freerun import provenance
-from freerun.computing import cores, spread
+from freerun.cores import cores, spread
 from freerun.errors import SearchError
 from freerun.search import Standing, search
 from freerun.search.engines import OnDask

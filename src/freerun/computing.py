@@ -9,17 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
 import jax
 from jax._src.xla_bridge import backends_are_initialized  # there is no public name for it
-from threadpoolctl import ThreadpoolController
 
+from freerun.cores import cores_to_take, on_cores, one_thread_each, physical_memory
 from freerun.errors import ForkError, MachineError
 from freerun.settings import Device
 
@@ -38,17 +36,11 @@ MOST_KEPT = 256 * 2**20
 
 
 MOST_IN_MEMORY = 200
-"""Programs of `run` and `side_by_side` that are kept in memory; beyond, all of freerun's are forgotten, since a system
+"""Programs of `side_by_side` that are kept in memory; beyond, all of freerun's are forgotten, since a system
 lets a process have only so many memory maps, and each program takes some. Those needed again come from the folder."""
 
 MOST_MAPS = 30_000
 """Memory maps of this process from which on it forgets programs; systems allow some 65000."""
-
-MOST_THREADS = 8
-"""Threads of `spread`, and parts of a batch, at most, since each takes memory."""
-
-MOST_CORES = 2**16
-"""More cores than a machine has."""
 
 ON_ONE_CORE = {"xla_cpu_multi_thread_eigen": False, "xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
 """How a program is compiled that may run beside others, see `side_by_side`: it stays on its thread."""
@@ -80,59 +72,17 @@ def computing(dtype: str, device: Device = "cpu") -> Iterator[None]:
             yield
 
 
-def spread(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """The results of `function` for each of the items, in their order, on as many threads as there are cores to take.
-
-    Each computes as the caller does; compiled programs go through `run`. NumPy gets its share of the cores in each
-    thread, no more: threads that all use all cores are many times slower.
-    """
-    _enter()
-    forget_programs()
-    taken = _cores_to_take()
-    together = min(taken, MOST_THREADS, max(1, len(items)))
-    with _libraries().limit(limits=max(1, taken // together)), ThreadPoolExecutor(together) as pool:
-        yield from pool.map(_as_here(function), items)
-
-
 def _as_here(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
     """The same function, which computes in any thread as the caller of this does."""
     # JAX's options have no types
     wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
-    device, most = current_device(), _cores_to_take()
+    device, most = current_device(), cores_to_take()
 
     def call(item: Item) -> Result:
         with jax.enable_x64(wide), jax.default_device(device), on_cores(most):
             return function(item)
 
     return call
-
-
-@contextmanager
-def on_cores(most: int) -> Iterator[None]:
-    """Within this context no more threads than `most` work side by side.
-
-    Into how many parts work is cut stays as it is, and so do results, to the bit.
-    """
-    before = _most_cores.set(most)
-    try:
-        yield
-    finally:
-        _most_cores.reset(before)
-
-
-def _cores_to_take() -> int:
-    return min(cores(), _most_cores.get())
-
-
-def run(program: Any, *arguments: Any) -> Any:
-    """The results of a jitted program, which runs while no other thread runs one; compiling goes on side by side.
-
-    Two programs with loops at once would deadlock: on a CPU, a loop occupies one of XLA's threads while it waits for
-    the others to do its products.
-    """
-    compiled = _compiled(program, (), arguments)
-    with _running:
-        return jax.block_until_ready(compiled.program(*arguments))
 
 
 Several = Sequence[tuple[Any, ...]]
@@ -155,7 +105,7 @@ def prepared(program: Any, static: tuple[Hashable, ...], like: Several) -> Calla
     """What `side_by_side` does again and again with arguments of the shapes of `like`, in this thread and context."""
     compiled = [_compiled(program, static, arguments) for arguments in like]
     needed = max(one.memory for one in compiled)
-    threads = _threads(min(_cores_to_take(), max(1, physical_memory() // 2 // max(1, needed))))
+    threads = _threads(min(cores_to_take(), max(1, physical_memory() // 2 // max(1, needed))))
 
     def one(numbered: tuple[_Compiled, tuple[Any, ...]]) -> Any:
         made, arguments = numbered
@@ -164,7 +114,7 @@ def prepared(program: Any, static: tuple[Hashable, ...], like: Several) -> Calla
     call = _as_here(one)
 
     def results(several: Several) -> list[Any]:
-        with _libraries().limit(limits=1):
+        with one_thread_each():
             return list(threads.map(call, zip(compiled, several, strict=True)))
 
     return results
@@ -202,22 +152,6 @@ def _compiled(program: Any, static: tuple[Hashable, ...], arguments: tuple[Any, 
     return found
 
 
-def plain_factorisations() -> AbstractContextManager[Any]:
-    """Within this context, factorisations of matrices run on one thread.
-
-    Where products and factorisations take turns, XLA's threads and those of LAPACK keep each other from the cores.
-    """
-    return _libraries().limit(limits=1)
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """NumPy's and SciPy's libraries of linear algebra, with threads of their own."""
-    import scipy.linalg  # noqa: F401 - JAX calls its LAPACK, which has to be there to be found
-
-    return ThreadpoolController()
-
-
 def forget_programs() -> None:
     """Forget freerun's programs if there are too many; those of the user's own functions stay."""
     if len(_programs) > MOST_IN_MEMORY or _memory_maps() > MOST_MAPS:
@@ -236,8 +170,6 @@ def _memory_maps() -> int:
 
 _jitted: list[Any] = []
 _programs: dict[Any, _Compiled] = {}
-_running = Lock()
-_most_cores: ContextVar[int] = ContextVar("_most_cores", default=MOST_CORES)
 
 
 def current_device() -> Any:
@@ -246,23 +178,17 @@ def current_device() -> Any:
     return jax.config.jax_default_device or jax.local_devices()[0]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def physical_memory(device: Device = "cpu") -> int:
+def device_memory(device: Device) -> int:
     """Bytes of memory of this machine, or of its GPU; where the system does not say, 8 GiB.
 
     Raises:
         MachineError: there is no GPU.
     """
-    found = _device(device) if device == "gpu" else None
+    if device != "gpu":
+        return physical_memory()
     try:
-        if found is not None:
-            return int(found.memory_stats()["bytes_limit"])
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, KeyError, TypeError, ValueError, OSError):
+        return int(_device(device).memory_stats()["bytes_limit"])
+    except (AttributeError, KeyError, TypeError):
         return 2**33
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import equinox as eqx
@@ -16,12 +15,6 @@ from freerun.network import jax_runs
 from freerun.network.network import Network, State
 from freerun.network.recurrence import in_pieces
 from freerun.network.updates import Array
-
-SHORTEST = 64
-"""Short series are filled up to so many steps, or twice, four times ... as many."""
-
-DEPTHS = 16
-"""Networks that share programs reach back a multiple of so many steps."""
 
 PIECE = 10_000
 """Steps of a long series whose hidden states are in memory at a time, where no gradient is taken."""
@@ -48,17 +41,16 @@ class Pairs(eqx.Module):
     start: State | None = None
 
     @classmethod
-    def of(cls, panel: Sequence[np.ndarray], channels: int, washout: int, at_least: int = 0) -> Pairs:
+    def of(cls, panel: Sequence[np.ndarray], channels: int, washout: int) -> Pairs:
         """The pairs of standardised series.
 
         Args:
             panel: arrays of shape (steps, N), NaN where a value is missing; see `Scaling.apply`.
             channels: D, the first columns of each.
             washout: the errors of the first `washout` predictions of each do not count.
-            at_least: fill up to this many steps, so that series of different lengths share one compiled program.
         """
         gaps = any(np.isnan(values[:, :channels]).any() for values in panel)
-        steps = max(at_least, *(len(values) - 1 for values in panel))
+        steps = max(map(len, panel)) - 1
         each = [_padded(values, channels, washout, steps, gaps) for values in panel]
         return each[0] if len(each) == 1 else jax.tree.map(lambda *arrays: jnp.stack(arrays), *each)
 
@@ -147,22 +139,6 @@ class Pairs(eqx.Module):
         start = network.rest(), jnp.zeros_like(network.bias)
         pieces = (whole.inputs, whole.targets, whole.weight)
         return in_pieces(add, start, pieces, PIECE)[1], self.weight.sum(axis=0)
-
-
-def filled_up(steps: int) -> int:
-    """The next of the few lengths that short series are given, so that they share compiled programs."""
-    return SHORTEST << max(0, math.ceil(math.log2(steps / SHORTEST)))
-
-
-def cut_down(steps: int) -> int:
-    """The largest of the few lengths 1, 2, 3, 4, 6, 8, 12, 16, ... of free runs over short series that is not more."""
-    power = 1 << (steps.bit_length() - 1)
-    return power + power // 2 if steps >= power + power // 2 and power > 1 else power
-
-
-def shared(network: Network) -> Network:
-    """The network in a form in which those that read different windows share programs; worth it on short series."""
-    return network.plain(-(-network.depth // DEPTHS) * DEPTHS)
 
 
 def _padded(values: np.ndarray, channels: int, washout: int, steps: int, gaps: bool) -> Pairs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from freerun.computing import has_gpu, physical_memory
+from freerun.computing import device_memory, has_gpu
 from freerun.errors import MachineError
 from freerun.network.cells import CELLS
 from freerun.settings import Device, Settings
@@ -67,7 +67,7 @@ def _require_memory(settings: Settings, steps: int, device: Device) -> None:
     width = {"float64": 8, "float32": 4}[settings.dtype]
     one = (settings.window or steps) * settings.layers * (settings.hidden or 1) * (4 * _gates(settings) + 4) * width
     together = (settings.batch or 16) if settings.window else 1
-    memory = physical_memory(device)
+    memory = device_memory(device)
     if one * together <= memory:
         return
     fits = memory // one

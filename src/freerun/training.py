@@ -14,7 +14,7 @@ from jaxtyping import PRNGKeyArray
 
 from freerun.building import drawn
 from freerun.checkpoint import Checkpoint
-from freerun.computing import computing
+from freerun.computing import computing, forget_programs
 from freerun.course import Course, resumed
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
@@ -103,6 +103,7 @@ def train(
     channels = training[0].shape[1]
     steps = sum(len(series) - held_out for series in training)
     device, parallel = placed(settings, steps, len(several))
+    forget_programs()
     with computing(settings.dtype, device):
         panel = [scaling.apply(series) for series in training]
         learned = [values[: len(values) - held_out] for values in panel]

@@ -19,18 +19,12 @@ from freerun.forcing import free_runs
 from freerun.network import jax_runs
 from freerun.network.network import Network
 from freerun.network.updates import Array
-from freerun.pairs import cut_down, filled_up
 
 MOST_RUNS, LONGEST = 32, 200
 """At most so many free runs, of at most so many steps."""
 
 LEAD = 2000
 """Steps read before the first run at most."""
-
-
-ENDURANCE, RANGE = 100_000, 3.0
-"""A network endures when a free run of so many steps, or on a short series of as many as that has, stays so many
-standard deviations around its training data."""
 
 
 class Validation(eqx.Module):
@@ -51,27 +45,13 @@ class Validation(eqx.Module):
     horizon: int = eqx.field(static=True)
 
     @classmethod
-    def of(
-        cls,
-        panel: Sequence[np.ndarray],
-        channels: int,
-        held_out: int,
-        dtype: str,
-        short: bool = False,
-        longest: int = 0,
-    ) -> Validation:
+    def of(cls, panel: Sequence[np.ndarray], channels: int, held_out: int, dtype: str) -> Validation:
         """Runs over the last `held_out` steps of each series, of a third of them each, evenly spread.
-
-        On `short` series there are 32 runs, of one of a few lengths, and the series are filled up at their end, so that
-        one compiled program serves several of them.
 
         Args:
             panel: arrays of shape (steps, N), NaN where a value is missing; see `Scaling.apply`.
             channels: D, the first columns of each.
             held_out: fewer than the steps of the shortest.
-            short: whether these are parts of short series.
-            longest: steps of the longest of several panels that are to share one compiled program: those with fewer
-                steps to read are filled up at their end.
         """
         unit = np.nanstd(np.concatenate([values[:, :channels] for values in panel]), axis=0)
         kept = min(held_out + LEAD, *(len(values) for values in panel)) if len(panel) > 1 else held_out + LEAD
@@ -79,14 +59,9 @@ class Validation(eqx.Module):
         first = len(last[0]) - held_out
         horizon = max(1, min(LONGEST, held_out // 3))
         count = max(1, min(MOST_RUNS, 3 * held_out // horizon, held_out - horizon + 1))
-        filled = max(len(last[0]), min(longest, held_out + LEAD))
-        if short:
-            horizon, count, filled = cut_down(horizon), MOST_RUNS, filled_up(filled)
         starts = np.linspace(first - 1, len(last[0]) - 1 - horizon, count).astype(int)
-        inputs, observed = np.zeros((len(last), filled, last[0].shape[1])), np.ones((len(last), filled, channels))
-        for i, values in enumerate(last):
-            inputs[i, : len(values)] = interpolated(values)
-            observed[i, : len(values)] = np.isfinite(values[:, :channels])
+        inputs = np.stack([interpolated(values) for values in last])
+        observed = np.stack([np.isfinite(values[:, :channels]) for values in last])
         if len(panel) == 1:
             inputs, observed = inputs[0], observed[0]
         return cls(

@@ -19,8 +19,8 @@ from freerun.network.network import Network
 from freerun.network.updates import Array
 from freerun.optimizers import Stopped, stack, unstack
 from freerun.optimizers.base import each, few
-from freerun.pairs import Pairs, shared
-from freerun.settings import SHORT, Settings
+from freerun.pairs import Pairs
+from freerun.settings import Settings
 from freerun.validation import Validation
 
 Thinning = Callable[[int, Sequence[float]], Sequence[bool]]
@@ -149,10 +149,9 @@ class Watch:
     def __call__(self, networks: Network, objectives: np.ndarray) -> None:
         """Take stacked networks, good to keep, and the objectives since the last call: see `optimizers.Report`."""
         seen = self.seen
-        measured = stack(list(map(shared, unstack(networks)))) if self._training.steps < SHORT else networks
-        errors, validation = self._errors(measured, self._training), None
+        errors, validation = self._errors(networks, self._training), None
         if self._validation is not None:
-            validation = self._errors(measured, self._validation)
+            validation = self._errors(networks, self._validation)
         free = None if self._free_runs is None else each(_free_run_error, None, self._free_runs, networks)
         for column, (i, network) in enumerate(zip(seen.reported, unstack(networks), strict=True)):
             if i not in seen.running:

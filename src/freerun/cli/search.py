@@ -81,7 +81,7 @@ def search(
 
     Example: freerun search mg.csv --split 1500 --trials 100 -o best.freerun --report search.html
     """
-    from freerun.computing import cores
+    from freerun.cores import cores
     from freerun.errors import SettingError
     from freerun.search import search as find
     from freerun.search.report import command, write_report

@@ -60,11 +60,6 @@ class State(NamedTuple):
     cells: tuple[Carry, ...]
     past: Array
 
-    def deepened(self, depth: int) -> State:
-        """The same for a network that reaches back `depth` steps, but gives the values that are new to it no weight."""
-        missing = np.zeros((max(0, depth - len(self.past)), self.past.shape[1]), self.past.dtype)
-        return State(self.cells, np.concatenate([missing, self.past[max(0, len(self.past) - depth) :]]))
-
 
 class Window(NamedTuple):
     """What a network makes of the latest values before anything else.
@@ -140,49 +135,18 @@ class Network:
         """The same network with another readout, bias and direct connections."""
         return replace(self, readout=readout, bias=bias, direct=direct)
 
-    def plain(self, depth: int) -> Network:
-        """The same network as one that reads all of the last values, and no differences.
-
-        Both are affine maps of the last values, so they fold into the weights of the first layer and the direct
-        connections (NumPy arrays). Networks that read different windows then share one compiled program.
-
-        Args:
-            depth: steps before the current one that it reaches back, at least its own `depth`; see `State.deepened`.
-        """
-        channels, width = self.bias.shape[0], self.bias.shape[0] + self.inputs
-        taps = np.zeros((len(self.lags), width, depth + 1, width))
-        for i, lag in enumerate(self.lags):
-            for back, coefficient in enumerate(_polynomial(self.differences)):
-                taps[i, range(channels), lag + back, range(channels)] += coefficient
-            taps[i, range(channels, width), lag, range(channels, width)] = 1.0
-        unfolded = taps.reshape(len(self.lags) * width, -1).T
-        direct = np.zeros((depth + 1, width, channels))
-        if self.differences:
-            for back, coefficient in left_out(self.differences):
-                direct[back, range(channels), range(channels)] = coefficient
-        direct = direct.reshape(-1, channels)
-        if self.direct is not None:
-            direct = direct + unfolded @ np.asarray(self.direct)
-        first = replace(self.cells[0], input=unfolded @ np.asarray(self.cells[0].input))
-        return Network((first, *self.cells[1:]), self.readout, self.bias, direct, tuple(range(depth + 1)), self.inputs)
-
     def rest(self, several: tuple[int, ...] = ()) -> State:
         """The state before the first step; its past is that of one sequence, or of `several` side by side."""
         past = np.zeros((self.depth, *several, self.bias.shape[0] + self.inputs), self.bias.dtype)
         return State(tuple(cell.rest() for cell in self.cells), past)
 
 
-def _polynomial(differences: tuple[int, ...]) -> np.ndarray:
-    """The coefficients of (1 - B^d1)(1 - B^d2) ... in the powers of B."""
-    polynomial = np.ones(1, int)
-    for lag in differences:
-        polynomial = np.convolve(polynomial, [1, *[0] * (lag - 1), -1])
-    return polynomial
-
-
 def left_out(differences: tuple[int, ...]) -> list[tuple[int, int]]:
     """Of x_{t+1} = (its difference) + sum of coefficient * x_{t - back}: the pairs (back, coefficient)."""
-    return [(k - 1, -int(c)) for k, c in enumerate(_polynomial(differences)) if k and c]
+    polynomial = np.ones(1, int)  # (1 - B^d1)(1 - B^d2) ... in the powers of B
+    for lag in differences:
+        polynomial = np.convolve(polynomial, [1, *[0] * (lag - 1), -1])
+    return [(k - 1, -int(c)) for k, c in enumerate(polynomial) if k and c]
 
 
 Take = Callable[[str, tuple[int, ...]], "Array"]

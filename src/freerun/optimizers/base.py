@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from freerun.computing import ON_ONE_CORE, cores, current_device, jitted, side_by_side
+from freerun.computing import ON_ONE_CORE, current_device, jitted, side_by_side
+from freerun.cores import cores
 from freerun.network.network import Network
 from freerun.network.updates import Array
 from freerun.objective import Objective, Terms

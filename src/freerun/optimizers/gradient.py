@@ -14,7 +14,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from freerun.computing import MOST_THREADS, ON_ONE_CORE, cores, current_device, jitted, prepared
+from freerun.computing import ON_ONE_CORE, current_device, jitted, prepared
+from freerun.cores import MOST_THREADS, cores
 from freerun.forcing import Forcing
 from freerun.network.network import Network
 from freerun.objective import Objective, Terms, penalty

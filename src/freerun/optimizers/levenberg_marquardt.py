@@ -14,7 +14,8 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from freerun.computing import jitted, plain_factorisations
+from freerun.computing import jitted
+from freerun.cores import one_thread_each
 from freerun.errors import SettingError
 from freerun.network.network import Network
 from freerun.objective import Objective, Terms
@@ -130,7 +131,9 @@ class LevenbergMarquardt:
         most = max(report_interval(self.epochs), min(FEWEST, LARGE // size))
         count = min(most, self.epochs - leg.done)
         shared, members = (objective, key, jnp.asarray(count)), (trainees.networks, trainees.terms, trainees.memory)
-        with plain_factorisations():
+        with (
+            one_thread_each()
+        ):  # where products and factorisations take turns, threads of JAX and LAPACK get in the way
             networks, memory, counts, objectives = each(_iterations, most, shared, (*members, leg.running))
         stopped = dict(leg.stopped)
         for i in map(int, np.flatnonzero(leg.running)):

@@ -13,7 +13,8 @@ from contextlib import nullcontext
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
-from freerun.computing import forget_programs, on_cores, spread
+from freerun.computing import forget_programs
+from freerun.cores import on_cores, spread
 from freerun.errors import FreerunError, MissingExtraError, SearchError
 
 Task = TypeVar("Task")
@@ -56,6 +57,7 @@ class Here:
     ) -> Iterator[tuple[int, Result | FreerunError]]:
         """See `Engine.results`."""
         if threads:
+            forget_programs()
             yield from enumerate(spread(function, tasks))
             return
         for number, task in enumerate(tasks):
