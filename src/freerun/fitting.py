@@ -30,7 +30,7 @@ from freerun.model import RECENT, Member, Model
 from freerun.network import ridge
 from freerun.network.network import Network
 from freerun.selection.choosing import choose, members_of
-from freerun.selection.holdout import held_out, require_held_out
+from freerun.selection.holdout import folds_of, held_out, recent, require_held_out
 from freerun.selection.judge import Choice
 from freerun.selection.resolving import is_open, resolved
 from freerun.settings import Settings
@@ -159,13 +159,22 @@ def _fit(
     one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
     if asked.method != "ridge":
         members, held, failure = one.trained(asked, choices)
+        errors = errors_left_out(members, [[member] for member in members], training, held, chosen=False)
     else:
-        members, held, failure = replace(one, stored=None).solved(choices, count), 0, None
+        solved, failure = replace(one, stored=None).solved(choices, count), None
+        members, without = [each.member for each in solved], [each.without for each in solved]
+        errors = errors_left_out(members, without, training, one.held_out(choices[0]), is_open(asked))
         if stored is not None:
             members, failure = one.solved_by_all(members, stored)
-    chosen = asked.method == "ridge" and is_open(asked)
-    errors = errors_left_out(members, training, held, chosen)
     return Fitted(replace(one.model(members), errors=errors), failure)
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """A member whose readout is solved, and the same without each of the parts that calibrate intervals."""
+
+    member: Member
+    without: list[Member]
 
 
 @dataclass(frozen=True)
@@ -180,8 +189,12 @@ class _Fit:
     checkpoint: Checkpoint | None
     stored: StoredSeries | None
 
-    def solved(self, choices: list[Settings], count: int) -> list[Member]:
-        """The first `count` members that endure, each of a choice of its own, their readouts solved."""
+    def held_out(self, settings: Settings) -> int:
+        """Steps of each part of the training series that calibrates intervals."""
+        return held_out(settings, min(map(len, self.training)), choosing=True)
+
+    def solved(self, choices: list[Settings], count: int) -> list[_Solved]:
+        """The first `count` that endure, each of a choice of its own, their readouts solved."""
         if len(choices) == 1:
             return [self._solve(choices[0])]
         solved = chain(spread(self._solve, choices[:count]), map(self._solve, choices[count:]))
@@ -216,15 +229,33 @@ class _Fit:
                 return solved, failure
         return solved, None
 
-    def _solve(self, settings: Settings) -> Member:
-        """The network of some settings, its readout solved for the training series."""
+    def _solve(self, settings: Settings) -> _Solved:
+        """The network of some settings, its readout solved for the training series and without parts of it."""
         began = time.perf_counter()
         scaling = self._scaling(settings)
-        panel = [scaling.apply(series) for series in self.training]
         network = drawn(settings, self.training[0]) if self.before is None else self.before.best.network
+        count = self.held_out(settings)
+        folds = folds_of(self.training, count, settings.washout or 0) if count else 0
+        stretches = [((fold + 1) * count, fold * count) for fold in range(folds)]
+        end = recent(self.training, count)
+        whole = [len(series) for series in end] == [len(series) for series in self.training]
+        network, parts = self._readouts(network, settings, scaling, self.training, stretches if whole else ())
+        if not whole:
+            _, parts = self._readouts(network, settings, scaling, end, stretches)
+        member = self._member_of(settings, network, scaling, time.perf_counter() - began)
+        return _Solved(member, [replace(member, network=part) for part in parts])
+
+    def _readouts(
+        self,
+        network: Network,
+        settings: Settings,
+        scaling: Scaling,
+        training: Sequence[Series],
+        stretches: Sequence[tuple[int, int]],
+    ) -> tuple[Network, list[Network]]:
+        panel = [scaling.apply(series) for series in training]
         washout, noise = ridge.washout_of(settings.washout or 0, panel), settings.input_noise or 0.0
-        network = ridge.solve(network, panel, washout, settings.l2 or 0.0, noise, settings.seed)
-        return self._member_of(settings, network, scaling, time.perf_counter() - began)
+        return ridge.solve(network, panel, washout, settings.l2 or 0.0, noise, settings.seed, stretches)
 
     def _member_of(self, settings: Settings, network: Network, scaling: Scaling, seconds: float) -> Member:
         """A member whose readout is solved, and its one-step errors."""
@@ -384,17 +415,17 @@ def _refuse_long_gap(series: Series, longest: int) -> None:
         )
 
 
-def _enduring_first(solved: Iterator[Member], count: int, training: Sequence[Series]) -> list[Member]:
+def _enduring_first(solved: Iterator[_Solved], count: int, training: Sequence[Series]) -> list[_Solved]:
     """The first `count` of the networks that endure, and if there are too few, of the others after them.
 
     Networks with external inputs cannot run free for longer than these are known, and are taken as they come.
     """
     if training[0].input_names:
         return list(islice(solved, count))
-    enduring: list[Member] = []
-    weak: list[Member] = []
+    enduring: list[_Solved] = []
+    weak: list[_Solved] = []
     for one in solved:
-        (enduring if endures(one, training) else weak).append(one)
+        (enduring if endures(one.member, training) else weak).append(one)
         if len(enduring) == count or len(weak) > PASSED_OVER:
             break
     return (enduring + weak)[:count]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -30,14 +29,14 @@ from freerun.forecasting import (
     runs_from,
 )
 from freerun.model import Member, Model
-from freerun.network import numpy_runs, ridge
-from freerun.selection.holdout import SHARE, folds_of, held_out, recent
+from freerun.network import numpy_runs
+from freerun.selection.holdout import SHARE, recent
 from freerun.settings import Ensemble
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LONGEST, ORIGINS = 200, 100
+LONGEST, ORIGINS = 200, 32
 """Steps of the runs that calibrate, and runs on each part that was left out, at most."""
 
 PANEL = 8
@@ -153,44 +152,36 @@ def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
     return widths
 
 
-def errors_left_out(members: Sequence[Member], training: Sequence[Series], never_seen: int, chosen: bool) -> np.ndarray:
+def errors_left_out(
+    members: Sequence[Member], without: Sequence[Sequence[Member]], training: Sequence[Series], count: int, chosen: bool
+) -> np.ndarray:
     """Errors of the forecast on parts of the training series that are left out of the fit, shape (N, H, D).
 
-    Readouts are solved anew without each part in turn; networks trained otherwise have not seen the last `never_seen`
-    steps. Where recipes were `chosen` by these parts, the errors are raised by a tenth.
+    Args:
+        members: the networks.
+        without: each as it is without each of the last stretches of `count` steps in turn.
+        training: the series.
+        count: steps of a stretch.
+        chosen: whether candidates were chosen by these parts; the errors are then raised by a tenth.
 
     Returns:
         Truth minus forecast, in the units of the series, or of its logarithm; empty where nothing can be left out.
     """
     shortest, channels = min(map(len, training)), training[0].shape[1]
-    solved = members[0].settings.method == "ridge"
-    count = held_out(members[0].settings, shortest, choosing=True) if solved else never_seen
     washout = max(member.washout for member in members)
-    folds = folds_of(training, count, washout) if solved else 1
+    folds = min(map(len, without))
     horizon = max(1, min(LONGEST, 2 * count // 3))
-    if count < 3 or shortest - count < washout + FEWEST:
+    if count < 3 or not folds or shortest - count < washout + FEWEST:
         return np.empty((0, 0, channels))
-    known = recent(training, count)
     errors = []
-    left_out = [_without(m, known, count, folds) for m in members] if solved else [[m] for m in members]
     for fold in range(folds):
-        fitted = [networks[fold] for networks in left_out]
-        for series in known[:PANEL]:
+        fitted = [networks[fold] for networks in without]
+        for series in recent(training, count)[:PANEL]:
             last = len(series) - fold * count
             starts = np.linspace(last - count, last - horizon, min(ORIGINS, count - horizon + 1)).astype(int)
             errors.append(_errors(fitted, series, starts, horizon))
     kept = np.concatenate(errors)
     return kept[np.isfinite(kept).any(axis=(1, 2))] * (OPTIMISM if chosen else 1.0)
-
-
-def _without(member: Member, training: Sequence[Series], count: int, folds: int) -> list[Member]:
-    """The member with its readout solved without each of the last `folds` stretches of `count` steps in turn."""
-    settings = member.settings
-    panel = [member.scaling.apply(series) for series in training]
-    stretches = [((fold + 1) * count, fold * count) for fold in range(folds)]
-    washout, noise = ridge.washout_of(settings.washout or 0, panel), settings.input_noise or 0.0
-    without, _ = ridge.triangles(member.network, panel, washout, stretches, noise, settings.seed)
-    return [replace(member, network=triangle.solved(member.network, settings.l2 or 0.0)) for triangle in without]
 
 
 def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:

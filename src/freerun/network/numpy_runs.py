@@ -11,6 +11,7 @@ hidden weights then serve every candidate penalty at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -392,6 +393,20 @@ class _Loop:
         past = self.read[:, 1 : 1 + self.network.depth][:, ::-1].transpose(1, 0, 2)
         shaped = values.reshape(self.candidates, self.starts, self.steps, self.channels)
         return FreeRun(shaped, State(tuple(self.carries), past), self.read[:, 0, : self.channels].copy())
+
+
+def in_precision(network: Network, dtype: type[np.floating]) -> Network:
+    """The network with its weights in another precision, in which it then runs."""
+
+    def cast(array: Array) -> np.ndarray:
+        return np.asarray(array, dtype)
+
+    cells = tuple(
+        replace(cell, **{n: cast(getattr(cell, n)) for n in (f.name for f in fields(cell)) if n not in cell.static})
+        for cell in network.cells
+    )
+    direct = None if network.direct is None else cast(network.direct)
+    return replace(network, cells=cells, readout=cast(network.readout), bias=cast(network.bias), direct=direct)
 
 
 def beside(state: State) -> State:

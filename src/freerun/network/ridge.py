@@ -254,25 +254,38 @@ def triangles(
 
 
 def solve(
-    network: Network, panel: Sequence[np.ndarray], washout: int, penalty: float, noise: float = 0.0, seed: int = 0
-) -> Network:
-    """The network with its readout solved for standardised series; see `rows_of` for the arguments.
+    network: Network,
+    panel: Sequence[np.ndarray],
+    washout: int,
+    penalty: float,
+    noise: float = 0.0,
+    seed: int = 0,
+    stretches: Sequence[tuple[int, int]] = (),
+) -> tuple[Network, list[Network]]:
+    """The network with its readout solved for standardised series, and for them without each of some stretches.
 
-    Steps that read a gap are left out at first; then the network's own output stands in for it, and it is solved again.
+    Steps that read a gap are left out at first; then the network's own output stands in for it, and the readout for the
+    whole series is solved again.
+
+    Args:
+        network, panel, washout, noise, seed: see `rows_of`.
+        penalty: factor of the sum of squares.
+        stretches: see `triangles`.
 
     Raises:
         TrainingDiverged: the hidden states are not finite.
     """
-    solved = Triangle.of(rows_of(network, panel, washout, noise, seed)).solved(network, penalty)
+    without, whole = triangles(network, panel, washout, stretches, noise, seed)
+    solved, parts = whole.solved(network, penalty), [part.solved(network, penalty) for part in without]
     channels = network.bias.shape[0]
     if all(np.isfinite(values[:-1, :channels]).all() for values in panel):
-        return solved
+        return solved, parts
     for _ in range(ROUNDS):
         read = [filled(solved, values[:-1]) for values in panel]
         if not all(np.isfinite(one).all() and np.abs(one).max() <= FAR for one in read):
             break
         solved = Triangle.of(rows_of(network, panel, washout, noise, seed, read)).solved(network, penalty)
-    return solved
+    return solved, parts
 
 
 def _reduced(factor: np.ndarray | None, rows: np.ndarray, width: int) -> np.ndarray:

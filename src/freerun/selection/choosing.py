@@ -10,7 +10,8 @@ from freerun.checkpoint import Checkpoint
 from freerun.data.series import Series
 from freerun.history import Watcher
 from freerun.selection.judge import Choice
-from freerun.selection.policies import FORECAST, Policy
+from freerun.selection.policies import FORECAST, Policy, policy_for
+from freerun.selection.profile import Profile
 from freerun.selection.race import race
 from freerun.selection.resolving import default_units, is_open, resolved
 from freerun.settings import Settings
@@ -20,7 +21,7 @@ KEPT_BY_PROBE = {
 }
 """What the networks that probe for the delays of others share with them."""
 
-MEMBERS = 10
+MEMBERS = 5
 """Networks to keep unless the settings say: those that are no worse than the best beyond chance, at most so many."""
 
 CHANCE = 2.0
@@ -35,14 +36,16 @@ def choose(
     training: Sequence[Series],
     progress: Watcher | None = None,
     checkpoint: Checkpoint | None = None,
-    policy: Policy = FORECAST,
+    policy: Policy | None = None,
 ) -> list[Choice]:
     """What the settings come to on these series, the best first; one alone when nothing is left open.
 
     Networks that are trained by Levenberg-Marquardt read the delays that a race of solved readouts comes to.
     """
-    steps = max(map(len, training))
+    profile = Profile.of(training)
+    steps = profile.steps
     if settings.method == "ridge" and is_open(settings):
+        policy = policy_for(settings, profile) if policy is None else policy
         return race(settings, policy, training, progress, checkpoint)
     if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
         probe = Settings(
@@ -52,7 +55,7 @@ def choose(
             restarts=1,
             **settings.model_dump(include=KEPT_BY_PROBE),
         )
-        found = race(probe, policy, training, progress, checkpoint)[0].settings
+        found = race(probe, policy or FORECAST, training, progress, checkpoint)[0].settings
         settings = settings.with_(cell="memoryless", delays=found.delays, difference=found.difference)
     return [Choice(0.0, resolved(settings, steps))]
 

@@ -12,19 +12,10 @@ SHARE, MOST_HELD_OUT = 0.25, 5_000
 """Share of the training series that is held out where free runs choose unless the settings say, and its most steps."""
 
 FOLDS = 2
-"""Stretches of that length that are held out in turn; one of a sample of a system."""
+"""Stretches of that length that are held out in turn."""
 
 MOST_FITTED = 20_000
 """Most steps that are fitted to where a part is held out."""
-
-LONG = 8_000
-"""From so many steps on a series is a sample of its system with which a long free run can be compared."""
-
-
-def sample_of_system(training: Sequence[Series]) -> bool:
-    """Whether the training series can be compared with a long free run: one, long, complete and not driven."""
-    first = training[0]
-    return len(training) == 1 and len(first) >= LONG and first.complete and not first.inputs.shape[1]
 
 
 def held_out(settings: Settings, steps: int, choosing: bool) -> int:
@@ -56,7 +47,7 @@ def require_held_out(settings: Settings, steps: int) -> int:
 def folds_of(training: Sequence[Series], count: int, washout: int = 0) -> int:
     """How many stretches of `count` steps are held out in turn."""
     room = min(map(len, training)) > (FOLDS + 1) * count + washout
-    return FOLDS if room and not sample_of_system(training) else 1
+    return FOLDS if room else 1
 
 
 def recent(training: Sequence[Series], count: int) -> list[Series]:

@@ -21,6 +21,7 @@ from freerun.errors import TrainingDiverged
 from freerun.network import numpy_runs, ridge
 from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts
+from freerun.network.ridge import Triangle
 from freerun.selection.holdout import folds_of, recent, require_held_out
 from freerun.settings import Settings
 
@@ -76,23 +77,29 @@ class Judge:
             penalties: to choose from.
             runs: how many free runs over each part that is left out.
         """
-        panel = self._panel(settings)
         network = drawn(settings, self._training[0])
-        washout, noise = ridge.washout_of(settings.washout or 0, panel.values), settings.input_noise or 0.0
-        stretches = [self._stretch(fold) for fold in range(self._folds)]
         try:
-            without, _ = ridge.triangles(network, panel.values, washout, stretches, noise, settings.seed)
-            errors = np.concatenate(
-                [
-                    panel.errors(network, triangle.readouts(network, penalties), stretch, runs)
-                    for triangle, stretch in zip(without, stretches, strict=True)
-                ],
-                axis=1,
-            )
+            without, _ = self.triangles(network, settings, self._folds)
+            errors = [
+                self.errors(network, triangle.readouts(network, penalties), settings, fold, runs)
+                for fold, triangle in enumerate(without)
+            ]
         except TrainingDiverged:
             return Choice.of(settings.with_(l2=penalties[-1]), ())
-        best = int(np.argmin(errors.mean(axis=1)))
-        return Choice.of(settings.with_(l2=penalties[best]), errors[best].tolist())
+        together = np.concatenate(errors, axis=1)
+        best = int(np.argmin(together.mean(axis=1)))
+        return Choice.of(settings.with_(l2=penalties[best]), together[best].tolist())
+
+    def triangles(self, network: Network, settings: Settings, folds: int) -> tuple[list[Triangle], Triangle]:
+        """The rows of a network without each of the parts that are left out, and all of them; see `ridge.triangles`."""
+        values = self._panel(settings).values
+        washout, noise = ridge.washout_of(settings.washout or 0, values), settings.input_noise or 0.0
+        stretches = [self._stretch(fold) for fold in range(folds)]
+        return ridge.triangles(network, values, washout, stretches, noise, settings.seed)
+
+    def errors(self, network: Network, readouts: Readouts, settings: Settings, fold: int, runs: int) -> np.ndarray:
+        """Errors of free runs over a part that is left out, shape (R, runs)."""
+        return self._panel(settings).errors(network, readouts, self._stretch(fold), runs)
 
     def _stretch(self, fold: int) -> tuple[int, int]:
         """First and last step of a part that is left out, counted from the end."""

@@ -7,11 +7,15 @@ penalties and more seeds to fewer of them. Anybody can write one: see `Policy`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from freerun.selection.profile import Profile
+from freerun.data.series import Series
+from freerun.errors import SettingError
+from freerun.selection.attractor import AttractorJudge
+from freerun.selection.judge import Choice, Judge
+from freerun.selection.profile import NOISY, Profile
 from freerun.settings import Settings
 
 Candidate = Mapping[str, Any]
@@ -42,7 +46,10 @@ class Round:
 
 
 class Policy(Protocol):
-    """What is tried for a series."""
+    """What is tried for a series, and how it is judged.
+
+    An object with these members can be given to `freerun.RNN.fit(series, policy=...)`.
+    """
 
     @property
     def name(self) -> str:
@@ -59,6 +66,12 @@ class Policy(Protocol):
 
     def neighbours(self, best: Settings, profile: Profile) -> Iterable[Candidate]:
         """What differs a little from the best so far."""
+        ...
+
+    def judge(
+        self, settings: Settings, training: Sequence[Series]
+    ) -> Callable[[Settings, Sequence[float], int], Choice]:
+        """What gives a candidate its error: from a candidate, penalties and the number of runs to the best of them."""
         ...
 
 
@@ -108,7 +121,7 @@ class ForecastPolicy:
         """See `Policy`."""
         coarse, fine = PENALTIES[2::3], PENALTIES
         return (
-            Round(0.2, coarse, 8, 12),
+            Round(0.2, coarse, 8, 8),
             Round(0.4, coarse, 32, 4, near=3e3, neighbours=2),
             Round(1.0, fine, 32, 4, near=30, neighbours=1, seeds=4),
         )
@@ -118,13 +131,12 @@ class ForecastPolicy:
         shapes = [*self.windows, *((season + 1, 1) for season in profile.seasons)]
         windows = [lags for lags in (window(*shape) for shape in shapes) if lags[-1] < profile.steps // SHARE_OF_WINDOW]
         for difference in differences_of(profile):
-            for scale in self.scales:
+            for scale in self.scales[:1] if difference else self.scales:
                 for lags in windows or [(0,)]:
                     yield {"cell": "memoryless", "delays": lags, "input_scale": scale, "difference": difference or 0}
-        for scale in self.scales:
-            for leak, radius in self.reservoirs:
-                reservoir = {"leak": leak, "spectral_radius": radius}
-                yield {"cell": "leaky", "delays": 1, "input_scale": scale, "difference": 0} | reservoir
+        for leak, radius in self.reservoirs:
+            reservoir = {"leak": leak, "spectral_radius": radius}
+            yield {"cell": "leaky", "delays": 1, "input_scale": self.scales[0], "difference": 0} | reservoir
 
     def neighbours(self, best: Settings, profile: Profile) -> Iterator[Candidate]:
         """See `Policy`."""
@@ -148,8 +160,81 @@ class ForecastPolicy:
             yield from ({"leak": leak} for leak in (best.leak / 2, min(0.95, best.leak * 2)))
             yield from ({"spectral_radius": best.spectral_radius * factor} for factor in (0.7, 1.4))
 
+    def judge(self, settings: Settings, training: Sequence[Series]) -> Judge:
+        """See `Policy`."""
+        return Judge(settings, training)
 
-FORECAST = ForecastPolicy()
+
+@dataclass(frozen=True)
+class AttractorPolicy:
+    """Networks whose long runs resemble the series as a sample of a system.
+
+    Settled on Lorenz-63 with noise, an electrocardiogram and the clean and noisy Lorenz series of the common task
+    framework.
+
+    Attributes:
+        delays: how many values a step reads.
+        scales: strength of the input weights.
+        noises: noise on the inputs of a clean series, in standard deviations, without which long runs leave the
+            attractor; the noise in a noisy series does the same.
+    """
+
+    delays: tuple[int, ...] = (1, 3, 6, 12, 25)
+    scales: tuple[float, ...] = (0.3, 1.0, 3.0)
+    noises: tuple[float, ...] = (1e-3, 1e-2)
+    name: str = "attractor"
+
+    def rounds(self, profile: Profile) -> tuple[Round, ...]:
+        """See `Policy`."""
+        del profile
+        penalties = tuple(10.0**exponent for exponent in (-11.0, -9.5, -8.0, -7.0, -6.0, -5.0))
+        return Round(0.3, penalties[::2], 8, 4, neighbours=2), Round(1.0, penalties, 32, 1, near=100, seeds=10)
+
+    def candidates(self, profile: Profile) -> Iterator[Candidate]:
+        """See `Policy`."""
+        for delays in self.delays:
+            for scale in self.scales:
+                for noise in self.noises if profile.noise < NOISY else (0.0,):
+                    yield {"cell": "memoryless", "delays": delays, "input_scale": scale, "difference": 0} | {
+                        "input_noise": noise
+                    }
+
+    def neighbours(self, best: Settings, profile: Profile) -> Iterator[Candidate]:
+        """See `Policy`."""
+        assert best.input_scale is not None
+        yield from ({"input_scale": best.input_scale * factor} for factor in (0.5, 2.0))
+        count = len(best.lags)
+        yield from ({"delays": window(max(1, near), 1)} for near in (round(count / 1.4), math.ceil(count * 1.4)))
+        if best.input_noise:
+            yield from ({"input_noise": best.input_noise * factor} for factor in (1 / 3, 3.0))
+
+    def judge(self, settings: Settings, training: Sequence[Series]) -> AttractorJudge:
+        """See `Policy`."""
+        return AttractorJudge(settings, training)
+
+
+FORECAST, ATTRACTOR = ForecastPolicy(), AttractorPolicy()
+
+SAMPLE = 8_000
+"""Steps from which on the statistics of a series tell networks from each other: on fewer, two pieces of the system
+itself differ as much."""
+
+
+def policy_for(settings: Settings, profile: Profile) -> Policy:
+    """The policy that the settings ask for, or that suits the series.
+
+    Raises:
+        SettingError: long runs are to decide, and the series is not one that they could be compared with.
+    """
+    comparable = profile.series == 1 and profile.complete and not profile.inputs
+    if settings.select == "attractor" and not comparable:
+        raise SettingError(
+            "select='attractor' compares long free runs with one complete series without external inputs; "
+            "interpolate missing values, leave inputs out, or select by forecasts (select='forecast')"
+        )
+    sample = comparable and profile.steps >= SAMPLE and not profile.dated
+    return ATTRACTOR if settings.select == "attractor" or (settings.select == "auto" and sample) else FORECAST
+
 
 FILLED_IN = ("cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise", "difference")
 """The parameters that a policy may fill in, beside the units and the penalty."""

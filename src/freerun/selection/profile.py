@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from freerun.data.seasons import seasons_of
 from freerun.data.series import Series
+
+NOISY = 1e-2
+"""Observation noise, in standard deviations of the series, that does the work of noise on the inputs."""
+
+SEGMENT = 256
+"""Steps of the segments whose spectra are averaged to estimate noise."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,8 @@ class Profile:
         channels: D.
         inputs: E, external inputs.
         complete: whether no value is missing.
+        dated: whether its times are dates, as those of business and weather are.
+        noise: standard deviation of the noise in the first series, in standard deviations of its channels; the largest.
         seasons: after how many steps the first series repeats itself, ascending; empty for no season.
     """
 
@@ -29,6 +39,8 @@ class Profile:
     channels: int
     inputs: int
     complete: bool
+    dated: bool
+    noise: float
     seasons: tuple[int, ...]
 
     @classmethod
@@ -42,5 +54,30 @@ class Profile:
             first.shape[1],
             first.inputs.shape[1],
             all(series.complete for series in training),
+            first.times.dtype.kind == "M",
+            _noise_share(first),
             seasons_of(first),
         )
+
+
+def _noise_share(series: Series) -> float:
+    """The noise in the noisiest channel, in standard deviations of the channel; 0 where values are missing."""
+    if not series.complete:
+        return 0.0
+    return float((observation_noise(series.values) / np.maximum(series.deviation, np.finfo(float).tiny)).max())
+
+
+def observation_noise(values: np.ndarray) -> np.ndarray:
+    """Standard deviation of white noise in each channel of values, shape (T, D): an upper bound.
+
+    The level of the last eighth of the power spectrum (Welch's method, Hann window), where a smooth system has no
+    power.
+    """
+    steps = min(SEGMENT, len(values) // 8)
+    if steps < 16:
+        return np.zeros(values.shape[1])
+    segments = values[: len(values) // steps * steps].reshape(-1, steps, values.shape[1])
+    window = np.hanning(steps)[:, None]
+    centred = (segments - segments.mean(axis=1, keepdims=True)) * window
+    power = (np.abs(np.fft.rfft(centred, axis=1)) ** 2).mean(axis=0) / (window**2).sum()
+    return np.sqrt(np.median(power[-steps // 8 :], axis=0))

@@ -15,7 +15,7 @@ from freerun.checkpoint import Checkpoint, Judged
 from freerun.cores import spread
 from freerun.data.series import Series
 from freerun.history import Progress, Watcher
-from freerun.selection.judge import Choice, Judge
+from freerun.selection.judge import Choice
 from freerun.selection.policies import Policy, Round
 from freerun.selection.profile import Profile
 from freerun.selection.resolving import all_units, candidates_of, fewest_units, filled_in
@@ -53,7 +53,7 @@ class _Race:
         checkpoint: Checkpoint | None,
     ) -> None:
         self.settings, self.policy, self.profile = settings, policy, Profile.of(training)
-        self.judge = Judge(settings, training)
+        self.judge = policy.judge(settings, training)
         self.progress, self.checkpoint = progress, checkpoint
         self.counts = _Counts()
 

@@ -1,0 +1,133 @@
+"""How much long free runs of a network resemble a sample of a system, and the judge that chooses by it.
+
+Many runs of medium length side by side stand for a long one: they cover as much of the attractor, and a network that
+leaves it is found out from many places. They run in single precision, whose rounding is far below the noise in the data
+or in the inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from freerun import metrics
+from freerun.building import drawn
+from freerun.data.scaling import Scaling
+from freerun.data.series import Series
+from freerun.errors import TrainingDiverged
+from freerun.network import numpy_runs
+from freerun.network.network import Network
+from freerun.network.numpy_runs import Readouts
+from freerun.selection.judge import RUNS as FORECASTS
+from freerun.selection.judge import Choice, Judge
+from freerun.selection.profile import NOISY, observation_noise
+from freerun.settings import Settings
+
+RUNS = 16
+"""Runs side by side, each of a sixteenth of the series: long enough for spectra as the measure smooths them."""
+
+LEAD = 0.25
+"""Share of its length that a run goes on before it counts, so that it has left the place where it began."""
+
+MOST_STEPS = 40_000
+"""Steps of all runs of a candidate that has a part of its units."""
+
+SMOOTHING = 20.0
+"""Frequency bins over which D_H smooths the spectrum of the whole series, as published."""
+
+LARGEST_DIVERGENCE = 20.0
+"""D_stsp at most: that of runs which have left the attractor."""
+
+RANGE = 3.0
+"""Standard deviations beyond the range of the series at which a run has left the attractor."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """The measure: sqrt(D_stsp D_H) of runs against the series, by the definitions of `freerun.metrics`.
+
+    D_H compares spectra averaged over pieces as long as the runs. Neither of the two need be weighed against the other:
+    a tenth less of one makes up for a tenth more of the other. From 6 channels on, where the estimate of D_stsp is too
+    coarse to choose by, it is D_H alone.
+
+    Attributes:
+        values: shape (T, D), the series.
+        noise: shape (D,), standard deviation of the noise in it, which is added to runs before they are compared.
+        steps: of a run.
+    """
+
+    values: np.ndarray
+    noise: np.ndarray
+    steps: int
+
+    def __call__(self, runs: np.ndarray) -> float:
+        """That of runs, shape (S, steps, D); infinite when one leaves the range of the series."""
+        margin = RANGE * self.values.std(axis=0)
+        low, high = self.values.min(axis=0) - margin, self.values.max(axis=0) + margin
+        if not ((runs >= low) & (runs <= high)).all():
+            return np.inf
+        if (self.noise > NOISY).any():
+            runs = runs + self.noise * np.random.default_rng(0).normal(size=runs.shape)
+        pieces = self.values[: len(self.values) // self.steps * self.steps].reshape(-1, self.steps, runs.shape[-1])
+        spectra = _spectra_distance(pieces, runs, SMOOTHING * self.steps / len(self.values))
+        if runs.shape[-1] > metrics.MOST_BINNED:
+            return spectra
+        divergence = metrics.state_space_divergence(self.values, runs.reshape(-1, runs.shape[-1]))
+        return float(np.sqrt(spectra * min(LARGEST_DIVERGENCE, divergence)))
+
+
+class AttractorJudge:
+    """Judges candidates by the likeness of long runs times the error of free runs on the part left out."""
+
+    def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
+        self._forecast, (self._series,) = Judge(settings, training), training
+        self._noise = observation_noise(self._series.values)
+
+    def __call__(self, settings: Settings, penalties: Sequence[float], runs: int) -> Choice:
+        """The settings with the best of the penalties; see `Judge`."""
+        network = drawn(settings, self._series)
+        try:
+            (without,), whole = self._forecast.triangles(network, settings, folds=1)
+        except TrainingDiverged:
+            return Choice.of(settings.with_(l2=penalties[-1]), ())
+        errors = self._forecast.errors(network, without.readouts(network, penalties), settings, 0, runs).mean(axis=1)
+        scaling = Scaling.fitted([self._series], settings)
+        values = scaling.apply(self._series)
+        steps = len(values) // RUNS if runs >= FORECASTS else min(len(values) // RUNS, MOST_STEPS // RUNS)
+        likeness = Likeness(values, self._noise / scaling.scale, steps)
+        several = _long_runs(network, whole.readouts(network, penalties), values, steps)
+        found = [likeness(one) * error for one, error in zip(several, errors, strict=True)]
+        best = int(np.argmin(found))
+        return Choice.of(settings.with_(l2=penalties[best]), (found[best],))
+
+
+def _long_runs(network: Network, readouts: Readouts, values: np.ndarray, steps: int) -> np.ndarray:
+    """Settled free runs of each of R readouts from places evenly spread over the series, (R, S, steps, D)."""
+    starts = np.linspace(network.depth, len(values) - 1, RUNS).astype(int)
+    single = numpy_runs.in_precision(network, np.float32)
+    begin = numpy_runs.states_before(single, values, starts)
+    some = Readouts(*(None if part is None else part.astype(np.float32) for part in readouts))
+    lead = int(LEAD * steps)
+    return numpy_runs.run(single, *begin, lead + steps, readouts=some).values[:, :, lead:].astype(np.float64)
+
+
+def _spectra_distance(truth: np.ndarray, runs: np.ndarray, smoothing: float) -> float:
+    """D_H of spectra that are averaged over pieces, shape (S, T, D) each; see `metrics.spectrum_distance`.
+
+    Args:
+        truth, runs: pieces of one length.
+        smoothing: in frequency bins of a piece.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    def spectrum(pieces: np.ndarray) -> np.ndarray:
+        deviation = pieces.std(axis=(0, 1))
+        standard = (pieces - pieces.mean(axis=(0, 1))) / np.where(deviation > 0, deviation, 1.0)
+        power = (np.abs(np.fft.rfft(standard, axis=1)) ** 2).mean(axis=0)
+        power = gaussian_filter1d(power, smoothing, axis=0)
+        return power / power.sum(axis=0)
+
+    shared = np.sqrt(spectrum(truth) * spectrum(runs)).sum(axis=0)
+    return float(np.sqrt(np.clip(1.0 - shared, 0.0, 1.0)).mean())
