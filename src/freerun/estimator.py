@@ -23,6 +23,7 @@ from freerun.history import History, Watcher
 from freerun.model import Model
 from freerun.modelfile import load_model, save_model
 from freerun.parameters import Parameters
+from freerun.selection.policies import Policy
 from freerun.settings import Ensemble, Settings
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class RNN(Parameters):
         progress: Watcher | None = None,
         checkpoint: str | Path | None = None,
         checkpoint_every: float = EVERY,
+        policy: Policy | None = None,
     ) -> Self:
         """Choose what was left open, and train on `series`; the error on `validation` is watched, no more.
 
@@ -75,6 +77,8 @@ class RNN(Parameters):
             checkpoint: a file in which the fit notes how far it has come. If it is there, of the same fit, the fit goes
                 on from it, to the same bits as if it had never stopped. `save` removes it.
             checkpoint_every: seconds between two notes at least.
+            policy: what is tried for the parameters left open, in place of what `select` says; see
+                `freerun.selection.policies.Policy`.
 
         Raises:
             SettingError: a parameter is out of range, without effect, or does not fit the series.
@@ -93,7 +97,7 @@ class RNN(Parameters):
         panel = panel_of(series, inputs) if stored is None else (stored.ending(),)
         if checkpoint is not None:
             noted = fitting.checkpoint_at(Path(checkpoint), checkpoint_every, settings, panel, held, before, stored)
-        fitted = fitting.fit(settings, panel, held, before, progress, checkpoint=noted, stored=stored)
+        fitted = fitting.fit(settings, panel, held, before, progress, checkpoint=noted, stored=stored, policy=policy)
         self.model_ = fitted.model
         finished = not isinstance(fitted.failure, KeyboardInterrupt)
         self._done_with = Path(checkpoint) if checkpoint is not None and finished else None

@@ -32,6 +32,7 @@ from freerun.network.network import Network
 from freerun.selection.choosing import choose, members_of
 from freerun.selection.holdout import folds_of, held_out, recent, require_held_out
 from freerun.selection.judge import Choice
+from freerun.selection.policies import Policy
 from freerun.selection.resolving import is_open, resolved
 from freerun.settings import Settings
 
@@ -71,17 +72,19 @@ def fit(
     choices: list[Settings] | None = None,
     checkpoint: Checkpoint | None = None,
     stored: StoredSeries | None = None,
+    policy: Policy | None = None,
 ) -> Fitted:
     """Fit networks to the series of `training`, or, given the model `before`, train its best network further.
 
-    What is left open is chosen by free runs, unless `choices` has what they are to be, the best first. Where a series
+    What is left open is chosen by free runs of what `policy` proposes, unless `choices` has what they are to be, the
+    best first. Where a series
     is `stored`, `training` is its end, by which is chosen and judged; the networks are fitted to all of it.
 
     Raises:
         SettingError, SeriesError, TrainingDiverged, CheckpointError: see `freerun.RNN.fit`.
     """
     try:
-        fitted = _fit(settings, training, validation, before, progress, choices, checkpoint, stored)
+        fitted = _fit(settings, training, validation, before, progress, choices, checkpoint, stored, policy)
     except KeyboardInterrupt:
         if checkpoint is not None:
             checkpoint.write()
@@ -128,6 +131,7 @@ def _fit(
     choices: list[Settings] | None,
     checkpoint: Checkpoint | None,
     stored: StoredSeries | None,
+    policy: Policy | None,
 ) -> Fitted:
     if before is not None:
         training = [before.matched(series) for series in training]
@@ -148,7 +152,9 @@ def _fit(
 
         require_fitting(asked, asked.window or steps - 1, asked.washout or 0)
     if choices is None:
-        found = [Choice(0.0, resolved(asked, steps))] if before else choose(asked, training, progress, checkpoint)
+        found = (
+            [Choice(0.0, resolved(asked, steps))] if before else choose(asked, training, progress, checkpoint, policy)
+        )
         count = members_of(asked, found)
         choices = [choice.settings for choice in found]
     else:

@@ -15,6 +15,7 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
     """
     from freerun.data.timeline import shown
     from freerun.modelfile import load_model
+    from freerun.selection.policies import AUTO, WHY
     from freerun.simple import name_of
 
     loaded = load_model(model)
@@ -50,6 +51,9 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
     }
     if facts["simple"] is not None:
         table["forecasts"] = f"{facts['simple']}; no network was trained"
+    if best.settings.select in WHY:
+        auto = f" ({AUTO[best.settings.select]})" if loaded.settings.select == "auto" else ""
+        table["chosen by"] = WHY[best.settings.select] + auto
     if len(loaded.members) > 1:
         table["networks"] = f"{len(loaded.members)}; below is the best"
     table |= {f"  {name}": value for name, value in settings.items()}

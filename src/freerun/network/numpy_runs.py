@@ -46,6 +46,11 @@ class Readouts(NamedTuple):
         direct = None if first.direct is None else np.stack([np.asarray(n.direct) for n in networks])
         return cls(np.stack([n.readout for n in networks]), np.stack([n.bias[None] for n in networks]), direct)
 
+    def in_precision(self, dtype: type[np.floating]) -> Readouts:
+        """The same in another precision."""
+        direct = None if self.direct is None else np.asarray(self.direct, dtype)
+        return Readouts(np.asarray(self.hidden, dtype), np.asarray(self.bias, dtype), direct)
+
     def of_network(self, network: Network, candidate: int) -> Network:
         """The network with the readout of one candidate."""
         direct = None if self.direct is None else self.direct[candidate]

@@ -108,7 +108,7 @@ def _long_runs(network: Network, readouts: Readouts, values: np.ndarray, steps: 
     starts = np.linspace(network.depth, len(values) - 1, RUNS).astype(int)
     single = numpy_runs.in_precision(network, np.float32)
     begin = numpy_runs.states_before(single, values, starts)
-    some = Readouts(*(None if part is None else part.astype(np.float32) for part in readouts))
+    some = readouts.in_precision(np.float32)
     lead = int(LEAD * steps)
     return numpy_runs.run(single, *begin, lead + steps, readouts=some).values[:, :, lead:].astype(np.float64)
 

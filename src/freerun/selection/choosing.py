@@ -45,7 +45,9 @@ def choose(
     profile = Profile.of(training)
     steps = profile.steps
     if settings.method == "ridge" and is_open(settings):
-        policy = policy_for(settings, profile) if policy is None else policy
+        if policy is None:
+            policy = policy_for(settings, profile)
+            settings = settings.with_(select=policy.name)
         return race(settings, policy, training, progress, checkpoint)
     if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
         probe = Settings(

@@ -220,6 +220,21 @@ SAMPLE = 8_000
 itself differ as much."""
 
 
+WHY = {
+    "forecast": "how close free runs stay to the series over the next steps",
+    "attractor": "how much long free runs resemble the series",
+}
+"""What candidates were chosen by, in words, by the name of the policy."""
+
+
+AUTO = {
+    "forecast": "select=auto: the series has dates, gaps or external inputs, is one of several, or has fewer than "
+    f"{SAMPLE} steps",
+    "attractor": f"select=auto: the series is a complete sample of {SAMPLE} steps or more",
+}
+"""Why it was that policy, where the settings left it open."""
+
+
 def policy_for(settings: Settings, profile: Profile) -> Policy:
     """The policy that the settings ask for, or that suits the series.
 
