@@ -96,6 +96,16 @@ SHARE_OF_WINDOW = 4
 """A window reaches back over a quarter of the training series at most."""
 
 
+FULL_STATES = ((1, 1), (2, 1))
+"""Windows that are also tried where several channels, as they are, may be the whole state of a system."""
+
+
+def _fits(lags: tuple[int, ...], profile: Profile) -> bool:
+    """Whether a window leaves enough steps to learn from: it reads no more numbers than the series has steps."""
+    numbers = len(lags) * (profile.channels + profile.inputs)
+    return lags[-1] < profile.steps // SHARE_OF_WINDOW and numbers <= profile.steps
+
+
 def differences_of(profile: Profile) -> list[tuple[int, ...]]:
     """The differences that are worth trying: none, of neighbours, of seasons, and of both."""
     seasonal = [season for season in profile.seasons if 3 * season <= profile.shortest // 2]
@@ -129,7 +139,9 @@ class ForecastPolicy:
     def candidates(self, profile: Profile) -> Iterator[Candidate]:
         """See `Policy`."""
         shapes = [*self.windows, *((season + 1, 1) for season in profile.seasons)]
-        windows = [lags for lags in (window(*shape) for shape in shapes) if lags[-1] < profile.steps // SHARE_OF_WINDOW]
+        if profile.channels > 1:
+            shapes = [*FULL_STATES, *shapes]
+        windows = [lags for lags in (window(*shape) for shape in shapes) if _fits(lags, profile)]
         for difference in differences_of(profile):
             for scale in self.scales[:1] if difference else self.scales:
                 for lags in windows or [(0,)]:
@@ -152,7 +164,7 @@ class ForecastPolicy:
                 (len(lags), apart + 1),
                 (len(lags), apart - 1),
             ):
-                if count > 1 and spacing > 0 and (count - 1) * spacing < profile.steps // SHARE_OF_WINDOW:
+                if count > 1 and spacing > 0 and _fits(window(count, spacing), profile):
                     yield {"delays": window(count, spacing)}
         if best.cell == "leaky":
             assert best.leak is not None
