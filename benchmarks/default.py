@@ -178,7 +178,7 @@ WORKS: dict[str, tuple[Callable[[Path, int], Scores], int]] = {
 """The works by name, and how many seeds or systems each has."""
 
 
-def fitted(values: np.ndarray, **parameters: Any) -> tuple[Any, float]:
+def fitted(values: Any, **parameters: Any) -> tuple[Any, float]:
     """The default, fitted, and the processor seconds that the fit took."""
     import freerun
 

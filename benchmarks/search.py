@@ -28,9 +28,6 @@ from typing import Any
 import numpy as np
 import optuna
 from distributed import LocalCluster
-from freerun.holdout import held_out
-from freerun.judge import Judge
-from freerun.recipes import Recipes
 
 import freerun
 from freerun.search import search
@@ -38,6 +35,9 @@ from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.study import Study
 from freerun.search.trials import Outcome
+from freerun.selection.holdout import held_out
+from freerun.selection.judge import Judge
+from freerun.selection.policies import PENALTIES
 from freerun.settings import Settings
 from machine import provenance
 
@@ -154,7 +154,7 @@ def quality() -> Iterator[dict[str, Any]]:
         series = freerun.systems.mackey_glass(2700, seed=seed)
         learned = series.between(0, 1500)
         given = Settings.checked(optimizer="ridge", restarts=1, members=1)
-        judge = Judge(Recipes.of(given, [learned]), [learned])
+        judge = Judge(given, [learned])
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             found = search(learned, 100, storage=Path(folder) / "study.sqlite")
@@ -166,7 +166,7 @@ def quality() -> Iterator[dict[str, Any]]:
             yield {
                 "who": who,
                 "data seed": seed,
-                "held-out error": judge(rnn.model_.best.settings).error,
+                "held-out error": judge(rnn.model_.best.settings, PENALTIES).error,
                 "NRMSE84": scores.nrmse84,
                 "VPT": scores.vpt,
                 "seconds": seconds,

@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 
 import freerun
+from freerun.building import drawn
 from freerun.computing import computing
 from freerun.data.scaling import Scaling
 from freerun.errors import FreerunError, SeriesError
 from freerun.forcing import stages
+from freerun.network import ridge
 from freerun.objective import Objective
-from freerun.optimizers import ridge, stack
+from freerun.optimizers import stack
 from freerun.pairs import Pairs
 from freerun.settings import CellName, Settings
-from freerun.training import drawn, terms_of
+from freerun.training import terms_of
 
 CELLS: tuple[CellName, ...] = get_args(CellName)
 
@@ -165,7 +167,7 @@ def test_a_series_that_hardly_varies_is_learned_and_one_that_varies_by_rounding_
 
 
 def test_the_readout_does_not_depend_on_the_chunks(wave, plain, monkeypatch):
-    monkeypatch.setattr(ridge, "CHUNK", 37)
+    monkeypatch.setattr(ridge, "PIECE", 37)
     np.testing.assert_allclose(freerun.RNN(**RIDGE).fit(wave).generate(30).values, plain, atol=1e-6)
 
 

@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import freerun.judge
-
 import freerun.backtest
 import freerun.history
 import freerun.model
 import freerun.search
+import freerun.selection.judge
 
 LIST = Path(__file__).with_name("public_api.txt")
 
@@ -80,7 +79,7 @@ def test_the_types_that_users_are_given_are_documented():
     documented = {pydoc.locate(name) for name in re.findall(r"^::: (\S+)", page, re.MULTILINE)}
     assert None not in documented
     assert freerun.history.Watcher in documented
-    given: set[Any] = {freerun.model.Model, freerun.history.Progress, freerun.judge.Choice}
+    given: set[Any] = {freerun.model.Model, freerun.history.Progress, freerun.selection.judge.Choice}
     for name, thing in [*vars(freerun.RNN).items(), *vars(freerun.search).items()]:
         function = thing.fget if isinstance(thing, property) else thing
         if inspect.isfunction(function) and not name.startswith("_"):

@@ -155,13 +155,12 @@ def test_a_noise_free_series_with_gaps_is_learned_to_rounding():
     np.testing.assert_allclose(rnn.generate(40).values[:, 0], values[160:], atol=1e-3)
 
 
-def test_a_short_series_keeps_ten_networks_of_many_kinds():
+def test_networks_that_may_be_as_good_as_the_best_forecast_together():
     values = freerun.systems.multiple_sines(120, seed=0).values
     rnn = freerun.RNN(cell="memoryless", input_scale=0.3, seed=1).fit(values)
-    kinds = [(m.settings.lags, m.settings.differences) for m in rnn.model_.members]
-    assert len(kinds) == 10
-    assert len(set(kinds)) > 3
-    runs = np.stack([_alone(rnn, i).generate(6).values for i in range(10)])
+    count = len(rnn.model_.members)
+    assert 1 < count <= 5
+    runs = np.stack([_alone(rnn, i).generate(6).values for i in range(count)])
     np.testing.assert_allclose(rnn.forecast(6).to_numpy(), scipy.stats.trim_mean(runs, 0.25, axis=0), atol=1e-9)
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from freerun.errors import TrainingDiverged
 from freerun.network import ridge
+from freerun.network.cells import SimpleCell
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Shape
 
 
 def network(channels=1, cell="memoryless", direct=True, **more):
     return initial_network(Shape(channels, 8, cell, (0, 1, 3), direct=direct, **more), Start("reservoir", 1))
+
+
+def weights_of(net) -> np.ndarray:
+    """Readout, bias and direct connections, one below the other."""
+    return np.concatenate([net.readout, net.bias[None], net.direct])
 
 
 def by_hand(net, values, washout, penalty, leave_out=()):
@@ -41,14 +49,14 @@ def test_a_readout_solves_the_normal_equations(values, penalty):
     net = network(2)
     solved, _ = ridge.solve(net, [values], 5, penalty)
     expected = by_hand(net, values, 5, penalty)
-    np.testing.assert_allclose(np.concatenate([solved.readout, solved.bias[None], solved.direct]), expected, rtol=1e-6)
+    np.testing.assert_allclose(weights_of(solved), expected, rtol=1e-6)
 
 
 def test_one_penalty_alone_and_many_at_once_give_the_same(values):
     net = network(2)
     triangle = ridge.Triangle.of(ridge.rows_of(net, [values], 5))
     penalties = np.logspace(-8, 0, ridge.SINGULAR + 3)
-    many = triangle.readouts(net, penalties)
+    many = triangle.readouts(net, penalties.tolist())
     for number, penalty in enumerate(penalties):
         np.testing.assert_allclose(triangle.readouts(net, [penalty]).hidden[0], many.hidden[number], rtol=1e-6)
 
@@ -82,7 +90,7 @@ def test_the_error_over_the_rows_needs_no_rows(values):
     net = network(2)
     solved, _ = ridge.solve(net, [values], 5, 1e-2)
     (rows,) = ridge.rows_of(net, [values], 5)
-    errors = rows.features @ np.concatenate([solved.readout, solved.bias[None], solved.direct]) - rows.targets
+    errors = rows.features @ weights_of(solved) - rows.targets
     triangle = ridge.Triangle.of([rows])
     assert triangle.mean_squared_error(solved) == pytest.approx(np.mean(errors**2), rel=1e-9)
 
@@ -99,9 +107,8 @@ def test_channels_with_missing_values_are_solved_as_if_alone():
 
 def test_hidden_states_that_run_away_are_refused():
     net = network(1, "simple", nonlinearity="identity")
-    wild = net.cells[0].recurrent * 1e3
-    from dataclasses import replace
-
-    net = replace(net, cells=(replace(net.cells[0], recurrent=wild),))
+    (cell,) = net.cells
+    assert isinstance(cell, SimpleCell)
+    net = replace(net, cells=(replace(cell, recurrent=cell.recurrent * 1e3),))
     with pytest.raises(TrainingDiverged, match="not finite at the weights drawn"):
         ridge.solve(net, [np.random.default_rng(0).normal(size=(400, 1))], 0, 1e-3)

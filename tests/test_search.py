@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from freerun.recipes import resolved
 
 import freerun
 from freerun.data.scaling import Scaling
@@ -31,6 +30,7 @@ from freerun.search.report import command, write_report
 from freerun.search.space import Space
 from freerun.search.study import Study
 from freerun.search.trials import Trials
+from freerun.selection.resolving import resolved
 from freerun.settings import Settings
 from freerun.training import train
 

@@ -4,19 +4,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from freerun.judge import Judge
-from freerun.recipes import Recipes, resolved
 
 import freerun
-from freerun import metrics
 from freerun.computing import computing
 from freerun.data.scaling import Scaling
 from freerun.errors import SeriesError, TrainingDiverged
-from freerun.network.initial import Start, initial_network
-from freerun.network.network import Shape
+from freerun.selection.attractor import RUNS, AttractorJudge
+from freerun.selection.judge import Choice, Judge
+from freerun.selection.policies import FORECAST, Round
+from freerun.selection.resolving import resolved
 from freerun.settings import Settings
 from freerun.training import train
-from freerun.validation import LEAD, Validation
+from freerun.validation import Validation
 
 OPEN: dict[str, Any] = {
     "optimizer": "ridge",
@@ -112,8 +111,8 @@ def test_a_member_that_diverges_is_dropped_and_named_and_the_others_go_on(series
 
     fresh = training._fresh
 
-    def spoiled(settings, series, pairs, key):
-        network = fresh(settings, series, pairs, key)
+    def spoiled(settings, series, panel):
+        network = fresh(settings, series, panel)
         if settings.seed == 1:
             return network.with_readout(network.readout, network.bias * np.nan, network.direct)
         return network
@@ -152,54 +151,81 @@ def test_without_held_out_steps_all_restarts_are_kept_or_none_can_be_chosen():
         freerun.RNN(**parameters).fit(values)
 
 
-def test_a_sample_of_a_system_is_judged_by_long_runs_of_the_network_that_is_fitted():
-    """The error of a recipe is that of the network which a fit with it, noise included, comes to, from two places."""
-    steps = np.arange(9000)
-    values = np.sin(steps / 5) + np.random.default_rng(0).normal(0, 0.05, len(steps))
-    series = freerun.Series.of(values)
-    given = Settings.checked(
-        hidden=20,
-        cell="memoryless",
-        delays=10,
-        input_scale=0.5,
-        input_noise=0.01,
-        optimizer="ridge",
-        seed=3,
-        restarts=1,
-    )
-    judge = Judge(Recipes.of(given, [series]), [series])
-    found = judge.compare(resolved(given.with_(l2=1e-6), len(series)))
-    rnn = freerun.RNN(**found.settings.model_dump()).fit(series)
-    data, errors = values[:, None], []
-    for read in (values, values[:-LEAD]):
-        run = rnn.generate(100_000, after=read).values[20_000:]
-        errors.append((metrics.spectrum_distance(data, run) * metrics.state_space_divergence(data, run)) ** 0.5)
-    assert found.error == pytest.approx(np.mean(errors), rel=1e-3)
-    assert found.settings.l2 in [pytest.approx(10.0**exponent) for exponent in np.arange(-8, -3.5, 0.5)]
-    refined = judge.refine(found.settings)
-    assert refined.error <= found.error * (1 + 1e-6), "its own penalty is among those close by"
-    assert found.settings.l2 is not None
-    assert refined.settings.l2 is not None
-    assert abs(np.log10(refined.settings.l2) - np.log10(found.settings.l2)) < 0.5
+def test_select_says_what_candidates_are_chosen_by():
+    values = np.sin(np.arange(600) / 5) + np.random.default_rng(0).normal(0, 0.05, 600)
+    given: dict[str, Any] = {"hidden": 20, "cell": "memoryless", "delays": 10, "input_scale": 0.5, "input_noise": 0.01}
+    for select, taken in (("auto", "forecast"), ("forecast", "forecast"), ("attractor", "attractor")):
+        rnn = freerun.RNN(**given, optimizer="ridge", select=select).fit(values)
+        assert rnn.model_.best.settings.select == taken
 
 
-def test_a_network_that_does_not_endure_is_no_choice():
-    values = np.sin(np.arange(9000) / 5) * (1 + np.arange(9000) / 9000)
-    series = freerun.Series.of(values)
+def test_long_runs_can_be_compared_with_one_complete_series_alone():
+    values = np.sin(np.arange(600) / 5)
+    values[100] = np.nan
+    with pytest.raises(
+        freerun.errors.SettingError, match="select='attractor' compares long free runs with one complete"
+    ):
+        freerun.RNN(select="attractor").fit(values)
+
+
+def test_long_runs_that_resemble_the_series_have_the_smaller_error():
+    """Of two penalties, the one that flattens all runs is not chosen."""
+    series = freerun.systems.mackey_glass(3000, seed=0)
     given = Settings.checked(
-        hidden=20, cell="memoryless", delays=3, nonlinearity="relu", input_scale=1.0, l2=1e-12, optimizer="ridge"
+        hidden=60, cell="memoryless", delays=12, input_scale=0.5, input_noise=1e-3, optimizer="ridge"
     )
-    judge = Judge(Recipes.of(given, [series]), [series])
-    errors = [judge.compare(resolved(given.with_(seed=seed), 9000)).error for seed in range(6)]
-    for seed, error in enumerate(errors):
-        rnn = freerun.RNN(**given.with_(seed=seed, restarts=1).model_dump()).fit(series)
-        try:
-            run = np.stack([rnn.generate(100_000, after=read).values for read in (values, values[:-LEAD])])
-        except SeriesError:
-            run = np.full(1, np.inf)
-        margin = 3 * values.std()
-        assert np.isfinite(error) == ((run > values.min() - margin) & (run < values.max() + margin)).all()
-    assert not np.isfinite(errors).all()
+    judge = AttractorJudge(given, [series])
+    candidate = resolved(given, len(series))
+    good, flat = (judge(candidate, [penalty], RUNS) for penalty in (1e-8, 10.0))
+    assert good.error < 0.2 * flat.error
+    assert judge(candidate, [10.0, 1e-8], RUNS).settings.l2 == 1e-8
+
+
+def test_a_network_that_leaves_the_attractor_is_no_choice():
+    series = freerun.Series.of(np.sin(np.arange(2000) / 5))
+    given = Settings.checked(hidden=20, cell="memoryless", delays=3, nonlinearity="relu", optimizer="ridge")
+    judge = AttractorJudge(given, [series])
+    errors = [judge(resolved(given.with_(seed=seed, input_scale=3.0), 2000), [1e-12], RUNS).error for seed in range(8)]
+    assert np.isinf(errors).any()
+
+
+def test_a_policy_of_ones_own_says_what_is_tried(series):
+    """It proposes two windows, one of which has no use, and is asked for nothing else."""
+
+    class Two:
+        name = "two"
+
+        def rounds(self, profile):
+            return [Round(1.0, (1e-6, 1e-3), 8, keep=1)]
+
+        def candidates(self, profile):
+            assert (profile.steps, profile.channels) == (300, 1)
+            return [{"cell": "memoryless", "delays": n, "input_scale": 0.3, "difference": 0} for n in (1, 9)]
+
+        def neighbours(self, best, profile):
+            return []
+
+        def judge(self, settings, training):
+            return Judge(settings, training)
+
+    rnn = freerun.RNN(40, optimizer="ridge", members=1).fit(series, policy=Two())
+    best = rnn.model_.best.settings
+    assert (best.cell, best.lags, best.hidden) == ("memoryless", tuple(range(9)), 40)
+    assert best.l2 in (1e-6, 1e-3)
+
+
+def test_a_policy_that_proposes_nothing_is_refused(series):
+    class Nothing(type(FORECAST)):
+        def candidates(self, profile):
+            return iter(())
+
+    with pytest.raises(freerun.errors.SettingError, match="proposes nothing for a series of 300 steps"):
+        freerun.RNN(optimizer="ridge").fit(series, policy=Nothing())
+
+
+def test_a_candidate_without_a_run_comes_last():
+    settings = Settings.checked()
+    assert Choice.of(settings, ()).error == np.inf
 
 
 def test_a_part_of_a_long_series_is_judged_like_its_end():
@@ -209,13 +235,3 @@ def test_a_part_of_a_long_series_is_judged_like_its_end():
         end, before = (Validation.of([part], 1, 250, "float64") for part in (values, values[:750]))
     assert (end.horizon, len(end.starts)) == (before.horizon, len(before.starts)) == (83, 9)
     np.testing.assert_array_equal(np.asarray(end.starts) - 250, before.starts)
-
-
-def test_stretches_that_share_a_program_are_judged_as_if_they_did_not():
-    """One that has fewer steps to read before it is filled up at its end, which no run sees."""
-    values = freerun.systems.mackey_glass(750, seed=0).values
-    with computing("float64"):
-        network = initial_network(Shape(1, 5), Start("glorot", seed=1))
-        alone, filled = (Validation.of([values], 1, 250, "float64", longest=steps) for steps in (0, 1000))
-        assert (len(alone.inputs), len(filled.inputs)) == (750, 1000)
-        assert float(filled.error(network)) == pytest.approx(float(alone.error(network)), rel=1e-12)

@@ -141,6 +141,11 @@ def _fit(
     require_trainable(settings, training, validation)
     _warn_of_oddities(training)
     asked = settings if before is None else before.require_same_shape(settings)
+    if asked.method == "ridge" and asked.device == "gpu":
+        raise SettingError(
+            "device='gpu': a readout is solved on the processor; leave device out, or train by gradients "
+            "(optimizer='adam')"
+        )
     if stored is not None and asked.method != "ridge" and asked.window is None:
         raise SettingError(
             f"optimizer={asked.method!r} needs all of the series at once, and {stored.path} is too large to be read "
