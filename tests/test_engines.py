@@ -1,0 +1,111 @@
+"""The two engines have one meaning: NumPy's runs are those of JAX to rounding, for every cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from freerun.computing import computing
+from freerun.forcing import free_runs
+from freerun.network import jax_runs, numpy_runs
+from freerun.network.initial import Start, initial_network
+from freerun.network.network import Network, Shape
+
+CELLS = ("memoryless", "simple", "leaky", "gru", "lstm", "plrnn", "clipped-plrnn")
+
+SHAPES: tuple[dict[str, Any], ...] = (
+    {"channels": 1, "direct": True},
+    {"channels": 2, "lags": (0, 1, 2), "layers": 2, "inputs": 2, "differences": (1,)},
+    {"channels": 2, "lags": (0, 3, 6), "inputs": 1, "differences": (1, 3), "direct": True, "nonlinearity": "sigmoid"},
+    {"channels": 1, "lags": (1, 4, 5), "layers": 2, "direct": True, "nonlinearity": "softplus"},
+)
+"""Windows with even and uneven lags, layers, differences, external inputs and non-linearities."""
+
+STEPS, AHEAD = 40, 9
+
+
+def drawn(cell: str, shape: dict[str, Any], dtype: str = "float64") -> Network:
+    """A network with all its weights away from zero."""
+    latent = 3 if "plrnn" in cell else 0
+    network = initial_network(Shape(hidden=6, cell=cell, latent=latent, **shape), Start("glorot", 1), dtype)
+    random = np.random.default_rng(0)
+    return jax.tree.map(lambda a: (np.asarray(a) + 0.1 * random.normal(size=a.shape)).astype(dtype), network)
+
+
+def agree(ours: Any, theirs: Any, tolerance: float = 1e-9) -> None:
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("cell", CELLS)
+def test_both_engines_run_every_network_alike(cell, shape):
+    """Open loop, free runs from several places, own output in gaps, shocks, and the state at the end of a run."""
+    random = np.random.default_rng(2)
+    network = drawn(cell, shape)
+    channels, inputs = shape["channels"], shape.get("inputs", 0)
+    values = 0.5 * random.normal(size=(STEPS, channels + inputs))
+    at = np.array([0, 5, 17, STEPS - 1])
+    known = random.normal(size=(len(at), AHEAD, inputs))
+    observed = random.uniform(size=(STEPS, channels)) > 0.2
+    gappy = values.copy()
+    gappy[:, :channels][~observed] = np.nan
+    shocks = 0.1 * random.normal(size=(AHEAD, channels))
+    rest = numpy_runs.beside(network.rest())
+    with computing("float64"):
+        agree(numpy_runs.predict(network, values), jax_runs.predict(network, values))
+        state, value = numpy_runs.states_before(network, values, at)
+        runs = numpy_runs.run(network, state, value, AHEAD, known=known.transpose(1, 0, 2)).values[0]
+        agree(runs, free_runs(network, values, at, AHEAD, known))
+        completed = jax_runs.completed(network, np.nan_to_num(gappy), observed.astype(float))
+        agree(numpy_runs.filled(network, gappy), completed)
+        disturbed = numpy_runs.run(network, rest, values[:1, :channels], AHEAD, known=known[0], shocks=shocks[:, None])
+        agree(
+            disturbed.values[0, 0],
+            jax_runs.run_disturbed(network, network.rest(), values[0, :channels], shocks, known[0]),
+        )
+        if not inputs:
+            ended = numpy_runs.run(network, rest, values[:1], AHEAD)
+            ran, after, last = jax_runs.go_on(network, network.rest(), values[0], AHEAD)
+            agree(ended.values[0, 0], ran)
+            agree(ended.value[0], last)
+            for ours, theirs in zip(
+                jax.tree.leaves(numpy_runs.alone(ended.state)), jax.tree.leaves(after), strict=True
+            ):
+                agree(ours, theirs)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_both_engines_run_in_single_precision(cell):
+    network = drawn(cell, SHAPES[1], "float32")
+    values = 0.5 * np.random.default_rng(2).normal(size=(STEPS, 4))
+    with computing("float32"):
+        ours = numpy_runs.predict(network, values)
+        assert ours.dtype == np.float32
+        agree(ours, jax_runs.predict(network, values.astype(np.float32)), 1e-4)
+
+
+def test_readouts_side_by_side_run_as_each_alone():
+    network = drawn("leaky", SHAPES[0])
+    random = np.random.default_rng(3)
+    networks = [
+        network.with_readout(network.readout * factor, network.bias, network.direct) for factor in (0.3, 0.6, 0.9)
+    ]
+    values = random.normal(size=(STEPS, 1))
+    begin = numpy_runs.states_before(network, values, np.array([3, 30]))
+    together = numpy_runs.run(network, *begin, AHEAD, readouts=numpy_runs.Readouts.of(networks)).values
+    for one, runs in zip(networks, together, strict=True):
+        agree(runs, numpy_runs.run(one, *begin, AHEAD).values[0], 1e-12)
+
+
+def test_a_series_is_read_in_pieces_as_at_once(monkeypatch):
+    network = drawn("lstm", SHAPES[1])
+    values = np.random.default_rng(2).normal(size=(STEPS, 4))
+    at = np.array([0, 7, 8, 20, 39])
+    whole = numpy_runs.predict(network, values), numpy_runs.states_before(network, values, at)
+    monkeypatch.setattr(numpy_runs.read_in_pieces, "__defaults__", (None, 8))
+    parts = numpy_runs.predict(network, values), numpy_runs.states_before(network, values, at)
+    for ours, theirs in zip(jax.tree.leaves(parts), jax.tree.leaves(whole), strict=True):
+        agree(ours, theirs, 1e-12)

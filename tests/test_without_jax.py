@@ -1,0 +1,55 @@
+"""What needs no derivative does not load JAX."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+LIBRARY = """
+import sys, warnings
+import numpy as np
+import freerun
+
+warnings.simplefilter("ignore")
+values = 10 + np.sin(np.arange(150) / 3) + 0.05 * np.random.default_rng(0).normal(size=150)
+rnn = freerun.RNN().fit(values[:120])
+rnn.forecast(10, levels=(80, 95))
+rnn.generate(10)
+rnn.predict(values)
+rnn.evaluate(values, 120)
+rnn.sample(5, 10)
+rnn.update(values[120:130])
+rnn.save(sys.argv[1])
+freerun.load(sys.argv[1]).forecast(3)
+assert not {"jax", "equinox", "optax"} & set(sys.modules), "JAX was loaded"
+"""
+
+COMMAND = """
+import sys
+from freerun.cli import main
+
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+assert not {"jax", "equinox", "optax"} & set(sys.modules), "JAX was loaded"
+"""
+
+
+def test_a_default_fit_and_all_that_uses_it_do_without_jax(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", LIBRARY, tmp_path / "sines.freerun"], check=True, timeout=300)
+
+
+def test_the_command_line_does_without_jax(tmp_path: Path) -> None:
+    steps = range(120)
+    rows = "\n".join(f"{10 + (step % 12) + 0.01 * step}" for step in steps)
+    (tmp_path / "series.csv").write_text(f"x\n{rows}\n")
+    for words in (
+        "fit series.csv -o m.freerun --quiet",
+        "forecast m.freerun -n 6 --levels 80 -o f.csv",
+        "generate m.freerun -n 6 -o g.csv",
+        "predict m.freerun series.csv -o p.csv",
+        "evaluate m.freerun series.csv --split 100",
+        "info m.freerun",
+    ):
+        command = [sys.executable, "-c", COMMAND, *words.split()]
+        subprocess.run(command, check=True, timeout=300, cwd=tmp_path, stdout=subprocess.DEVNULL)
