@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import freerun
+from freerun import metrics
 from freerun.computing import computing
 from freerun.data.scaling import Scaling
 from freerun.errors import SeriesError, TrainingDiverged
-from freerun.selection.attractor import RUNS, AttractorJudge
+from freerun.selection.attractor import RUNS, AttractorJudge, Likeness
 from freerun.selection.judge import Choice, Judge
 from freerun.selection.policies import FORECAST, Round
 from freerun.selection.resolving import resolved
@@ -181,12 +182,15 @@ def test_long_runs_that_resemble_the_series_have_the_smaller_error():
     assert judge(candidate, [10.0, 1e-8], RUNS).settings.l2 == 1e-8
 
 
-def test_a_network_that_leaves_the_attractor_is_no_choice():
-    series = freerun.Series.of(np.sin(np.arange(2000) / 5))
-    given = Settings.checked(hidden=20, cell="memoryless", delays=3, nonlinearity="relu", optimizer="ridge")
-    judge = AttractorJudge(given, [series])
-    errors = [judge(resolved(given.with_(seed=seed, input_scale=3.0), 2000), [1e-12], RUNS).error for seed in range(8)]
-    assert np.isinf(errors).any()
+def test_runs_are_as_unlike_a_series_as_the_published_measures_say():
+    """The series itself is like itself; one run that leaves its range is like nothing."""
+    values = freerun.systems.lorenz(4000, seed=0).values
+    likeness = Likeness(values, np.zeros(3), 1000)
+    pieces, other = values.reshape(4, 1000, 3), freerun.systems.lorenz(4000, seed=1).values
+    assert likeness(pieces) < 0.05
+    divergence = metrics.state_space_divergence(values, other)
+    assert likeness(other.reshape(4, 1000, 3)) < np.sqrt(divergence)
+    assert np.isinf(likeness(np.concatenate([pieces[:3], 10 * pieces[3:]])))
 
 
 def test_a_policy_of_ones_own_says_what_is_tried(series):

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,11 +129,6 @@ def test_a_readout_solved_part_by_part_is_that_of_the_whole(write, monkeypatch):
             getattr(parts.model_.best.network, name), getattr(whole.model_.best.network, name), rtol=1e-6, atol=1e-9
         )
     np.testing.assert_allclose(parts.generate(100).values, whole.generate(100).values, atol=1e-6)
-    for rnn in (whole, parts):
-        network, scale = rnn.model_.best.network, rnn.model_.best.scaling.scale
-        errors = (rnn.predict(values).values - values[1:])[11:] / scale
-        penalty = 1e-8 * sum((weights**2).sum() for weights in jax.tree.leaves(network))
-        assert rnn.history_.objective[-1] == pytest.approx((errors**2).mean() + penalty, rel=1e-6)
 
 
 def test_channels_that_miss_values_in_different_parts_are_problems_of_their_own():
@@ -231,7 +225,6 @@ def test_ctrl_c_keeps_what_the_parts_so_far_have_taught(write, monkeypatch):
     rnn = freerun.RNN(30, delays=12, **SMALL)
     with pytest.raises(KeyboardInterrupt):
         rnn.fit(StoredSeries(write(values)), progress=interrupt)
-    assert len(rnn.history_.objective) == 2
     assert rnn.score(values) > 0.999
 
 

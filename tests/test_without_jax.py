@@ -48,7 +48,7 @@ def test_the_command_line_does_without_jax(tmp_path: Path) -> None:
         "forecast m.freerun -n 6 --levels 80 -o f.csv",
         "generate m.freerun -n 6 -o g.csv",
         "predict m.freerun series.csv -o p.csv",
-        "evaluate m.freerun series.csv --split 100",
+        "evaluate m.freerun series.csv --from 100",
         "info m.freerun",
     ):
         command = [sys.executable, "-c", COMMAND, *words.split()]

@@ -45,7 +45,9 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "weights": weights,
         "training MSE": facts["training_mse"],
         "validation MSE": facts["validation_mse"],
-        "trained": f"{facts['epochs']} epochs, {facts['seconds']} s; stopped because: {history.stopped}",
+        "trained": f"{facts['epochs']} epochs, {facts['seconds']} s; stopped because: {history.stopped}"
+        if facts["epochs"]
+        else f"{history.stopped}, in {facts['seconds']} s",
         "predict": "row i is step i + 1, made from steps 0 to i (open loop)",
         "generate": "the first value is the step after the last one read (closed loop)",
     }
