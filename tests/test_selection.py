@@ -156,7 +156,7 @@ def test_select_says_what_candidates_are_chosen_by():
     values = np.sin(np.arange(600) / 5) + np.random.default_rng(0).normal(0, 0.05, 600)
     given: dict[str, Any] = {"hidden": 20, "cell": "memoryless", "delays": 10, "input_scale": 0.5, "input_noise": 0.01}
     for select, taken in (("auto", "forecast"), ("forecast", "forecast"), ("attractor", "attractor")):
-        rnn = freerun.RNN(**given | {"optimizer": "ridge", "select": select}).fit(values)
+        rnn = freerun.RNN(**given).set_params(optimizer="ridge", select=select).fit(values)
         assert rnn.model_.best.settings.select == taken
 
 
