@@ -89,7 +89,7 @@ class Parameters:
             delays: Values that each step reads: how many of the latest, or a list of lags (0 is the current value).
                 Default: chosen, or 1.
             difference: Learn differences instead of values: the lag of the difference, or a list of lags to take one
-                after the other (1,12); 0 for none. Default: chosen for a series of fewer than 1000 steps, else none.
+                after the other (1,12); 0 for none. Default: chosen for ridge, else none.
             detrend: Take a straight line out of each channel, and put it back in the end.
             log: Learn the logarithm of the values, which must be positive.
             standardize: Standardise each channel inside; results keep their own units. The mean becomes 0, the standard
@@ -136,8 +136,8 @@ class Parameters:
                 (attractor), or what suits the series (auto).
             restarts: Networks from different seeds to train at once; free runs choose among them. Default: 4 where free
                 runs choose, else 1; at least members. At least 1.
-            members: Networks to keep, the best first; generate uses the best, or all, forecast all. Default: 10 for a
-                series of fewer than 1000 steps where free runs choose for ridge, else 1. At least 1.
+            members: Networks to keep, the best first; generate uses the best, or all, forecast all. Default: those no
+                worse than the best beyond chance, at most 5, where free runs choose for ridge; else 1. At least 1.
             holdout: Share of the training series, its end, on which free runs choose; ridge also takes as much before
                 it. Default: 0.25 where there is something to choose, else 0. Ridge leaves out one part at a time, and
                 solves for the weights on the whole series in the end. Other optimizers never see these steps. At least

@@ -235,7 +235,7 @@ class Settings(BaseModel):
     difference: Annotated[Lags, Parameter("Reading the series", shapes_weights=True)] = Field(
         None,
         description="Learn differences instead of values: the lag of the difference, or a list of lags to take one "
-        "after the other (1,12); 0 for none. Default: chosen for a series of fewer than 1000 steps, else none.",
+        "after the other (1,12); 0 for none. Default: chosen for ridge, else none.",
     )
     detrend: Annotated[bool, Parameter("Reading the series", shapes_weights=True)] = Field(
         False, description="Take a straight line out of each channel, and put it back in the end."
@@ -379,7 +379,7 @@ class Settings(BaseModel):
         None,
         ge=1,
         description="Networks to keep, the best first; generate uses the best, or all, forecast all. "
-        "Default: 10 for a series of fewer than 1000 steps where free runs choose for ridge, else 1.",
+        "Default: those no worse than the best beyond chance, at most 5, where free runs choose for ridge; else 1.",
     )
     holdout: Annotated[
         float | None,
