@@ -56,7 +56,7 @@ pytest_collect_file = Sybil(
         CodeBlockParser("toml", _write_file),
         SkipParser(),
     ],
-    patterns=["README.md", "docs/*.md"],
+    patterns=["README.md", "docs/*.md", "docs/internals/*.md"],
     path=str(ROOT),
     setup=_enter_a_folder,
     teardown=_leave_it,
