@@ -17,6 +17,7 @@ from freerun.network.initial import Start, initial_network
 from freerun.network.network import Shape
 from freerun.objective import Objective, Terms
 from freerun.pairs import Pairs
+from freerun.plan import TrainPlan, train_plan
 from freerun.settings import Settings
 
 KEY = jax.random.key(0)
@@ -134,9 +135,13 @@ def test_windows_of_several_series_carry_the_states_of_their_own_series():
     assert compared > 30
 
 
+def _plan(**parameters: Any) -> TrainPlan:
+    return train_plan(Settings.checked(**parameters), 1)
+
+
 def test_the_stages_of_each_forcing(pairs):
     def made(**parameters: Any):
-        return [stage(network()) for stage in stages(Settings.checked(hidden=4, **parameters), pairs, 4)]
+        return [stage(network()) for stage in stages(_plan(hidden=4, washout=4, **parameters), pairs)]
 
     assert [type(f) for f in made(forcing="full")] == [Full]
     lengths = [f.length for f in made()[1:] if isinstance(f, Segments)]
@@ -167,10 +172,8 @@ def test_adaptive_strength_comes_from_the_jacobians():
     doubling = jax.tree.map(
         lambda a: a[None], type(linear)(linear.cells, linear.readout, linear.bias, jnp.array([[2.0]]))
     )
-    plan = stages(
-        Settings.checked(hidden=2, forcing="generalized", forcing_strength="adaptive"), Pairs.of([values], 1, 0), 0
-    )
-    forcing = plan[1](doubling)
+    plan = _plan(hidden=2, forcing="generalized", forcing_strength="adaptive")
+    forcing = stages(plan, Pairs.of([values], 1, 0))[1](doubling)
     assert isinstance(forcing, Mixed)
     np.testing.assert_allclose(forcing.strength, 0.5, rtol=1e-6)
 

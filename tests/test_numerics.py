@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 
 import freerun
-from freerun.building import drawn
 from freerun.computing import computing
 from freerun.data.scaling import Scaling
 from freerun.errors import FreerunError, SeriesError
@@ -24,6 +23,7 @@ from freerun.network import ridge
 from freerun.objective import Objective
 from freerun.optimizers import stack
 from freerun.pairs import Pairs
+from freerun.plan import train_plan
 from freerun.settings import CellName, Settings
 from freerun.training import terms_of
 
@@ -48,8 +48,9 @@ SERIES = freerun.Series.of(np.random.default_rng(0).normal(size=(24, 2)).cumsum(
 @pytest.mark.parametrize("given_forcing", STAGES)
 def test_gradient_and_jacobian_agree_with_finite_differences(cell, given_forcing):
     """With both penalties and noise on weights and inputs; central differences along a random direction."""
-    asked = Settings.checked(
+    settings = Settings.checked(
         hidden=3,
+        washout=3,
         cell=cell,
         delays=(0, 2),
         optimizer="adam",
@@ -60,13 +61,14 @@ def test_gradient_and_jacobian_agree_with_finite_differences(cell, given_forcing
         input_noise=0.02,
         **given_forcing,
     )
+    asked = train_plan(settings, 2)
     key = jax.random.key(5)
     with computing("float64"):
         pairs = Pairs.of([SERIES.values], 2, 3)
         draw = np.random.default_rng(1)
-        network = jax.tree.map(lambda w: jnp.asarray(w + 0.1 * draw.normal(size=w.shape)), drawn(asked, SERIES))
+        network = jax.tree.map(lambda w: jnp.asarray(w + 0.1 * draw.normal(size=w.shape)), asked.draw())
         terms = jax.tree.map(lambda a: a[0], terms_of([asked]))
-        forcing = stages(asked, pairs, 3)[-1](stack([network]))
+        forcing = stages(asked, pairs)[-1](stack([network]))
         objective = Objective(pairs, forcing)
         theta, unravel = ravel_pytree(network)
         direction = jnp.asarray(draw.normal(size=theta.size))

@@ -8,6 +8,7 @@ import pytest
 import freerun
 from freerun import placement
 from freerun.placement import placed
+from freerun.plan import train_plan
 from freerun.settings import Settings
 
 ADAM = {"optimizer": "adam", "hidden": 15}
@@ -16,8 +17,7 @@ ADAM = {"optimizer": "adam", "hidden": 15}
 @pytest.mark.parametrize(
     ("parameters", "steps", "networks", "expected"),
     [
-        ({}, 1_000_000, 1, ("cpu", False)),
-        ({"device": "gpu"}, 1500, 1, ("gpu", False)),
+        ({"hidden": 15, "device": "gpu"}, 1500, 1, ("gpu", False)),
         ({"hidden": 15}, 1_000_000, 1, ("cpu", False)),
         (ADAM, 1500, 1, ("cpu", False)),
         (ADAM, 1500, 6, ("cpu", False)),
@@ -40,13 +40,13 @@ def test_where_training_computes(parameters, steps, networks, expected, monkeypa
     memory = {"bytes_limit": 2**36}
     found = [SimpleNamespace(platform="gpu", memory_stats=lambda: memory)]
     monkeypatch.setattr(jax, "devices", lambda *_: found)
-    assert placed(Settings.checked(**parameters), steps, networks) == expected
+    assert placed(train_plan(Settings.checked(**parameters), 1), steps, networks) == expected
     memory["bytes_limit"] = 2**10
     if expected[0] == "gpu" and "optimizer" in parameters:
         with pytest.raises(freerun.FreerunError, match=r"takes .* GiB, and this machine has 0\.0 GiB"):
-            placed(Settings.checked(**parameters), steps, networks)
+            placed(train_plan(Settings.checked(**parameters), 1), steps, networks)
 
 
 def test_without_a_gpu_all_stays_on_the_processor(monkeypatch):
     monkeypatch.setattr(placement, "has_gpu", lambda: False)
-    assert placed(Settings.checked(**ADAM), 1_000_000, 1) == ("cpu", False)
+    assert placed(train_plan(Settings.checked(**ADAM), 1), 1_000_000, 1) == ("cpu", False)

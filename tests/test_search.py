@@ -23,6 +23,7 @@ import freerun
 from freerun.data.scaling import Scaling
 from freerun.errors import SearchError, SettingError
 from freerun.optimizers import base
+from freerun.plan import settled, train_plan
 from freerun.search import database, search
 from freerun.search import study as study_room
 from freerun.search.purpose import Purpose
@@ -30,7 +31,6 @@ from freerun.search.report import command, write_report
 from freerun.search.space import Space
 from freerun.search.study import Study
 from freerun.search.trials import Trials
-from freerun.selection.resolving import resolved
 from freerun.settings import Settings
 from freerun.training import train
 
@@ -94,7 +94,7 @@ def test_trials_that_are_trained_together_come_out_as_if_alone(series, platform,
     """Each with a learning rate, penalty and seed of its own; by one program for all, as on a GPU, too."""
     monkeypatch.setattr(base, "current_device", lambda: SimpleNamespace(platform=platform))
     several = [
-        resolved(Settings.checked(**TRAINED, restarts=1, members=1, **own), 300)
+        settled(Settings.checked(**TRAINED, restarts=1, members=1, **own), 300)
         for own in (
             {"learning_rate": 0.01, "l2": 1e-3, "seed": 1},
             {"learning_rate": 0.05, "l2": 0.0, "seed": 2},
@@ -102,20 +102,22 @@ def test_trials_that_are_trained_together_come_out_as_if_alone(series, platform,
         )
     ]
     scaling = Scaling.fitted([series], several[0])
-    together = sorted(train(several, [series], None, scaling, held_out=60), key=lambda one: one.number)
-    for one, settings in zip(together, several, strict=True):
-        (alone,) = train([settings], [series], None, scaling, held_out=60)
-        assert one.settings == settings
+    plans = [train_plan(settings, 1) for settings in several]
+    together = sorted(train(plans, [series], None, scaling, held_out=60), key=lambda one: one.number)
+    for one, plan in zip(together, plans, strict=True):
+        (alone,) = train([plan], [series], None, scaling, held_out=60)
+        assert one.settings == plan.settings
         np.testing.assert_allclose(one.history.objective, alone.history.objective, rtol=1e-7)
         np.testing.assert_allclose(one.network.readout, alone.network.readout, rtol=1e-6, atol=1e-9)
 
 
 def test_a_dropped_network_does_not_disturb_those_that_go_on(series):
     """Adam's memory of a network stays with it when others are dropped between two stages."""
-    several = [resolved(Settings.checked(**TRAINED, restarts=1, members=1, seed=seed), 300) for seed in (1, 2)]
+    several = [settled(Settings.checked(**TRAINED, restarts=1, members=1, seed=seed), 300) for seed in (1, 2)]
     scaling = Scaling.fitted([series], several[0])
-    (alone,) = train(several[1:], [series], None, scaling, held_out=60, rungs=3)
-    kept = train(several, [series], None, scaling, None, 60, lambda stage, errors: [False, True][-len(errors) :], 3)
+    plans = [train_plan(settings, 1) for settings in several]
+    (alone,) = train(plans[1:], [series], None, scaling, held_out=60, rungs=3)
+    kept = train(plans, [series], None, scaling, None, 60, lambda stage, errors: [False, True][-len(errors) :], 3)
     (last,) = [one for one in kept if one.settings.seed == 2]
     assert len(last.rungs) == 3
     assert [len(one.rungs) for one in kept if one.settings.seed == 1] == [1]
@@ -124,7 +126,7 @@ def test_a_dropped_network_does_not_disturb_those_that_go_on(series):
 
 def test_hopeless_trials_are_stopped_after_a_ninth_of_their_epochs(series):
     trials = Trials(Settings.checked(**TRAINED), [series], folds=2)
-    several = [resolved(Settings.checked(**TRAINED, restarts=1, members=1, seed=seed), 300) for seed in range(6)]
+    several = [settled(Settings.checked(**TRAINED, restarts=1, members=1, seed=seed), 300) for seed in range(6)]
     free = trials.judged(several, [])
     assert [len(one.errors) for one in free].count(1) == 4  # two of six go on
     bar = sorted(one.errors[0] for one in free)[3]

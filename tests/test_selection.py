@@ -10,10 +10,10 @@ from freerun import metrics
 from freerun.computing import computing
 from freerun.data.scaling import Scaling
 from freerun.errors import SeriesError, TrainingDiverged
+from freerun.plan import settled, train_plan
 from freerun.selection.attractor import RUNS, AttractorJudge, Likeness
 from freerun.selection.judge import Choice, Judge
 from freerun.selection.policies import FORECAST, Round
-from freerun.selection.resolving import resolved
 from freerun.settings import Settings
 from freerun.training import train
 from freerun.validation import Validation
@@ -83,7 +83,7 @@ def test_members_are_kept_the_best_first(series):
 
 
 def test_restarts_are_judged_by_free_runs_and_the_best_weights_are_kept(series):
-    settings = resolved(
+    settings = settled(
         Settings.checked(
             hidden=4,
             cell="simple",
@@ -96,7 +96,9 @@ def test_restarts_are_judged_by_free_runs_and_the_best_weights_are_kept(series):
         300,
     )
     scaling = Scaling.fitted([series], settings)
-    trained = train([settings.with_(seed=seed) for seed in range(3)], [series], None, scaling, held_out=75)
+    trained = train(
+        [train_plan(settings.with_(seed=seed), 1) for seed in range(3)], [series], None, scaling, held_out=75
+    )
     lowest = [min(t.history.free_run_error) for t in trained]
     assert lowest == sorted(lowest)
     assert len({t.settings.seed for t in trained}) == 3
@@ -112,9 +114,9 @@ def test_a_member_that_diverges_is_dropped_and_named_and_the_others_go_on(series
 
     fresh = training._fresh
 
-    def spoiled(settings, series, panel):
-        network = fresh(settings, series, panel)
-        if settings.seed == 1:
+    def spoiled(plan, panel):
+        network = fresh(plan, panel)
+        if plan.seed == 1:
             return network.with_readout(network.readout, network.bias * np.nan, network.direct)
         return network
 
@@ -176,7 +178,7 @@ def test_long_runs_that_resemble_the_series_have_the_smaller_error():
         hidden=60, cell="memoryless", delays=12, input_scale=0.5, input_noise=1e-3, optimizer="ridge"
     )
     judge = AttractorJudge(given, [series])
-    candidate = resolved(given, len(series))
+    candidate = settled(given, len(series))
     good, flat = (judge(candidate, [penalty], RUNS) for penalty in (1e-8, 10.0))
     assert good.error < 0.2 * flat.error
     assert judge(candidate, [10.0, 1e-8], RUNS).settings.l2 == 1e-8

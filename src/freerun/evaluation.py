@@ -150,7 +150,7 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
     member = model.best
     moment = member.ending
     if after is not None:
-        moment = moment_after(member.network, member.scaling, member.settings, after)
+        moment = moment_after(member.network, member.scaling, after)
     with computing(member.settings.dtype):
         value = jnp.asarray(moment.value, member.settings.dtype)
         exponents = lyapunov_spectrum(member.network, moment.state, value, steps, count, transient=steps // 10)

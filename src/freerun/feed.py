@@ -10,7 +10,6 @@ import numpy as np
 from freerun.data.scaling import Scaling
 from freerun.data.stored import StoredSeries
 from freerun.pairs import Pairs
-from freerun.settings import Settings
 
 STRETCHES, STRETCH = 8, 2**16
 """How many stretches of how many steps are in memory at a time for windows to be drawn from."""
@@ -73,6 +72,6 @@ class Stretches:
         return self.stored.pairs([(start, start + STRETCH) for start in sorted(starts.tolist())], 0)
 
 
-def feed_of(stored: StoredSeries, scaling: Scaling, settings: Settings, held_out: int) -> Feed:
+def feed_of(stored: StoredSeries, scaling: Scaling, seed: int, held_out: int) -> Feed:
     """The feed of a stored series without its last steps, for windows."""
-    return Stretches(Stored(stored, scaling, len(stored) - held_out), settings.seed)
+    return Stretches(Stored(stored, scaling, len(stored) - held_out), seed)

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from freerun import simple
-from freerun.building import drawn
 from freerun.checkpoint import Checkpoint, purpose_of
 from freerun.cores import spread
 from freerun.data.alignment import require_same_clock
@@ -29,11 +28,12 @@ from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
 from freerun.network import ridge
 from freerun.network.network import Network
+from freerun.plan import SolvePlan, TrainPlan, plan_of, settled, train_plan
+from freerun.selection.candidates import is_open
 from freerun.selection.choosing import choose, members_of
 from freerun.selection.holdout import folds_of, held_out, recent, require_held_out
 from freerun.selection.judge import Choice
 from freerun.selection.policies import Policy
-from freerun.selection.resolving import is_open, resolved
 from freerun.settings import Settings
 
 PASSED_OVER = 40
@@ -141,6 +141,7 @@ def _fit(
     require_trainable(settings, training, validation)
     _warn_of_oddities(training)
     asked = settings if before is None else before.require_same_shape(settings)
+    channels, inputs = training[0].shape[1], training[0].inputs.shape[1]
     if asked.method == "ridge" and asked.device == "gpu":
         raise SettingError(
             "device='gpu': a readout is solved on the processor; leave device out, or train by gradients "
@@ -152,38 +153,40 @@ def _fit(
             "whole; train in windows (optimizer='adam', window=200), or solve the readout (optimizer='ridge')"
         )
     steps = max(map(len, training))
-    if asked.method != "ridge":
+    by_rule = settled(asked, steps)
+    planned = plan_of(by_rule, channels, inputs)
+    if isinstance(planned, TrainPlan):
         from freerun.forcing import require_fitting
 
-        require_fitting(asked, asked.window or steps - 1, asked.washout or 0)
+        require_fitting(planned, planned.window or steps - 1)
     if choices is None:
-        found = (
-            [Choice(0.0, resolved(asked, steps))] if before else choose(asked, training, progress, checkpoint, policy)
-        )
+        found = [Choice(0.0, by_rule)] if before else choose(asked, training, progress, checkpoint, policy)
         count = members_of(asked, found)
         choices = [choice.settings for choice in found]
     else:
         count = asked.members or 1
-    asked = asked.with_(members=count)
+    plans = [plan_of(choice, channels, inputs) for choice in choices]
     for series in training:
-        require_steps("training", series, choices[0].washout or 0)
+        require_steps("training", series, plans[0].washout)
     one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
-    if asked.method != "ridge":
-        members, held, failure = one.trained(asked, choices)
+    if isinstance(plans[0], TrainPlan):
+        members, held, failure = one.trained(asked, plans[0], count)
         errors = errors_left_out(members, [[member] for member in members], training, held, chosen=False)
     else:
-        solved, failure = replace(one, stored=None).solved(choices, count), None
+        several = [plan for plan in plans if isinstance(plan, SolvePlan)]
+        solved, failure = replace(one, stored=None).solved(several, count), None
         members, without = [each.member for each in solved], [each.without for each in solved]
-        errors = errors_left_out(members, without, training, one.held_out(choices[0]), is_open(asked))
+        errors = errors_left_out(members, without, training, one.held_out(choices[0]), is_open(asked) or count > 1)
         if stored is not None:
-            members, failure = one.solved_by_all(members, stored)
+            members, failure = one.solved_by_all(solved, stored)
     return Fitted(replace(one.model(members), errors=errors), failure)
 
 
 @dataclass(frozen=True)
 class _Solved:
-    """A member whose readout is solved, and the same without each of the parts that calibrate intervals."""
+    """A member whose readout is solved as planned, and the same without each of the parts that calibrate intervals."""
 
+    plan: SolvePlan
     member: Member
     without: list[Member]
 
@@ -204,92 +207,89 @@ class _Fit:
         """Steps of each part of the training series that calibrates intervals."""
         return held_out(settings, min(map(len, self.training)), choosing=True)
 
-    def solved(self, choices: list[Settings], count: int) -> list[_Solved]:
-        """The first `count` that endure, each of a choice of its own, their readouts solved."""
-        if len(choices) == 1:
-            return [self._solve(choices[0])]
-        solved = chain(spread(self._solve, choices[:count]), map(self._solve, choices[count:]))
+    def solved(self, plans: list[SolvePlan], count: int) -> list[_Solved]:
+        """The first `count` that endure, each of a plan of its own, their readouts solved."""
+        if len(plans) == 1:
+            return [self._solve(plans[0])]
+        solved = chain(spread(self._solve, plans[:count]), map(self._solve, plans[count:]))
         return _enduring_first(solved, count, self.training)
 
     def solved_by_all(
-        self, members: Sequence[Member], stored: StoredSeries
+        self, several: Sequence[_Solved], stored: StoredSeries
     ) -> tuple[list[Member], KeyboardInterrupt | None]:
         """The same members, solved by all of the stored series; on Ctrl-C by as much of it as has been read."""
         solved: list[Member] = []
         began = time.perf_counter()
-        for number, member in enumerate(members):
-            settings, network, scaling = member.settings, member.network, member.scaling
+        for number, one in enumerate(several):
+            plan, network, scaling = one.plan, one.member.network, one.member.scaling
             triangle, failure = ridge.Triangle(), None
-            washout, noise = settings.washout or 0, settings.input_noise or 0.0
-            parts = parts_of(len(stored), washout)
+            parts = parts_of(len(stored), plan.washout)
             try:
                 for done, (first, last) in enumerate(parts, 1):
                     part = scaling.apply(stored.between(first, last))
-                    for rows in ridge.rows_of(network, [part], washout, noise, settings.seed + done):
+                    for rows in ridge.rows_of(network, [part], plan.washout, plan.input_noise, plan.seed + done):
                         triangle = triangle.joined(rows)
                     if self.progress is not None:
-                        count, total = number * len(parts) + done, len(parts) * len(members)
+                        count, total = number * len(parts) + done, len(parts) * len(several)
                         seconds = time.perf_counter() - began
                         self.progress(Progress("solving readouts", count, total, None, None, None, seconds))
             except KeyboardInterrupt as interrupt:
                 failure = interrupt
             if triangle.counted is not None:
-                network = triangle.solved(network, settings.l2 or 0.0)
-            solved.append(self._member_of(settings, network, scaling, time.perf_counter() - began))
+                network = triangle.solved(network, plan.penalty)
+            solved.append(self._solved_member(plan, network, scaling, time.perf_counter() - began))
             if failure is not None:
                 return solved, failure
         return solved, None
 
-    def _solve(self, settings: Settings) -> _Solved:
-        """The network of some settings, its readout solved for the training series and without parts of it."""
+    def _solve(self, plan: SolvePlan) -> _Solved:
+        """The network of a plan, its readout solved for the training series and without parts of it."""
         began = time.perf_counter()
-        scaling = self._scaling(settings)
-        network = drawn(settings, self.training[0]) if self.before is None else self.before.best.network
-        count = self.held_out(settings)
-        folds = folds_of(self.training, count, settings.washout or 0) if count else 0
+        scaling = self._scaling(plan.settings)
+        network = plan.draw() if self.before is None else self.before.best.network
+        count = self.held_out(plan.settings)
+        folds = folds_of(self.training, count, plan.washout) if count else 0
         stretches = [((fold + 1) * count, fold * count) for fold in range(folds)]
         end = recent(self.training, count)
         whole = [len(series) for series in end] == [len(series) for series in self.training]
-        network, parts = self._readouts(network, settings, scaling, self.training, stretches if whole else ())
+        network, parts = self._readouts(network, plan, scaling, self.training, stretches if whole else ())
         if not whole:
-            _, parts = self._readouts(network, settings, scaling, end, stretches)
-        member = self._member_of(settings, network, scaling, time.perf_counter() - began)
-        return _Solved(member, [replace(member, network=part) for part in parts])
+            _, parts = self._readouts(network, plan, scaling, end, stretches)
+        member = self._solved_member(plan, network, scaling, time.perf_counter() - began)
+        return _Solved(plan, member, [replace(member, network=part) for part in parts])
 
     def _readouts(
         self,
         network: Network,
-        settings: Settings,
+        plan: SolvePlan,
         scaling: Scaling,
         training: Sequence[Series],
         stretches: Sequence[tuple[int, int]],
     ) -> tuple[Network, list[Network]]:
         panel = [scaling.apply(series) for series in training]
-        washout, noise = ridge.washout_of(settings.washout or 0, panel), settings.input_noise or 0.0
-        return ridge.solve(network, panel, washout, settings.l2 or 0.0, noise, settings.seed, stretches)
+        washout = ridge.washout_of(plan.washout, panel)
+        return ridge.solve(network, panel, washout, plan.penalty, plan.input_noise, plan.seed, stretches)
 
-    def _member_of(self, settings: Settings, network: Network, scaling: Scaling, seconds: float) -> Member:
+    def _solved_member(self, plan: SolvePlan, network: Network, scaling: Scaling, seconds: float) -> Member:
         """A member whose readout is solved, and its one-step errors."""
         history = History(epochs=[0], stopped="the readout is solved exactly", seconds=seconds)
-        ending = moment_after(network, scaling, settings, self.training[-1])
-        member = Member(settings, network, scaling, ending, history)
+        member = self._member(plan.settings, network, scaling, history)
         history.training_mse.append(one_step_error(member, self.training))
         if self.validation is not None:
             history.validation_mse.append(one_step_error(member, [self.validation]))
         return member
 
     def trained(
-        self, asked: Settings, choices: list[Settings]
+        self, asked: Settings, plan: TrainPlan, count: int
     ) -> tuple[list[Member], int, TrainingDiverged | KeyboardInterrupt | None]:
-        """The members trained at once, the steps that were held out, and what ended training before its time."""
-        (choice,), count = choices, asked.members or 1
-        restarts, shortest = choice.restarts or 1, min(map(len, self.training))
-        choosing = restarts > count or (restarts > 1 and asked.holdout != 0)
+        """The best `count` trained at once, the steps that were held out, and what ended training before its time."""
+        shortest = min(map(len, self.training))
+        choosing = plan.restarts > count or (plan.restarts > 1 and asked.holdout != 0)
         held = require_held_out(asked, shortest) if choosing else held_out(asked, shortest, choosing)
-        trained = self._train(choice, held)
+        trained = self._train(plan, count, held)
         failures = [t.failure for t in trained]
         good = [t for t in trained if not isinstance(t.failure, TrainingDiverged)]
-        members = [self._member(t) for t in (good or trained)[:count]]
+        members = [self._trained_member(t) for t in (good or trained)[:count]]
         return members, held, failures[0] if not good or isinstance(failures[0], KeyboardInterrupt) else None
 
     def model(self, members: Sequence[Member]) -> Model:
@@ -297,24 +297,25 @@ class _Fit:
         last = self.training[-1]
         return Model(self.settings, tuple(members), last.between(max(0, len(last) - RECENT)), len(self.training))
 
-    def _train(self, choice: Settings, held: int) -> list[Trained]:
+    def _train(self, plan: TrainPlan, count: int, held: int) -> list[Trained]:
         from freerun.training import train
         from freerun.watch import better_half
 
         network = None if self.before is None else self.before.best.network
         tell = None if self.progress is None else self._tell
-        alone = choice.with_(restarts=1, members=1)
-        several = [alone.with_(seed=choice.seed + i) for i in range(choice.restarts or 1)]
+        alone = plan.settings.with_(restarts=1, members=1)
+        seeds = [alone.with_(seed=plan.seed + i) for i in range(plan.restarts)]
+        several = [train_plan(one, plan.shape.channels, plan.shape.inputs) for one in seeds]
         return train(
             several,
             self.training,
             self.validation,
-            self._scaling(choice),
+            self._scaling(plan.settings),
             network,
             held,
-            better_half(choice.members or 1),
+            better_half(count),
             progress=tell,
-            checkpoint=None if choice.method == "ridge" else self.checkpoint,
+            checkpoint=self.checkpoint,
             stored=self.stored,
         )
 
@@ -323,17 +324,19 @@ class _Fit:
             return self.before.best.scaling
         return Scaling.fitted(self.training if self.stored is None else self.stored.sample(), choice)
 
-    def _member(self, trained: Trained) -> Member:
-        scaling = self._scaling(trained.settings)
-        ending = moment_after(trained.network, scaling, trained.settings, self.training[-1])
-        return Member(trained.settings, trained.network, scaling, ending, trained.history)
+    def _trained_member(self, trained: Trained) -> Member:
+        return self._member(trained.settings, trained.network, self._scaling(trained.settings), trained.history)
+
+    def _member(self, settings: Settings, network: Network, scaling: Scaling, history: History) -> Member:
+        """A member that has read the training series."""
+        return Member(settings, network, scaling, moment_after(network, scaling, self.training[-1]), history)
 
     def _tell(self, said: Progress) -> None:
         """Tell the watcher, the network in it as a model."""
         trained = said.current
         assert self.progress is not None
         assert trained is not None
-        self.progress(replace(said, current=lambda: self.model([self._member(trained())])))
+        self.progress(replace(said, current=lambda: self.model([self._trained_member(trained())])))
 
 
 def require_trainable(settings: Settings, training: Sequence[Series], validation: Series | None) -> None:

@@ -21,8 +21,8 @@ from freerun.network.network import Network, State
 from freerun.network.recurrence import cut
 from freerun.network.updates import Array
 from freerun.pairs import Pairs
+from freerun.plan import TrainPlan
 from freerun.sensitivity import Chain
-from freerun.settings import Settings
 
 SHORTEST_LINK = 16
 """Fewest steps of a piece of a run whose Jacobian is put together from pieces."""
@@ -199,42 +199,28 @@ def _state(network: Network, kept: tuple[Any, ...], past: Array) -> State:
 Stage = Callable[[Network], Forcing]
 """A part of training: given the networks so far, stacked, what they read from here on."""
 
-STRENGTHS = (1.0, 0.5, 0.25, 0.1, 0.05)
-"""Default strengths of generalized forcing and scheduled sampling, one stage each."""
-
-SEGMENTS = (5, 20, 50, 100)
-"""Default lengths of free-run segments, one stage each, after a stage of full forcing."""
-
-INTERVAL = 10
-"""Default interval of sparse forcing."""
-
 ADAPTIVE_STAGES = 8
 """Stages of adaptive forcing, after a stage of full forcing."""
 
 
-def require_fitting(settings: Settings, steps: int, washout: int) -> None:
-    """Refuse a schedule that does not fit in so many steps, of which the first are washout.
+def require_fitting(plan: TrainPlan, steps: int) -> None:
+    """Refuse a schedule that does not fit in `steps` steps of a series or a window.
 
     Raises:
         SettingError: it does not.
     """
-    lengths, interval = settings.segment_lengths, _interval(settings)
-    if lengths is not None and max(lengths) > steps - washout:
+    room = steps - plan.uncounted
+    if plan.refuse_long and max(plan.lengths) > room:
         raise SettingError(
-            f"segment_lengths: a free run of {max(lengths)} steps does not fit in the {steps - washout} steps that are "
-            f"left after a washout of {washout}; choose shorter ones"
+            f"segment_lengths: a free run of {max(plan.lengths)} steps does not fit in the {room} steps that are "
+            f"left after a washout of {plan.uncounted}; choose shorter ones"
         )
-    if settings.forced == "sparse" and interval > steps:
-        raise SettingError(f"forcing_interval={interval}: longer than the {steps} steps to train on")
+    if plan.forcing == "sparse" and plan.interval > steps:
+        raise SettingError(f"forcing_interval={plan.interval}: longer than the {steps} steps to train on")
 
 
-def _interval(settings: Settings) -> int:
-    """Steps from one value of the data that sparse forcing reads to the next."""
-    return settings.forcing_interval or INTERVAL
-
-
-def stages(settings: Settings, pairs: Pairs, washout: int) -> list[Stage]:
-    """The stages that the settings ask for, on pairs of that length.
+def stages(plan: TrainPlan, pairs: Pairs) -> list[Stage]:
+    """The stages of training on pairs of that length.
 
     Raises:
         SettingError: a schedule that does not fit the series, or the window.
@@ -244,27 +230,20 @@ def stages(settings: Settings, pairs: Pairs, washout: int) -> list[Stage]:
     def constant(forcing: Forcing) -> Stage:
         return lambda _: forcing
 
-    require_fitting(settings, steps, washout)
-    if settings.forced == "full":
+    require_fitting(plan, steps)
+    if plan.forcing == "full":
         return [constant(Full())]
-    if settings.forced == "segments":
-        lengths = SEGMENTS if settings.segment_lengths is None else settings.segment_lengths
-        room = steps - washout
-        return [constant(Full())] + [
-            constant(Segments.over(steps, washout, length)) for length in lengths if length <= room
-        ]
-    if settings.forced == "sparse":
-        return [constant(Full()), constant(Mixed((jnp.arange(steps) % _interval(settings) == 0).astype(dtype)))]
-    if settings.forcing_strength == "adaptive":
+    if plan.forcing == "segments":
+        fitting = [length for length in plan.lengths if length <= steps - plan.uncounted]
+        return [constant(Full()), *(constant(Segments.over(steps, plan.uncounted, length)) for length in fitting)]
+    if plan.forcing == "sparse":
+        return [constant(Full()), constant(Mixed((jnp.arange(steps) % plan.interval == 0).astype(dtype)))]
+    if plan.strengths == "adaptive":
 
         def adapted(networks: Network) -> Forcing:
             kappa = jax.vmap(expansion_along, in_axes=(0, None))(networks, pairs.each()[0].inputs[:2000]).max()
             return Mixed(jnp.full(steps, jnp.maximum(0.0, 1.0 - 1.0 / kappa), dtype))
 
         return [constant(Full()), *[adapted] * ADAPTIVE_STAGES]
-    strengths = STRENGTHS if settings.forcing_strength is None else settings.forcing_strength
-    kind = Scheduled if settings.forced == "scheduled" else Mixed
-    return [
-        constant(kind(jnp.full(steps, strength, dtype)))
-        for strength in (strengths if isinstance(strengths, tuple) else (strengths,))
-    ]
+    kind = Scheduled if plan.forcing == "scheduled" else Mixed
+    return [constant(kind(jnp.full(steps, strength, dtype))) for strength in plan.strengths]

@@ -18,7 +18,7 @@ from freerun.errors import SeriesError, SettingError
 from freerun.model import RECENT, Member, Model, Moment
 from freerun.network import numpy_runs
 from freerun.network.network import Network
-from freerun.settings import Ensemble, Settings
+from freerun.settings import Ensemble
 
 MOST_AT_ONCE = 1000
 """Most free runs side by side, since each takes memory."""
@@ -59,7 +59,7 @@ def predict(model: Model, series: Series) -> Series:
     return replace(after, values=model.best.scaling.undo(one_step_outputs(model.best, series), after.times))
 
 
-def moment_after(network: Network, scaling: Scaling, settings: Settings, series: Series) -> Moment:
+def moment_after(network: Network, scaling: Scaling, series: Series) -> Moment:
     """Let the network read `series` from a state of zero: its last value, and the state before it."""
     channels = series.shape[1]
     known = numpy_runs.filled(network, _with_inputs_known(scaling.apply(series), channels))
@@ -135,7 +135,7 @@ def moments(model: Model, base: Series, read: bool, best: bool) -> list[tuple[Me
     for member in model.members[:1] if best else model.members:
         if read:
             require_washout(member, base)
-            moment = moment_after(member.network, member.scaling, member.settings, base)
+            moment = moment_after(member.network, member.scaling, base)
         else:
             moment = member.ending
         result.append((member, moment))
@@ -209,7 +209,7 @@ def endures(member: Member, training: Sequence[Series]) -> bool:
     One begins at the end of training, and others at places evenly spread over each series; each is as long as the
     longest series, up to `LONGEST_RUN` steps. Where differences are learned, the differences have to stay near.
     """
-    channels, differences, network = len(member.ending.value), member.settings.differences, member.network
+    channels, differences, network = len(member.ending.value), member.network.differences, member.network
     panel = [member.scaling.apply(series)[:, :channels] for series in training]
     seen = np.concatenate([differenced(values, differences) for values in panel])
     steps = min(LONGEST_RUN, max(map(len, panel)))
@@ -248,7 +248,7 @@ def one_step_outputs(member: Member, series: Series) -> np.ndarray:
     What the windows of the first steps reach back to before the series is taken to be its first value.
     """
     values = _with_inputs_known(member.scaling.apply(series)[:-1], series.shape[1])
-    lead = member.settings.memory
+    lead = member.network.depth
     values = np.concatenate([np.repeat(values[:1], lead, axis=0), values])
     known = numpy_runs.filled(member.network, values)
     return numpy_runs.predict(member.network, known)[lead:].astype(np.float64)

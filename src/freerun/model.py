@@ -12,6 +12,7 @@ from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.history import History
 from freerun.network.network import Network, State
+from freerun.plan import Plan, plan_of
 from freerun.settings import Settings
 
 
@@ -49,7 +50,12 @@ class Member:
     @property
     def washout(self) -> int:
         """First steps of a series whose predictions do not count."""
-        return self.settings.washout or 0
+        return self.plan.washout
+
+    @property
+    def plan(self) -> Plan:
+        """What was done for it."""
+        return plan_of(self.settings, len(self.network.bias), self.network.inputs)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from freerun._version import __version__
 from freerun.archive import ArchiveError, read_archive, write_archive
-from freerun.building import shape_of
 from freerun.data.arrays import default_channels
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
@@ -21,6 +20,7 @@ from freerun.history import History
 from freerun.model import Member, Model, Moment
 from freerun.network.cells import LSTMCell
 from freerun.network.network import State, assemble
+from freerun.plan import plan_of
 from freerun.settings import Settings
 
 FORMAT, OLDEST = 4, 2
@@ -121,7 +121,7 @@ def _arrays(member: Member) -> dict[str, np.ndarray]:
         arrays[f"network.{name}"] = weights
         return weights
 
-    assemble(shape_of(member.settings, len(member.network.bias), member.network.inputs), give)
+    assemble(plan_of(member.settings, len(member.network.bias), member.network.inputs).shape, give)
     entries = [entry for carry in member.ending.state.cells for entry in carry]
     arrays |= {f"ending.cells.{i}": entry for i, entry in enumerate(entries)}
     arrays |= {"ending.past": member.ending.state.past, "ending.value": member.ending.value}
@@ -208,13 +208,13 @@ def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, chann
     def weights(name: str, size: tuple[int, ...]) -> np.ndarray:
         return _finite(arrays, f"{prefix}network.{name}", *size)
 
-    network = assemble(shape_of(settings, channels, inputs), weights)
+    network = assemble(plan_of(settings, channels, inputs).shape, weights)
     cells = []
     for cell in network.cells:
         gated = 2 if isinstance(cell, LSTMCell) else 1
         first = sum(map(len, cells))
         cells.append(tuple(_finite(arrays, f"{prefix}ending.cells.{first + k}", cell.hidden) for k in range(gated)))
-    past = _taken(arrays, f"{prefix}ending.past", settings.memory, channels + inputs)
+    past = _taken(arrays, f"{prefix}ending.past", network.depth, channels + inputs)
     sizes = {name: inputs if name.startswith("input") else channels for name in _SCALING}
     return Member(
         settings,

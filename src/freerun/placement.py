@@ -7,7 +7,9 @@ from typing import NamedTuple
 from freerun.computing import device_memory, has_gpu
 from freerun.errors import MachineError
 from freerun.network.cells import CELLS
-from freerun.settings import Device, Settings
+from freerun.network.network import Shape
+from freerun.plan import TrainPlan
+from freerun.settings import Device
 
 LONG = 10_000
 """Steps of a series from which a GPU with pieces side by side is ahead of a processor step by step."""
@@ -31,53 +33,52 @@ class Placement(NamedTuple):
     parallel: bool
 
 
-def placed(settings: Settings, steps: int, networks: int) -> Placement:
-    """Where so many networks are trained best on so many steps, unless the settings say where.
+def placed(plan: TrainPlan, steps: int, networks: int) -> Placement:
+    """Where `networks` networks are trained fastest on `steps` steps, unless the plan says where.
 
-    Ridge regression and Levenberg-Marquardt stay on the processor unless a GPU is asked for. An LSTM is not run in
+    Levenberg-Marquardt stays on the processor unless a GPU is asked for. An LSTM is not run in
     pieces unless asked for: XLA's compiler for GPUs (of JAX 0.11.2) ends the process over the test of it.
 
     Raises:
         MachineError: it does not fit in memory, or there is no GPU.
     """
-    hidden = settings.hidden or 1
-    numbers = settings.layers * hidden
-    sequences = networks * (settings.batch or 16) if settings.window else networks
-    wide = sequences * _gates(settings) * hidden**2 >= WIDE
-    in_pieces = not settings.window and settings.cell != "lstm" and numbers <= MOST_STATES
+    shape = plan.shape
+    sequences = networks * plan.batch if plan.window else networks
+    wide = sequences * _gates(shape) * shape.hidden**2 >= WIDE
+    in_pieces = not plan.window and shape.cell != "lstm" and shape.layers * shape.hidden <= MOST_STATES
     long = in_pieces and steps >= LONG
-    device: Device = settings.device
+    device: Device = plan.device
     if device == "auto":
-        device = "gpu" if settings.by_gradients and (wide or long) and has_gpu() else "cpu"
-    parallel = settings.parallel
-    if parallel is None:
-        parallel = settings.by_gradients and device == "gpu" and in_pieces
-    if settings.method != "ridge":
-        _require_memory(settings, steps, device)
+        device = "gpu" if plan.by_gradients and (wide or long) and has_gpu() else "cpu"
+    parallel = plan.parallel
+    if parallel == "auto":
+        parallel = plan.by_gradients and device == "gpu" and in_pieces
+    _require_memory(plan, steps, device)
     return Placement(device, parallel)
 
 
-def _gates(settings: Settings) -> int:
-    kind = CELLS.get(settings.cell or "simple")
+def _gates(shape: Shape) -> int:
+    kind = CELLS.get(shape.cell)
     return 1 if kind is None else kind.gates
 
 
-def _require_memory(settings: Settings, steps: int, device: Device) -> None:
+def _require_memory(plan: TrainPlan, steps: int, device: Device) -> None:
     """Refuse to train on more at a time than fits in memory: the states of every step are kept for the gradient."""
-    width = {"float64": 8, "float32": 4}[settings.dtype]
-    one = (settings.window or steps) * settings.layers * (settings.hidden or 1) * (4 * _gates(settings) + 4) * width
-    together = (settings.batch or 16) if settings.window else 1
+    shape, at_once = plan.shape, plan.window or steps
+    width = {"float64": 8, "float32": 4}[plan.dtype]
+    one = at_once * shape.layers * shape.hidden * (4 * _gates(shape) + 4) * width
+    together = plan.batch if plan.window else 1
     memory = device_memory(device)
     if one * together <= memory:
         return
     fits = memory // one
     advice = (
         f"choose batch={fits} or less"
-        if settings.window and fits
-        else f"choose window={max(2, int((settings.window or steps) * memory / one / together))} or less"
+        if plan.window and fits
+        else f"choose window={max(2, int(at_once * memory / one / together))} or less"
     )
-    what = f"batch={together} windows of {settings.window} steps" if settings.window else f"all {steps} steps at once"
+    what = f"batch={together} windows of {plan.window} steps" if plan.window else f"all {steps} steps at once"
     raise MachineError(
-        f"training on {what} with {settings.hidden} units takes {one * together / 2**30:.1f} GiB, and this machine has "
+        f"training on {what} with {shape.hidden} units takes {one * together / 2**30:.1f} GiB, and this machine has "
         f"{memory / 2**30:.1f} GiB; {advice}"
     )

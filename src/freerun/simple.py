@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freerun.building import drawn
 from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling
 from freerun.data.seasons import season_of
@@ -21,6 +20,7 @@ from freerun.errors import SeriesError, warn
 from freerun.forecasting import moment_after, one_step_outputs
 from freerun.history import History
 from freerun.model import RECENT, Member, Model
+from freerun.plan import solve_plan
 from freerun.selection.policies import FILLED_IN
 from freerun.settings import Settings
 
@@ -129,12 +129,12 @@ def fitted(settings: Settings, series: Series) -> Model:
     warn(f"{why}; give {ENOUGH} steps or more for a network")
     scaling = Scaling.fitted([series], resolved)
     values = interpolated(scaling.apply(series)[:, : series.shape[1]])
-    network = drawn(resolved, series)
+    network = solve_plan(resolved, series.shape[1]).draw()
     direct = None if network.direct is None else np.zeros_like(network.direct)
     bias = method.slope(values).astype(network.bias.dtype)
     network = network.with_readout(np.zeros_like(network.readout), bias, direct)
     history = History(epochs=[0], stopped=why)
-    member = Member(resolved, network, scaling, moment_after(network, scaling, resolved, series), history)
+    member = Member(resolved, network, scaling, moment_after(network, scaling, series), history)
     residuals = _residuals(member, series)
     history.training_mse.append(float(np.mean((residuals * scaling.scale) ** 2)))
     horizons = np.arange(1, len(residuals) + 1)
@@ -147,7 +147,7 @@ def name_of(member: Member) -> str | None:
     network = member.network
     if np.any(network.readout) or (network.direct is not None and np.any(network.direct)):
         return None
-    lag = sum(member.settings.differences)
+    lag = sum(network.differences)
     if not lag:
         return MEAN.name
     if lag > 1:

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from freerun.building import drawn
 from freerun.checkpoint import Checkpoint
 from freerun.computing import computing, forget_programs
 from freerun.course import Course, resumed
@@ -39,24 +38,17 @@ from freerun.optimizers import (
 )
 from freerun.pairs import Pairs
 from freerun.placement import placed
-from freerun.settings import (
-    EPOCHS,
-    EPOCHS_OF_LEVENBERG_MARQUARDT,
-    GRADIENT_METHODS,
-    Settings,
-)
+from freerun.plan import TrainPlan
+from freerun.settings import GRADIENT_METHODS
 from freerun.validation import Validation
 from freerun.watch import AllDivergedError, Thinning, Watch, Watched
-
-LEARNING_RATE = 0.01
-"""Default step size of the gradient methods."""
 
 RESERVOIR_PENALTY = 1e-8
 """The penalty with which the readout of a reservoir is solved before all of it is trained."""
 
 
 def train(
-    several: Sequence[Settings],
+    several: Sequence[TrainPlan],
     training: Sequence[Series],
     validation: Series | None,
     scaling: Scaling,
@@ -71,8 +63,7 @@ def train(
     """Train networks of one shape at once, watching the one-step error on `validation`, whose state starts at zero.
 
     Args:
-        several: of each network and its training, with nothing left to choose; they differ in what has
-            `varies_in_program` alone.
+        several: of each network; their settings differ in what has `varies_in_program` alone.
         training: one series, or several that are learned together, in their own units.
         validation: in its own units. On a validation series that is shorter than the washout, the error of its last
             step counts.
@@ -97,45 +88,44 @@ def train(
         TrainingDiverged: no network has a finite error at the weights to start from; there is nothing to keep.
         CheckpointError: the checkpoint does not fit these networks.
     """
-    settings = several[0]
-    washout = _uncounted(settings)
-    _require_room(settings, training, held_out)
+    first = several[0]
+    _require_room(first, training, held_out)
     channels = training[0].shape[1]
     steps = sum(len(series) - held_out for series in training)
-    device, parallel = placed(settings, steps, len(several))
+    device, parallel = placed(first, steps, len(several))
     forget_programs()
-    with computing(settings.dtype, device):
+    with computing(first.dtype, device):
         panel = [scaling.apply(series) for series in training]
         learned = [values[: len(values) - held_out] for values in panel]
-        pairs = pairs_of(learned, channels, settings)
+        pairs = pairs_of(learned, channels, first.washout)
 
-        def start(own: Settings) -> Network:
+        def start(own: TrainPlan) -> Network:
             if network is not None:
-                return jax.tree.map(lambda w: jnp.asarray(w, settings.dtype), network)
-            return _fresh(own, training[0], learned)
+                return jax.tree.map(lambda w: jnp.asarray(w, first.dtype), network)
+            return _fresh(own, learned)
 
-        feed = Whole(pairs) if stored is None else feed_of(stored, scaling, settings, held_out)
+        feed = Whole(pairs) if stored is None else feed_of(stored, scaling, first.seed, held_out)
         begun_with = stack([replace(start(own), parallel=parallel) for own in several])
         trainees = Trainees(begun_with, terms_of(several), _rates_of(several))
-        cut = Pairs.of([panel[0][: settings.window + 1]], channels, washout) if settings.window else pairs
-        plan = _legs(settings, stages(settings, cut, washout), rungs)
-        course = None if checkpoint is None else resumed(checkpoint, trainees, [optimizer for _, optimizer in plan])
+        cut = Pairs.of([panel[0][: first.window + 1]], channels, first.uncounted) if first.window else pairs
+        legs = _legs(first, stages(first, cut), rungs)
+        course = None if checkpoint is None else resumed(checkpoint, trainees, [optimizer for _, optimizer in legs])
         watch = Watch(
-            list(several),
+            [own.settings for own in several],
             Watched.of(unstack(trainees.networks)) if course is None else course.watched,
             pairs,
-            None if validation is None else pairs_of([scaling.apply(validation)], channels, settings),
-            Validation.of(panel, channels, held_out, settings.dtype) if held_out else None,
+            None if validation is None else pairs_of([scaling.apply(validation)], channels, first.washout),
+            Validation.of(panel, channels, held_out, first.dtype) if held_out else None,
             jnp.asarray(scaling.scale),
-            sum(optimizer.epochs for _, optimizer in plan),
+            sum(optimizer.epochs for _, optimizer in legs),
             progress,
         )
         if course is None:
             watch.begin()
-        first = 0 if course is None else course.stage
+        begin = 0 if course is None else course.stage
         try:
-            for number, (stage, optimizer) in enumerate(plan[first:], first):
-                if course is not None and number == first:
+            for number, (stage, optimizer) in enumerate(legs[begin:], begin):
+                if course is not None and number == begin:
                     begun, leg = course.begun, course.leg
                 else:
                     if not watch.running:
@@ -151,8 +141,8 @@ def train(
                     if checkpoint is not None:
                         checkpoint.note(Course(number, begun, leg, watch.seen.copied()))
 
-                objective = partial(_objective, settings, stage(begun), feed, number)
-                leg = minimize(optimizer, objective, leg, chance(settings, number), report)
+                objective = partial(_objective, first, stage(begun), feed, number)
+                leg = minimize(optimizer, objective, leg, chance(first.seed, number), report)
                 trainees = leg.trainees
                 watch.end_stage([leg.stopped[i] for i in range(len(trainees))])
         except AllDivergedError:
@@ -162,98 +152,78 @@ def train(
         return watch.results()
 
 
-def _uncounted(settings: Settings) -> int:
-    """First errors of the series, or of each window, that do not count; windows that carry states need no washout."""
-    return 0 if settings.stateful else settings.washout or 0
+def _objective(plan: TrainPlan, forcing: Forcing, feed: Feed, stage: int, done: int) -> Objective:
+    """What is lowered next, after `done` updates of the stage of that number."""
+    return Objective(feed(stage, done), forcing, plan.window, plan.batch, plan.uncounted, plan.stateful)
 
 
-def _objective(settings: Settings, forcing: Forcing, feed: Feed, stage: int, done: int) -> Objective:
-    """What is lowered next, after so many updates of the stage of that number."""
-    window, batch, uncounted = settings.window or 0, settings.batch or 16, _uncounted(settings)
-    return Objective(feed(stage, done), forcing, window, batch, uncounted, settings.stateful)
-
-
-def _require_room(settings: Settings, training: Sequence[Series], held_out: int) -> None:
-    """Refuse windows that do not fit in the series, series with nothing to learn, and more than memory holds."""
-    washout, shortest = settings.washout or 0, min(map(len, training))
-    uncounted = _uncounted(settings)
-    if settings.window is not None and not uncounted < settings.window < shortest - held_out:
+def _require_room(plan: TrainPlan, training: Sequence[Series], held_out: int) -> None:
+    """Refuse windows that do not fit in the series, and series with nothing to learn."""
+    shortest = min(map(len, training))
+    if plan.window and not plan.uncounted < plan.window < shortest - held_out:
         raise SettingError(
-            f"window={settings.window}: must be longer than the washout of {uncounted} and shorter than the "
+            f"window={plan.window}: must be longer than the washout of {plan.uncounted} and shorter than the "
             f"{shortest - held_out} steps to train on"
         )
-    if shortest - held_out < washout + 2:
+    if shortest - held_out < plan.washout + 2:
         raise SeriesError(
-            f"of the {shortest} steps of the training series {held_out} are held out; with a washout of {washout} "
+            f"of the {shortest} steps of the training series {held_out} are held out; with a washout of {plan.washout} "
             "nothing is left to train on; give a longer series, or a smaller holdout or washout"
         )
 
 
-def _legs(settings: Settings, plan: list[Stage], rungs: int) -> list[tuple[Stage, Optimizer]]:
+def _legs(plan: TrainPlan, several: list[Stage], rungs: int) -> list[tuple[Stage, Optimizer]]:
     """The stages of training, and the optimiser for each."""
-    usual = EPOCHS_OF_LEVENBERG_MARQUARDT if settings.method == "levenberg-marquardt" else EPOCHS
-    total = settings.epochs or usual
-    if len(plan) > 1 or settings.method not in GRADIENT_METHODS:
-        epochs = max(1, total // len(plan))
-        return [(stage, optimizer_for(settings, epochs, total)) for stage in plan]
-    ends = [0, *dict.fromkeys(max(1, total // 3 ** (rungs - 1 - rung)) for rung in range(rungs))]
-    return [(plan[0], optimizer_for(settings, end - begin, total)) for begin, end in pairwise(ends)]
+    if len(several) > 1 or plan.optimizer not in GRADIENT_METHODS:
+        epochs = max(1, plan.epochs // len(several))
+        return [(stage, _optimizer(plan, epochs)) for stage in several]
+    ends = [0, *dict.fromkeys(max(1, plan.epochs // 3 ** (rungs - 1 - rung)) for rung in range(rungs))]
+    return [(several[0], _optimizer(plan, end - begin)) for begin, end in pairwise(ends)]
 
 
-def optimizer_for(settings: Settings, epochs: int, total: int) -> Optimizer:
-    """The optimiser that the settings name, with so many epochs in each stage and in all."""
-    if settings.method == "levenberg-marquardt":
+def _optimizer(plan: TrainPlan, epochs: int) -> Optimizer:
+    """The optimiser for a stage of that many epochs."""
+    if plan.optimizer == "levenberg-marquardt":
         return LevenbergMarquardt(epochs)
-    if settings.method in ("bfgs", "lbfgs"):
-        return BFGS(epochs, limited=settings.method == "lbfgs")
-    return Gradient(settings.method, epochs, total, settings.schedule or "constant")
+    if plan.optimizer in ("bfgs", "lbfgs"):
+        return BFGS(epochs, limited=plan.optimizer == "lbfgs")
+    return Gradient(plan.optimizer, epochs, plan.epochs, plan.schedule)
 
 
-def terms_of(several: Sequence[Settings]) -> Terms:
-    """The penalties and the noise that each of several settings asks for, stacked."""
+def terms_of(several: Sequence[TrainPlan]) -> Terms:
+    """The penalties and the noise of several plans, stacked; None for what none of them has."""
 
-    def stacked(name: str) -> np.ndarray:
-        return np.asarray([getattr(settings, name) or 0.0 for settings in several], several[0].dtype)
+    def stacked(values: list[float]) -> np.ndarray | None:
+        return np.asarray(values, several[0].dtype) if any(values) else None
 
-    def penalty(name: str) -> np.ndarray | None:
-        factors = stacked(name)
-        return factors if factors.any() else None
-
-    noisy = any(noise_of(settings) is not None for settings in several)
-    return Terms(
-        penalty("l1"), penalty("l2"), Noise(stacked("weight_noise"), stacked("input_noise")) if noisy else None
-    )
+    weights, inputs = [plan.weight_noise for plan in several], [plan.input_noise for plan in several]
+    noise = None
+    if any(weights) or any(inputs):
+        noise = Noise(*(np.asarray(values, several[0].dtype) for values in (weights, inputs)))
+    return Terms(stacked([plan.l1 for plan in several]), stacked([plan.l2 for plan in several]), noise)
 
 
-def _rates_of(several: Sequence[Settings]) -> np.ndarray | None:
+def _rates_of(several: Sequence[TrainPlan]) -> np.ndarray | None:
     """The learning rates, for gradient methods."""
-    if several[0].method not in GRADIENT_METHODS:
+    if several[0].optimizer not in GRADIENT_METHODS:
         return None
-    rates = [LEARNING_RATE if settings.learning_rate is None else settings.learning_rate for settings in several]
-    return np.asarray(rates, several[0].dtype)
+    return np.asarray([plan.learning_rate for plan in several], several[0].dtype)
 
 
-def pairs_of(panel: Sequence[np.ndarray], channels: int, settings: Settings) -> Pairs:
+def pairs_of(panel: Sequence[np.ndarray], channels: int, washout: int) -> Pairs:
     """With the washout, or as much of it as leaves one error to count."""
-    return Pairs.of(panel, channels, ridge.washout_of(settings.washout or 0, panel))
+    return Pairs.of(panel, channels, ridge.washout_of(washout, panel))
 
 
-def chance(settings: Settings, stage: int = 0) -> PRNGKeyArray:
+def chance(seed: int, stage: int = 0) -> PRNGKeyArray:
     """The key for all that training leaves to chance in a stage."""
-    return jax.random.fold_in(jax.random.key(settings.seed), stage)
+    return jax.random.fold_in(jax.random.key(seed), stage)
 
 
-def noise_of(settings: Settings) -> Noise | None:
-    """The noise that the settings ask for."""
-    if not settings.weight_noise and not settings.input_noise:
-        return None
-    return Noise(jnp.asarray(settings.weight_noise), jnp.asarray(settings.input_noise or 0.0))
-
-
-def _fresh(settings: Settings, series: Series, panel: Sequence[np.ndarray]) -> Network:
+def _fresh(plan: TrainPlan, panel: Sequence[np.ndarray]) -> Network:
     """The weights to start from; the readout of a reservoir is solved first."""
-    network = drawn(settings, series)
-    if settings.initial != "reservoir":
+    network = plan.draw()
+    if plan.start.name != "reservoir":
         return network
-    washout = ridge.washout_of(settings.washout or 0, panel)
+    washout = ridge.washout_of(plan.washout, panel)
     return ridge.Triangle.of(ridge.rows_of(network, panel, washout)).solved(network, RESERVOIR_PENALTY)

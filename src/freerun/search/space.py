@@ -14,9 +14,10 @@ import numpy as np
 
 from freerun.data.series import Series
 from freerun.errors import SettingError
+from freerun.plan import settled
+from freerun.selection.candidates import candidates_of
 from freerun.selection.policies import FORECAST, differences_of
 from freerun.selection.profile import Profile
-from freerun.selection.resolving import candidates_of, resolved
 from freerun.settings import GRADIENT_METHODS, Settings
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class Space:
             values["delays"] = tuple(range(0, fitting * spacing, spacing))
         if "seed" in values:
             values["seed"] += self.given.seed
-        settings = resolved(self.given.with_(**values, restarts=1, members=1), self.steps)
+        settings = settled(self.given.with_(**values, restarts=1, members=1), self.steps)
         return settings.with_(l2=values.get("l2", self.given.l2)) if settings.method == "ridge" else settings
 
     def grid(self, training: Sequence[Series]) -> list[dict[str, Any]]:

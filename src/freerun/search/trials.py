@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import FreerunError
+from freerun.plan import train_plan
 from freerun.selection.holdout import held_out, require_held_out
 from freerun.selection.judge import Judge
 from freerun.selection.policies import PENALTIES
@@ -123,8 +124,10 @@ class Trials:
         require_held_out(self.given, shortest)
         held = max(3, held_out(self.given, shortest, choosing=True) // self.folds)
         parts = [series.between((self.folds - 1 - fold) * held, len(series) - fold * held) for series in self.training]
+        first = parts[0]
+        plans = [train_plan(one, first.shape[1], first.inputs.shape[1]) for one in group]
         try:
-            trained = train(group, parts, None, Scaling.fitted(parts, group[0]), None, held, thinning, RUNGS)
+            trained = train(plans, parts, None, Scaling.fitted(parts, group[0]), None, held, thinning, RUNGS)
         except FreerunError as error:
             return [Outcome(one, (WORST,), finished=False, failure=str(error)) for one in group]
         most = max(len(one.rungs) for one in trained)

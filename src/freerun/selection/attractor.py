@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from freerun import metrics
-from freerun.building import drawn
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
@@ -87,9 +86,10 @@ class AttractorJudge:
 
     def __call__(self, settings: Settings, penalties: Sequence[float], runs: int) -> Choice:
         """The settings with the best of the penalties; see `Judge`."""
-        network = drawn(settings, self._series)
+        plan = self._forecast.plan_of(settings)
+        network = plan.draw()
         try:
-            (without,), whole = self._forecast.triangles(network, settings, folds=1)
+            (without,), whole = self._forecast.triangles(network, plan, folds=1)
         except TrainingDiverged:
             return Choice.of(settings.with_(l2=penalties[-1]), ())
         errors = self._forecast.errors(network, without.readouts(network, penalties), settings, 0, runs).mean(axis=1)

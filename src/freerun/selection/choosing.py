@@ -9,11 +9,12 @@ import numpy as np
 from freerun.checkpoint import Checkpoint
 from freerun.data.series import Series
 from freerun.history import Watcher
+from freerun.plan import default_units, settled
+from freerun.selection.candidates import is_open
 from freerun.selection.judge import Choice
 from freerun.selection.policies import FORECAST, Policy, policy_for
 from freerun.selection.profile import Profile
 from freerun.selection.race import race
-from freerun.selection.resolving import default_units, is_open, resolved
 from freerun.settings import Settings
 
 KEPT_BY_PROBE = {
@@ -48,7 +49,7 @@ def choose(
         if policy is None:
             policy = policy_for(settings, profile)
             settings = settings.with_(select=policy.name)
-        return race(settings, policy, training, progress, checkpoint)
+        return race(settings, policy, training, profile, progress, checkpoint)
     if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
         probe = Settings(
             hidden=min(UNITS_OF_PROBE, default_units(steps)),
@@ -57,9 +58,9 @@ def choose(
             restarts=1,
             **settings.model_dump(include=KEPT_BY_PROBE),
         )
-        found = race(probe, policy or FORECAST, training, progress, checkpoint)[0].settings
+        found = race(probe, policy or FORECAST, training, profile, progress, checkpoint)[0].settings
         settings = settings.with_(cell="memoryless", delays=found.delays, difference=found.difference)
-    return [Choice(0.0, resolved(settings, steps))]
+    return [Choice(0.0, settled(settings, steps))]
 
 
 def members_of(settings: Settings, choices: Sequence[Choice]) -> int:

@@ -13,7 +13,6 @@ from threading import Lock
 
 import numpy as np
 
-from freerun.building import drawn
 from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
@@ -22,6 +21,7 @@ from freerun.network import numpy_runs, ridge
 from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts
 from freerun.network.ridge import Triangle
+from freerun.plan import SolvePlan, solve_plan
 from freerun.selection.holdout import folds_of, recent, require_held_out
 from freerun.settings import Settings
 
@@ -62,9 +62,8 @@ class Judge:
     """Judges candidates for a readout solved by ridge regression, from several threads at once if need be."""
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
-        self._training = recent(training, require_held_out(settings, min(map(len, training))))
-        self._whole = training
         self._held_out = require_held_out(settings, min(map(len, training)))
+        self._training, self._whole = recent(training, self._held_out), training
         self._folds = folds_of(training, self._held_out)
         self._prepared: dict[tuple[tuple[int, ...], bool, bool], _Panel] = {}
         self._preparing = Lock()
@@ -77,9 +76,10 @@ class Judge:
             penalties: to choose from.
             runs: how many free runs over each part that is left out.
         """
-        network = drawn(settings, self._training[0])
+        plan = self.plan_of(settings)
+        network = plan.draw()
         try:
-            without, _ = self.triangles(network, settings, self._folds)
+            without, _ = self.triangles(network, plan, self._folds)
             errors = [
                 self.errors(network, triangle.readouts(network, penalties), settings, fold, runs)
                 for fold, triangle in enumerate(without)
@@ -90,12 +90,17 @@ class Judge:
         best = int(np.argmin(together.mean(axis=1)))
         return Choice.of(settings.with_(l2=penalties[best]), together[best].tolist())
 
-    def triangles(self, network: Network, settings: Settings, folds: int) -> tuple[list[Triangle], Triangle]:
+    def plan_of(self, settings: Settings) -> SolvePlan:
+        """The plan of a candidate; what becomes of its penalty has no part in it."""
+        first = self._training[0]
+        return solve_plan(settings, first.shape[1], first.inputs.shape[1])
+
+    def triangles(self, network: Network, plan: SolvePlan, folds: int) -> tuple[list[Triangle], Triangle]:
         """The rows of a network without each of the parts that are left out, and all of them; see `ridge.triangles`."""
-        values = self._panel(settings).values
-        washout, noise = ridge.washout_of(settings.washout or 0, values), settings.input_noise or 0.0
+        values = self._panel(plan.settings).values
+        washout = ridge.washout_of(plan.washout, values)
         stretches = [self._stretch(fold) for fold in range(folds)]
-        return ridge.triangles(network, values, washout, stretches, noise, settings.seed)
+        return ridge.triangles(network, values, washout, stretches, plan.input_noise, plan.seed)
 
     def errors(self, network: Network, readouts: Readouts, settings: Settings, fold: int, runs: int) -> np.ndarray:
         """Errors of free runs over a part that is left out, shape (R, runs)."""

@@ -83,18 +83,11 @@ def window(count: int, apart: int) -> tuple[int, ...]:
 PENALTIES = tuple(10.0**-exponent for exponent in range(14, -3, -1))
 """Penalties of a readout on standardised values, from those of clean data (1e-14) to those of noise alone (100)."""
 
-FEWEST_UNITS, MOST_UNITS = 20, 1000
-"""Hidden units: beyond 1000 the factorisation, which grows with their cube, takes most of the time."""
-
-UNITS_PER_STEP = 2 / 3
-"""Hidden units for each training step; with more, a readout solved on the half of the series has too few rows."""
-
 MOST_RECURRENT = 500
 """Most units of a recurrent reservoir, whose steps cost the square of them, unless more are asked for."""
 
 SHARE_OF_WINDOW = 4
 """A window reaches back over a quarter of the training series at most."""
-
 
 FULL_STATES = ((1, 1), (2, 1))
 """Windows that are also tried where several channels, as they are, may be the whole state of a system."""

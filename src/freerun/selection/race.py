@@ -15,10 +15,11 @@ from freerun.checkpoint import Checkpoint, Judged
 from freerun.cores import spread
 from freerun.data.series import Series
 from freerun.history import Progress, Watcher
+from freerun.plan import FEWEST_UNITS
+from freerun.selection.candidates import all_units, candidates_of, filled_in
 from freerun.selection.judge import Choice
 from freerun.selection.policies import Policy, Round
 from freerun.selection.profile import Profile
-from freerun.selection.resolving import all_units, candidates_of, fewest_units, filled_in
 from freerun.settings import Settings
 
 
@@ -26,6 +27,7 @@ def race(
     settings: Settings,
     policy: Policy,
     training: Sequence[Series],
+    profile: Profile,
     progress: Watcher | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Choice]:
@@ -35,10 +37,11 @@ def race(
         settings: for a readout solved by ridge regression.
         policy: what is tried.
         training: one series, or several that are learned together.
+        profile: of these.
         progress: told of every candidate that was judged.
         checkpoint: candidates that it knows are not judged again, and it is told of the others.
     """
-    return _Race(settings, policy, training, progress, checkpoint).run()
+    return _Race(settings, policy, training, profile, progress, checkpoint).run()
 
 
 class _Race:
@@ -49,10 +52,11 @@ class _Race:
         settings: Settings,
         policy: Policy,
         training: Sequence[Series],
+        profile: Profile,
         progress: Watcher | None,
         checkpoint: Checkpoint | None,
     ) -> None:
-        self.settings, self.policy, self.profile = settings, policy, Profile.of(training)
+        self.settings, self.policy, self.profile = settings, policy, profile
         self.judge = policy.judge(settings, training)
         self.progress, self.checkpoint = progress, checkpoint
         self.counts = _Counts()
@@ -67,11 +71,10 @@ class _Race:
             judged = self._judged(contenders, effort, number)
             judged = self._with_neighbours(judged, effort, number)
             judged = self._with_seeds(judged, effort, number)
-            judged_now = [_recipe(choice) for choice in judged.values()]
-            finished = [
-                *ranked(judged.values()),
-                *(choice for choice in finished if _recipe(choice) not in judged_now),
-            ]
+            furthest: dict[Settings, Choice] = {}
+            for choice in (*ranked(judged.values()), *finished):
+                furthest.setdefault(_recipe(choice), choice)
+            finished = list(furthest.values())
             contenders = [choice.settings for choice in finished[: effort.keep]]
         return finished
 
@@ -131,7 +134,7 @@ class _Race:
     def _sized(self, settings: Settings, share: float) -> Settings:
         """The same with a share of all units."""
         units = all_units(self.settings, settings.cell, self.profile.steps)
-        return settings.with_(hidden=max(min(units, fewest_units(self.profile.steps)), round(share * units)))
+        return settings.with_(hidden=max(min(units, FEWEST_UNITS), round(share * units)))
 
     def _tell(self, known: dict[Settings, Choice]) -> None:
         if self.progress is not None:

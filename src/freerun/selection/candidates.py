@@ -1,48 +1,12 @@
-"""What the settings leave open and no policy fills in: the one place where defaults are decided."""
+"""From what a policy proposes to settings with nothing left open but the penalty."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from freerun.errors import SettingError
-from freerun.selection.policies import (
-    FEWEST_UNITS,
-    MOST_RECURRENT,
-    MOST_UNITS,
-    UNITS_PER_STEP,
-    Candidate,
-    Policy,
-)
+from freerun.plan import default_units, settled
+from freerun.selection.policies import MOST_RECURRENT, Candidate, Policy
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
-
-UNITS = 15
-"""Hidden units of networks that are trained as a whole, as in the tutorial."""
-
-
-def resolved(settings: Settings, steps: int) -> Settings:
-    """The settings with all that is left open filled in by rule, for a training series of so many steps."""
-    ridge = settings.method == "ridge"
-    levenberg = settings.method == "levenberg-marquardt"
-    filled: dict[str, Any] = {
-        "hidden": default_units(steps) if ridge else UNITS,
-        "cell": "simple",
-        "delays": 1,
-        "difference": 0,
-        "initial": "reservoir" if ridge else "glorot",
-        "optimizer": settings.method,
-        "l2": 0.0,
-        "input_noise": 0.0,
-        "members": 1,
-        "restarts": max(4 if levenberg else 1, settings.members or 1),
-    }
-    filled = {name: value for name, value in filled.items() if getattr(settings, name) is None}
-    if settings.washout is None:
-        cell, memory = settings.cell or "simple", settings.with_(**filled).memory
-        filled["washout"] = max(memory, min(100, steps // 10) if ridge and cell != "memoryless" else 0)
-    return settings.with_(**filled)
 
 
 def filled_in(settings: Settings, candidate: Candidate, steps: int) -> Settings:
@@ -55,7 +19,7 @@ def filled_in(settings: Settings, candidate: Candidate, steps: int) -> Settings:
         values.pop("spectral_radius", None)
     penalty = values.pop("l2", settings.l2)
     alone = settings.with_(**values, optimizer="ridge", restarts=1, members=1)
-    return resolved(alone, steps).with_(l2=penalty)
+    return settled(alone, steps).with_(l2=penalty)
 
 
 def candidates_of(settings: Settings, policy: Policy, profile: Profile) -> list[Settings]:
@@ -70,22 +34,12 @@ def candidates_of(settings: Settings, policy: Policy, profile: Profile) -> list[
     return found
 
 
-def default_units(steps: int) -> int:
-    """Two units for three steps, within limits."""
-    return int(np.clip(round(UNITS_PER_STEP * steps), FEWEST_UNITS, MOST_UNITS))
-
-
 def all_units(settings: Settings, cell: str | None, steps: int) -> int:
     """The units of a candidate with this cell: those asked for, or the default."""
     if settings.hidden is not None:
         return settings.hidden
     units = default_units(steps)
     return units if cell == "memoryless" else min(MOST_RECURRENT, units)
-
-
-def fewest_units(steps: int) -> int:
-    """With how few units a candidate is judged."""
-    return min(FEWEST_UNITS, default_units(steps))
 
 
 def is_open(settings: Settings) -> bool:
