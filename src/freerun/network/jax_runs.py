@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from freerun.network import parallel, recurrence
 from freerun.network.jax_cells import drive, elementwise_of, mix, update_of
 from freerun.network.network import Network, State, Window, left_out
-from freerun.network.recurrence import by_rows, cut, in_pieces, linearized_updates, loop, mixed, shifted
+from freerun.network.recurrence import by_rows, cut, linearized_updates, loop, mixed, shifted
 from freerun.network.updates import Array, Carry
 
 Reached = tuple[State, Float[Array, " D"]]
@@ -71,11 +71,6 @@ def read_on(network: Network, inputs: Float[Array, "T N"], state: State) -> tupl
     return hidden, window, _state_after(state, carries, inputs)
 
 
-def after(network: Network, inputs: Float[Array, "T N"], piece: int) -> State:
-    """Open loop from rest, `piece` steps at a time: the state after the last step."""
-    return in_pieces(lambda state, inputs: read_on(network, inputs, state)[2], network.rest(), inputs, piece)
-
-
 def predict(network: Network, inputs: Float[Array, "T *S N"], state: State | None = None) -> Float[Array, "T *S D"]:
     """Open loop: the estimate of the step after each input, from `state` or from rest.
 
@@ -110,23 +105,6 @@ def completed(
     first = jnp.zeros_like(network.bias)
     outputs = _forced(network, network.rest() if state is None else state, first, inputs, observed)
     return mixed(inputs, shifted(first, outputs), observed)
-
-
-def read_gaps(
-    network: Network, state: State, inputs: Float[Array, "T N"], observed: Float[Array, "T D"]
-) -> tuple[State, Float[Array, " D"]]:
-    """Read on from `state`, own output standing in for what is not observed: the last value, and the state before.
-
-    The first step of `inputs` must be observed, or hold what stands in for it.
-    """
-
-    def follow(at: tuple[State, Array], now: tuple[Array, Array]) -> tuple[tuple[State, Array], None]:
-        (state, known), (value, there) = at, now
-        state, estimate = step(network, state, known)
-        return (state, mixed(value, estimate, there)), None
-
-    state, known = loop(follow, (state, inputs[0]), (inputs[1:], observed[1:]))[0]
-    return state, known[: network.bias.shape[0]]
 
 
 def step(network: Network, state: State, value: Float[Array, " N"]) -> Reached:
@@ -170,36 +148,6 @@ def run_free(
     none = jnp.zeros((steps, value.shape[0]), network.bias.dtype)
     inputs = none if known is None or not known.shape[1] else jnp.concatenate([none, known], axis=1)
     return forced_loop(network, state, value, inputs, none[:, :1])[1]
-
-
-def run_disturbed(
-    network: Network,
-    state: State,
-    value: Float[Array, " D"],
-    shocks: Float[Array, "T D"],
-    known: Float[Array, "T E"],
-) -> Float[Array, "T D"]:
-    """Closed loop, a shock added to every output before it is read, with external inputs beside it."""
-
-    def follow(at: Reached, now: tuple[Array, Array]) -> tuple[Reached, Array]:
-        (state, value), (shock, known) = at, now
-        state, estimate = step(network, state, jnp.concatenate([value, known]))
-        return (state, estimate + shock), estimate + shock
-
-    return loop(follow, (state, value), (shocks, known))[1]
-
-
-def go_on(
-    network: Network, state: State, value: Float[Array, " D"], steps: int
-) -> tuple[Float[Array, "steps D"], State, Float[Array, " D"]]:
-    """Closed loop: the `steps` values that follow `value`, and the state and the value from which it would go on."""
-
-    def follow(at: Reached, _: None) -> tuple[Reached, Array]:
-        state, value = step(network, *at)
-        return (state, value), value
-
-    (state, value), values = loop(follow, (state, value), length=steps)
-    return values, state, value
 
 
 def run_forced(
