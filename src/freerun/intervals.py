@@ -211,7 +211,7 @@ def _sampled(model: Model, base: Series, steps: int, paths: int, seed: int, read
     residuals = residuals - residuals.mean(axis=0)
     drawn = residuals[np.random.default_rng(seed).integers(len(residuals), size=(paths, steps))]
     known = scaling.scaled_inputs(inputs_ahead(base, steps))
-    state = numpy_runs.repeated(moment.state, paths)
+    state = numpy_runs.beside(moment.state, paths)
     value = np.repeat(moment.value[None], paths, axis=0)
     shocks = drawn.transpose(1, 0, 2)
     runs = numpy_runs.run(member.network, state, value, steps, known=known, shocks=shocks).values[0].astype(np.float64)

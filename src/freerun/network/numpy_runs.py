@@ -1,7 +1,7 @@
 """Networks run by NumPy: open loop, closed loop, and anything between, many runs side by side.
 
-This is the engine of all that needs no derivative: nothing is compiled, and JAX is not imported. `freerun.jax_runs` has
-the same meaning and adds derivatives; a test holds the two together for every cell.
+This is the engine of all that needs no derivative: nothing is compiled, and JAX is not imported.
+`freerun.network.jax_runs` has the same meaning and adds derivatives; a test holds the two together for every cell.
 
 Several runs stand side by side along one axis S: carries have shape (S, H) and what was read (depth, S, N), so that a
 step of all of them is one matrix product. Networks that share everything but the readout run side by side as well: the
@@ -358,7 +358,6 @@ class _Loop:
         apart = int(spacing[0]) if len(spacing) else 1
         first, last = network.lags[0], network.lags[-1]
         self.window = slice(first, last + 1, apart) if even else np.array(network.lags)
-        self.row_of_known = steps
 
     def step(self, step: int, given: Array | None, shock: Array | None) -> None:
         """Compute the output of a step, and write what is read of it."""
@@ -414,19 +413,14 @@ def in_precision(network: Network, dtype: type[np.floating]) -> Network:
     return replace(network, cells=cells, readout=cast(network.readout), bias=cast(network.bias), direct=direct)
 
 
-def beside(state: State) -> State:
-    """A single state as one run side by side with no other."""
-    return State(tuple(tuple(entry[None] for entry in carry) for carry in state.cells), state.past[:, None])
-
-
-def repeated(state: State, times: int) -> State:
-    """A single state as that of several runs side by side."""
+def beside(state: State, times: int = 1) -> State:
+    """A single state as that of several runs side by side, or of one."""
     cells = tuple(tuple(np.repeat(entry[None], times, axis=0) for entry in carry) for carry in state.cells)
     return State(cells, np.repeat(state.past[:, None], times, axis=1))
 
 
 def alone(state: State) -> State:
-    """The reverse of `beside`."""
+    """The state of the first of several runs side by side: the reverse of `beside`."""
     return State(tuple(tuple(entry[0] for entry in carry) for carry in state.cells), state.past[:, 0])
 
 
