@@ -24,35 +24,26 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
-    """What all cells share; D inputs, H units, A = gates * H columns of the affine map.
+class AnyCell:
+    """What all cells share; D inputs, A columns of the map of the inputs.
 
     Attributes:
         input: shape (D, A).
         bias: shape (A,).
-        nonlinearity: a name of `freerun.network.updates.NONLINEARITIES`.
-        gates: maps side by side.
         additive: whether the update depends on the parts of the affine map by their sum alone.
         static: fields that are no weights.
     """
 
     input: Float[Array, "D A"]
     bias: Float[Array, " A"]
-    nonlinearity: str
 
-    gates: ClassVar[int] = 1
     additive: ClassVar[bool] = True
-    static: ClassVar[tuple[str, ...]] = ("nonlinearity",)
-
-    @classmethod
-    def shapes(cls, inputs: int, hidden: int) -> Shapes:
-        """The shape of each weight, by the name of its field."""
-        return {"input": (inputs, cls.gates * hidden), "bias": (cls.gates * hidden,)}
+    static: ClassVar[tuple[str, ...]] = ()
 
     @property
     def hidden(self) -> int:
         """H, the length of the hidden state."""
-        return self.bias.shape[0] // self.gates
+        raise NotImplementedError(f"{type(self).__name__} does not tell the length of its hidden state")
 
     @property
     def weights(self) -> int:
@@ -66,6 +57,32 @@ class Cell:
     def rest(self) -> Carry:
         """The carry before the first step: hidden state zero."""
         return (np.zeros(self.hidden, self.bias.dtype),)
+
+
+@dataclass(frozen=True, eq=False)
+class Cell(AnyCell):
+    """What cells with a non-linearity share; H units, A = gates * H columns of the affine map.
+
+    Attributes:
+        nonlinearity: a name of `freerun.network.updates.NONLINEARITIES`.
+        gates: maps side by side.
+        input, bias, additive, static: see `AnyCell`.
+    """
+
+    nonlinearity: str
+
+    gates: ClassVar[int] = 1
+    static: ClassVar[tuple[str, ...]] = ("nonlinearity",)
+
+    @classmethod
+    def shapes(cls, inputs: int, hidden: int) -> Shapes:
+        """The shape of each weight, by the name of its field."""
+        return {"input": (inputs, cls.gates * hidden), "bias": (cls.gates * hidden,)}
+
+    @property
+    def hidden(self) -> int:
+        """H, the length of the hidden state."""
+        return self.bias.shape[0] // self.gates
 
 
 class MemorylessCell(Cell):
@@ -143,7 +160,7 @@ class LSTMCell(RecurrentCell):
 
 
 @dataclass(frozen=True, eq=False)
-class PiecewiseLinearCell:
+class PiecewiseLinearCell(AnyCell):
     """The shallow piecewise-linear cell (Hess et al., 2023), of M latent variables z and L units:
 
         z_t = diagonal * z_{t-1} + phi(z_{t-1} @ expand) @ shrink + x_t @ input + bias,
@@ -159,18 +176,15 @@ class PiecewiseLinearCell:
         expand: shape (M, L).
         threshold: shape (L,).
         clipped: which phi.
-        additive, static: see `Cell`.
+        additive, static: see `AnyCell`.
     """
 
-    input: Float[Array, "D M"]
-    bias: Float[Array, " M"]
     diagonal: Float[Array, " M"]
     shrink: Float[Array, "L M"]
     expand: Float[Array, "M L"]
     threshold: Float[Array, " L"]
     clipped: bool
 
-    additive: ClassVar[bool] = True
     static: ClassVar[tuple[str, ...]] = ("clipped",)
 
     @staticmethod
@@ -190,21 +204,6 @@ class PiecewiseLinearCell:
         """H = M + L, the length of the hidden state."""
         return self.bias.shape[0] + self.threshold.shape[0]
 
-    @property
-    def weights(self) -> int:
-        """The number of weights, biases included."""
-        return sum(array.size for array in self.arrays())
-
-    def arrays(self) -> list[Array]:
-        """All weights, in the order of the fields."""
-        return [getattr(self, field.name) for field in fields(self) if field.name not in self.static]
-
-    def rest(self) -> Carry:
-        """The carry before the first step: z and phi zero."""
-        return (np.zeros(self.hidden, self.bias.dtype),)
-
-
-AnyCell = Cell | PiecewiseLinearCell
 
 CELLS: dict[str, type[Cell]] = {
     "simple": SimpleCell,

@@ -50,7 +50,7 @@ def update_of(cell: AnyCell) -> Update:
     """
     if isinstance(cell, PiecewiseLinearCell):
         return piecewise_update(cell.clipped)
-    if type(cell) not in _UPDATES:
+    if not isinstance(cell, Cell) or type(cell) not in _UPDATES:
         raise TypeError(f"{type(cell).__name__} has no update; give it one in freerun.network.jax_cells")
     return _UPDATES[type(cell)](cell.nonlinearity)
 
