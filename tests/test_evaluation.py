@@ -7,6 +7,7 @@ import pytest
 
 import freerun
 from freerun import evaluation, metrics
+from freerun.data.arrays import stays_near
 from freerun.errors import SettingError
 
 
@@ -130,3 +131,14 @@ def test_the_command_scores_and_draws_a_run_beyond_all_bounds(doubling, run, tmp
     assert scores["long_term"]["state_space_divergence"] is None
     assert not scores["long_term"]["endured"]
     assert (tmp_path / "pictures" / "attractor.png").exists()
+
+
+def test_a_run_is_near_within_three_standard_deviations_of_the_known_range():
+    """Channels of range -1 to 1 and 0 to 2 with a standard deviation of 1: bounds -4 to 4 and -3 to 5."""
+    values = np.array([[-1.0, 0.0], [1.0, np.nan], [-1.0, 2.0], [1.0, np.nan]])
+    runs = np.zeros((2, 5, 2))
+    for value, near in (([4.0, -3.0], True), ([-4.0, 5.0], True), ([4.1, 0.0], False), ([0.0, 5.1], False)):
+        runs[1, 3] = value
+        assert stays_near(runs, values) == stays_near(runs[1], values) == near
+    runs[1, 3] = [np.nan, 0.0]
+    assert not stays_near(runs, values)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from freerun import metrics
+from freerun.data.arrays import stays_near
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
-from freerun.forecasting import free_run, moment_after, one_step_outputs, require_washout, runs_from, stays_near
+from freerun.forecasting import free_run, moment_after, one_step_outputs, require_washout, runs_from
 from freerun.model import Model
 
 HORIZON = 84

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from freerun.data.arrays import interpolated
+from freerun.data.arrays import interpolated, stays_near
 from freerun.data.scaling import Scaling, differenced
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
@@ -25,9 +25,6 @@ MOST_AT_ONCE = 1000
 
 STARTS, LONGEST_RUN = 16, 5000
 """Free runs that show whether a network endures, and the most steps of each."""
-
-RANGE = 3.0
-"""Standard deviations beyond the range of the training series in which a run still resembles it."""
 
 
 def _trimmed_mean(runs: np.ndarray) -> np.ndarray:
@@ -220,13 +217,6 @@ def endures(member: Member, training: Sequence[Series]) -> bool:
         begin = numpy_runs.states_before(network, numpy_runs.filled(network, values), starts)
         runs.append(numpy_runs.run(network, *begin, steps).values[0])
     return all(stays_near(differenced(run, differences), seen) for run in np.concatenate(runs))
-
-
-def stays_near(run: np.ndarray, values: np.ndarray) -> bool:
-    """Whether a run, shape (T, D), stays within 3 standard deviations of the range of `values`, shape (S, D)."""
-    margin = RANGE * np.nanstd(values, axis=0)
-    near = (run >= np.nanmin(values, axis=0) - margin) & (run <= np.nanmax(values, axis=0) + margin)
-    return bool(near.all())
 
 
 def require_washout(member: Member, series: Series) -> None:

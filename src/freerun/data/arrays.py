@@ -1,4 +1,4 @@
-"""Arrays of values: from whatever holds numbers, and missing values in them."""
+"""Arrays of values: from whatever holds numbers, missing values in them, and their range."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import numpy as np
 
 from freerun.errors import SeriesError
 from freerun.settings import Missing
+
+NEAR = 3.0
+"""Standard deviations beyond the range of a series up to which a free run still resembles it."""
 
 
 def as_matrix(data: Any) -> np.ndarray:
@@ -93,6 +96,18 @@ def interpolated(values: np.ndarray) -> np.ndarray:
         if known.any():
             column[:] = np.interp(steps, steps[known], column[known])
     return filled
+
+
+def stays_near(runs: np.ndarray, values: np.ndarray) -> bool:
+    """Whether runs stay within 3 standard deviations of the range of a series, channel by channel.
+
+    Args:
+        runs: shape (..., D); NaN is not near.
+        values: shape (T, D), the series; NaN where a value is missing, which is left out.
+    """
+    margin = NEAR * np.nanstd(values, axis=0)
+    near = (runs >= np.nanmin(values, axis=0) - margin) & (runs <= np.nanmax(values, axis=0) + margin)
+    return bool(near.all())
 
 
 def refuse_at(wrong: np.ndarray, names: Sequence[str], fault: str, remedy: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freerun import metrics
+from freerun.data.arrays import stays_near
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
@@ -39,9 +40,6 @@ SMOOTHING = 20.0
 LARGEST_DIVERGENCE = 20.0
 """D_stsp at most: that of runs which have left the attractor."""
 
-RANGE = 3.0
-"""Standard deviations beyond the range of the series at which a run has left the attractor."""
-
 
 @dataclass(frozen=True)
 class Likeness:
@@ -63,9 +61,7 @@ class Likeness:
 
     def __call__(self, runs: np.ndarray) -> float:
         """That of runs, shape (S, steps, D); infinite when one leaves the range of the series."""
-        margin = RANGE * self.values.std(axis=0)
-        low, high = self.values.min(axis=0) - margin, self.values.max(axis=0) + margin
-        if not ((runs >= low) & (runs <= high)).all():
+        if not stays_near(runs, self.values):
             return np.inf
         if (self.noise > NOISY).any():
             runs = runs + self.noise * np.random.default_rng(0).normal(size=runs.shape)
