@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from freerun import metrics
+from freerun.errors import SeriesError
 
 
 def column(*values):
@@ -94,6 +95,23 @@ def test_spectra_are_smoothed_by_a_reflected_gaussian():
     mirrored = np.concatenate([power[:80][::-1], power, power[-80:][::-1]])
     expected = np.convolve(mirrored, kernel / kernel.sum(), "valid")
     np.testing.assert_allclose(metrics.power_spectrum(values)[:, 0], expected / expected.sum(), rtol=1e-9)
+
+
+def test_spectra_of_pieces_are_averaged_before_they_are_compared():
+    """Two pieces with a sine each have half the power at each frequency, as the sum of the two sines has."""
+    t = np.arange(1000)[:, None]
+    slow, fast = np.sin(0.02 * np.pi * t), np.sin(0.2 * np.pi * t)
+    apart, together = np.stack([slow, fast]), np.stack([slow + fast] * 3)
+    spectrum = metrics.power_spectrum(apart, smoothing=0)
+    np.testing.assert_allclose(spectrum[[10, 100], 0], 0.5)
+    np.testing.assert_allclose(metrics.power_spectrum(together), metrics.power_spectrum(slow + fast), atol=1e-12)
+    assert metrics.spectrum_distance(apart, together, smoothing=0) == pytest.approx(0.0, abs=1e-6)
+    assert metrics.spectrum_distance(np.stack([slow] * 2), apart[:, :900], smoothing=0) == pytest.approx(
+        np.sqrt(1 - np.sqrt(0.5)), abs=1e-6
+    )
+    assert metrics.spectrum_distance(apart, np.ones((2, 1000, 1))) == 1.0
+    with pytest.raises(SeriesError, match="pieces, steps, channels"):
+        metrics.spectrum_distance(apart, slow)
 
 
 def test_the_return_map_of_a_logistic_envelope():

@@ -23,8 +23,15 @@ MOST_BINNED = 5
 """Most channels for which states are binned; from there on Gaussian mixtures are compared."""
 
 
-def _pair(truth: np.ndarray, prediction: np.ndarray, steps: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Two arrays of numbers that go together: of one shape, or, where `steps` may differ, of as many channels.
+def _pair(
+    truth: np.ndarray, prediction: np.ndarray, steps: bool = True, pieces: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays of numbers that go together: of one shape, or, where steps may differ, of as many channels.
+
+    Args:
+        truth, prediction: the arrays.
+        steps: whether they have to have as many steps.
+        pieces: whether they may be pieces of series, shape (S, T, D), where steps may differ.
 
     Raises:
         SeriesError: they do not, so that NumPy would compare every step with every other one, or fail.
@@ -33,13 +40,14 @@ def _pair(truth: np.ndarray, prediction: np.ndarray, steps: bool = True) -> tupl
         first, second = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
     except (TypeError, ValueError) as error:
         raise SeriesError(f"truth and prediction are to be arrays of numbers ({error})") from error
-    same = (
-        first.shape == second.shape if steps else first.ndim == second.ndim == 2 and first.shape[1] == second.shape[1]
-    )
+    if steps:
+        same, wanted = first.shape == second.shape, "the same shape"
+    else:
+        same = first.ndim == second.ndim and first.ndim in (2, 2 + pieces) and first.shape[-1] == second.shape[-1]
+        wanted = f"as (steps, channels){' or (pieces, steps, channels)' if pieces else ''}, with the same channels"
     if not same:
         raise SeriesError(
-            f"the truth has shape {first.shape}, what is compared with it {second.shape}; give both "
-            f"{'the same shape' if steps else 'as (steps, channels), with the same channels'}"
+            f"the truth has shape {first.shape}, what is compared with it {second.shape}; give both {wanted}"
         )
     return first, second
 
@@ -207,12 +215,21 @@ def power_spectrum(values: np.ndarray, smoothing: float = 20.0) -> np.ndarray:
 
     Each channel is standardised; the squared magnitudes of its real Fourier transform are smoothed by a Gaussian of
     standard deviation `smoothing` bins, cut off at 4 of them and reflected at the ends.
+
+    Args:
+        values: shape (T, D), or pieces of one series, shape (S, T, D): each channel is standardised over all of them,
+            and the squared magnitudes are averaged over pieces before they are smoothed.
+        smoothing: in frequency bins.
     """
     from scipy.ndimage import gaussian_filter1d
 
-    deviation = values.std(axis=0)
-    standard = (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
-    power = np.abs(np.fft.rfft(standard, axis=0)) ** 2
+    pieces = values.ndim == 3
+    over = (0, 1) if pieces else 0
+    deviation = values.std(axis=over)
+    standard = (values - values.mean(axis=over)) / np.where(deviation > 0, deviation, 1.0)
+    power = np.abs(np.fft.rfft(standard, axis=1 if pieces else 0)) ** 2
+    if pieces:
+        power = power.mean(axis=0)
     if smoothing > 0:
         power = gaussian_filter1d(power, smoothing, axis=0, mode="reflect", truncate=4.0)
     total = power.sum(axis=0)
@@ -230,18 +247,18 @@ def spectrum_distance(truth: np.ndarray, generated: np.ndarray, smoothing: float
     Both series are cut to the length of the shorter one; see `power_spectrum`.
 
     Args:
-        truth: shape (T, D).
-        generated: shape (S, D).
+        truth: shape (T, D), or pieces of a series, shape (N, T, D).
+        generated: shape (S, D), or pieces, shape (M, S, D).
         smoothing: in frequency bins.
 
     Returns:
         1 when the generated series is constant, not finite, or beyond all bounds.
     """
-    truth, generated = _pair(truth, generated, steps=False)
-    steps = min(len(truth), len(generated))
+    truth, generated = _pair(truth, generated, steps=False, pieces=True)
+    steps = min(truth.shape[-2], generated.shape[-2])
     if not within_bounds(generated):
         return 1.0
-    p, q = power_spectrum(truth[:steps], smoothing), power_spectrum(generated[:steps], smoothing)
+    p, q = (power_spectrum(series[..., :steps, :], smoothing) for series in (truth, generated))
     return float(np.sqrt(np.clip(1.0 - np.sqrt(p * q).sum(axis=0), 0.0, 1.0)).mean())
 
 

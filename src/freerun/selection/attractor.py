@@ -66,7 +66,7 @@ class Likeness:
         if (self.noise > NOISY).any():
             runs = runs + self.noise * np.random.default_rng(0).normal(size=runs.shape)
         pieces = self.values[: len(self.values) // self.steps * self.steps].reshape(-1, self.steps, runs.shape[-1])
-        spectra = _spectra_distance(pieces, runs, SMOOTHING * self.steps / len(self.values))
+        spectra = metrics.spectrum_distance(pieces, runs, SMOOTHING * self.steps / len(self.values))
         if runs.shape[-1] > metrics.MOST_BINNED:
             return spectra
         divergence = metrics.state_space_divergence(self.values, runs.reshape(-1, runs.shape[-1]))
@@ -107,23 +107,3 @@ def _long_runs(network: Network, readouts: Readouts, values: np.ndarray, steps: 
     some = readouts.in_precision(np.float32)
     lead = int(LEAD * steps)
     return numpy_runs.run(single, *begin, lead + steps, readouts=some).values[:, :, lead:].astype(np.float64)
-
-
-def _spectra_distance(truth: np.ndarray, runs: np.ndarray, smoothing: float) -> float:
-    """D_H of spectra that are averaged over pieces, shape (S, T, D) each; see `metrics.spectrum_distance`.
-
-    Args:
-        truth, runs: pieces of one length.
-        smoothing: in frequency bins of a piece.
-    """
-    from scipy.ndimage import gaussian_filter1d
-
-    def spectrum(pieces: np.ndarray) -> np.ndarray:
-        deviation = pieces.std(axis=(0, 1))
-        standard = (pieces - pieces.mean(axis=(0, 1))) / np.where(deviation > 0, deviation, 1.0)
-        power = (np.abs(np.fft.rfft(standard, axis=1)) ** 2).mean(axis=0)
-        power = gaussian_filter1d(power, smoothing, axis=0)
-        return power / power.sum(axis=0)
-
-    shared = np.sqrt(spectrum(truth) * spectrum(runs)).sum(axis=0)
-    return float(np.sqrt(np.clip(1.0 - shared, 0.0, 1.0)).mean())
