@@ -49,7 +49,24 @@ def _by_autocorrelation(values: np.ndarray) -> int | None:
     power = float(rest @ rest)
     if power == 0:
         return None
-    correlation = np.array([rest[lag:] @ rest[: len(rest) - lag] for lag in range(longest + 2)]) / power
+    correlation = autocovariance(rest / np.sqrt(power), longest + 2)
     inner = correlation[2:-1]
     peaks = np.flatnonzero((inner > correlation[1:-2]) & (inner >= correlation[3:]) & (inner > LEAST))
     return int(peaks[np.argmax(inner[peaks])]) + 2 if len(peaks) else None
+
+
+def autocovariance(values: np.ndarray, lags: int) -> np.ndarray:
+    """The sums over t of x_t x_{t - lag} for lags 0 to `lags` - 1, by the Fourier transform.
+
+    Args:
+        values: shape (T,); no value is missing.
+        lags: how many, at most T.
+
+    Returns:
+        Shape (lags,).
+    """
+    from scipy import fft
+
+    size = fft.next_fast_len(len(values) + lags, real=True)  # zeros, so that no lag wraps around
+    power = np.abs(np.asarray(fft.rfft(values, size))) ** 2
+    return np.asarray(fft.irfft(power, size))[:lags]
