@@ -101,14 +101,57 @@ def test_both_engines_run_every_network_alike(cell, shape):
         agree_in_all(numpy_runs.alone(ended.state), after)
 
 
+@pytest.mark.parametrize("nonlinearity", numpy_runs.NONLINEARITIES)
+@pytest.mark.parametrize("cell", ["simple", "lstm"])
+def test_both_engines_have_the_same_nonlinearities(cell, nonlinearity):
+    network = drawn(cell, {"channels": 2, "lags": (0, 2), "nonlinearity": nonlinearity})
+    values = 0.5 * np.random.default_rng(2).normal(size=(STEPS, 2))
+    at = np.array([4, 31])
+    with computing("float64"):
+        agree(numpy_runs.predict(network, values), jax_runs.predict(network, values))
+        runs = numpy_runs.run(network, *numpy_runs.states_before(network, values, at), AHEAD).values[0]
+        agree(runs, free_runs(network, values, at, AHEAD, np.empty((2, AHEAD, 0))))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_both_engines_go_on_from_what_was_read_before(cell):
+    """A state that is not at rest: predictions, gaps, states on the way and free runs from it."""
+    random = np.random.default_rng(4)
+    network = drawn(cell, SHAPES[2])
+    before, values = 0.5 * random.normal(size=(2, STEPS, 3))
+    known = random.normal(size=(AHEAD, 1))
+    gappy = values.copy()
+    gappy[[5, 6, 20], 1] = np.nan
+    observed = np.isfinite(gappy[:, :2]).astype(float)
+    state = numpy_runs.state_after(network, before)
+    with computing("float64"):
+        reached = jax_runs.read_on(network, before, network.rest())[2]
+        agree_in_all(state, reached)
+        agree(numpy_runs.predict(network, values, state), jax_runs.predict(network, values, reached))
+        agree(numpy_runs.filled(network, gappy, state), jax_runs.completed(network, values, observed, reached))
+        run = numpy_runs.run(network, numpy_runs.beside(state), values[:1, :2], AHEAD, known=known)
+        agree(run.values[0, 0], jax_runs.run_free(network, reached, values[0, :2], AHEAD, known))
+        at = np.array([0, 3, 30])
+        runs = numpy_runs.run(network, *numpy_runs.states_before(network, values, at, state), AHEAD, known=known)
+        agree(runs.values[0], free_runs(network, values, at, AHEAD, np.stack([known] * 3), reached))
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_both_engines_run_in_single_precision(cell):
     network = drawn(cell, SHAPES[1], "float32")
-    values = 0.5 * np.random.default_rng(2).normal(size=(STEPS, 4))
+    random = np.random.default_rng(2)
+    values, known = 0.5 * random.normal(size=(STEPS, 4)), random.normal(size=(2, AHEAD, 2))
+    at = np.array([0, 25])
     with computing("float32"):
         ours = numpy_runs.predict(network, values)
         assert ours.dtype == np.float32
         agree(ours, jax_runs.predict(network, values.astype(np.float32)), 1e-4)
+        begin = numpy_runs.states_before(network, values, at)
+        runs = numpy_runs.run(network, *begin, AHEAD, known=known.transpose(1, 0, 2)).values[0]
+        assert runs.dtype == np.float32
+        theirs = free_runs(network, values.astype(np.float32), at, AHEAD, known.astype(np.float32))
+        assert theirs.dtype == np.float32
+        agree(runs, theirs, 1e-4)
 
 
 def test_readouts_side_by_side_run_as_each_alone():
