@@ -12,6 +12,7 @@ from freerun.data.scaling import Scaling
 from freerun.errors import SeriesError, TrainingDiverged
 from freerun.plan import settled, train_plan
 from freerun.selection.attractor import RUNS, AttractorJudge, Likeness
+from freerun.selection.choosing import members_of
 from freerun.selection.judge import Choice, Judge
 from freerun.selection.policies import FORECAST, Round
 from freerun.settings import Settings
@@ -231,6 +232,39 @@ def test_a_policy_that_proposes_nothing_is_refused(series):
 def test_a_candidate_without_a_run_comes_last():
     settings = Settings.checked()
     assert Choice.of(settings, ()).error == np.inf
+
+
+def choice(excess: float, spread: float = 0.05, runs: int = 100) -> Choice:
+    """Errors of free runs that exceed those of the best by so much on average, with that standard deviation."""
+    best = 0.3 + 0.2 * np.sin(np.arange(runs))
+    return Choice.of(Settings.checked(), (best + excess + spread * np.resize([1.0, -1.0], runs)).tolist())
+
+
+@pytest.mark.parametrize(
+    ("others", "kept"),
+    [
+        ([], 1),
+        ([choice(0.0)], 2),
+        # the standard error of the mean difference is 0.05 / sqrt(100), two of which count as chance
+        ([choice(0.0099), choice(0.0101)], 2),
+        ([choice(0.2), choice(0.0)], 1),
+        ([choice(0.0), choice(0.2), choice(0.0)], 2),
+        ([choice(0.2, spread=3.0)], 2),
+        ([choice(0.0)] * 9, 5),
+        ([choice(0.0), choice(0.0, runs=50)], 2),
+        ([Choice.of(Settings.checked(), ())], 1),
+    ],
+)
+def test_networks_are_kept_that_are_no_worse_than_the_best_beyond_chance(others, kept):
+    choices = [choice(0.0, spread=0.0), *others]
+    assert members_of(Settings.checked(), choices) == kept
+    assert members_of(Settings.checked(members=3), choices) == 3
+
+
+def test_of_candidates_with_one_error_each_the_best_is_kept_and_its_equals():
+    """As the judge of long runs gives."""
+    choices = [Choice.of(Settings.checked(), [error]) for error in (0.1, 0.1, 0.11, 0.1)]
+    assert members_of(Settings.checked(), choices) == 2
 
 
 def test_a_part_of_a_long_series_is_judged_like_its_end():
