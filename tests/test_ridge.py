@@ -71,12 +71,12 @@ def test_without_a_penalty_it_is_least_squares(values):
 
 def test_parts_left_out_have_no_say_and_the_whole_has_all_of_them(values):
     net = network(2)
-    without, whole = ridge.triangles(net, [values], 5, [(40, 0), (80, 40)])
+    rows = ridge.divided(net, [values], 5, [(40, 0), (80, 40)])
     steps = len(values)
-    for triangle, left_out in zip(without, [range(steps - 40, steps), range(steps - 80, steps - 40)], strict=True):
+    for triangle, left_out in zip(rows.without, [range(steps - 40, steps), range(steps - 80, steps - 40)], strict=True):
         expected = by_hand(net, values, 5, 1e-4, set(left_out))
         np.testing.assert_allclose(triangle.solved(net, 1e-4).readout, expected[:8], rtol=1e-6)
-    np.testing.assert_allclose(whole.solved(net, 1e-4).readout, by_hand(net, values, 5, 1e-4)[:8], rtol=1e-6)
+    np.testing.assert_allclose(rows.whole().solved(net, 1e-4).readout, by_hand(net, values, 5, 1e-4)[:8], rtol=1e-6)
 
 
 def test_rows_in_pieces_give_the_same(values, monkeypatch):

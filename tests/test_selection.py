@@ -9,7 +9,8 @@ import freerun
 from freerun import metrics
 from freerun.computing import computing
 from freerun.data.scaling import Scaling
-from freerun.errors import SeriesError, TrainingDiverged
+from freerun.errors import MachineError, SeriesError, TrainingDiverged
+from freerun.network import ridge
 from freerun.plan import settled, train_plan
 from freerun.selection.attractor import RUNS, AttractorJudge, Likeness
 from freerun.selection.choosing import members_of
@@ -274,3 +275,45 @@ def test_a_part_of_a_long_series_is_judged_like_its_end():
         end, before = (Validation.of([part], 1, 250, "float64") for part in (values, values[:750]))
     assert (end.horizon, len(end.starts)) == (before.horizon, len(before.starts)) == (83, 9)
     np.testing.assert_array_equal(np.asarray(end.starts) - 250, before.starts)
+
+
+def test_ctrl_c_during_a_race_leaves_the_best_candidate_and_the_fit_goes_on_from_there(series, tmp_path):
+    """The model of an interrupted fit forecasts; with the checkpoint, the fit ends as if it had never stopped."""
+    told: list[Any] = []
+
+    def stop_after_ten(progress: Any) -> None:
+        told.append(progress)
+        if len(told) == 10:
+            raise KeyboardInterrupt
+
+    rnn = freerun.RNN()
+    with pytest.raises(KeyboardInterrupt):
+        rnn.fit(series, progress=stop_after_ten, checkpoint=tmp_path / "c", checkpoint_every=0)
+    assert rnn.history_.stopped == "interrupted; the best candidate by then"
+    assert np.isfinite(rnn.forecast(5).to_numpy()).all()
+    rnn.fit(series, checkpoint=tmp_path / "c")
+    np.testing.assert_array_equal(rnn.generate(20).values, freerun.RNN().fit(series).generate(20).values)
+
+
+def test_ctrl_c_before_anything_was_judged_leaves_no_model(series, monkeypatch):
+    def stop(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Judge, "__call__", stop)
+    rnn = freerun.RNN()
+    with pytest.raises(KeyboardInterrupt):
+        rnn.fit(series)
+    assert not hasattr(rnn, "model_")
+
+
+def test_candidates_too_large_for_the_memory_are_left_out_and_that_is_said(series, monkeypatch):
+    """300 steps ask for 200 units in the last round, which take about 5 MB, and for 80 in the one before: 2 MB."""
+    monkeypatch.setattr(ridge, "physical_memory", lambda: 3_000_000)
+    with pytest.warns(UserWarning, match="candidates are left out: 200 hidden units take"):
+        rnn = freerun.RNN().fit(series)
+    assert rnn.model_.best.network.cells[0].hidden == 80
+    monkeypatch.setattr(ridge, "physical_memory", lambda: 1000)
+    with pytest.raises(MachineError, match=r"hidden units take .* GiB, and this machine has 0\.0 GiB; give fewer"):
+        freerun.RNN().fit(series)
+    with pytest.raises(MachineError, match="900 hidden units take"):
+        freerun.RNN(900, cell="memoryless", delays=3, input_scale=0.5, l2=1e-6).fit(series)

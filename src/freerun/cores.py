@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -77,9 +78,17 @@ def libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+CONTAINER = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux tells a process in a container how much memory it may use (cgroups, version 2)."""
+
+
 def physical_memory() -> int:
-    """Bytes of memory of this machine; where the system does not say, 8 GiB."""
+    """Bytes of memory of this machine, or of the container; where the system does not say, 8 GiB."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
-        return 2**33
+        machine = 2**33
+    try:
+        return min(machine, int(CONTAINER.read_text()))
+    except (OSError, ValueError):  # there is none, or it may use all ("max")
+        return machine

@@ -34,10 +34,14 @@ from freerun.selection.choosing import choose, members_of
 from freerun.selection.holdout import folds_of, held_out, recent, require_held_out
 from freerun.selection.judge import Choice
 from freerun.selection.policies import Policy
+from freerun.selection.race import SMALLER, RaceStopped
 from freerun.settings import Settings
 
 PASSED_OVER = 40
 """How many choices may be passed over for one that endures."""
+
+STOPPED = "interrupted; the best candidate by then"
+"""Why a fit ended whose race was stopped by Ctrl-C."""
 
 PART = 500_000
 """Steps of a stored series by which a readout is solved at a time."""
@@ -141,7 +145,20 @@ def _fit(
     require_trainable(settings, training, validation)
     _warn_of_oddities(training)
     asked = settings if before is None else before.require_same_shape(settings)
-    channels, inputs = training[0].shape[1], training[0].inputs.shape[1]
+    _require_possible(asked, training, stored)
+    one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
+    found = one.chosen(asked, policy) if choices is None else _Chosen(choices, asked.members or 1)
+    plans = [one.plan(choice) for choice in found.settings]
+    for series in training:
+        require_steps("training", series, plans[0].washout)
+    if isinstance(plans[0], TrainPlan):
+        return one.trained(asked, plans[0], found.members)
+    solvable = [plan for plan in plans if isinstance(plan, SolvePlan)]
+    return one.solved(asked, solvable, found.members, found.stopped)
+
+
+def _require_possible(asked: Settings, training: Sequence[Series], stored: StoredSeries | None) -> None:
+    """Refuse, before any work, what cannot be done on these series."""
     if asked.method == "ridge" and asked.device == "gpu":
         raise SettingError(
             "device='gpu': a readout is solved on the processor; leave device out, or train by gradients "
@@ -153,33 +170,26 @@ def _fit(
             "whole; train in windows (optimizer='adam', window=200), or solve the readout (optimizer='ridge')"
         )
     steps = max(map(len, training))
-    by_rule = settled(asked, steps)
-    planned = plan_of(by_rule, channels, inputs)
-    if isinstance(planned, TrainPlan):
+    plan = plan_of(settled(asked, steps), training[0].shape[1], training[0].inputs.shape[1])
+    if isinstance(plan, TrainPlan):
         from freerun.forcing import require_fitting
 
-        require_fitting(planned, planned.window or steps - 1)
-    if choices is None:
-        found = [Choice(0.0, by_rule)] if before else choose(asked, training, progress, checkpoint, policy)
-        count = members_of(asked, found)
-        choices = [choice.settings for choice in found]
-    else:
-        count = asked.members or 1
-    plans = [plan_of(choice, channels, inputs) for choice in choices]
-    for series in training:
-        require_steps("training", series, plans[0].washout)
-    one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
-    if isinstance(plans[0], TrainPlan):
-        members, held, failure = one.trained(asked, plans[0], count)
-        errors = errors_left_out(members, [[member] for member in members], training, held, chosen=False)
-    else:
-        several = [plan for plan in plans if isinstance(plan, SolvePlan)]
-        solved, failure = replace(one, stored=None).solved(several, count), None
-        members, without = [each.member for each in solved], [each.without for each in solved]
-        errors = errors_left_out(members, without, training, one.held_out(choices[0]), is_open(asked) or count > 1)
-        if stored is not None:
-            members, failure = one.solved_by_all(solved, stored)
-    return Fitted(replace(one.model(members), errors=errors), failure)
+        require_fitting(plan, plan.window or steps - 1)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What the fit is to be.
+
+    Attributes:
+        settings: nothing left open, the best first.
+        members: how many networks to keep.
+        stopped: Ctrl-C, if it ended the race.
+    """
+
+    settings: list[Settings]
+    members: int
+    stopped: RaceStopped | None = None
 
 
 @dataclass(frozen=True)
@@ -203,16 +213,44 @@ class _Fit:
     checkpoint: Checkpoint | None
     stored: StoredSeries | None
 
+    def plan(self, settings: Settings) -> SolvePlan | TrainPlan:
+        """The plan of settings with nothing left open, for these series."""
+        first = self.training[0]
+        return plan_of(settings, first.shape[1], first.inputs.shape[1])
+
+    def chosen(self, asked: Settings, policy: Policy | None) -> _Chosen:
+        """What the settings come to; after Ctrl-C the best by then."""
+        stopped: RaceStopped | None = None
+        try:
+            if self.before is None:
+                found = choose(asked, self.training, self.progress, self.checkpoint, policy)
+            else:
+                found = [Choice(0.0, settled(asked, max(map(len, self.training))))]
+        except RaceStopped as stop:
+            found, stopped = stop.ranking[: asked.members or 1], stop
+        return _Chosen([choice.settings for choice in found], members_of(asked, found), stopped)
+
     def held_out(self, settings: Settings) -> int:
         """Steps of each part of the training series that calibrates intervals."""
         return held_out(settings, min(map(len, self.training)), choosing=True)
 
-    def solved(self, plans: list[SolvePlan], count: int) -> list[_Solved]:
+    def solved(self, asked: Settings, plans: list[SolvePlan], count: int, stopped: RaceStopped | None) -> Fitted:
         """The first `count` that endure, each of a plan of its own, their readouts solved."""
+        end = replace(self, stored=None)
         if len(plans) == 1:
-            return [self._solve(plans[0])]
-        solved = chain(spread(self._solve, plans[:count]), map(self._solve, plans[count:]))
-        return _enduring_first(solved, count, self.training)
+            solved = [end.solve(plans[0])]
+        else:
+            each = chain(spread(end.solve, plans[:count]), map(end.solve, plans[count:]))
+            solved = _enduring_first(each, count, self.training)
+        members, without = [one.member for one in solved], [one.without for one in solved]
+        chosen = is_open(asked) or count > 1
+        errors = errors_left_out(members, without, self.training, self.held_out(plans[0].settings), chosen)
+        failure: KeyboardInterrupt | None = stopped
+        if stopped is not None:
+            members = [replace(one, history=replace(one.history, stopped=STOPPED)) for one in members]
+        elif self.stored is not None:
+            members, failure = self.solved_by_all(solved, self.stored)
+        return Fitted(replace(self.model(members), errors=errors), failure)
 
     def solved_by_all(
         self, several: Sequence[_Solved], stored: StoredSeries
@@ -242,7 +280,7 @@ class _Fit:
                 return solved, failure
         return solved, None
 
-    def _solve(self, plan: SolvePlan) -> _Solved:
+    def solve(self, plan: SolvePlan) -> _Solved:
         """The network of a plan, its readout solved for the training series and without parts of it."""
         began = time.perf_counter()
         scaling = self._scaling(plan.settings)
@@ -251,6 +289,9 @@ class _Fit:
         folds = folds_of(self.training, count, plan.washout) if count else 0
         stretches = [((fold + 1) * count, fold * count) for fold in range(folds)]
         end = recent(self.training, count)
+        fault = ridge.lack_of_memory(plan.shape, max(map(len, self.training)), folds)
+        if fault:
+            raise MachineError(f"{fault}; {SMALLER}")
         whole = [len(series) for series in end] == [len(series) for series in self.training]
         network, parts = self._readouts(network, plan, scaling, self.training, stretches if whole else ())
         if not whole:
@@ -279,10 +320,8 @@ class _Fit:
             history.validation_mse.append(one_step_error(member, [self.validation]))
         return member
 
-    def trained(
-        self, asked: Settings, plan: TrainPlan, count: int
-    ) -> tuple[list[Member], int, TrainingDiverged | KeyboardInterrupt | None]:
-        """The best `count` trained at once, the steps that were held out, and what ended training before its time."""
+    def trained(self, asked: Settings, plan: TrainPlan, count: int) -> Fitted:
+        """The best `count` of the networks that are trained at once."""
         shortest = min(map(len, self.training))
         choosing = plan.restarts > count or (plan.restarts > 1 and asked.holdout != 0)
         held = require_held_out(asked, shortest) if choosing else held_out(asked, shortest, choosing)
@@ -290,7 +329,9 @@ class _Fit:
         failures = [t.failure for t in trained]
         good = [t for t in trained if not isinstance(t.failure, TrainingDiverged)]
         members = [self._trained_member(t) for t in (good or trained)[:count]]
-        return members, held, failures[0] if not good or isinstance(failures[0], KeyboardInterrupt) else None
+        errors = errors_left_out(members, [[member] for member in members], self.training, held, chosen=False)
+        failed = not good or isinstance(failures[0], KeyboardInterrupt)
+        return Fitted(replace(self.model(members), errors=errors), failures[0] if failed else None)
 
     def model(self, members: Sequence[Member]) -> Model:
         """What is left behind, as far as it has come."""

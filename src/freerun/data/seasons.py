@@ -65,8 +65,5 @@ def autocovariance(values: np.ndarray, lags: int) -> np.ndarray:
     Returns:
         Shape (lags,).
     """
-    from scipy import fft
-
-    size = fft.next_fast_len(len(values) + lags, real=True)  # zeros, so that no lag wraps around
-    power = np.abs(np.asarray(fft.rfft(values, size))) ** 2
-    return np.asarray(fft.irfft(power, size))[:lags]
+    size = 2 ** (len(values) + lags).bit_length()  # filled up with zeros, so that no lag wraps around
+    return np.fft.irfft(np.abs(np.fft.rfft(values, size)) ** 2, size)[:lags]

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from freerun.cores import physical_memory
 from freerun.data.arrays import interpolated
 from freerun.errors import TrainingDiverged
-from freerun.network.network import Network
+from freerun.network.network import Network, Shape
 from freerun.network.numpy_runs import Readouts, filled, read_in_pieces
 
 BLOCK = 32
@@ -40,6 +41,24 @@ FAR = 1e3
 def washout_of(washout: int, panel: Sequence[np.ndarray]) -> int:
     """The washout, or as much of it as leaves the shortest series an error that counts."""
     return min(washout, min(map(len, panel)) - 2)
+
+
+def lack_of_memory(shape: Shape, steps: int, stretches: int = 0, runs: int = 0) -> str:
+    """Whether this machine has too little memory to solve a readout, as words for a message; empty where it has enough.
+
+    Args:
+        shape: of the network.
+        steps: of the series.
+        stretches: parts that are left out in turn.
+        runs: free runs side by side.
+    """
+    hidden = shape.layers * shape.hidden
+    columns = hidden + 1 + (shape.window if shape.direct else 0) + shape.channels
+    rows, triangles = min(steps, PIECE) * columns, (stretches + 3) * columns**2
+    needed, there = 8 * (3 * rows + triangles + 3 * runs * hidden), physical_memory()
+    if needed <= there:
+        return ""
+    return f"{shape.hidden} hidden units take {needed / 2**30:.1f} GiB, and this machine has {there / 2**30:.1f} GiB"
 
 
 @dataclass(frozen=True)
@@ -215,15 +234,35 @@ class Triangle:
         return squares / float(self.counted.sum())
 
 
-def triangles(
+@dataclass(frozen=True)
+class Divided:
+    """Rows without each of several stretches in turn, and all of them.
+
+    Attributes:
+        without: the rows without each stretch.
+        first: the rows of the first stretch; all rows are in `without` where there is no stretch.
+    """
+
+    without: tuple[Triangle, ...]
+    first: tuple[Rows, ...]
+
+    def whole(self) -> Triangle:
+        """All rows."""
+        triangle = self.without[0]
+        for rows in self.first:
+            triangle = triangle.joined(rows)
+        return triangle
+
+
+def divided(
     network: Network,
     panel: Sequence[np.ndarray],
     washout: int,
     stretches: Sequence[tuple[int, int]],
     noise: float = 0.0,
     seed: int = 0,
-) -> tuple[list[Triangle], Triangle]:
-    """The rows without each of several stretches in turn, and all of them; each row is reduced as seldom as possible.
+) -> Divided:
+    """The rows of a network without each of several stretches in turn; each row is reduced as seldom as possible.
 
     Args:
         stretches: first and last step (excluded) of each, counted from the end of the series: 0 < last < first; they
@@ -238,7 +277,9 @@ def triangles(
             held.append(rows.where(inside))
             rest &= ~inside
         common = common.joined(rows.where(rest) if stretches else rows)
-    without, whole = [], common
+    if not stretches:
+        return Divided((common,), ())
+    without = []
     for left in range(len(stretches)):
         triangle = common
         for other, held in enumerate(apart):
@@ -246,11 +287,7 @@ def triangles(
                 for rows in held:
                     triangle = triangle.joined(rows)
         without.append(triangle)
-    if stretches:
-        whole = without[0]
-        for rows in apart[0]:
-            whole = whole.joined(rows)
-    return without, whole
+    return Divided(tuple(without), tuple(apart[0]))
 
 
 def solve(
@@ -270,13 +307,14 @@ def solve(
     Args:
         network, panel, washout, noise, seed: see `rows_of`.
         penalty: factor of the sum of squares.
-        stretches: see `triangles`.
+        stretches: see `divided`.
 
     Raises:
         TrainingDiverged: the hidden states are not finite.
     """
-    without, whole = triangles(network, panel, washout, stretches, noise, seed)
-    solved, parts = whole.solved(network, penalty), [part.solved(network, penalty) for part in without]
+    rows = divided(network, panel, washout, stretches, noise, seed)
+    solved = rows.whole().solved(network, penalty)
+    parts = [part.solved(network, penalty) for part in rows.without] if stretches else []
     channels = network.bias.shape[0]
     if all(np.isfinite(values[:-1, :channels]).all() for values in panel):
         return solved, parts

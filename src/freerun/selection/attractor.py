@@ -85,15 +85,17 @@ class AttractorJudge:
         plan = self._forecast.plan_of(settings)
         network = plan.draw()
         try:
-            (without,), whole = self._forecast.triangles(network, plan, folds=1)
+            rows = self._forecast.divided(network, plan, folds=1)
         except TrainingDiverged:
             return Choice.of(settings.with_(l2=penalties[-1]), ())
-        errors = self._forecast.errors(network, without.readouts(network, penalties), settings, 0, runs).mean(axis=1)
+        errors = self._forecast.errors(network, rows.without[0].readouts(network, penalties), settings, 0, runs).mean(
+            axis=1
+        )
         scaling = Scaling.fitted([self._series], settings)
         values = scaling.apply(self._series)
         steps = len(values) // RUNS if runs >= FORECASTS else min(len(values) // RUNS, MOST_STEPS // RUNS)
         likeness = Likeness(values, self._noise / scaling.scale, steps)
-        several = _long_runs(network, whole.readouts(network, penalties), values, steps)
+        several = _long_runs(network, rows.whole().readouts(network, penalties), values, steps)
         found = [likeness(one) * error for one, error in zip(several, errors, strict=True)]
         best = int(np.argmin(found))
         return Choice.of(settings.with_(l2=penalties[best]), (found[best],))

@@ -20,7 +20,7 @@ from freerun.errors import TrainingDiverged
 from freerun.network import numpy_runs, ridge
 from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts
-from freerun.network.ridge import Triangle
+from freerun.network.ridge import Divided
 from freerun.plan import SolvePlan, solve_plan
 from freerun.selection.holdout import folds_of, recent, require_held_out
 from freerun.settings import Settings
@@ -79,10 +79,10 @@ class Judge:
         plan = self.plan_of(settings)
         network = plan.draw()
         try:
-            without, _ = self.triangles(network, plan, self._folds)
+            rows = self.divided(network, plan, self._folds)
             errors = [
                 self.errors(network, triangle.readouts(network, penalties), settings, fold, runs)
-                for fold, triangle in enumerate(without)
+                for fold, triangle in enumerate(rows.without)
             ]
         except TrainingDiverged:
             return Choice.of(settings.with_(l2=penalties[-1]), ())
@@ -95,12 +95,12 @@ class Judge:
         first = self._training[0]
         return solve_plan(settings, first.shape[1], first.inputs.shape[1])
 
-    def triangles(self, network: Network, plan: SolvePlan, folds: int) -> tuple[list[Triangle], Triangle]:
-        """The rows of a network without each of the parts that are left out, and all of them; see `ridge.triangles`."""
+    def divided(self, network: Network, plan: SolvePlan, folds: int) -> Divided:
+        """The rows of a network without each of the parts that are left out; see `ridge.divided`."""
         values = self._panel(plan.settings).values
         washout = ridge.washout_of(plan.washout, values)
         stretches = [self._stretch(fold) for fold in range(folds)]
-        return ridge.triangles(network, values, washout, stretches, plan.input_noise, plan.seed)
+        return ridge.divided(network, values, washout, stretches, plan.input_noise, plan.seed)
 
     def errors(self, network: Network, readouts: Readouts, settings: Settings, fold: int, runs: int) -> np.ndarray:
         """Errors of free runs over a part that is left out, shape (R, runs)."""

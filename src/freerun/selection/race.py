@@ -1,11 +1,13 @@
 """The race: all candidates get a little effort, the good ones more.
 
 Round by round the judge lets the candidates run free with more units, more penalties and more runs, and fewer of them
-go on (successive halving; Jamieson and Talwalkar, 2016).
+go on (successive halving; Jamieson and Talwalkar, 2016). Candidates too large for the memory of the machine are left
+out, with a warning.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +16,31 @@ from typing import Any
 from freerun.checkpoint import Checkpoint, Judged
 from freerun.cores import spread
 from freerun.data.series import Series
+from freerun.errors import MachineError, warn
 from freerun.history import Progress, Watcher
-from freerun.plan import FEWEST_UNITS
+from freerun.network import ridge
+from freerun.plan import FEWEST_UNITS, solve_plan
 from freerun.selection.candidates import all_units, candidates_of, filled_in
+from freerun.selection.holdout import FOLDS
 from freerun.selection.judge import Choice
 from freerun.selection.policies import Policy, Round
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
+
+SMALLER = "give fewer hidden units, or train in windows (optimizer='adam', window=200)"
+"""What to do where no network fits in memory."""
+
+
+class RaceStopped(KeyboardInterrupt):
+    """Ctrl-C during a race.
+
+    Attributes:
+        ranking: what was judged by then, the best first; at least one that has runs.
+    """
+
+    def __init__(self, ranking: list[Choice]) -> None:
+        super().__init__()
+        self.ranking = ranking
 
 
 def race(
@@ -40,8 +60,17 @@ def race(
         profile: of these.
         progress: told of every candidate that was judged.
         checkpoint: candidates that it knows are not judged again, and it is told of the others.
+
+    Raises:
+        SettingError: the policy proposes nothing.
+        MachineError: no candidate fits in memory.
+        RaceStopped: Ctrl-C, when there is something to go on with.
     """
     return _Race(settings, policy, training, profile, progress, checkpoint).run()
+
+
+_Judged = dict[Settings, Choice]
+"""What came of the candidates of a round, by the settings that were asked for."""
 
 
 class _Race:
@@ -66,24 +95,34 @@ class _Race:
         rounds = self.policy.rounds(self.profile)
         contenders = candidates_of(self.settings, self.policy, self.profile)
         finished: list[Choice] = []
-        for number, effort in enumerate(rounds):
-            self.counts.begin(f"round {number + 1} of {len(rounds)}")
-            judged = self._judged(contenders, effort, number)
-            judged = self._with_neighbours(judged, effort, number)
-            judged = self._with_seeds(judged, effort, number)
-            furthest: dict[Settings, Choice] = {}
-            for choice in (*ranked(judged.values()), *finished):
-                furthest.setdefault(_recipe(choice), choice)
-            finished = list(furthest.values())
-            contenders = [choice.settings for choice in finished[: effort.keep]]
+        judged: _Judged = {}
+        try:
+            for number, effort in enumerate(rounds):
+                self.counts.begin(f"round {number + 1} of {len(rounds)}")
+                judged = {}
+                self._judge_all(contenders, effort, number, judged)
+                if judged:
+                    self._try_neighbours(effort, number, judged)
+                    self._try_seeds(effort, number, judged)
+                furthest: dict[Settings, Choice] = {}
+                for choice in (*ranked(judged.values()), *finished):
+                    furthest.setdefault(_recipe(choice), choice)
+                finished = list(furthest.values())
+                if not finished:
+                    fault = self._lack_of_memory(self._sized(contenders[0], effort.units), effort)
+                    raise MachineError(f"{fault}; {SMALLER}")
+                contenders = [choice.settings for choice in finished[: effort.keep]]
+        except KeyboardInterrupt:
+            so_far = ranked([*judged.values(), *finished])
+            if not so_far or so_far[0].error == math.inf:
+                raise
+            raise RaceStopped(so_far) from None
         return finished
 
-    def _judged(
-        self, several: Iterable[Settings], effort: Round, number: int, known: dict[Settings, Choice] | None = None
-    ) -> dict[Settings, Choice]:
-        """Judge candidates that are not known yet."""
-        known = {} if known is None else known
+    def _judge_all(self, several: Iterable[Settings], effort: Round, number: int, known: _Judged) -> None:
+        """Judge candidates that are not known yet, and fit in memory."""
         asked = list(dict.fromkeys(self._sized(one, effort.units) for one in several))
+        asked = self._fitting(asked, effort, number)
         by = f"{self.policy.name} {number + 1}"
         if self.checkpoint is not None:
             for one in asked:
@@ -98,7 +137,19 @@ class _Race:
                 self.checkpoint.note_judged(by, one, Judged(choice.settings, choice.errors))
             self.counts.done += 1
             self._tell(known)
-        return known
+
+    def _fitting(self, several: list[Settings], effort: Round, number: int) -> list[Settings]:
+        """Those that memory suffices for; which are left out is said where others are in the race."""
+        faults = {one: self._lack_of_memory(one, effort) for one in several}
+        fitting = [one for one in several if not faults[one]]
+        if fitting or number:
+            for fault in dict.fromkeys(filter(None, faults.values())):
+                warn(f"candidates are left out: {fault}")
+        return fitting
+
+    def _lack_of_memory(self, settings: Settings, effort: Round) -> str:
+        shape = solve_plan(settings, self.profile.channels, self.profile.inputs).shape
+        return ridge.lack_of_memory(shape, self.profile.steps, FOLDS, len(effort.penalties) * effort.runs)
 
     def _judge(self, settings: Settings, effort: Round) -> Choice:
         """Judge a candidate by the penalties of the round, or those near its penalty so far."""
@@ -108,7 +159,7 @@ class _Race:
         penalties = [p for p in effort.penalties if so_far is None or 1 / effort.near <= p / so_far <= effort.near]
         return self.judge(settings, penalties, effort.runs)
 
-    def _with_neighbours(self, judged: dict[Settings, Choice], effort: Round, number: int) -> dict[Settings, Choice]:
+    def _try_neighbours(self, effort: Round, number: int, judged: _Judged) -> None:
         """Try the neighbours of the best as long as one of them is better."""
         for _ in range(effort.neighbours):
             best = _best(judged)
@@ -116,16 +167,15 @@ class _Race:
                 filled_in(self.settings, {**self._varied(best.settings), **candidate}, self.profile.steps)
                 for candidate in self.policy.neighbours(best.settings, self.profile)
             ]
-            judged = self._judged(near, effort, number, judged)
+            self._judge_all(near, effort, number, judged)
             if _best(judged) is best:
                 break
-        return judged
 
-    def _with_seeds(self, judged: dict[Settings, Choice], effort: Round, number: int) -> dict[Settings, Choice]:
+    def _try_seeds(self, effort: Round, number: int, judged: _Judged) -> None:
         """Judge the best with other seeds."""
         best = _best(judged).settings
         seeds = self.settings.restarts if self.settings.restarts is not None and effort.seeds > 1 else effort.seeds
-        return self._judged([best.with_(seed=best.seed + i) for i in range(1, seeds)], effort, number, judged)
+        self._judge_all([best.with_(seed=best.seed + i) for i in range(1, seeds)], effort, number, judged)
 
     def _varied(self, settings: Settings) -> dict[str, Any]:
         """What a policy may have filled in."""
@@ -136,7 +186,7 @@ class _Race:
         units = all_units(self.settings, settings.cell, self.profile.steps)
         return settings.with_(hidden=max(min(units, FEWEST_UNITS), round(share * units)))
 
-    def _tell(self, known: dict[Settings, Choice]) -> None:
+    def _tell(self, known: _Judged) -> None:
         if self.progress is not None:
             counts = self.counts
             seconds = time.perf_counter() - counts.began
@@ -169,7 +219,7 @@ def kinds_first(ranking: Sequence[Choice]) -> list[Choice]:
     return first + [choice for choice in ranking if choice not in first]
 
 
-def _best(judged: dict[Settings, Choice]) -> Choice:
+def _best(judged: _Judged) -> Choice:
     return min(judged.values(), key=lambda choice: choice.error)
 
 
