@@ -173,8 +173,7 @@ class Triangle:
         if not len(rows.features):
             return self
         width = rows.features.shape[1]
-        patterns = np.unique(rows.counts, axis=1, return_inverse=True)[1].ravel()
-        groups, factors = self._divided([np.flatnonzero(patterns == p) for p in range(patterns.max() + 1)])
+        groups, factors = self._divided(_alike(rows.counts))
         reduced = []
         for channels, factor in zip(groups, factors, strict=True):
             some = rows.counts[:, channels[0]]
@@ -324,6 +323,14 @@ def solve(
             break
         solved = Triangle.of(rows_of(network, panel, washout, noise, seed, read)).solved(network, penalty)
     return solved, parts
+
+
+def _alike(counts: np.ndarray) -> list[np.ndarray]:
+    """The channels whose errors count at the same steps, together."""
+    if counts.all():
+        return [np.arange(counts.shape[1])]
+    patterns = np.unique(counts, axis=1, return_inverse=True)[1].ravel()
+    return [np.flatnonzero(patterns == pattern) for pattern in range(patterns.max() + 1)]
 
 
 def _reduced(factor: np.ndarray | None, rows: np.ndarray, width: int) -> np.ndarray:
