@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Protocol
 
 import numpy as np
@@ -111,9 +112,9 @@ def _fits(lags: tuple[int, ...], profile: Profile) -> bool:
 
 
 def differences_of(profile: Profile) -> list[tuple[int, ...]]:
-    """The differences that are worth trying: none, of neighbours, of seasons, and of both."""
-    seasonal = [season for season in profile.seasons if 3 * season <= profile.shortest // 2]
-    return [(), (1,), *((season,) for season in seasonal), *((1, season) for season in seasonal)]
+    """The differences that are worth trying: none, of neighbours, of seasons, and of two of these."""
+    seasonal = [season for season in profile.seasons if season <= profile.shortest // SHARE_OF_WINDOW]
+    return [(), *((lag,) for lag in (1, *seasonal)), *combinations((1, *seasonal), 2)]
 
 
 @dataclass(frozen=True)
