@@ -293,6 +293,7 @@ def test_a_trial_that_kills_its_process_again_and_again_is_given_up(series, tmp_
     assert states == ["WAITING", "WAITING", "WAITING", "FAIL"]
 
 
+@pytest.mark.filterwarnings("ignore:free runs of the network may leave")  # no trial of so few is good
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -311,6 +312,7 @@ def test_a_study_for_something_else_is_not_joined(series, tmp_path, change, mess
         assert len(study.trials) >= 2
 
 
+@pytest.mark.filterwarnings("ignore:free runs of the network may leave")
 def test_other_settings_or_another_space_are_named(series, tmp_path):
     search(series, 2, settings=SMALL, storage=tmp_path / "s.sqlite")
     with pytest.raises(SearchError, match=r"other settings \(hidden=40, here 30\)"):

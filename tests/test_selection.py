@@ -54,20 +54,24 @@ def test_the_choice_does_not_see_the_validation_series(series, chosen):
     np.testing.assert_array_equal(other.generate(5).values, chosen.generate(5).values)
 
 
-def test_the_chosen_penalty_runs_free_best_over_the_held_out_steps(series):
-    """Recomputed with public means: fit each penalty to the first three quarters, run free over the rest."""
-    given = OPEN | {"input_scale": 0.5, "restarts": 1}
-    best = freerun.RNN(**given).fit(series).model_.best.settings
-    standard = Scaling.fitted([series], Settings.checked()).apply(series)
-    starts = np.linspace(224, 274, 9).astype(int)
+def test_the_chosen_penalty_runs_free_better_than_its_neighbours_over_the_held_out_steps(series):
+    """Recomputed with public means: fit each penalty to the first 180 steps, run free over the 120 that are held out.
+
+    So large a part is left out once; with a smaller one there would be another before it.
+    """
+    given = OPEN | {"input_scale": 0.5, "restarts": 1, "holdout": 0.4}
+    noisy = freerun.Series(series.values + np.random.default_rng(0).normal(0, 0.05, series.shape))
+    best = freerun.RNN(**given).fit(noisy).model_.best.settings
+    standard = Scaling.fitted([noisy], Settings.checked()).apply(noisy)
+    starts = np.linspace(179, 258, 9).astype(int)
 
     def error(l2):
-        rnn = freerun.RNN(**given, l2=l2, standardize=False, washout=5).fit(standard[:225])
-        runs = np.stack([rnn.generate(25, after=standard[: start + 1]).values for start in starts])
-        truth = np.stack([standard[start + 1 : start + 26] for start in starts])
+        rnn = freerun.RNN(**given, l2=l2, standardize=False, washout=5).fit(standard[:180])
+        runs = np.stack([rnn.generate(40, after=standard[: start + 1]).values for start in starts])
+        truth = np.stack([standard[start + 1 : start + 41] for start in starts])
         return np.minimum(np.abs(runs - truth), 1.0).mean()
 
-    assert error(best.l2) <= min(map(error, (1e-14, 1e-10, 1e-6, 1e-4, 1e-2, 1e-1))) * (1 + 1e-6)
+    assert error(best.l2) <= min(map(error, (best.l2 / 10, best.l2 * 10))) * (1 + 1e-6)
 
 
 def test_members_are_kept_the_best_first(series):
@@ -177,12 +181,12 @@ def test_long_runs_that_resemble_the_series_have_the_smaller_error():
     """Of two penalties, the one that flattens all runs is not chosen."""
     series = freerun.systems.mackey_glass(3000, seed=0)
     given = Settings.checked(
-        hidden=60, cell="memoryless", delays=12, input_scale=0.5, input_noise=1e-3, optimizer="ridge"
+        hidden=60, cell="memoryless", delays=18, input_scale=0.5, input_noise=1e-3, optimizer="ridge"
     )
     judge = AttractorJudge(given, [series])
     candidate = settled(given, len(series))
     good, flat = (judge(candidate, [penalty], RUNS) for penalty in (1e-8, 10.0))
-    assert good.error < 0.2 * flat.error
+    assert good.error < 0.01 * flat.error
     assert judge(candidate, [10.0, 1e-8], RUNS).settings.l2 == 1e-8
 
 
@@ -307,11 +311,11 @@ def test_ctrl_c_before_anything_was_judged_leaves_no_model(series, monkeypatch):
 
 
 def test_candidates_too_large_for_the_memory_are_left_out_and_that_is_said(series, monkeypatch):
-    """300 steps ask for 200 units in the last round, which take about 5 MB, and for 80 in the one before: 2 MB."""
-    monkeypatch.setattr(ridge, "physical_memory", lambda: 3_000_000)
+    """300 steps ask for 200 units in the last round, which take about 6 MB, and for 124 before: 4 MB."""
+    monkeypatch.setattr(ridge, "physical_memory", lambda: 4_500_000)
     with pytest.warns(UserWarning, match="candidates are left out: 200 hidden units take"):
         rnn = freerun.RNN().fit(series)
-    assert rnn.model_.best.network.cells[0].hidden == 80
+    assert rnn.model_.best.network.cells[0].hidden == 124
     monkeypatch.setattr(ridge, "physical_memory", lambda: 1000)
     with pytest.raises(MachineError, match=r"hidden units take .* GiB, and this machine has 0\.0 GiB; give fewer"):
         freerun.RNN().fit(series)

@@ -37,8 +37,14 @@ from freerun.selection.policies import Policy
 from freerun.selection.race import SMALLER, RaceStopped
 from freerun.settings import Settings
 
-PASSED_OVER = 40
-"""How many choices may be passed over for one that endures."""
+PASSED_OVER = 8
+"""How many choices may be passed over for one that endures, where they do not come from a race."""
+
+LEAVES = (
+    "free runs of the network may leave the range of the series after some time; forecasts of the next steps are not "
+    "concerned: for long runs choose by these (select='attractor'), or give a longer series"
+)
+"""What to say where no network endures."""
 
 STOPPED = "interrupted; the best candidate by then"
 """Why a fit ended whose race was stopped by Ctrl-C."""
@@ -147,14 +153,14 @@ def _fit(
     asked = settings if before is None else before.require_same_shape(settings)
     _require_possible(asked, training, stored)
     one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
-    found = one.chosen(asked, policy) if choices is None else _Chosen(choices, asked.members or 1)
+    found = one.chosen(asked, policy) if choices is None else _Chosen(choices, asked.members or 1, PASSED_OVER)
     plans = [one.plan(choice) for choice in found.settings]
     for series in training:
         require_steps("training", series, plans[0].washout)
     if isinstance(plans[0], TrainPlan):
         return one.trained(asked, plans[0], found.members)
     solvable = [plan for plan in plans if isinstance(plan, SolvePlan)]
-    return one.solved(asked, solvable, found.members, found.stopped)
+    return one.solved(asked, solvable, found)
 
 
 def _require_possible(asked: Settings, training: Sequence[Series], stored: StoredSeries | None) -> None:
@@ -184,11 +190,13 @@ class _Chosen:
     Attributes:
         settings: nothing left open, the best first.
         members: how many networks to keep.
+        finalists: how many of the first may be passed over for one of them that endures.
         stopped: Ctrl-C, if it ended the race.
     """
 
     settings: list[Settings]
     members: int
+    finalists: int
     stopped: RaceStopped | None = None
 
 
@@ -228,20 +236,21 @@ class _Fit:
                 found = [Choice(0.0, settled(asked, max(map(len, self.training))))]
         except RaceStopped as stop:
             found, stopped = stop.ranking[: asked.members or 1], stop
-        return _Chosen([choice.settings for choice in found], members_of(asked, found), stopped)
+        finalists = sum(choice.finalist for choice in found)
+        return _Chosen([choice.settings for choice in found], members_of(asked, found), finalists, stopped)
 
     def held_out(self, settings: Settings) -> int:
         """Steps of each part of the training series that calibrates intervals."""
         return held_out(settings, min(map(len, self.training)), choosing=True)
 
-    def solved(self, asked: Settings, plans: list[SolvePlan], count: int, stopped: RaceStopped | None) -> Fitted:
-        """The first `count` that endure, each of a plan of its own, their readouts solved."""
-        end = replace(self, stored=None)
+    def solved(self, asked: Settings, plans: list[SolvePlan], found: _Chosen) -> Fitted:
+        """The first of the plans whose networks endure, their readouts solved."""
+        end, count, stopped = replace(self, stored=None), found.members, found.stopped
         if len(plans) == 1:
             solved = [end.solve(plans[0])]
         else:
             each = chain(spread(end.solve, plans[:count]), map(end.solve, plans[count:]))
-            solved = _enduring_first(each, count, self.training)
+            solved = _enduring_first(each, count, found.finalists, self.training)
         members, without = [one.member for one in solved], [one.without for one in solved]
         chosen = is_open(asked) or count > 1
         errors = errors_left_out(members, without, self.training, self.held_out(plans[0].settings), chosen)
@@ -470,8 +479,8 @@ def _refuse_long_gap(series: Series, longest: int) -> None:
         )
 
 
-def _enduring_first(solved: Iterator[_Solved], count: int, training: Sequence[Series]) -> list[_Solved]:
-    """The first `count` of the networks that endure, and if there are too few, of the others after them.
+def _enduring_first(solved: Iterator[_Solved], count: int, finalists: int, training: Sequence[Series]) -> list[_Solved]:
+    """`count` of the networks: those of the first `finalists` that endure, then the others, as they come.
 
     Networks with external inputs cannot run free for longer than these are known, and are taken as they come.
     """
@@ -479,8 +488,10 @@ def _enduring_first(solved: Iterator[_Solved], count: int, training: Sequence[Se
         return list(islice(solved, count))
     enduring: list[_Solved] = []
     weak: list[_Solved] = []
-    for one in solved:
+    for one in islice(solved, max(count, finalists)):
         (enduring if endures(one.member, training) else weak).append(one)
-        if len(enduring) == count or len(weak) > PASSED_OVER:
+        if len(enduring) == count:
             break
+    if not enduring:
+        warn(LEAVES)
     return (enduring + weak)[:count]

@@ -17,9 +17,10 @@ from freerun.data.arrays import stays_near
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
-from freerun.network import numpy_runs
+from freerun.network import numpy_runs, ridge
 from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts
+from freerun.network.ridge import Triangle
 from freerun.selection.judge import RUNS as FORECASTS
 from freerun.selection.judge import Choice, Judge
 from freerun.selection.profile import NOISY, observation_noise
@@ -28,7 +29,7 @@ from freerun.settings import Settings
 RUNS = 16
 """Runs side by side, each of a sixteenth of the series: long enough for spectra as the measure smooths them."""
 
-LEAD = 0.25
+LEAD = 0.5
 """Share of its length that a run goes on before it counts, so that it has left the place where it began."""
 
 MOST_STEPS = 40_000
@@ -52,7 +53,7 @@ class Likeness:
     Attributes:
         values: shape (T, D), the series.
         noise: shape (D,), standard deviation of the noise in it, which is added to runs before they are compared.
-        steps: of a run.
+        steps: of the pieces whose spectra are averaged.
     """
 
     values: np.ndarray
@@ -60,9 +61,10 @@ class Likeness:
     steps: int
 
     def __call__(self, runs: np.ndarray) -> float:
-        """That of runs, shape (S, steps, D); infinite when one leaves the range of the series."""
+        """That of runs, shape (S, L, D), L a multiple of `steps`; infinite when one leaves the range of the series."""
         if not stays_near(runs, self.values):
             return np.inf
+        runs = runs.reshape(-1, self.steps, runs.shape[-1])
         if (self.noise > NOISY).any():
             runs = runs + self.noise * np.random.default_rng(0).normal(size=runs.shape)
         pieces = self.values[: len(self.values) // self.steps * self.steps].reshape(-1, self.steps, runs.shape[-1])
@@ -81,7 +83,12 @@ class AttractorJudge:
         self._noise = observation_noise(self._series.values)
 
     def __call__(self, settings: Settings, penalties: Sequence[float], runs: int) -> Choice:
-        """The settings with the best of the penalties; see `Judge`."""
+        """The settings with the best of the penalties; see `Judge`.
+
+        Long runs cover as many steps as the series, by a network that is fitted to its last steps. Where `runs` is
+        more than that of forecasts (32) they cover `runs / 32` times as many, by the network that is fitted to all of
+        it: what a network falls into after a long time, and never leaves again, shows only then.
+        """
         plan = self._forecast.plan_of(settings)
         network = plan.draw()
         try:
@@ -95,7 +102,13 @@ class AttractorJudge:
         values = scaling.apply(self._series)
         steps = len(values) // RUNS if runs >= FORECASTS else min(len(values) // RUNS, MOST_STEPS // RUNS)
         likeness = Likeness(values, self._noise / scaling.scale, steps)
-        several = _long_runs(network, rows.whole().readouts(network, penalties), values, steps)
+        if runs > FORECASTS:
+            washout = ridge.washout_of(plan.washout, [values])
+            whole = Triangle.of(ridge.rows_of(network, [values], washout, plan.input_noise, plan.seed))
+        else:
+            whole = rows.whole()
+        length = steps * max(1, runs // FORECASTS)
+        several = _long_runs(network, whole.readouts(network, penalties), values, length)
         found = [likeness(one) * error for one, error in zip(several, errors, strict=True)]
         best = int(np.argmin(found))
         return Choice.of(settings.with_(l2=penalties[best]), (found[best],))

@@ -41,11 +41,13 @@ class Choice:
         settings: nothing left open.
         errors: of each free run on the parts left out, in standard deviations of the series, cut off at 1.
             The same runs for all candidates, so that candidates can be compared run by run.
+        finalist: whether it was judged with the most effort.
     """
 
     error: float
     settings: Settings
     errors: tuple[float, ...] = ()
+    finalist: bool = True
 
     @classmethod
     def of(cls, settings: Settings, errors: Sequence[float]) -> Choice:

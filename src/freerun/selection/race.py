@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from freerun.checkpoint import Checkpoint, Judged
@@ -107,7 +107,8 @@ class _Race:
                 furthest: dict[Settings, Choice] = {}
                 for choice in (*ranked(judged.values()), *finished):
                     furthest.setdefault(_recipe(choice), choice)
-                finished = list(furthest.values())
+                last = set(judged.values())
+                finished = [replace(choice, finalist=choice in last) for choice in furthest.values()]
                 if not finished:
                     fault = self._lack_of_memory(self._sized(contenders[0], effort.units), effort)
                     raise MachineError(f"{fault}; {SMALLER}")
