@@ -59,11 +59,11 @@ def test_the_chosen_penalty_runs_free_better_than_its_neighbours_over_the_held_o
 
     So large a part is left out once; with a smaller one there would be another before it.
     """
-    given = OPEN | {"input_scale": 0.5, "restarts": 1, "holdout": 0.4}
+    given = OPEN | {"input_scale": 0.5, "restarts": 1, "holdout": 0.4, "difference": 0}
     noisy = freerun.Series(series.values + np.random.default_rng(0).normal(0, 0.05, series.shape))
     best = freerun.RNN(**given).fit(noisy).model_.best.settings
     standard = Scaling.fitted([noisy], Settings.checked()).apply(noisy)
-    starts = np.linspace(179, 258, 9).astype(int)
+    starts = np.linspace(179, 259, 9).astype(int)
 
     def error(l2):
         rnn = freerun.RNN(**given, l2=l2, standardize=False, washout=5).fit(standard[:180])
@@ -71,6 +71,7 @@ def test_the_chosen_penalty_runs_free_better_than_its_neighbours_over_the_held_o
         truth = np.stack([standard[start + 1 : start + 41] for start in starts])
         return np.minimum(np.abs(runs - truth), 1.0).mean()
 
+    assert best.l2 is not None
     assert error(best.l2) <= min(map(error, (best.l2 / 10, best.l2 * 10))) * (1 + 1e-6)
 
 
