@@ -22,7 +22,7 @@ from freerun.data.scaling import Scaling, refuse_constant
 from freerun.data.series import Series, longest_gap
 from freerun.data.stored import StoredSeries
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
-from freerun.forecasting import endures, moment_after, one_step_error
+from freerun.forecasting import endures, holds, moment_after, one_step_error
 from freerun.history import History, Progress, Trained, Watcher
 from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
@@ -37,8 +37,14 @@ from freerun.selection.policies import Policy
 from freerun.selection.race import SMALLER, RaceStopped
 from freerun.settings import Settings
 
-PASSED_OVER = 8
-"""How many choices may be passed over for one that endures, where they do not come from a race."""
+SOME_TIME = 200
+"""Steps that the free run from the end of training holds for at least: as many as candidates are judged by."""
+
+PASSED_OVER = 40
+"""How many choices beside the finalists may be passed over for one that holds for so long."""
+
+FINALISTS = 8
+"""How many choices that do not come from a race may be passed over for one that endures."""
 
 LEAVES = (
     "free runs of the network may leave the range of the series after some time; forecasts of the next steps are not "
@@ -153,7 +159,7 @@ def _fit(
     asked = settings if before is None else before.require_same_shape(settings)
     _require_possible(asked, training, stored)
     one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
-    found = one.chosen(asked, policy) if choices is None else _Chosen(choices, asked.members or 1, PASSED_OVER)
+    found = one.chosen(asked, policy) if choices is None else _Chosen(choices, asked.members or 1, FINALISTS)
     plans = [one.plan(choice) for choice in found.settings]
     for series in training:
         require_steps("training", series, plans[0].washout)
@@ -190,7 +196,7 @@ class _Chosen:
     Attributes:
         settings: nothing left open, the best first.
         members: how many networks to keep.
-        finalists: how many of the first may be passed over for one of them that endures.
+        finalists: how many of the first may be passed over for one of them that endures; see `_enduring_first`.
         stopped: Ctrl-C, if it ended the race.
     """
 
@@ -480,18 +486,23 @@ def _refuse_long_gap(series: Series, longest: int) -> None:
 
 
 def _enduring_first(solved: Iterator[_Solved], count: int, finalists: int, training: Sequence[Series]) -> list[_Solved]:
-    """`count` of the networks: those of the first `finalists` that endure, then the others, as they come.
+    """`count` of the networks: those that endure first, then those that hold for some time, then the others.
 
-    Networks with external inputs cannot run free for longer than these are known, and are taken as they come.
+    Others than the first `finalists` are looked at only where none of these holds for some time. Networks with external
+    inputs cannot run free for longer than these are known, and are taken as they come.
     """
     if training[0].input_names:
         return list(islice(solved, count))
     enduring: list[_Solved] = []
+    holding: list[_Solved] = []
     weak: list[_Solved] = []
-    for one in islice(solved, max(count, finalists)):
-        (enduring if endures(one.member, training) else weak).append(one)
-        if len(enduring) == count:
+    for number, one in enumerate(islice(solved, finalists + PASSED_OVER)):
+        if len(enduring) == count or (number >= max(count, finalists) and (enduring or holding)):
             break
+        if endures(one.member, training):
+            enduring.append(one)
+        else:
+            (holding if holds(one.member, training, SOME_TIME) else weak).append(one)
     if not enduring:
         warn(LEAVES)
-    return (enduring + weak)[:count]
+    return [*enduring, *holding, *weak][:count]

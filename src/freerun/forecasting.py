@@ -205,17 +205,34 @@ def endures(member: Member, training: Sequence[Series]) -> bool:
     One begins at the end of training, and others at places evenly spread over each series; each is as long as the
     longest series, up to `LONGEST_RUN` steps. Where differences are learned, the differences have to stay near.
     """
-    channels, differences, network = len(member.ending.value), member.network.differences, member.network
-    panel = [member.scaling.apply(series)[:, :channels] for series in training]
-    seen = np.concatenate([differenced(values, differences) for values in panel])
-    steps = min(LONGEST_RUN, max(map(len, panel)))
-    runs = [numpy_runs.run(network, numpy_runs.beside(member.ending.state), member.ending.value[None], steps).values[0]]
-    for values in panel[:STARTS]:
+    steps = min(LONGEST_RUN, max(map(len, training)))
+    if not holds(member, training, steps):
+        return False
+    differences, network, seen = member.network.differences, member.network, _seen(member, training)
+    for series in training[:STARTS]:
+        values = member.scaling.apply(series)[:, : len(member.ending.value)]
         first = min(member.washout, len(values) - 2)
-        starts = np.linspace(first, len(values) - 2, max(1, STARTS // len(panel))).astype(int)
+        starts = np.linspace(first, len(values) - 2, max(1, STARTS // len(training))).astype(int)
         begin = numpy_runs.states_before(network, numpy_runs.filled(network, values), starts)
-        runs.append(numpy_runs.run(network, *begin, steps).values[0])
-    return all(stays_near(differenced(run, differences), seen) for run in np.concatenate(runs))
+        runs = numpy_runs.run(network, *begin, steps).values[0]
+        if not all(stays_near(differenced(run, differences), seen) for run in runs):
+            return False
+    return True
+
+
+def holds(member: Member, training: Sequence[Series], steps: int) -> bool:
+    """Whether the free run from the end of training stays near the training series for that many steps."""
+    network = member.network
+    run = numpy_runs.run(network, numpy_runs.beside(member.ending.state), member.ending.value[None], steps).values[0, 0]
+    return stays_near(differenced(run, network.differences), _seen(member, training))
+
+
+def _seen(member: Member, training: Sequence[Series]) -> np.ndarray:
+    """What the network has seen in training: standardised values or differences, shape (N, D)."""
+    channels = len(member.ending.value)
+    return np.concatenate(
+        [differenced(member.scaling.apply(series)[:, :channels], member.network.differences) for series in training]
+    )
 
 
 def require_washout(member: Member, series: Series) -> None:
