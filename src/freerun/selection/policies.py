@@ -16,7 +16,7 @@ import numpy as np
 
 from freerun.data.series import Series
 from freerun.errors import SettingError
-from freerun.plan import MOST_UNITS, default_units
+from freerun.plan import LEAK, MOST_UNITS, SPECTRAL_RADIUS, default_units
 from freerun.selection.attractor import AttractorJudge
 from freerun.selection.judge import Choice, Judge
 from freerun.selection.profile import NOISY, Profile
@@ -184,10 +184,10 @@ class ForecastPolicy:
                 if count > 1 and spacing > 0 and _fits(window(count, spacing), profile):
                     yield {"delays": window(count, spacing)}
         if best.cell == "leaky":
-            assert best.leak is not None
-            assert best.spectral_radius is not None
-            yield from ({"leak": leak} for leak in (best.leak / 2, min(0.95, best.leak * 2)))
-            yield from ({"spectral_radius": best.spectral_radius * factor} for factor in (0.7, 1.4))
+            leak = LEAK if best.leak is None else best.leak
+            radius = SPECTRAL_RADIUS if best.spectral_radius is None else best.spectral_radius
+            yield from ({"leak": near} for near in (leak / 2, min(0.95, leak * 2)))
+            yield from ({"spectral_radius": radius * factor} for factor in (0.7, 1.4))
 
     def judge(self, settings: Settings, training: Sequence[Series]) -> Judge:
         """See `Policy`."""
