@@ -38,7 +38,11 @@ from freerun.selection.race import SMALLER, RaceStopped
 from freerun.settings import Settings
 
 SOME_TIME = 200
-"""Steps that the free run from the end of training holds for at least: as many as candidates are judged by."""
+"""Steps that the free run from the end of training holds for at least: as many as candidates are judged by, or a third
+of a shorter series."""
+
+RUNS_AWAY = "the free runs of all networks that were tried leave the range of the series at once"
+"""Why a simple forecast takes the place of networks."""
 
 PASSED_OVER = 40
 """How many choices beside the finalists may be passed over for one that holds for so long."""
@@ -257,6 +261,11 @@ class _Fit:
         else:
             each = chain(spread(end.solve, plans[:count]), map(end.solve, plans[count:]))
             solved = _enduring_first(each, count, found.finalists, self.training)
+            if asked.members is None:
+                solved = [one for one in solved if _holds_some_time(one, self.training)] or solved[:1]
+            replaceable = stopped is None and simple.may_replace_networks(asked, self.training)
+            if replaceable and not _holds_some_time(solved[0], self.training):
+                return Fitted(simple.fitted(self.settings, self.training[0], RUNS_AWAY), None)
         members, without = [one.member for one in solved], [one.without for one in solved]
         chosen = is_open(asked) or count > 1
         errors = errors_left_out(members, without, self.training, self.held_out(plans[0].settings), chosen)
@@ -485,6 +494,13 @@ def _refuse_long_gap(series: Series, longest: int) -> None:
         )
 
 
+def _holds_some_time(one: _Solved, training: Sequence[Series]) -> bool:
+    """Whether the free run from the end of training stays near the series for as long as candidates are judged by."""
+    if training[0].input_names:
+        return True
+    return holds(one.member, training, min(SOME_TIME, max(map(len, training)) // 3))
+
+
 def _enduring_first(solved: Iterator[_Solved], count: int, finalists: int, training: Sequence[Series]) -> list[_Solved]:
     """`count` of the networks: those that endure first, then those that hold for some time, then the others.
 
@@ -502,7 +518,7 @@ def _enduring_first(solved: Iterator[_Solved], count: int, finalists: int, train
         if endures(one.member, training):
             enduring.append(one)
         else:
-            (holding if holds(one.member, training, SOME_TIME) else weak).append(one)
-    if not enduring:
+            (holding if _holds_some_time(one, training) else weak).append(one)
+    if holding and not enduring:
         warn(LEAVES)
     return [*enduring, *holding, *weak][:count]

@@ -94,12 +94,22 @@ def best(values: np.ndarray, season: int | None, better: float = BETTER) -> Simp
 
 def is_for(settings: Settings, training: Sequence[Series]) -> bool:
     """Whether a series is too short for networks to be chosen, where nothing is said of the network."""
+    return may_replace_networks(settings, training) and len(training[0]) < ENOUGH
+
+
+def may_replace_networks(settings: Settings, training: Sequence[Series]) -> bool:
+    """Whether nothing is said of the network, so that a simple forecast may take its place."""
     free = settings.method == "ridge" and all(getattr(settings, name) is None for name in (*FILLED_IN, "hidden", "l2"))
-    return free and len(training) == 1 and len(training[0]) < ENOUGH
+    return free and len(training) == 1
 
 
-def fitted(settings: Settings, series: Series) -> Model:
-    """The model of the simple forecast that did best on the past of a short series.
+def fitted(settings: Settings, series: Series, reason: str = "") -> Model:
+    """The model of the simple forecast that did best on the past of a series.
+
+    Args:
+        settings: as given.
+        series: the training series.
+        reason: why no network is fitted, as a sentence begins; empty where the series is too short.
 
     Raises:
         SeriesError: a channel has fewer than three values.
@@ -125,8 +135,8 @@ def fitted(settings: Settings, series: Series) -> Model:
         restarts=1,
         washout=method.lag,
     )
-    why = f"{len(series)} steps are too few to choose a network by; forecasts are {method.name}"
-    warn(f"{why}; give {ENOUGH} steps or more for a network")
+    why = f"{reason or f'{len(series)} steps are too few to choose a network by'}; forecasts are {method.name}"
+    warn(why if reason else f"{why}; give {ENOUGH} steps or more for a network")
     scaling = Scaling.fitted([series], resolved)
     values = interpolated(scaling.apply(series)[:, : series.shape[1]])
     network = solve_plan(resolved, series.shape[1]).draw()

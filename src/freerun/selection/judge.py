@@ -28,6 +28,9 @@ from freerun.settings import Settings
 RUNS, LONGEST = 32, 200
 """Free runs over a part that is left out, all series together, and the most steps of each."""
 
+SHORTEST = 12
+"""Steps of a free run at least, where the part is long enough: networks that run away show it only after some steps."""
+
 LOST = 1.0
 """Standard deviations of the series at which an error is cut off: the run has lost the data there."""
 
@@ -158,7 +161,7 @@ class _Panel:
     ) -> np.ndarray:
         first, last = (len(values) - steps for steps in stretch)
         held_out = last - first
-        horizon = max(1, min(LONGEST, held_out // 3))
+        horizon = max(1, min(LONGEST, max(held_out // 3, min(SHORTEST, held_out - 1))))
         count = max(1, min(runs // len(self._some(runs)), 3 * held_out // horizon, held_out - horizon + 1))
         starts = np.linspace(first - 1, last - 1 - horizon, count).astype(int)
         at = starts + 1 + np.arange(horizon)[:, None]
