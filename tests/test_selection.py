@@ -324,3 +324,14 @@ def test_candidates_too_large_for_the_memory_are_left_out_and_that_is_said(serie
         freerun.RNN().fit(series)
     with pytest.raises(MachineError, match="900 hidden units take"):
         freerun.RNN(900, cell="memoryless", delays=3, input_scale=0.5, l2=1e-6).fit(series)
+
+
+@pytest.mark.filterwarnings("ignore::freerun.errors.SeriesWarning")  # some of them say that long runs do not endure
+def test_forecasts_of_short_series_that_end_in_a_jump_stay_bounded():
+    """Networks of few steps are prone to run away from a jump; forecasts stay within five times the range."""
+    quarters = np.arange(36)
+    for seed in range(8):
+        values = 2 + np.abs(np.random.default_rng(seed).normal(0, 0.3, 36)) + 0.5 * np.sin(quarters * np.pi / 2)
+        values[-3:] += np.array([0.3, 0.8, 2.0])
+        forecast = freerun.RNN().fit(values).forecast(12).to_numpy()
+        assert np.abs(forecast - values.mean()).max() < 5 * np.ptp(values)
