@@ -261,11 +261,11 @@ class _Fit:
         else:
             each = chain(spread(end.solve, plans[:count]), map(end.solve, plans[count:]))
             solved = _enduring_first(each, count, found.finalists, self.training)
-            if asked.members is None:
-                solved = [one for one in solved if _holds_some_time(one, self.training)] or solved[:1]
-            replaceable = stopped is None and simple.may_replace_networks(asked, self.training)
-            if replaceable and not _holds_some_time(solved[0], self.training):
+            holding = [one for one in solved if _holds_some_time(one, self.training)]
+            if not holding and stopped is None and simple.may_replace_networks(asked, self.training):
                 return Fitted(simple.fitted(self.settings, self.training[0], RUNS_AWAY), None)
+            if asked.members is None:
+                solved = holding or solved[:1]
         members, without = [one.member for one in solved], [one.without for one in solved]
         chosen = is_open(asked) or count > 1
         errors = errors_left_out(members, without, self.training, self.held_out(plans[0].settings), chosen)

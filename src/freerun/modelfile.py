@@ -121,7 +121,7 @@ def _arrays(member: Member) -> dict[str, np.ndarray]:
         arrays[f"network.{name}"] = weights
         return weights
 
-    assemble(plan_of(member.settings, len(member.network.bias), member.network.inputs).shape, give)
+    assemble(member.plan.shape, give)
     entries = [entry for carry in member.ending.state.cells for entry in carry]
     arrays |= {f"ending.cells.{i}": entry for i, entry in enumerate(entries)}
     arrays |= {"ending.past": member.ending.state.past, "ending.value": member.ending.value}
