@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from freerun.intervals import errors_left_out
 from freerun.model import RECENT, Member, Model
 from freerun.network import ridge
 from freerun.network.network import Network
+from freerun.network.ridge import Divided
 from freerun.plan import SolvePlan, TrainPlan, plan_of, settled, train_plan
 from freerun.selection.candidates import is_open
 from freerun.selection.choosing import choose, members_of
@@ -163,8 +164,11 @@ def _fit(
     asked = settings if before is None else before.require_same_shape(settings)
     _require_possible(asked, training, stored)
     one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
-    found = one.chosen(asked, policy) if choices is None else _Chosen(choices, asked.members or 1, FINALISTS)
-    plans = [one.plan(choice) for choice in found.settings]
+    if choices is None:
+        found = one.chosen(asked, policy)
+    else:
+        found = _Chosen([Choice(0.0, settings) for settings in choices], asked.members or 1, FINALISTS)
+    plans = [one.plan(choice.settings) for choice in found.choices]
     for series in training:
         require_steps("training", series, plans[0].washout)
     if isinstance(plans[0], TrainPlan):
@@ -198,13 +202,13 @@ class _Chosen:
     """What the fit is to be.
 
     Attributes:
-        settings: nothing left open, the best first.
+        choices: their settings have nothing left open, the best first.
         members: how many networks to keep.
         finalists: how many of the first may be passed over for one of them that endures; see `_enduring_first`.
         stopped: Ctrl-C, if it ended the race.
     """
 
-    settings: list[Settings]
+    choices: list[Choice]
     members: int
     finalists: int
     stopped: RaceStopped | None = None
@@ -247,7 +251,7 @@ class _Fit:
         except RaceStopped as stop:
             found, stopped = stop.ranking[: asked.members or 1], stop
         finalists = sum(choice.finalist for choice in found)
-        return _Chosen([choice.settings for choice in found], members_of(asked, found), finalists, stopped)
+        return _Chosen(found, members_of(asked, found), finalists, stopped)
 
     def held_out(self, settings: Settings) -> int:
         """Steps of each part of the training series that calibrates intervals."""
@@ -256,10 +260,13 @@ class _Fit:
     def solved(self, asked: Settings, plans: list[SolvePlan], found: _Chosen) -> Fitted:
         """The first of the plans whose networks endure, their readouts solved."""
         end, count, stopped = replace(self, stored=None), found.members, found.stopped
+        rows = [choice.rows for choice in found.choices]
         if len(plans) == 1:
-            solved = [end.solve(plans[0])]
+            solved = [end.solve(plans[0], rows[0])]
         else:
-            each = chain(spread(end.solve, plans[:count]), map(end.solve, plans[count:]))
+            several = list(zip(plans, rows, strict=True))
+            first = spread(lambda one: end.solve(*one), several[:count])
+            each = chain(first, starmap(end.solve, several[count:]))
             solved = _enduring_first(each, count, found.finalists, self.training)
             holding = [one for one in solved if _holds_some_time(one, self.training)]
             if not holding and stopped is None and simple.may_replace_networks(asked, self.training):
@@ -304,8 +311,13 @@ class _Fit:
                 return solved, failure
         return solved, None
 
-    def solve(self, plan: SolvePlan) -> _Solved:
-        """The network of a plan, its readout solved for the training series and without parts of it."""
+    def solve(self, plan: SolvePlan, rows: Divided | None = None) -> _Solved:
+        """The network of a plan, its readout solved for the training series and without parts of it.
+
+        Args:
+            plan: what is solved.
+            rows: those by which a race judged it, if it did.
+        """
         began = time.perf_counter()
         scaling = self._scaling(plan.settings)
         network = plan.draw() if self.before is None else self.before.best.network
@@ -317,7 +329,8 @@ class _Fit:
         if fault:
             raise MachineError(f"{fault}; {SMALLER}")
         whole = [len(series) for series in end] == [len(series) for series in self.training]
-        network, parts = self._readouts(network, plan, scaling, self.training, stretches if whole else ())
+        known = rows if whole and rows is not None and len(rows.without) == folds else None
+        network, parts = self._readouts(network, plan, scaling, self.training, stretches if whole else (), known)
         if not whole:
             _, parts = self._readouts(network, plan, scaling, end, stretches)
         member = self._solved_member(plan, network, scaling, time.perf_counter() - began)
@@ -330,10 +343,11 @@ class _Fit:
         scaling: Scaling,
         training: Sequence[Series],
         stretches: Sequence[tuple[int, int]],
+        rows: Divided | None = None,
     ) -> tuple[Network, list[Network]]:
         panel = [scaling.apply(series) for series in training]
         washout = ridge.washout_of(plan.washout, panel)
-        return ridge.solve(network, panel, washout, plan.penalty, plan.input_noise, plan.seed, stretches)
+        return ridge.solve(network, panel, washout, plan.penalty, plan.input_noise, plan.seed, stretches, rows)
 
     def _solved_member(self, plan: SolvePlan, network: Network, scaling: Scaling, seconds: float) -> Member:
         """A member whose readout is solved, and its one-step errors."""

@@ -297,6 +297,7 @@ def solve(
     noise: float = 0.0,
     seed: int = 0,
     stretches: Sequence[tuple[int, int]] = (),
+    rows: Divided | None = None,
 ) -> tuple[Network, list[Network]]:
     """The network with its readout solved for standardised series, and for them without each of some stretches.
 
@@ -307,11 +308,13 @@ def solve(
         network, panel, washout, noise, seed: see `rows_of`.
         penalty: factor of the sum of squares.
         stretches: see `divided`.
+        rows: what `divided` gives for all these, where it is known already.
 
     Raises:
         TrainingDiverged: the hidden states are not finite.
     """
-    rows = divided(network, panel, washout, stretches, noise, seed)
+    if rows is None:
+        rows = divided(network, panel, washout, stretches, noise, seed)
     solved = rows.whole().solved(network, penalty)
     parts = [part.solved(network, penalty) for part in rows.without] if stretches else []
     channels = network.bias.shape[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
@@ -45,17 +45,20 @@ class Choice:
         errors: of each free run on the parts left out, in standard deviations of the series, cut off at 1.
             The same runs for all candidates, so that candidates can be compared run by run.
         finalist: whether it was judged with the most effort.
+        rows: of the least-squares problem that it was judged by, without each part left out, so that the final fit
+            need not reduce them again.
     """
 
     error: float
     settings: Settings
     errors: tuple[float, ...] = ()
     finalist: bool = True
+    rows: Divided | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def of(cls, settings: Settings, errors: Sequence[float]) -> Choice:
+    def of(cls, settings: Settings, errors: Sequence[float], rows: Divided | None = None) -> Choice:
         """The choice whose free runs had these errors."""
-        return cls(sum(errors) / len(errors) if len(errors) else math.inf, settings, tuple(errors))
+        return cls(sum(errors) / len(errors) if len(errors) else math.inf, settings, tuple(errors), rows=rows)
 
     @property
     def kind(self) -> tuple[object, ...]:
@@ -93,7 +96,7 @@ class Judge:
             return Choice.of(settings.with_(l2=penalties[-1]), ())
         together = np.concatenate(errors, axis=1)
         best = int(np.argmin(together.mean(axis=1)))
-        return Choice.of(settings.with_(l2=penalties[best]), together[best].tolist())
+        return Choice.of(settings.with_(l2=penalties[best]), together[best].tolist(), rows)
 
     def plan_of(self, settings: Settings) -> SolvePlan:
         """The plan of a candidate; what becomes of its penalty has no part in it."""

@@ -87,18 +87,19 @@ class _Race:
     ) -> None:
         self.settings, self.policy, self.profile = settings, policy, profile
         self.judge = policy.judge(settings, training)
+        self.rounds = policy.rounds(profile)
+        self.last = len(self.rounds) - 1
         self.progress, self.checkpoint = progress, checkpoint
         self.counts = _Counts()
 
     def run(self) -> list[Choice]:
         """All rounds; those that came furthest first, the best of them first."""
-        rounds = self.policy.rounds(self.profile)
         contenders = candidates_of(self.settings, self.policy, self.profile)
         finished: list[Choice] = []
         judged: _Judged = {}
         try:
-            for number, effort in enumerate(rounds):
-                self.counts.begin(f"round {number + 1} of {len(rounds)}")
+            for number, effort in enumerate(self.rounds):
+                self.counts.begin(f"round {number + 1} of {len(self.rounds)}")
                 judged = {}
                 self._judge_all(contenders, effort, number, judged)
                 if judged:
@@ -132,8 +133,9 @@ class _Race:
                     known[one] = Choice.of(found.settings, found.errors)
         new = [one for one in asked if one not in known]
         self.counts.total += len(new)
+        final = number == self.last
         for one, choice in zip(new, spread(lambda s: self._judge(s, effort), new), strict=True):
-            known[one] = choice
+            known[one] = choice if final else replace(choice, rows=None)
             if self.checkpoint is not None:
                 self.checkpoint.note_judged(by, one, Judged(choice.settings, choice.errors))
             self.counts.done += 1
