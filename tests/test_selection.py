@@ -193,6 +193,22 @@ def test_long_runs_that_resemble_the_series_have_the_smaller_error():
     assert judge(candidate, [10.0, 1e-8], RUNS).settings.l2 == 1e-8
 
 
+@pytest.mark.parametrize(
+    ("given", "noise", "taken"),
+    [
+        pytest.param({"l2": 1e-10}, 0.0, "forecast", id="alike"),
+        pytest.param({"l2": 10.0}, 0.0, "attractor", id="runs-too-flat"),
+        pytest.param({"l2": 1e-6}, 0.1, "attractor", id="noisy"),
+    ],
+)
+def test_a_long_sample_is_chosen_for_by_forecasts_where_long_runs_resemble_it(given, noise, taken):
+    values = freerun.systems.mackey_glass(8000, seed=0).values
+    values = values + noise * values.std() * np.random.default_rng(0).normal(size=values.shape)
+    settings: dict[str, Any] = {"hidden": 150, "cell": "memoryless", "delays": 18, "input_scale": 0.5, "restarts": 2}
+    rnn = freerun.RNN(optimizer="ridge", members=1, **settings, **given).fit(values)
+    assert rnn.model_.best.settings.select == taken
+
+
 def test_runs_are_as_unlike_a_series_as_the_published_measures_say():
     """The series itself is like itself; one run that leaves its range is like nothing."""
     values, other = np.split(freerun.systems.lorenz(8000).values, 2)

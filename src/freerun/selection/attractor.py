@@ -21,6 +21,7 @@ from freerun.network import numpy_runs, ridge
 from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts
 from freerun.network.ridge import Triangle
+from freerun.plan import SolvePlan
 from freerun.selection.judge import RUNS as FORECASTS
 from freerun.selection.judge import Choice, Judge
 from freerun.selection.profile import NOISY, observation_noise
@@ -98,20 +99,42 @@ class AttractorJudge:
         errors = self._forecast.errors(network, rows.without[0].readouts(network, penalties), settings, 0, runs).mean(
             axis=1
         )
-        scaling = Scaling.fitted([self._series], settings)
-        values = scaling.apply(self._series)
-        steps = len(values) // RUNS if runs >= FORECASTS else min(len(values) // RUNS, MOST_STEPS // RUNS)
-        likeness = Likeness(values, self._noise / scaling.scale, steps)
-        if runs > FORECASTS:
-            washout = ridge.washout_of(plan.washout, [values])
-            whole = Triangle.of(ridge.rows_of(network, [values], washout, plan.input_noise, plan.seed))
-        else:
-            whole = rows.whole()
-        length = steps * max(1, runs // FORECASTS)
+        values, likeness = self._measure(settings, len(self._series) if runs >= FORECASTS else MOST_STEPS)
+        whole = self._whole(network, plan, values) if runs > FORECASTS else rows.whole()
+        length = likeness.steps * max(1, runs // FORECASTS)
         several = _long_runs(network, whole.readouts(network, penalties), values, length)
         found = [likeness(one) * error for one, error in zip(several, errors, strict=True)]
         best = int(np.argmin(found))
         return Choice.of(settings.with_(l2=penalties[best]), (found[best],))
+
+    def resembles(self, settings: Settings) -> bool:
+        """Whether runs of four times the length of the series are as like it as one half of it is like the other.
+
+        Args:
+            settings: with nothing left open.
+        """
+        plan = self._forecast.plan_of(settings)
+        network = plan.draw()
+        values, likeness = self._measure(settings, len(self._series))
+        readouts = self._whole(network, plan, values).readouts(network, [plan.penalty])
+        (runs,) = _long_runs(network, readouts, values, 4 * likeness.steps)
+        half = likeness.steps * RUNS // 2
+        first, second = values[:half], values[half : 2 * half]
+        between = Likeness(first, np.zeros_like(likeness.noise), likeness.steps)
+        found = likeness(runs)
+        return bool(np.isfinite(found) and found <= between(second[None]))
+
+    def _measure(self, settings: Settings, most: int) -> tuple[np.ndarray, Likeness]:
+        """The series in the units of a network, and its measure by runs of `most` steps together."""
+        scaling = Scaling.fitted([self._series], settings)
+        values = scaling.apply(self._series)
+        return values, Likeness(values, self._noise / scaling.scale, min(len(values), most) // RUNS)
+
+    @staticmethod
+    def _whole(network: Network, plan: SolvePlan, values: np.ndarray) -> Triangle:
+        """The rows of all of the series."""
+        washout = ridge.washout_of(plan.washout, [values])
+        return Triangle.of(ridge.rows_of(network, [values], washout, plan.input_noise, plan.seed))
 
 
 def _long_runs(network: Network, readouts: Readouts, values: np.ndarray, steps: int) -> np.ndarray:

@@ -12,9 +12,9 @@ from freerun.history import Watcher
 from freerun.plan import default_units, settled
 from freerun.selection.candidates import is_open
 from freerun.selection.judge import Choice
-from freerun.selection.policies import FORECAST, Policy, policy_for
+from freerun.selection.policies import ATTRACTOR, FORECAST, Policy, is_clean_sample, policy_for
 from freerun.selection.profile import Profile
-from freerun.selection.race import race
+from freerun.selection.race import RaceStopped, race
 from freerun.settings import Settings
 
 KEPT_BY_PROBE = {
@@ -47,8 +47,7 @@ def choose(
     steps = profile.steps
     if settings.method == "ridge" and is_open(settings):
         if policy is None:
-            policy = policy_for(settings, profile)
-            settings = settings.with_(select=policy.name)
+            return _by_suitable_policy(settings, training, profile, progress, checkpoint)
         return race(settings, policy, training, profile, progress, checkpoint)
     if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
         probe = Settings(
@@ -61,6 +60,32 @@ def choose(
         found = race(probe, policy or FORECAST, training, profile, progress, checkpoint)[0].settings
         settings = settings.with_(cell="memoryless", delays=found.delays, difference=found.difference)
     return [Choice(0.0, settled(settings, steps))]
+
+
+def _by_suitable_policy(
+    settings: Settings,
+    training: Sequence[Series],
+    profile: Profile,
+    progress: Watcher | None,
+    checkpoint: Checkpoint | None,
+) -> list[Choice]:
+    """The race of the policy that suits the series.
+
+    On a long sample without noise the network that forecasts best reproduces the system as well, as a rule. Where it
+    does not, a second race chooses by long runs.
+    """
+    policy = policy_for(settings, profile)
+    found = race(settings.with_(select=policy.name), policy, training, profile, progress, checkpoint)
+    if settings.select != "auto" or policy is not FORECAST or not is_clean_sample(profile):
+        return found
+    try:
+        if ATTRACTOR.judge(settings, training).resembles(found[0].settings):
+            return found
+        return race(settings.with_(select=ATTRACTOR.name), ATTRACTOR, training, profile, progress, checkpoint)
+    except RaceStopped:
+        raise
+    except KeyboardInterrupt:
+        raise RaceStopped(found) from None
 
 
 def members_of(settings: Settings, choices: Sequence[Choice]) -> int:

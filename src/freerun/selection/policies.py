@@ -109,9 +109,9 @@ FULL_STATES = ((1, 1), (2, 1))
 
 
 def _fits(lags: tuple[int, ...], profile: Profile) -> bool:
-    """Whether a window leaves enough steps to learn from: it reads no more numbers than the series has steps."""
+    """Whether a window leaves enough steps to learn from, and reads no more numbers than a network has units."""
     numbers = len(lags) * (profile.channels + profile.inputs)
-    return lags[-1] < profile.steps // SHARE_OF_WINDOW and numbers <= profile.steps
+    return lags[-1] < profile.steps // SHARE_OF_WINDOW and numbers <= min(profile.steps, MOST_UNITS)
 
 
 def noises_near(best: Settings) -> tuple[float, ...]:
@@ -262,14 +262,18 @@ WHY = {
 
 AUTO = {
     "forecast": "select=auto: the series has dates, gaps or external inputs, is one of several, or has fewer than "
-    f"{SAMPLE} steps",
-    "attractor": f"select=auto: the series is a complete sample of {SAMPLE} steps or more",
+    f"{SAMPLE} steps; or long free runs of the network that forecasts best resemble the series as well",
+    "attractor": f"select=auto: the series is a complete sample of {SAMPLE} steps or more, and noisy, or long free "
+    "runs of the network that forecasts best do not resemble it",
 }
 """Why it was that policy, where the settings left it open."""
 
 
 def policy_for(settings: Settings, profile: Profile) -> Policy:
     """The policy that the settings ask for, or that suits the series.
+
+    Networks that forecast a noisy sample best leave its attractor in long runs; for those of a sample without noise,
+    see `is_clean_sample`.
 
     Raises:
         SettingError: long runs are to decide, and the series is not one that they could be compared with.
@@ -280,8 +284,20 @@ def policy_for(settings: Settings, profile: Profile) -> Policy:
             "select='attractor' compares long free runs with one complete series without external inputs; "
             "interpolate missing values, leave inputs out, or select by forecasts (select='forecast')"
         )
-    sample = comparable and profile.steps >= SAMPLE and not profile.dated
-    return ATTRACTOR if settings.select == "attractor" or (settings.select == "auto" and sample) else FORECAST
+    noisy = _is_sample(profile) and profile.noise >= NOISY
+    return ATTRACTOR if settings.select == "attractor" or (settings.select == "auto" and noisy) else FORECAST
+
+
+def is_clean_sample(profile: Profile) -> bool:
+    """Whether a series is a long sample of a system without noise, of which a network may both forecast the next steps
+    and reproduce the long run."""
+    return _is_sample(profile) and profile.noise < NOISY
+
+
+def _is_sample(profile: Profile) -> bool:
+    return (
+        profile.series == 1 and profile.complete and not (profile.inputs or profile.dated) and profile.steps >= SAMPLE
+    )
 
 
 FILLED_IN = ("cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise", "difference")
