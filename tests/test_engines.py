@@ -10,7 +10,7 @@ import pytest
 
 from freerun.computing import computing
 from freerun.forcing import free_runs
-from freerun.network import jax_runs, numpy_runs
+from freerun.network import engines, jax_runs, numpy_runs
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Network, Shape, State
 
@@ -134,6 +134,19 @@ def test_both_engines_go_on_from_what_was_read_before(cell):
         at = np.array([0, 3, 30])
         runs = numpy_runs.run(network, *numpy_runs.states_before(network, values, at, state), AHEAD, known=known)
         agree(runs.values[0], free_runs(network, values, at, AHEAD, np.stack([known] * 3), reached))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_run_is_the_same_whichever_engine_is_quicker(cell, dtype, monkeypatch):
+    network = drawn(cell, SHAPES[1], dtype)
+    random = np.random.default_rng(5)
+    value, known = random.normal(size=2), random.normal(size=(AHEAD, 2))
+    short = engines.free_run(network, network.rest(), value, AHEAD, known)
+    monkeypatch.setattr(engines, "COMPILED", AHEAD)
+    long = engines.free_run(network, network.rest(), value, AHEAD, known)
+    assert short.dtype == long.dtype == np.float64
+    agree(long, short, 1e-9 if dtype == "float64" else 1e-4)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -140,7 +140,8 @@ class RNN(Parameters):
             inputs: the external inputs of the steps to come, a row for each; None where they came with the series.
 
         Returns:
-            The `steps` values that follow the last step of the series, with their times.
+            The `steps` values that follow the last step of the series, with their times. From 100000 steps on the run
+            is compiled, and equal to a shorter one to rounding, from which the runs of a chaotic system part.
         """
         steps = whole_number("steps", steps)
         one_of("ensemble", ensemble, tuple(forecasting.COMBINED))

@@ -16,7 +16,7 @@ from freerun.data.scaling import Scaling, differenced
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.model import RECENT, Member, Model, Moment
-from freerun.network import numpy_runs
+from freerun.network import engines, numpy_runs
 from freerun.network.network import Network
 from freerun.settings import Ensemble
 
@@ -157,8 +157,7 @@ def _run_of(member: Member, moment: Moment, base: Series, steps: int) -> np.ndar
     NaN where it is not finite.
     """
     known = member.scaling.scaled_inputs(inputs_ahead(base, steps))
-    start = numpy_runs.beside(moment.state), moment.value[None]
-    values = numpy_runs.run(member.network, *start, steps, known=known).values[0, 0].astype(np.float64)
+    values = engines.free_run(member.network, moment.state, moment.value, steps, known)
     with np.errstate(over="ignore", invalid="ignore"):
         values = member.scaling.undo(values, base.following_times(steps))
     return np.where(np.isfinite(values), values, np.nan)
