@@ -22,15 +22,15 @@ from jax.flatten_util import ravel_pytree
 
 import freerun
 import racers
-from freerun.computing import computing
-from freerun.forcing import Full
+from freerun.compute.programs import computing
 from freerun.network import jax_runs
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Network, Shape
-from freerun.objective import Objective, Terms
-from freerun.optimizers import Gradient, LevenbergMarquardt, Trainees, minimize, stack
-from freerun.pairs import Pairs
 from freerun.settings import Device, Dtype
+from freerun.training.forcing import Full
+from freerun.training.objective import Objective, Regularization
+from freerun.training.optimizers import Gradient, LevenbergMarquardt, Population, minimize, stack
+from freerun.training.supervised import SupervisedData
 
 Run = Callable[[], object]
 
@@ -123,17 +123,17 @@ def descent(
     with computing(dtype, device):
         values = jnp.asarray(tutorial_series(5000 if batch else steps + 1), dtype)
         objective = Objective(
-            Pairs.of([np.asarray(values)], 1, 0), Full(), length=steps if batch else 0, batch=max(1, batch)
+            SupervisedData.of([np.asarray(values)], 1, 0), Full(), length=steps if batch else 0, batch=max(1, batch)
         )
-        trainees = Trainees(one, rates=jnp.asarray([1e-3], dtype))
+        population = Population(one, rates=jnp.asarray([1e-3], dtype))
 
     def run() -> None:
         with computing(dtype, device):
             optimizer = Gradient("sgd", epochs, epochs)
             ending = minimize(
-                optimizer, lambda _: objective, optimizer.begin(trainees), jax.random.key(0), lambda *_: None
+                optimizer, lambda _: objective, optimizer.begin(population), jax.random.key(0), lambda *_: None
             )
-            jax.block_until_ready(ending.trainees.networks)
+            jax.block_until_ready(ending.population.networks)
 
     return run
 
@@ -209,12 +209,14 @@ def damped(hidden: int, device: Device = "cpu") -> tuple[Run, Objective, Network
     """Iterations of Levenberg-Marquardt on 1500 steps in double precision, and from which network on what."""
     one = networks("simple", hidden, 1, "float64", direct=True)
     with computing("float64", device):
-        objective = Objective(Pairs.of([tutorial_series(1501)], 1, 0), Full())
+        objective = Objective(SupervisedData.of([tutorial_series(1501)], 1, 0), Full())
 
     def run() -> None:
         with computing("float64", device):
             optimizer = LevenbergMarquardt(ITERATIONS)
-            minimize(optimizer, lambda _: objective, optimizer.begin(Trainees(one)), jax.random.key(0), lambda *_: None)
+            minimize(
+                optimizer, lambda _: objective, optimizer.begin(Population(one)), jax.random.key(0), lambda *_: None
+            )
 
     return run, objective, one
 
@@ -227,7 +229,7 @@ def levenberg() -> Iterator[Timing]:
             start, unravel = ravel_pytree(jax.tree.map(lambda w: jnp.asarray(w[0]), one))
 
         def residuals(weights: jax.Array, objective: Objective = objective, unravel=unravel) -> jax.Array:
-            return objective.residuals(unravel(weights), Terms(), jax.random.key(0))
+            return objective.residuals(unravel(weights), Regularization(), jax.random.key(0))
 
         contestants = {"freerun": (run, ITERATIONS), **racers.least_squares(residuals, start, ITERATIONS)}
         yield from in_turn(f"{hidden} units, {start.size} weights", contestants, rounds=3)

@@ -37,14 +37,15 @@ import numpy as np
 import pandas as pd
 
 import freerun
-from freerun import archive, modelfile
-from freerun.archive import packed, read_archive
 from freerun.cli.info import info
 from freerun.data import timeline
 from freerun.data.io import csv, grid, parquet, source
 from freerun.errors import FreerunError, SeriesWarning
+from freerun.files import archive
+from freerun.files.archive import packed, read_archive
+from freerun.files.writing import replacing
+from freerun.forecasting import modelfile
 from freerun.settings import CellName
-from freerun.writing import replacing
 from machine import provenance
 
 RECORDS = Path(__file__).parents[1] / "docs" / "reliability"

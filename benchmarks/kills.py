@@ -29,10 +29,10 @@ import jax
 import numpy as np
 
 import freerun
-from freerun.archive import read_archive
+from freerun.files.archive import read_archive
+from freerun.files.writing import replacing
 from freerun.studio.jobs import Jobs
 from freerun.studio.store import Source, Store, told
-from freerun.writing import replacing
 from machine import provenance
 
 RECORD = Path(__file__).parents[1] / "docs" / "reliability" / "kills.json"
@@ -155,7 +155,7 @@ def examine(folder: Path, count: Count) -> None:
 def weights(path: Path) -> list[np.ndarray]:
     """All numbers of the networks in a model."""
     members = freerun.load(path).model_.members
-    return [np.asarray(leaf) for one in members for leaf in jax.tree.leaves((one.network, one.ending.state))]
+    return [np.asarray(leaf) for one in members for leaf in jax.tree.leaves((one.network, one.run_start.state))]
 
 
 def killed(work: Work, kills: int, folder: Path, draw: random.Random) -> Count:

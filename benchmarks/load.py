@@ -33,8 +33,8 @@ import psutil
 import socketio
 from socketio.exceptions import SocketIOError
 
+from freerun.files.writing import replacing
 from freerun.studio.store import Run, Store
-from freerun.writing import replacing
 from machine import provenance
 
 RECORD = Path(__file__).parents[1] / "docs" / "reliability" / "load.json"

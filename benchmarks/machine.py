@@ -8,8 +8,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from freerun.cores import cores
-from freerun.provenance import versions
+from freerun.compute.cores import cores
+from freerun.files.provenance import versions
 
 
 def provenance() -> dict[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import freerun
-from freerun import evaluation, plots
+from freerun import plots
+from freerun.forecasting import evaluation
 
 FOLDER = Path(__file__).parent.parent / "docs" / "benchmarks" / "pictures"
 

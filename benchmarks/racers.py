@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from freerun.computing import computing
-from freerun.cores import cores
+from freerun.compute.cores import cores
+from freerun.compute.programs import computing
 
 Racers = dict[str, tuple[Callable[[], object], int]]
 """By name: what does a turn, and how many units of work that is."""

@@ -23,8 +23,8 @@ import numpy as np
 
 import freerun
 from freerun import metrics
-from freerun.baselines import last_value, seasonal_naive
 from freerun.data.arrays import interpolated
+from freerun.forecasting.baselines import last_value, seasonal_naive
 from machine import provenance
 from peers import EchoStateNetwork
 

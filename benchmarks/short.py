@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 import freerun
-from freerun import simple
 from freerun.errors import SeriesWarning
+from freerun.forecasting import simple
 
 LENGTHS = (5, 6, 8, 12, 16, 19)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from contests import WORKS, Timing
-from freerun.computing import has_gpu
+from freerun.compute.programs import has_gpu
 from machine import provenance
 
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 import freerun
-from freerun import evaluation, forecasting, metrics
-from freerun.history import Progress
+from freerun import metrics
+from freerun.forecasting import evaluation, runs
 from freerun.search import sweep
+from freerun.training.history import Progress
 from peers import EchoStateNetwork
 
 
@@ -62,7 +63,7 @@ def _fit(values: Any, **parameters: Any) -> tuple[freerun.RNN, float, dict[str, 
 
 def _endures(rnn: freerun.RNN, training: Any) -> float:
     model = rnn.model_
-    return float(forecasting.endures(model.best, [freerun.Series.of(training)]))
+    return float(runs.endures(model.best, [freerun.Series.of(training)]))
 
 
 def _mackey_glass(work: str, peer: bool, **parameters: Any) -> Iterator[Row]:

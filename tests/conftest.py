@@ -1,4 +1,4 @@
-"""Types and array shapes of the network's rooms are checked at run time in all tests.
+"""Types and array shapes of the numerical modules are checked at run time in all tests.
 
 Compiled programs are kept in a folder that lasts as long as the tests, so that nobody's own is touched.
 """
@@ -13,25 +13,25 @@ import pytest
 from jaxtyping import install_import_hook
 
 CHECKED = [
-    f"freerun.{room}"
-    for room in (
+    f"freerun.{name}"
+    for name in (
         "network.jax_cells",
         "network.recurrence",
         "network.jax_runs",
         "network.initial",
-        "forcing",
-        "objective",
-        "optimizers",
-        "training",
+        "training.forcing",
+        "training.objective",
+        "training.optimizers",
+        "training.loop",
         "metrics",
-        "model",
+        "forecasting.model",
         "data.series",
         "data.timeline",
-        "validation",
-        "forecasting",
-        "evaluation",
-        "intervals",
-        "modelfile",
+        "training.validation",
+        "forecasting.runs",
+        "forecasting.evaluation",
+        "forecasting.intervals",
+        "forecasting.modelfile",
         "data.scaling",
         "systems",
     )

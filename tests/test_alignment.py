@@ -77,13 +77,13 @@ def test_coming_inputs_may_go_on_beyond_what_is_asked(fitted):
 
 def test_coming_inputs_without_a_step_are_refused(fitted):
     rnn, _, x = fitted
-    with pytest.raises(SeriesError, match=r"go on at .*, where the step to come is"):
+    with pytest.raises(SeriesError, match=r"have a row for .*, but the next step is"):
         rnn.forecast(H, inputs=x[T : T + H].drop(x.index[T + 2]))
 
 
 def test_coming_inputs_that_begin_late_are_refused(fitted):
     rnn, _, x = fitted
-    with pytest.raises(SeriesError, match=r"go on at .*, where the step to come is"):
+    with pytest.raises(SeriesError, match=r"have a row for .*, but the next step is"):
         rnn.forecast(H, inputs=x[T + 1 : T + 1 + H])
 
 
@@ -97,7 +97,7 @@ def test_an_input_that_is_missing_or_too_much_is_named(days):
     rnn, _, x = days
     with pytest.raises(SeriesError, match="'v' is missing"):
         rnn.forecast(H, inputs=x[["u"]][T : T + H])
-    with pytest.raises(SeriesError, match="'w' is not among those"):
+    with pytest.raises(SeriesError, match="'w' is not needed"):
         rnn.forecast(H, inputs=x.assign(w=1.0)[T : T + H])
 
 
@@ -110,7 +110,7 @@ def test_an_array_of_coming_inputs_is_a_row_for_each_step(fitted):
 def test_an_array_with_more_rows_than_steps_to_come_is_refused(fitted, rows):
     """Nothing tells which of them are meant."""
     rnn, _, x = fitted
-    with pytest.raises(SeriesError, match="rows without times, for 6 steps to come"):
+    with pytest.raises(SeriesError, match="rows without times, but there are 6 future steps"):
         rnn.forecast(H, inputs=x[rows].to_numpy())
 
 
@@ -125,8 +125,8 @@ def test_inputs_are_found_by_time_in_a_fit(fitted):
 def test_inputs_known_ahead_change_nothing_of_the_fit(days):
     _, y, x = days
     known = freerun.RNN(**QUICK).fit(y[:T], inputs=x[: T + H]).forecast(H)
-    told = freerun.RNN(**QUICK).fit(y[:T], inputs=x[:T]).forecast(H, inputs=x[T : T + H])
-    pd.testing.assert_frame_equal(known, told)
+    given_later = freerun.RNN(**QUICK).fit(y[:T], inputs=x[:T]).forecast(H, inputs=x[T : T + H])
+    pd.testing.assert_frame_equal(known, given_later)
 
 
 def test_inputs_that_begin_late_or_have_holes_are_refused(fitted):
@@ -149,7 +149,7 @@ def test_times_of_another_kind_are_refused():
         "dates without a time zone": pd.date_range("2024-01-01", periods=8),
         "dates in a time zone": pd.date_range("2024-01-01", periods=8, tz="UTC"),
         "numbers as times": pd.RangeIndex(3, 11),
-        "spans of time": pd.timedelta_range("0s", periods=8, freq="s"),
+        "durations": pd.timedelta_range("0s", periods=8, freq="s"),
     }
     for have, index in kinds.items():
         for other, others in kinds.items():
@@ -224,19 +224,19 @@ def test_an_update_reads_the_steps_that_follow_and_no_others(kind):
 def test_an_update_that_leaves_steps_out_is_refused(kind):
     y = pd.Series(wave(60), index=INDEXES[kind][:60], name="y")
     for given in (y[41:], y[42:43]):
-        with pytest.raises(SeriesError, match=r"the new steps begin at .*, and the series has to go on at"):
+        with pytest.raises(SeriesError, match=r"the new steps begin at .*, but the next step is"):
             Series.of(y[:40]).joined(Series.of(given))
 
 
 @pytest.mark.parametrize("kind", INDEXES)
 def test_an_update_with_what_was_read_before_is_refused(kind):
     y = pd.Series(wave(60), index=INDEXES[kind][:60], name="y")
-    with pytest.raises(SeriesError, match="there is no step that follows"):
+    with pytest.raises(SeriesError, match="no step follows"):
         Series.of(y).joined(Series.of(y[40:]))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in INDEXES if kind != "count"])
-def test_revised_values_are_told_and_what_was_read_stays(kind):
+def test_revised_values_are_reported_and_the_values_read_first_are_kept(kind):
     y = pd.Series(wave(60), index=INDEXES[kind][:60], name="y")
     revised = y.copy()
     revised.iloc[20] += 1
@@ -249,13 +249,15 @@ def test_revised_values_without_times_are_refused():
     y = wave(60)
     revised = y.copy()
     revised[20] += 1
-    with pytest.raises(SeriesError, match="39 of the first 40 steps are those that were read before, and step 20 is"):
+    with pytest.raises(SeriesError, match="39 of the first 40 steps were read before, but step 20 has changed"):
         Series.of(y[:40]).joined(Series.of(revised))
 
 
-def test_new_steps_without_times_that_begin_as_the_others_end_are_told():
+def test_new_steps_without_times_that_repeat_the_last_ones_are_reported():
     y = wave(60)
-    with pytest.warns(SeriesWarning, match="the first 10 new steps have the values of the last 10 that were read"):
+    with pytest.warns(
+        SeriesWarning, match="the first 10 new steps have the values of the last 10 steps that were read"
+    ):
         joined = Series.of(y[:40]).joined(Series.of(y[30:]))
     assert len(joined) == 70
 
@@ -265,7 +267,7 @@ def test_an_update_off_the_steps_is_refused():
     y = pd.Series(wave(60), index=INDEXES["days"][:60], name="y")
     for count in (1, 2, 10):
         late: Any = y[40 : 40 + count]
-        with pytest.raises(SeriesError, match="begin at 2020-02-10T01:00, and the series has to go on at 2020-02-10"):
+        with pytest.raises(SeriesError, match="begin at 2020-02-10T01:00, but the next step is 2020-02-10"):
             Series.of(y[:40]).joined(Series.of(late.set_axis(late.index + pd.Timedelta("1h"))))
 
 
@@ -281,7 +283,7 @@ def test_periods_of_another_length_are_refused_even_one_alone(frequency):
 def test_month_ends_do_not_follow_month_starts():
     y = pd.Series(wave(60), index=INDEXES["months"][:60], name="y")
     ends = pd.Series(1.0, index=pd.date_range("2003-05-31", periods=5, freq="ME"), name="y")
-    with pytest.raises(SeriesError, match=r"steps of ME, .*, and steps of MS are needed"):
+    with pytest.raises(SeriesError, match=r"steps of ME, .*, but steps of MS are needed"):
         Series.of(y[:40]).joined(Series.of(ends))
 
 
@@ -290,13 +292,13 @@ def test_a_trend_over_dates_is_not_continued_without_them():
     y = pd.Series(values, index=pd.date_range("2024-01-01", periods=90), name="y")
     dated = freerun.RNN(**{**QUICK, "detrend": True}).fit(y)
     counted = freerun.RNN(**{**QUICK, "detrend": True}).fit(values)
-    with pytest.raises(SeriesError, match=r"the series has no times, and the trend .detrend. goes by dates"):
+    with pytest.raises(SeriesError, match=r"the series has no times, but the trend .detrend. was fitted to dates"):
         dated.forecast(3, after=values)
     with pytest.raises(
-        SeriesError, match=r"the series has dates without a time zone, and the trend .detrend. goes by no"
+        SeriesError, match=r"the series has dates without a time zone, but the trend .detrend. was fitted to no"
     ):
         counted.forecast(3, after=y)
-    with pytest.raises(SeriesError, match=r"the series has no times, and the trend .detrend. goes by dates"):
+    with pytest.raises(SeriesError, match=r"the series has no times, but the trend .detrend. was fitted to dates"):
         freerun.RNN(**{**QUICK, "detrend": True}).fit(y, validation=values)
     for again in (dated.forecast(3, after=y), counted.forecast(3, after=values)):
         np.testing.assert_allclose(again, dated.forecast(3), rtol=1e-6)
@@ -313,9 +315,9 @@ def test_new_steps_without_times_go_on_with_a_trend_over_dates():
         pd.testing.assert_frame_equal(one, forecasts[0])
 
 
-def test_names_of_columns_are_no_coming_inputs(days):
+def test_column_names_are_refused_as_future_inputs(days):
     rnn, _, _ = days
-    with pytest.raises(SeriesError, match=r"given as names .u, v., which say nothing of steps to come"):
+    with pytest.raises(SeriesError, match=r"given as names .u, v., which hold no values of future steps"):
         rnn.forecast(H, inputs=["u", "v"])
 
 
@@ -339,7 +341,7 @@ def test_inputs_that_stand_for_missing_values_are_refused(days):
     rnn, y, x = days
     broken = x.copy()
     broken.iloc[[50, 51, T + 1, T + 2], 0] = -9999
-    with pytest.raises(SeriesError, match="of the external inputs, 2 values of 'u' are -9999, the first in row 50"):
+    with pytest.raises(SeriesError, match="external inputs: 2 values of 'u' are -9999, the first in row 50"):
         Series.of(y[:T], inputs=broken[:T])
     with pytest.raises(SeriesError, match="2 values of 'u' are -9999, the first in row 121"):
         rnn.forecast(H, inputs=broken[T : T + H])
@@ -357,9 +359,9 @@ def test_a_long_array_that_has_grown_follows_a_series_with_dates_where_it_goes_o
 def test_messages_show_times_as_the_clocks_of_the_zone_do():
     index = pd.date_range("2024-04-01", periods=60, tz="Europe/Berlin")
     y = pd.Series(wave(60), index=index, name="y")
-    with pytest.raises(SeriesError, match="begin at 2024-05-13, and the series has to go on at 2024-05-11;"):
+    with pytest.raises(SeriesError, match="begin at 2024-05-13, but the next step is 2024-05-11;"):
         Series.of(y[:40]).joined(Series.of(y[42:]))
-    with pytest.raises(SeriesError, match="no row for 2024-04-06, and none for 1 of the 60 steps"):
+    with pytest.raises(SeriesError, match="no row for 1 of the 60 steps of the series, the first of them 2024-04-06"):
         Series.of(y, inputs=y.drop(index[5]))
     with pytest.warns(SeriesWarning, match=r"1 of 60 steps \(D\) have no row, the first of them 2024-04-06;"):
         Series.of(y.drop(index[5]))

@@ -43,7 +43,7 @@ def test_whole_numbers_of_any_library_are_understood(given):
         (10**20, "horizon=100000000000000000000: must be at most 2147483647"),
     ],
 )
-def test_a_horizon_that_is_none_is_refused_by_name(rnn, given, message):
+def test_an_invalid_horizon_is_refused_by_name(rnn, given, message):
     with pytest.raises(SettingError, match=message):
         rnn.forecast(given)
 
@@ -95,11 +95,11 @@ def test_levels_are_one_percentage_or_several(levels, expected):
         (["80"], "levels='80': give percentages"),
         (True, "levels=True: give percentages"),
         (None, "levels=None: give percentages"),
-        ((80, 80), "levels=80, 80: each level can be given once"),
+        ((80, 80), "levels=80, 80: give each level once"),
         (np.array([[80, 95]]), "give percentages"),
     ],
 )
-def test_levels_that_are_no_percentages_are_refused(levels, message):
+def test_levels_that_are_not_percentages_are_refused(levels, message):
     with pytest.raises(SettingError, match=message):
         percentages("levels", levels)
 
@@ -111,7 +111,7 @@ def test_an_unknown_ensemble_is_refused_with_the_choices(rnn, given):
 
 
 @pytest.mark.parametrize("dt", [0, -1, float("nan"), float("inf"), "x", True])
-def test_a_step_that_is_no_positive_number_is_refused(dt):
+def test_a_step_that_is_not_a_positive_number_is_refused(dt):
     with pytest.raises(SettingError, match="give a number above 0"):
         positive("dt", dt)
 
@@ -122,8 +122,8 @@ def test_a_step_that_is_no_positive_number_is_refused(dt):
         ({"missing": "foo"}, "missing='foo': give one of mask, interpolate, error"),
         ({"missing": None}, "missing=None: give one of mask"),
         ({"decimal": ";"}, "decimal=';': give one of"),
-        ({"zone": 3}, "zone=3: give a text"),
-        ({"time": 0}, "time=0: give a text"),
+        ({"zone": 3}, "zone=3: give a string"),
+        ({"time": 0}, "time=0: give a string"),
     ],
 )
 def test_options_of_reading_are_checked_for_every_source(options, message):
@@ -132,7 +132,7 @@ def test_options_of_reading_are_checked_for_every_source(options, message):
 
 
 def test_a_zone_of_times_that_are_numbers_is_refused():
-    with pytest.raises(SeriesError, match="zone='UTC': the times are numbers, which have no time zone"):
+    with pytest.raises(SeriesError, match="zone='UTC': the times are numbers and have no time zone"):
         Series.of(np.arange(5.0), zone="UTC")
 
 
@@ -150,7 +150,7 @@ def test_reading_a_series_again_keeps_its_external_inputs():
     again = Series.of(driven, missing="interpolate")
     np.testing.assert_array_equal(again.values[:, 0], [1, 2, 3])
     np.testing.assert_array_equal(again.inputs, driven.inputs)
-    with pytest.raises(SeriesError, match="external inputs, which are not averaged with it"):
+    with pytest.raises(SeriesError, match="a series with external inputs cannot be resampled"):
         Series.of(driven, resample="2")
 
 

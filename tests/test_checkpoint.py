@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import freerun
-from freerun import fitting, placement
-from freerun.archive import read_archive, write_archive
+from freerun import fitting
 from freerun.errors import CheckpointError, MachineError, OutputError, SeriesError
-from freerun.history import Progress
+from freerun.files.archive import read_archive, write_archive
+from freerun.training import placement
+from freerun.training.history import Progress
 
 SMALL: dict[str, Any] = {"hidden": 5, "cell": "simple", "delays": 2}
 
@@ -49,7 +50,9 @@ def series():
 
 def weights(rnn):
     members = rnn.model_.members
-    return [np.asarray(leaf) for m in members for leaf in jax.tree.leaves((m.network, m.ending.state, m.ending.value))]
+    return [
+        np.asarray(leaf) for m in members for leaf in jax.tree.leaves((m.network, m.run_start.state, m.run_start.value))
+    ]
 
 
 def fitted(name, series, **more):
@@ -98,9 +101,9 @@ def test_recipes_are_not_judged_twice(series, tmp_path):
     said: list[Progress] = []
     freerun.RNN(**FITS["recipes"]).fit(series, checkpoint=checkpoint, checkpoint_every=0.0, progress=said.append)
     for task, least in (("round 1 of 3", 10), ("round 2 of 3", 5), ("round 3 of 3", 5)):
-        told = [progress for progress in said if progress.task == task]
-        assert [progress.done for progress in told] == list(range(1, len(told) + 1))
-        assert told[-1].total == len(told) > least
+        reports = [progress for progress in said if progress.task == task]
+        assert [progress.done for progress in reports] == list(range(1, len(reports) + 1))
+        assert reports[-1].total == len(reports) > least
     again: list[str] = []
     freerun.RNN(**FITS["recipes"]).fit(series, checkpoint=checkpoint, progress=lambda p: again.append(p.task))
     assert not again
@@ -266,7 +269,7 @@ def test_the_same_command_goes_on_after_a_kill_and_after_ctrl_c(series, tmp_path
         process.send_signal(blow)
         _, said = process.communicate(timeout=60)
         assert checkpoint.exists(), f"{process.returncode}: {said}"
-    assert "the same command goes on from here" in said
+    assert "the same command resumes the fit" in said
     assert process.returncode == 130
     process = launch(*LONG, "--seed", "3")
     assert "with other settings (seed=0, here 3)" in process.communicate(timeout=60)[1]
@@ -274,7 +277,7 @@ def test_the_same_command_goes_on_after_a_kill_and_after_ctrl_c(series, tmp_path
     process = launch(*LONG, "--resume", "--json")
     out, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
-    assert "going on from m.freerun.checkpoint" in said
+    assert "resuming from m.freerun.checkpoint" in said
     assert json.loads(out)["epochs"] == 30000
     assert sorted(os.listdir(tmp_path)) == ["m.freerun", "s.csv"]
     expected = freerun.RNN(5, cell="simple", delays=2, optimizer="adam", epochs=30000).fit(series)

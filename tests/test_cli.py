@@ -195,10 +195,10 @@ def test_bad_input_is_one_message_and_exit_status_2(run, tmp_path, line, message
         ("generate {m} -n 0", "Invalid value for '--steps'"),
         (
             "generate {m} -n 5 --column a",
-            "--column, --time, --input, --resample and their like describe the file of --after",
+            "--column, --time, --input, --resample and the like apply to the file of --after",
         ),
         ("generate {m} -n 5 --after short.csv", "has 5 steps; with a washout of 20"),
-        ("evaluate {m} other.csv", "does not begin with the training series; say where to start with --from"),
+        ("evaluate {m} other.csv", "does not begin with the training series; give the first step to score with --from"),
         ("evaluate {m} other.csv --from 100", "cannot split at step 100"),
         ("evaluate {m} other.csv --from 10", "has 10 steps; with a washout of 20"),
         ("info cut.freerun", "cut.freerun: truncated, or not a freerun file"),
@@ -253,7 +253,7 @@ def test_forecasting_from_the_command_line(run, tmp_path, model):
     assert "levels of intervals are percentages from 1 to below 100" in err
     code, _, err = run("update air.freerun new.csv")
     assert code == 2
-    assert "what is read goes to 2020-12-01; there is no step that follows" in err
+    assert "steps up to 2020-12-01 were read already; no step follows" in err
 
 
 def test_an_exported_program_runs_without_freerun(run, tmp_path, model):
@@ -291,7 +291,7 @@ def test_ctrl_c_leaves_a_usable_model(launch, tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "interrupted; the weights reached are in m.freerun" in err
+    assert "interrupted; the last weights are in m.freerun" in err
     assert "Traceback" not in err
     assert freerun.load(tmp_path / "m.freerun").history_.epochs[-1] > 0
 

@@ -62,7 +62,7 @@ def test_a_quoted_cell_over_two_lines_keeps_the_numbers_of_lines(write):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a,b\n1,2\n3,\x00\n", r"s\.csv, line 3: there is a NUL character"),
+        (b"a,b\n1,2\n3,\x00\n", r"s\.csv, line 3: the file is not text, since it has a NUL character"),
         (b"\x81\x8d\x8f\n", r"not text in UTF-8; save it as CSV in UTF-8"),
         (b"\xff\xfe1\x00\xd8", r"not UTF-16; save it as CSV in UTF-8"),
         (b"a;b\n1,5;2.5\n", r"line 2, column 'a': '1,5' is not a number"),
@@ -74,7 +74,7 @@ def test_a_quoted_cell_over_two_lines_keeps_the_numbers_of_lines(write):
         (b"a,b\n" + b"9" * 200_000 + b",1\n", r"line 2: field larger than field limit"),
     ],
 )
-def test_what_is_no_table_is_refused(write, content, message):
+def test_a_csv_file_without_a_valid_table_is_refused_with_the_place(write, content, message):
     with pytest.raises(SeriesFileError, match=message):
         Series.read(write(content))
 
@@ -112,5 +112,8 @@ def test_dates_in_the_usual_orders(write, written, begin, freq):
 
 
 def test_dates_in_several_orders_are_refused(write):
-    with pytest.raises(SeriesFileError, match="line 3, column 'date': '1/14/2024' is not a time, where the day comes"):
+    with pytest.raises(
+        SeriesFileError,
+        match="line 3, column 'date': '1/14/2024' is not a time in the order of the other rows, with the day",
+    ):
         Series.read(write("date,x\n13/1/2024,1\n1/14/2024,2\n"))

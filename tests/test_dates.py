@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freerun.data.clocks import clock_of, with_clock
-from freerun.data.dates import Dates, NotADate, compact_dates, dates_of, looks_like_date
-from freerun.data.monthnames import month_of
+from freerun.data.clocks import add_clock, parse_clock
+from freerun.data.dates import Dates, NotADate, looks_like_date, parse_compact_dates, parse_dates
+from freerun.data.monthnames import parse_month
 
 
 def days(cells: list[Any]) -> list[str]:
     """The dates in a column, as ISO 8601 without zeros at their ends."""
-    found = dates_of(cells)
+    found = parse_dates(cells)
     assert isinstance(found, Dates), found
     return [str(time).removesuffix(".000000").removesuffix(":00").removesuffix("T00:00") for time in found.times]
 
 
 def fault(cells: list[Any]) -> str:
-    found = dates_of(cells)
+    found = parse_dates(cells)
     assert isinstance(found, NotADate), found
     return f"{found.row}: {found.fault}"
 
@@ -109,7 +109,7 @@ def test_a_time_of_the_day_behind_a_date(text, expected):
     ],
 )
 def test_an_offset_makes_it_universal_time(text, expected):
-    found = dates_of([text])
+    found = parse_dates([text])
     assert isinstance(found, Dates)
     assert found.zoned
     assert days([text]) == [expected]
@@ -121,13 +121,13 @@ NO_DATES = """1.5|1,5|12:30|now|today|Mar|2024|12/2|2024-13|2024-00-05|2024-02-3
 
 
 @pytest.mark.parametrize("text", NO_DATES.replace("\n", "|").split("|"))
-def test_what_is_no_date_is_not_taken_for_one(text):
+def test_text_that_is_not_a_date_is_not_read_as_one(text):
     assert not looks_like_date(text)
-    assert isinstance(dates_of([text]), NotADate)
+    assert isinstance(parse_dates([text]), NotADate)
 
 
 @pytest.mark.parametrize("cell", ["", None, "NA", np.datetime64("NaT"), pd.NaT])
-def test_a_missing_date_is_told_by_its_row(cell):
+def test_a_missing_date_is_refused_with_its_row(cell):
     assert fault(["2024-01-01", cell]) == "1: is not a time"
     assert not looks_like_date(cell)
 
@@ -141,23 +141,32 @@ def test_dates_that_are_objects(cell):
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["01/02/2024", "02/02/2024", "03/02/2024"], "0: may be 2024-01-02 or 2024-02-01, and no row tells which"),
-        (["01/01/2024", "01/02/2024", "01/03/2024"], "1: may be 2024-01-02 or 2024-02-01, and no row tells which"),
+        (["01/02/2024", "02/02/2024", "03/02/2024"], "0: may be 2024-01-02 or 2024-02-01, and no row determines which"),
+        (["01/01/2024", "01/02/2024", "01/03/2024"], "1: may be 2024-01-02 or 2024-02-01, and no row determines which"),
         (["1/7/2021", "1/7/2022", "1/7/2023"], "0: may be 2021-01-07 or 2021-07-01"),
         (["20/01/05", "20/01/06", "20/01/07"], "0: may be 2005-01-20 or 2020-01-05"),
         (["2008-09", "2009-10", "2010-11"], "0: may be a year and the next one, or a month"),
         (["Jan-01", "Jan-02", "Jan-03"], "1: may be a day of a month, or a month of a year"),
         (["1/2015", "2/2015", "3/2015", "4/2015", "1/2016"], "0: may be a month or a quarter"),
-        (["2024-01-01", "02.01.2024", "2024-01-03"], "1: is not a time written like those above it"),
-        (["13/01/2024", "01/14/2024"], "1: is not a time, where the day comes before the month"),
-        (["01/13/2024", "14/01/2024"], "1: is not a time, where the month comes before the day"),
-        (["Jan", "Feb"], "0: names no year"),
-        (["Jan 15", "Jan 16"], "0: names no year"),
-        (["15-Jan", "16-Jan"], "0: names no year"),
-        (["Jan15", "Feb15"], "0: names no year"),
+        (["2024-01-01", "02.01.2024", "2024-01-03"], "1: is not written like the times above it"),
+        (
+            ["13/01/2024", "01/14/2024"],
+            "1: is not a time in the order of the other rows, with the day before the month",
+        ),
+        (
+            ["01/13/2024", "14/01/2024"],
+            "1: is not a time in the order of the other rows, with the month before the day",
+        ),
+        (["Jan", "Feb"], "0: has no year"),
+        (["Jan 15", "Jan 16"], "0: has no year"),
+        (["15-Jan", "16-Jan"], "0: has no year"),
+        (["Jan15", "Feb15"], "0: has no year"),
         (["12:30", "13:30"], "0: is a time of day without a date"),
         (["2024-01-01", "soon"], "1: is not a time"),
-        (["2024-01-01 00:00", "2024-01-01 01:00Z"], "1: is the first with another kind of time zone"),
+        (
+            ["2024-01-01 00:00", "2024-01-01 01:00Z"],
+            "1: is not like the cells above it: either all times or none must have an offset",
+        ),
     ],
 )
 def test_dates_of_two_meanings_or_none_are_refused_with_the_reason(cells, message):
@@ -175,7 +184,7 @@ def test_first_days_of_months_tell_the_order_by_their_steps(written, order):
     times = pd.date_range("2015-01-01", periods=30, freq="MS").to_series()
     rows = {"ascending": times, "descending": times[::-1], "shuffled": times.sample(frac=1, random_state=0)}
     cells = rows.get(order, pd.concat([times, times]))
-    found = dates_of(cells.dt.strftime(written).tolist())
+    found = parse_dates(cells.dt.strftime(written).tolist())
     assert isinstance(found, Dates)
     np.testing.assert_array_equal(found.times, cells.to_numpy())
 
@@ -202,7 +211,7 @@ def test_years_of_two_digits_go_on_over_the_turn_of_a_century(begin, end):
     ],
 )
 def test_whole_numbers_that_are_dates(cells, expected):
-    found = compact_dates(cells)
+    found = parse_compact_dates(cells)
     assert found is not None
     assert [str(time)[: len(day)] for time, day in zip(found, expected, strict=True)] == expected
 
@@ -222,8 +231,8 @@ def test_whole_numbers_that_are_dates(cells, expected):
         ["-201501"],
     ],
 )
-def test_other_numbers_are_no_dates(cells):
-    assert compact_dates(cells) is None
+def test_other_numbers_are_not_dates(cells):
+    assert parse_compact_dates(cells) is None
 
 
 LANGUAGES = {
@@ -241,32 +250,32 @@ LANGUAGES = {
 def test_names_of_months_in_other_languages(language):
     names = LANGUAGES[language].split()
     assert days([f"{name} 2024" for name in names]) == [f"2024-{month:02d}-01" for month in range(1, 13)]
-    assert [month_of(name.strip(".").upper()) for name in names] == list(range(1, 13))
+    assert [parse_month(name.strip(".").upper()) for name in names] == list(range(1, 13))
 
 
 @pytest.mark.parametrize("word", ["", "ma", "mark", "marraskuu", "decimal", "maybe", "1"])
-def test_other_words_are_no_months(word):
-    assert month_of(word) is None
+def test_other_words_are_not_months(word):
+    assert parse_month(word) is None
 
 
 @pytest.mark.parametrize("text", ["x", "25", "12:60", "1:2:3:4", "13 pm", "0 am", "+01:00", "12:30 CET"])
-def test_what_is_no_time_of_the_day(text):
-    assert clock_of(text) is None
+def test_text_that_is_not_a_time_of_day_is_not_read_as_one(text):
+    assert parse_clock(text) is None
 
 
 def test_a_column_of_times_of_day_joins_days_that_occur_several_times():
     two = np.array(["2024-01-01", "2024-01-01"], "datetime64[us]")
     other = np.array(["2024-01-01", "2024-01-02"], "datetime64[us]")
-    joined = with_clock(two, "Zeit", ["00:00", "1:30 PM"])
+    joined = add_clock(two, "Zeit", ["00:00", "1:30 PM"])
     assert joined is not None
     assert joined.tolist() == [datetime(2024, 1, 1), datetime(2024, 1, 1, 13, 30)]
-    joined = with_clock(two, "HH", ["1", "24"])
+    joined = add_clock(two, "HH", ["1", "24"])
     assert joined is not None
     assert joined.tolist() == [datetime(2024, 1, 1, 1), datetime(2024, 1, 2)]
-    assert with_clock(other, "sunrise", ["08:10", "08:09"]) is None
-    assert with_clock(other, "HH", ["1", "24"]) is None
-    assert with_clock(two, "HH", ["1", "25"]) is None
-    assert with_clock(two, "x", ["1", "2"]) is None
+    assert add_clock(other, "sunrise", ["08:10", "08:09"]) is None
+    assert add_clock(other, "HH", ["1", "24"]) is None
+    assert add_clock(two, "HH", ["1", "25"]) is None
+    assert add_clock(two, "x", ["1", "2"]) is None
 
 
 FORMATS = (
@@ -294,7 +303,7 @@ def test_dates_in_any_form_and_step_are_read_exactly_or_refused(form, step, begi
     times = times[::-1] if order == "descending" else times
     if not len(times):
         return
-    found = dates_of(times.strftime(form).tolist())
+    found = parse_dates(times.strftime(form).tolist())
     if isinstance(found, Dates) and (len(times) > 1 or ("/" not in form and "%y" not in form)):
         np.testing.assert_array_equal(found.times, times.to_numpy())
     assert isinstance(found, Dates) or "/" in form or "%d-%m" in form
@@ -313,7 +322,7 @@ def test_dates_with_a_clock_are_read_exactly(form, clock, begin, step):
     seconds = [(first + i * step.total_seconds()) // width * width for i in range(30)]
     times = [datetime.fromtimestamp(second, UTC) for second in seconds]
     expected = np.array([time.replace(tzinfo=None) for time in times], "datetime64[us]")
-    found = dates_of([time.strftime(form + clock) for time in times])
+    found = parse_dates([time.strftime(form + clock) for time in times])
     assert isinstance(found, Dates)
     np.testing.assert_array_equal(found.times, expected)
 
@@ -321,5 +330,5 @@ def test_dates_with_a_clock_are_read_exactly(form, clock, begin, step):
 @settings(deadline=None, max_examples=500, derandomize=True)
 @given(st.lists(st.text("0123456789-/.:, TQWJanfeb+Zpm", max_size=20), min_size=1, max_size=4))
 def test_no_text_makes_the_reader_fail(cells):
-    assert isinstance(dates_of(cells), Dates | NotADate)
-    compact_dates(cells)
+    assert isinstance(parse_dates(cells), Dates | NotADate)
+    parse_compact_dates(cells)

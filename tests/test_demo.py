@@ -12,12 +12,12 @@ from freerun import demo, load
 @pytest.fixture(scope="module")
 def sunspots(request):
     series = demo.demo_series(str(request.config.rootpath / "examples" / "sunspots.csv"))
-    return series, demo.tell(series, lambda text: None, lambda progress: None)
+    return series, demo.train_chapters(series, lambda text: None, lambda progress: None)
 
 
 @pytest.mark.slow
 def test_the_tutorial_fails_after_two_steps_and_freerun_holds():
-    descent, bfgs, small, default = demo.tell(
+    descent, bfgs, small, default = demo.train_chapters(
         demo.demo_series("mackey-glass"), lambda text: None, lambda progress: None
     )
     assert descent.scores.vpt == 2
@@ -39,9 +39,9 @@ def test_a_short_measured_series(sunspots):
 
 
 @pytest.mark.slow
-def test_what_it_leaves(sunspots, tmp_path):
+def test_the_demo_leaves_a_report_pictures_and_a_model(sunspots, tmp_path):
     series, chapters = sunspots
-    demo.write(chapters, series, "sunspots", tmp_path)
+    demo.write_report(chapters, series, "sunspots", tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert {"report.html", "report.json", "model.freerun", "series.png", "1-losses.png", "3-free-run.png"} <= names
     page = (tmp_path / "report.html").read_text()

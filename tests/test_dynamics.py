@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from freerun.computing import computing
+from freerun.compute.programs import computing
 from freerun.dynamics import expansion_along, lyapunov_spectrum
 from freerun.network.cells import MemorylessCell
 from freerun.network.network import Network, State

@@ -8,11 +8,11 @@ import jax
 import numpy as np
 import pytest
 
-from freerun.computing import computing
-from freerun.forcing import free_runs
+from freerun.compute.programs import computing
 from freerun.network import engines, jax_runs, numpy_runs
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Network, Shape, State
+from freerun.training.forcing import free_runs
 
 CELLS = ("memoryless", "simple", "leaky", "gru", "lstm", "plrnn", "clipped-plrnn")
 
@@ -84,18 +84,22 @@ def test_both_engines_run_every_network_alike(cell, shape):
     with computing("float64"):
         agree(numpy_runs.predict(network, values), jax_runs.predict(network, values))
         state, value = numpy_runs.states_before(network, values, at)
-        runs = numpy_runs.run(network, state, value, AHEAD, known=known.transpose(1, 0, 2)).values[0]
+        runs = numpy_runs.run(network, state, value, AHEAD, future_inputs=known.transpose(1, 0, 2)).values[0]
         agree(runs, free_runs(network, values, at, AHEAD, known))
         completed = jax_runs.completed(network, np.nan_to_num(gappy), observed.astype(float))
         agree(numpy_runs.filled(network, gappy), completed)
-        disturbed = numpy_runs.run(network, rest, values[:1, :channels], AHEAD, known=known[0], shocks=shocks[:, None])
+        disturbed = numpy_runs.run(
+            network, rest, values[:1, :channels], AHEAD, future_inputs=known[0], shocks=shocks[:, None]
+        )
         stepped, (after, last) = run_by_steps(network, network.rest(), values[0, :channels], known[0], shocks)
         agree(disturbed.values[0, 0], stepped)
         agree(disturbed.value[0], last)
         agree_in_all(numpy_runs.alone(disturbed.state), after)
-        begun = numpy_runs.run(network, rest, values[:1, :channels], 4, known=known[0, :4], shocks=shocks[:4, None])
+        begun = numpy_runs.run(
+            network, rest, values[:1, :channels], 4, future_inputs=known[0, :4], shocks=shocks[:4, None]
+        )
         ended = numpy_runs.run(
-            network, begun.state, begun.value, AHEAD - 4, known=known[0, 4:], shocks=shocks[4:, None]
+            network, begun.state, begun.value, AHEAD - 4, future_inputs=known[0, 4:], shocks=shocks[4:, None]
         )
         agree(np.concatenate([begun.values, ended.values], axis=2)[0, 0], stepped)
         agree_in_all(numpy_runs.alone(ended.state), after)
@@ -129,10 +133,12 @@ def test_both_engines_go_on_from_what_was_read_before(cell):
         agree_in_all(state, reached)
         agree(numpy_runs.predict(network, values, state), jax_runs.predict(network, values, reached))
         agree(numpy_runs.filled(network, gappy, state), jax_runs.completed(network, values, observed, reached))
-        run = numpy_runs.run(network, numpy_runs.beside(state), values[:1, :2], AHEAD, known=known)
+        run = numpy_runs.run(network, numpy_runs.beside(state), values[:1, :2], AHEAD, future_inputs=known)
         agree(run.values[0, 0], jax_runs.run_free(network, reached, values[0, :2], AHEAD, known))
         at = np.array([0, 3, 30])
-        runs = numpy_runs.run(network, *numpy_runs.states_before(network, values, at, state), AHEAD, known=known)
+        runs = numpy_runs.run(
+            network, *numpy_runs.states_before(network, values, at, state), AHEAD, future_inputs=known
+        )
         agree(runs.values[0], free_runs(network, values, at, AHEAD, np.stack([known] * 3), reached))
 
 
@@ -160,7 +166,7 @@ def test_both_engines_run_in_single_precision(cell):
         assert ours.dtype == np.float32
         agree(ours, jax_runs.predict(network, values.astype(np.float32)), 1e-4)
         begin = numpy_runs.states_before(network, values, at)
-        runs = numpy_runs.run(network, *begin, AHEAD, known=known.transpose(1, 0, 2)).values[0]
+        runs = numpy_runs.run(network, *begin, AHEAD, future_inputs=known.transpose(1, 0, 2)).values[0]
         assert runs.dtype == np.float32
         theirs = free_runs(network, values.astype(np.float32), at, AHEAD, known.astype(np.float32))
         assert theirs.dtype == np.float32

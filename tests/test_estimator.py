@@ -70,7 +70,7 @@ def test_the_first_generated_step_uses_the_last_observed_one(rnn, series):
     assert abs(rnn.generate(1, after=changed).values - rnn.generate(1, after=series.values[:500]).values) > 0.01
 
 
-def test_a_run_after_the_training_series_is_a_run_after_training(rnn, series):
+def test_generate_continues_the_training_series_by_default(rnn, series):
     np.testing.assert_array_equal(rnn.generate(30).values, rnn.generate(30, after=series.between(0, 500)).values)
 
 
@@ -183,7 +183,7 @@ def test_several_channels():
     assert rnn.generate(5).channels == ("x", "y", "z")
 
 
-def test_refusals(rnn, series):
+def test_misuse_of_the_estimator_is_refused_with_a_message(rnn, series):
     with pytest.raises(NotFittedError, match="call fit"):
         freerun.RNN().predict(series)
     with pytest.raises(

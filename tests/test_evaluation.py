@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import freerun
-from freerun import evaluation, metrics
+from freerun import metrics
 from freerun.data.arrays import stays_near
 from freerun.errors import SettingError
+from freerun.forecasting import evaluation
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def test_errors_ahead_are_those_of_single_free_runs(rnn, series):
         )
 
 
-def test_long_term_scores_are_their_definitions(rnn, series):
+def test_long_term_scores_are_the_metrics_of_one_long_run(rnn, series):
     scores = rnn.evaluate_long_term(series, 2000)
     truth = series.values[2000:]
     run = rnn.generate(1250, after=series.between(0, 2000)).values[250:]

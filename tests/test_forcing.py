@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 import freerun
-from freerun.computing import computing
+from freerun.compute.programs import computing
 from freerun.errors import SettingError
-from freerun.forcing import Full, Mixed, Scheduled, Segments, stages
 from freerun.network import jax_runs
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Shape
-from freerun.objective import Objective, Terms
-from freerun.pairs import Pairs
 from freerun.plan import TrainPlan, train_plan
 from freerun.settings import Settings
+from freerun.training.forcing import Full, Mixed, Scheduled, Segments, forcing_schedule
+from freerun.training.objective import Objective, Regularization
+from freerun.training.supervised import SupervisedData
 
 KEY = jax.random.key(0)
 
@@ -39,7 +39,7 @@ def network(cell="simple", lags=(0, 2)):
 @pytest.fixture
 def pairs():
     with computing("float64"):
-        return Pairs.of([np.random.default_rng(0).normal(size=(31, 2))], 2, 4)
+        return SupervisedData.of([np.random.default_rng(0).normal(size=(31, 2))], 2, 4)
 
 
 def test_full_forcing_is_one_step_prediction(pairs):
@@ -53,7 +53,7 @@ def test_strength_one_is_full_forcing_and_zero_a_free_run(pairs):
     np.testing.assert_allclose(Mixed(jnp.ones(30)).errors(network(), pairs, KEY)[0], full, atol=1e-13)
     # From the fifth step on without data: the run that follows the first four.
     strength = jnp.asarray([1.0] * 4 + [0.0] * 26)
-    states, values = jax_runs.moments(network(), pairs.inputs, jnp.asarray([3]))
+    states, values = jax_runs.run_starts(network(), pairs.inputs, jnp.asarray([3]))
     run = jax_runs.run_free(network(), jax.tree.map(lambda entry: entry[0], states), values[0], 27)
     errors, _ = Mixed(strength).errors(network(), pairs, KEY)
     np.testing.assert_allclose(errors[3:] + pairs.targets[3:], run, atol=1e-12)
@@ -61,7 +61,7 @@ def test_strength_one_is_full_forcing_and_zero_a_free_run(pairs):
 
 def test_scheduled_sampling_reads_the_data_as_often_as_it_should(pairs):
     """Each step's input is the data or the output: the mixture of one or the other explains every output."""
-    long = Pairs.of([np.random.default_rng(1).normal(size=(2001, 2))], 2, 0)
+    long = SupervisedData.of([np.random.default_rng(1).normal(size=(2001, 2))], 2, 0)
     drawn = jax.random.bernoulli(KEY, jnp.full(2000, 0.3))
     errors, _ = Scheduled(jnp.full(2000, 0.3)).errors(network(), long, KEY)
     expected, _ = Mixed(drawn.astype(float)).errors(network(), long, KEY)
@@ -77,7 +77,7 @@ def test_segments_are_free_runs_from_states_of_the_forced_pass(pairs):
     errors, weight = forcing.errors(network(), pairs, KEY)
     assert errors.shape == (4, 7, 2)
     assert weight.all()
-    states, values = jax_runs.moments(network(), pairs.inputs, jnp.asarray([14]))
+    states, values = jax_runs.run_starts(network(), pairs.inputs, jnp.asarray([14]))
     run = jax_runs.run_free(network(), jax.tree.map(lambda entry: entry[0], states), values[0], 7)
     np.testing.assert_allclose(errors[2], run - pairs.targets[14:21], atol=1e-13)
 
@@ -92,7 +92,9 @@ def test_windows_are_pieces_of_the_series(pairs):
     predict = jax.jit(partial(jax_runs.predict, network()))
     alone = [predict(pairs.inputs[i : i + 8]) - pairs.targets[i : i + 8] for i in range(23)]
     every = np.mean(np.concatenate([errors[max(3, 4 - i) :] for i, errors in enumerate(alone)]) ** 2)
-    values = jax.jit(jax.vmap(objective, in_axes=(None, None, 0)))(network(), Terms(), jax.random.split(KEY, 300))
+    values = jax.jit(jax.vmap(objective, in_axes=(None, None, 0)))(
+        network(), Regularization(), jax.random.split(KEY, 300)
+    )
     assert np.mean(values) == pytest.approx(every, rel=0.1)
 
 
@@ -119,14 +121,14 @@ def test_windows_of_several_series_carry_the_states_of_their_own_series():
     random = np.random.default_rng(0)
     gappy = random.normal(size=(31, 2))
     gappy[10:14, 0] = np.nan
-    several = Pairs.of([random.normal(size=(31, 2)), gappy], 2, 0)
+    several = SupervisedData.of([random.normal(size=(31, 2)), gappy], 2, 0)
     states = jax.jit(lambda several: several.states(network(), 4))(several)
     pieces = several.windows(KEY, 40, 8, 0, states, 4)
-    whole = list(map(jax.jit(lambda one: one.completed(network())), several.each()))
+    whole = list(map(jax.jit(lambda one: one.completed(network())), several.unstacked()))
     passes = {np.asarray(one.targets[i : i + 8]).tobytes(): (one, i) for one in whole for i in range(23)}
     predict = jax.jit(lambda one: Full().errors(network(), one.completed(network()), KEY)[0])
     compared = 0
-    for piece in pieces.each():
+    for piece in pieces.unstacked():
         one, start = passes[np.asarray(piece.targets).tobytes()]
         assert piece.observed is not None
         if piece.observed[0].all():  # a window that begins in a gap reads zero there, as a series does
@@ -141,7 +143,7 @@ def _plan(**parameters: Any) -> TrainPlan:
 
 def test_the_stages_of_each_forcing(pairs):
     def made(**parameters: Any):
-        return [stage(network()) for stage in stages(_plan(hidden=4, washout=4, **parameters), pairs)]
+        return [stage(network()) for stage in forcing_schedule(_plan(hidden=4, washout=4, **parameters), pairs)]
 
     assert [type(f) for f in made(forcing="full")] == [Full]
     lengths = [f.length for f in made()[1:] if isinstance(f, Segments)]
@@ -173,7 +175,7 @@ def test_adaptive_strength_comes_from_the_jacobians():
         lambda a: a[None], type(linear)(linear.cells, linear.readout, linear.bias, jnp.array([[2.0]]))
     )
     plan = _plan(hidden=2, forcing="generalized", forcing_strength="adaptive")
-    forcing = stages(plan, Pairs.of([values], 1, 0))[1](doubling)
+    forcing = forcing_schedule(plan, SupervisedData.of([values], 1, 0))[1](doubling)
     assert isinstance(forcing, Mixed)
     np.testing.assert_allclose(forcing.strength, 0.5, rtol=1e-6)
 

@@ -136,7 +136,7 @@ def test_other_comments_name_nothing(write):
     ("text", "message"),
     [
         (ROWS + "Total,4\n", r"line 4, column 'date': 'Total' is not a time"),
-        (ROWS + "\nSource: someone\n", r"line 5: 1 columns .* leave out lines that are no rows .*'Source: someone'"),
+        (ROWS + "\nSource: someone\n", r"line 5: 1 columns, .* remove lines .*'Source: someone'"),
         (ROWS.replace("x\n", "x\n,degC\n"), r"line 2, column 'date': '' is not a time"),
         ("a,b\n" + ROWS, r"line 2, column 'a': 'date' is not a number|'date' is not a time"),
         ("date,x,x\n2024-01-01,1,2\n", r"two columns are named 'x'"),
@@ -144,7 +144,7 @@ def test_other_comments_name_nothing(write):
         ("date,x\n", r"there is a header but no row of values"),
     ],
 )
-def test_lines_that_are_no_rows_are_refused_by_their_number(write, text, message):
+def test_lines_that_are_not_rows_are_refused_with_their_number(write, text, message):
     with pytest.raises(SeriesFileError, match=message):
         Series.read(write(text))
 
@@ -163,7 +163,7 @@ def test_lines_that_are_no_rows_are_refused_by_their_number(write, text, message
         ("2m,10m wind\n1,2\n3,4\n", [[1, 2], [3, 4]], ("2m", "10m wind")),
     ],
 )
-def test_a_first_row_of_names_is_told_from_one_of_values(write, text, values, channels):
+def test_a_header_is_distinguished_from_a_first_row_of_values(write, text, values, channels):
     series = Series.read(write(text))
     np.testing.assert_array_equal(series.values, values)
     assert series.channels == channels
@@ -186,7 +186,9 @@ def test_one_column_of_decimal_commas_is_not_two_columns(write):
     "text", ["x\n1,5\n2,5\n3,5\n", "date,x\n2024-01-01,1,5\n2024-01-02,2,5\n", "a,b\n7,1,5\n8,2,5\n"]
 )
 def test_commas_that_may_be_separators_or_decimal_signs_are_refused(write, text):
-    with pytest.raises(SeriesFileError, match=r"line 2: .* may end in a number with a decimal comma, or have a column"):
+    with pytest.raises(
+        SeriesFileError, match=r"line 2: .* may end in a number with a decimal comma, or have one column"
+    ):
         Series.read(write(text))
 
 
@@ -213,10 +215,10 @@ def test_every_format_may_be_compressed(tmp_path, write, kind):
         (ROWS.encode(), "s.csv.gz", r"not a readable gzip file"),
         (gzip.compress(b"", mtime=0), "s.csv.gz", r"the file holds no rows"),
         (gzip.compress(ROWS.encode(), mtime=0), "s.gz", r"unknown format ''; freerun reads \.csv"),
-        (gzip.compress(ROWS.encode(), mtime=0), "s.csv", r"it is a gzip file \(\.csv\.gz\), whatever its name says"),
-        (b"PK\x03\x04 and more", "s.csv", r"it is a zip file or a spreadsheet \(\.xlsx\), whatever its name says"),
+        (gzip.compress(ROWS.encode(), mtime=0), "s.csv", r"the content is a gzip file \(\.csv\.gz\); rename"),
+        (b"PK\x03\x04 and more", "s.csv", r"the content is a zip file or a spreadsheet \(\.xlsx\); rename"),
         (b"PK\x03\x04 and more", "s.xlsx", r"not a readable spreadsheet"),
-        (gzip.compress(bytes(2**27), mtime=0), "s.csv.gz", r"unpack to .* MiB, more than 200 times as many"),
+        (gzip.compress(bytes(2**27), mtime=0), "s.csv.gz", r"unpack to .* MiB, more than 200 times the size"),
     ],
 )
 def test_damaged_and_misnamed_files_are_refused(write, content, name, message):
@@ -227,7 +229,7 @@ def test_damaged_and_misnamed_files_are_refused(write, content, name, message):
 
 
 def contents(tmp_path: Path) -> dict[str, bytes]:
-    """The same series in every format that can be told by its first bytes."""
+    """The same series in every format that is recognised by its first bytes."""
     found = {"csv": FRAME.to_csv().encode(), "gz": gzip.compress(FRAME.to_csv().encode(), mtime=0)}
     found["json"] = json.dumps(RECORDS).encode()
     for suffix in ("parquet", "npz"):
@@ -256,7 +258,7 @@ def test_a_pipe_is_read_to_its_end(tmp_path, kind):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "there is nothing in it"), (b"a,b\n1,2\n3,x\n", "line 3, column 'b': 'x' is not a number")],
+    [(b"", "the input is empty"), (b"a,b\n1,2\n3,x\n", "line 3, column 'b': 'x' is not a number")],
 )
 def test_messages_name_standard_input(monkeypatch, content, message):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
@@ -297,19 +299,19 @@ def test_true_and_false_in_json(write):
         ("{}", r"the objects have no names"),
         ("{,}", r"line 1: not JSON"),
         ('{"x": 1}\n{"x": 2\n', r"line 2: not JSON"),
-        ('"text"', r"line 1: 'text' is no object"),
-        ("[[1, 2], [3, 4]]", r"line 1: '\[1, 2\]' is no object; write one for each row"),
-        ('[{"x": {"y": 1}}]', r"is no number; write one object for each row .*orient='records'"),
-        ('{"a": [1, 2], "b": [1]}', r"a, b are not lists of one length; write one object for each row"),
+        ('"text"', r"line 1: 'text' is not an object"),
+        ("[[1, 2], [3, 4]]", r"line 1: '\[1, 2\]' is not an object; write one object with names for each row"),
+        ('[{"x": {"y": 1}}]', r"is not a number; write one object for each row .*orient='records'"),
+        ('{"a": [1, 2], "b": [1]}', r"a, b are not lists of equal length; write one object for each row"),
         ('[{"x": 1}, {"x": "high"}]', r"line 2, column 'x': 'high' is not a number"),
         ("[" * 100_000, r"not a table in JSON"),
         ('[{"x": 1' + "0" * 400 + '}, {"x": 1}]', r"line 1, column 'x': '1000.* is missing or infinite"),
         ('[{"x": 1' + "0" * 5000 + "}]", r"line 1: not JSON"),
-        (FRAME.to_json(orient="split", date_format="iso"), r"not lists of one length"),
+        (FRAME.to_json(orient="split", date_format="iso"), r"not lists of equal length"),
         (FRAME.to_json(date_format="iso"), r"orient='records'"),
     ],
 )
-def test_json_that_is_no_table_is_refused(write, text, message):
+def test_json_that_does_not_hold_a_table_is_refused(write, text, message):
     with pytest.raises(SeriesFileError, match=message):
         Series.read(write(text, "s.json"))
 
@@ -369,8 +371,8 @@ def test_empty_cells_and_errors_of_a_sheet_are_missing(sheet):
     assert np.isnan(Series.read(sheet(rows)).values[:, 0]).tolist() == [False, True, True, True, False]
 
 
-def test_a_formula_that_nobody_computed_is_no_missing_value(sheet):
-    with pytest.raises(SeriesFileError, match=r"line 3, cell 2: a formula whose value is not in the file; open"):
+def test_a_formula_without_a_stored_result_is_refused(sheet):
+    with pytest.raises(SeriesFileError, match=r"line 3, cell 2: the file has no value of this formula; open"):
         Series.read(sheet([["t", "x"], [1, 1.5], [2, "=1+1"], [3, 2.5]]))
 
 
@@ -389,7 +391,7 @@ def test_the_first_sheet_with_rows_is_read_and_the_others_are_named(sheet):
         ([["t", "x"], [1, 1], [2, "high"], [3, 3]], r"line 3, column 'x': 'high' is not a number"),
     ],
 )
-def test_sheets_that_are_no_tables_are_refused(sheet, rows, message):
+def test_sheets_that_do_not_hold_a_table_are_refused(sheet, rows, message):
     with pytest.raises(SeriesFileError, match=message):
         Series.read(sheet(rows))
 

@@ -1,13 +1,29 @@
-"""What the house promises its readers; the direction of imports is held by `lint-imports`."""
+"""What the code promises its readers; the direction of imports is held by `lint-imports`."""
 
+import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "freerun"
+PACKAGES = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent not in (PACKAGE, PACKAGE / "cli"))
+"""All but the command line, whose modules are the commands."""
 
 
-def test_every_room_has_a_word_in_the_architecture():
-    entries = (ROOT / "src" / "freerun").iterdir()
-    rooms = [path.stem for path in entries if path.suffix in (".py", "") and not path.name.startswith("_")]
+def modules_in(folder: Path) -> list[str]:
+    """The names of the modules and packages in a folder, without those that begin with an underscore."""
+    entries = [path for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    return sorted(path.stem for path in entries if not path.name.startswith("_"))
+
+
+def test_the_architecture_names_every_module_at_the_top():
     architecture = (ROOT / "ARCHITECTURE.md").read_text()
-    assert [room for room in rooms if not re.search(rf"\*\*`{room}/?`\*\*", architecture)] == []
+    assert [name for name in modules_in(PACKAGE) if not re.search(rf"\*\*`{name}/?`\*\*", architecture)] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
+def test_a_package_names_its_modules(package):
+    described = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
+    assert [name for name in modules_in(package) if not re.search(rf"\b{name}\b", described)] == []

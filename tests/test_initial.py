@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from freerun.computing import computing
+from freerun.compute.programs import computing
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Shape
 

@@ -106,7 +106,7 @@ def test_an_index_of_dates_is_the_time_whatever_holds_it(kind):
     series = Series.of(frame)
     assert series.times.astype("datetime64[s]").tolist() == DAYS.to_numpy().astype("datetime64[s]").tolist()
     assert series.calendar.frequency == "D"
-    with pytest.warns(SeriesWarning, match="the rows come newest first"):
+    with pytest.warns(SeriesWarning, match="the rows are sorted from newest to oldest"):
         turned = Series.of(frame[::-1])
     np.testing.assert_array_equal(turned.values[:, 0], VALUES)
     with pytest.warns(SeriesWarning, match="1 of 20 steps"):
@@ -162,8 +162,8 @@ def test_dates_of_a_zone_are_kept_in_it():
         (pd.CategoricalIndex([f"r{i}" for i in range(20)]), "row 0 of the index, 'r0', is not a time"),
         (pd.interval_range(0, 20), "is not a time"),
         (pd.Index(np.arange(20) + 1j), "is not a time"),
-        (pd.Index([True, False] * 10), "true and false, which are no times"),
-        (pd.Index([True, False] * 10, dtype="bool[pyarrow]"), "true and false, which are no times"),
+        (pd.Index([True, False] * 10), "true and false, which are not times"),
+        (pd.Index([True, False] * 10, dtype="bool[pyarrow]"), "true and false, which are not times"),
         (pd.DatetimeIndex([pd.NaT, *DAYS[1:]]), "row 0 of the index has no time"),
         (pd.Index([*range(19), np.nan]), "row 19 of the index has no time"),
         (pd.Index([datetime.time(i) for i in range(20)]), "a time of day without a date"),
@@ -321,7 +321,7 @@ def test_polars_tables_keep_names_and_times():
     ],
     ids=lambda data: type(data).__name__,
 )
-def test_what_holds_no_series_is_refused_and_never_a_crash(data):
+def test_objects_without_a_series_are_refused_and_never_crash(data):
     with pytest.raises(FreerunError):
         RNN().fit(data)
 
@@ -330,7 +330,7 @@ def test_what_holds_no_series_is_refused_and_never_a_crash(data):
     "times",
     [["a", "b", "c"], [False, True, True], [0.0, NAN, 2.0], [2.0, 1.0, 0.0], [DAYS[0], DAYS[0], DAYS[1]]],
 )
-def test_times_of_a_series_that_are_none_are_refused(times):
+def test_invalid_times_of_a_series_are_refused(times):
     with pytest.raises(SeriesError):
         Series(VALUES[:3], times=np.array(times))
 
@@ -363,7 +363,7 @@ def test_levels_of_an_index_may_come_in_any_order(times):
         assert_parts(panel_of(one))
 
 
-def test_levels_of_numbers_are_told_apart_by_text_or_by_their_names():
+def test_which_index_level_is_the_time_follows_from_text_or_from_level_names():
     parts = {name: part.set_axis(range(3, 3 + len(part))) for name, part in PARTS.items()}
     texts = pd.concat(parts)
     numbers = pd.concat({7: parts["p"], 8: parts["q"]}).rename_axis(index=["shop", "time"])
@@ -389,7 +389,7 @@ def test_shuffled_rows_of_several_series_are_sorted_in_each():
     frame = (
         pd.concat(PARTS, names=["id", "ds"]).sample(frac=1, random_state=2).sort_index(level="id", sort_remaining=False)
     )
-    with pytest.warns(SeriesWarning, match="not in the order of their times"):
+    with pytest.warns(SeriesWarning, match="the rows are not sorted by time"):
         assert_parts(panel_of(frame))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import freerun
 from freerun.errors import SettingError
-from freerun.intervals import half_widths
+from freerun.forecasting.intervals import half_widths
 
 LINEAR: dict[str, Any] = {
     "hidden": 5,
@@ -64,6 +64,17 @@ def test_intervals_of_a_logarithm_are_those_of_its_series_at_every_horizon():
     width = (expected["x_high_80"] - expected["x_low_80"]).to_numpy()
     assert width[-1] > width[0]
     np.testing.assert_allclose(np.log(found.to_numpy()), expected.to_numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_intervals_of_a_random_walk_go_on_to_widen_beyond_the_calibrated_horizons():
+    """As the square root of the horizon; the standard deviation of 200 paths is known to 5 %."""
+    walk = np.random.default_rng(4).normal(size=400).cumsum()
+    rnn = freerun.RNN(**{**LINEAR, "difference": 1, "l2": 100.0}).fit(walk)
+    calibrated = rnn.model_.errors.shape[1]
+    table = rnn.forecast(4 * calibrated, (80,))
+    width = (table["x_high_80"] - table["x_low_80"]).to_numpy()
+    assert (np.diff(width[calibrated - 1 :]) > -1e-9).all()  # bounds are rounded
+    assert width[-1] / width[calibrated - 1] == pytest.approx(2.0, rel=0.15)
 
 
 def test_half_widths_are_the_conformal_quantile():

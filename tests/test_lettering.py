@@ -23,8 +23,8 @@ OF_NOBODY = "\U000f5a5a"
 
 
 @pytest.fixture(autouse=True)
-def nothing_told(monkeypatch):
-    monkeypatch.setattr(lettering, "_told", set())
+def no_warning_before(monkeypatch):
+    monkeypatch.setattr(lettering, "_warned", set())
 
 
 def series(*names: str) -> Series:
@@ -62,7 +62,7 @@ def pictures(names: tuple[str, ...], title: str) -> list[Figure]:
     ]
 
 
-def test_names_are_no_formulas():
+def test_names_are_not_drawn_as_formulas():
     for figure in pictures(NAMES, "Forecast of $a$_b$.csv"):
         labels = [label for axes in figure.axes for label in (axes.xaxis.label, axes.yaxis.label)]
         said = {text.get_text() for text in (*labels, *figure.texts)}
@@ -110,9 +110,9 @@ def test_texts_without_rare_letters_keep_their_font():
 @pytest.mark.parametrize("kind", FORMATS)
 def test_letters_that_no_font_has_are_named_once(kind):
     name = f"heat {OF_NOBODY} of {OF_NOBODY}"
-    with pytest.warns(UserWarning, match=f"no font .* has the letters {OF_NOBODY}, .* install a font") as told:
+    with pytest.warns(UserWarning, match=f"no font .* has the letters {OF_NOBODY}, .* install a font") as warned:
         figure = plots.data(series(name, OF_NOBODY), title=name)
-    assert len(told) == 1
+    assert len(warned) == 1
     assert figure.axes[0].get_ylabel() == name
     assert written(figure, kind)
     Report("heat").picture(figure, name)
@@ -124,12 +124,12 @@ def test_letters_that_no_font_has_are_named_once(kind):
     "name", ["温度 (°C)", "気温", "기온", "درجة الحرارة", "तापमान", "טמפרטורה", "🌡️", "Größe", "ελ"]
 )
 def test_names_in_any_script_make_a_picture_and_at_most_one_warning(name):
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         for figure in pictures((name,), f"{name}.csv")[:3]:
             assert figure.axes[0].get_ylabel() == name
             written(figure)
-    assert len(told) <= 1
+    assert len(warned) <= 1
 
 
 def test_long_names_are_broken_into_lines_and_stay_beside_their_axes():

@@ -10,16 +10,16 @@ import scipy.optimize
 from jax.flatten_util import ravel_pytree
 
 import freerun
-from freerun.computing import computing
+from freerun.compute.programs import computing
 from freerun.errors import SettingError
-from freerun.forcing import Full
 from freerun.network import jax_runs
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Shape
-from freerun.objective import Objective, Terms
-from freerun.optimizers import LevenbergMarquardt, Trainees, minimize, stack, unstack
-from freerun.optimizers import levenberg_marquardt as module
-from freerun.pairs import Pairs
+from freerun.training.forcing import Full
+from freerun.training.objective import Objective, Regularization
+from freerun.training.optimizers import LevenbergMarquardt, Population, minimize, stack, unstack
+from freerun.training.optimizers import levenberg_marquardt as module
+from freerun.training.supervised import SupervisedData
 
 KEY = jax.random.key(0)
 
@@ -33,19 +33,19 @@ def double():
 def minimized(objective, terms, network, epochs):
     reports = []
     optimizer = LevenbergMarquardt(epochs)
-    beginning = optimizer.begin(Trainees(stack([network]), stack([terms])))
+    beginning = optimizer.begin(Population(stack([network]), stack([terms])))
     ending = minimize(optimizer, lambda _: objective, beginning, KEY, lambda _, values: reports.append(values))
-    return unstack(ending.trainees.networks)[0], np.concatenate(reports)[:, 0], ending.stopped[0]
+    return unstack(ending.population.networks)[0], np.concatenate(reports)[:, 0], ending.stopped[0]
 
 
 def problem(l2=None, hidden=3, steps=200):
     series = freerun.systems.multiple_sines(steps, seed=0).values
-    pairs = Pairs.of([np.asarray(series)], 1, 10)
+    pairs = SupervisedData.of([np.asarray(series)], 1, 10)
     network = initial_network(Shape(1, hidden, "simple", (0,), 1, True), Start("glorot", seed=1))
-    return Objective(pairs, Full()), Terms(l2=l2), network
+    return Objective(pairs, Full()), Regularization(l2=l2), network
 
 
-def test_it_reaches_the_minimum_that_scipy_finds():
+def test_levenberg_marquardt_reaches_the_minimum_that_scipy_finds():
     """A ridge penalty makes the minimum sharp; SciPy's trust-region method, from the same start, is the oracle."""
     objective, terms, network = problem(l2=jnp.asarray(1e-3))
     theta, unravel = ravel_pytree(network)
@@ -62,9 +62,9 @@ def test_it_reaches_the_minimum_that_scipy_finds():
 def test_a_linear_network_is_solved_in_a_few_iterations():
     """Least squares without a hidden layer's bend: the ridge solution is the exact minimum."""
     draw = np.random.default_rng(0)
-    pairs = Pairs.of([draw.normal(size=(300, 1)).cumsum(axis=0) * 0.1], 1, 5)
+    pairs = SupervisedData.of([draw.normal(size=(300, 1)).cumsum(axis=0) * 0.1], 1, 5)
     network = initial_network(Shape(1, 1, "memoryless", (0, 1, 2), 1, True, "identity"), Start("glorot"))
-    _, values, _ = minimized(Objective(pairs, Full()), Terms(), network, 30)
+    _, values, _ = minimized(Objective(pairs, Full()), Regularization(), network, 30)
     windows = np.asarray(jax_runs.windows(network, pairs.inputs, jnp.zeros((2, 1))).seen)[5:]
     features = np.column_stack([windows, np.ones(len(windows))])
     _, rest, *_ = np.linalg.lstsq(features, np.asarray(pairs.targets)[5:], rcond=None)
@@ -93,12 +93,12 @@ def test_the_first_step_is_that_of_the_normal_equations(hidden, steps):
 def test_several_networks_at_once_take_the_steps_of_each_alone():
     """Each with a penalty of its own."""
     objective, _, _ = problem()
-    several = [Terms(l2=jnp.asarray(l2)) for l2 in (1e-4, 1e-2)]
+    several = [Regularization(l2=jnp.asarray(l2)) for l2 in (1e-4, 1e-2)]
     networks = [initial_network(Shape(1, 3, "simple", (0,), 1, True), Start("glorot", seed=seed)) for seed in (1, 2)]
     optimizer = LevenbergMarquardt(15)
-    beginning = optimizer.begin(Trainees(stack(networks), stack(several)))
+    beginning = optimizer.begin(Population(stack(networks), stack(several)))
     ending = minimize(optimizer, lambda _: objective, beginning, KEY, lambda *_: None)
-    for network, terms, together in zip(networks, several, unstack(ending.trainees.networks), strict=True):
+    for network, terms, together in zip(networks, several, unstack(ending.population.networks), strict=True):
         alone, _, _ = minimized(objective, terms, network, 15)
         for a, b in zip(jax.tree.leaves(alone), jax.tree.leaves(together), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)

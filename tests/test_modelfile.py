@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import freerun
-from freerun.archive import read_archive, write_archive
 from freerun.errors import FreerunError, ModelFileError, OutputError
-from freerun.modelfile import FORMAT
+from freerun.files.archive import read_archive, write_archive
+from freerun.forecasting.modelfile import FORMAT
 from freerun.settings import CellName
 from fuzz import mutated
 
@@ -37,7 +37,7 @@ def file(rnn, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_everything_comes_back(rnn, tmp_path, dtype):
+def test_a_loaded_model_has_everything_of_the_saved_one(rnn, tmp_path, dtype):
     rnn = freerun.RNN(**{**rnn.get_params(), "dtype": dtype}).fit(rnn.model_.recent)
     rnn.save(tmp_path / "m.freerun")
     back = freerun.load(tmp_path / "m.freerun")
@@ -51,7 +51,7 @@ def test_everything_comes_back(rnn, tmp_path, dtype):
 
 @pytest.mark.quick(cell=["lstm"])
 @pytest.mark.parametrize("cell", get_args(CellName))
-def test_every_cell_comes_back(tmp_path, cell):
+def test_a_loaded_model_has_the_cells_of_the_saved_one(tmp_path, cell):
     series = np.sin(np.arange(120) * 0.3) + np.sin(np.arange(120) * 0.5)
     rnn = freerun.RNN(
         6, cell=cell, layers=2, delays=(0, 2, 5), optimizer="adam", epochs=5, restarts=2, members=2, holdout=0.2

@@ -12,8 +12,8 @@ from freerun.network.network import Network, Shape, left_out
 
 @pytest.mark.parametrize("module", ["network", "cells", "initial"])
 def test_networks_are_there_without_jax(module):
-    told = f"import sys, freerun.network.{module}; print(*[m for m in ('jax', 'equinox') if m in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    script = f"import sys, freerun.network.{module}; print(*[m for m in ('jax', 'equinox') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
 
 
@@ -32,7 +32,7 @@ def test_every_number_in_a_network_is_a_weight_and_of_the_precision_asked_for(ki
     assert (back.lags, back.cells[0].static) == (network.lags, network.cells[0].static)
 
 
-def test_what_differences_leave_out():
+def test_differences_leave_out_these_earlier_values_with_their_coefficients():
     """Of (1 - B)(1 - B^3) x_{t+1}: x_t + x_{t-2} - x_{t-3}."""
     assert left_out((1, 3)) == [(0, 1), (2, 1), (3, -1)]
     assert left_out(()) == []

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from freerun import Series
-from freerun.data.numerals import Numerals, is_missing, truth, unit_of
+from freerun.data.numerals import Numerals, find_unit, is_missing, parse_booleans
 from freerun.errors import SeriesError, SeriesFileError
 
 
@@ -84,9 +84,9 @@ def test_the_usual_ways_to_write_numbers(cells, expected):
         ("($ 985.00)", -985.0, "$"),
     ],
 )
-def test_a_currency_or_percent_sign_before_or_behind_is_no_part_of_the_number(cell, expected, unit):
+def test_a_currency_or_percent_sign_before_or_behind_is_not_part_of_the_number(cell, expected, unit):
     assert Numerals(".").number(cell) == expected
-    assert unit_of(cell) == unit
+    assert find_unit(cell) == unit
 
 
 NO_NUMBERS = (
@@ -95,7 +95,7 @@ NO_NUMBERS = (
 
 
 @pytest.mark.parametrize("cell", NO_NUMBERS.replace("\n", "|").split("|"))
-def test_what_is_no_number_is_not_taken_for_one(cell):
+def test_text_that_is_not_a_number_is_not_read_as_one(cell):
     assert Numerals(".").number(cell) is None
 
 
@@ -116,11 +116,11 @@ def test_other_cells_are_not_missing(cell):
 
 
 def test_true_and_false_are_one_and_zero():
-    found = truth(["True", "false", "", "TRUE", "NA", True])
+    found = parse_booleans(["True", "false", "", "TRUE", "NA", True])
     assert found is not None
     np.testing.assert_array_equal(found, [1, 0, np.nan, 1, np.nan, 1])
-    assert truth(["1", "0"]) is None
-    assert truth(["True", "5"]) is None
+    assert parse_booleans(["1", "0"]) is None
+    assert parse_booleans(["True", "5"]) is None
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -172,7 +172,9 @@ def test_three_digits_behind_a_sign_are_read_as_the_separator_lets_one_expect(va
 def test_numbers_that_may_be_a_thousand_times_larger_are_refused_until_the_decimal_sign_is_named(
     values, cells, separator
 ):
-    with pytest.raises(SeriesFileError, match=rf"s\.csv: '{cells[0]}' may be .* name the decimal sign .*--decimal"):
+    with pytest.raises(
+        SeriesFileError, match=rf"s\.csv: '{cells[0]}' is ambiguous.* name the decimal sign .*--decimal"
+    ):
         values(column(cells, separator))
     small = [float(cell.replace(",", ".")) for cell in cells]
     large = [float(cell.replace(",", "").replace(".", "")) for cell in cells]
@@ -190,8 +192,8 @@ def test_one_column_that_is_clear_decides_for_the_others(values):
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["5%", "6"], r"line 3, column 'x': '6' is of another unit than the numbers with '%'"),
-        (["USD 5", "EUR 6"], r"line 3, column 'x': 'EUR 6' is of another unit than the numbers with 'USD'"),
+        (["5%", "6"], r"line 3, column 'x': '6' has another unit than the numbers with '%'"),
+        (["USD 5", "EUR 6"], r"line 3, column 'x': 'EUR 6' has another unit than the numbers with 'USD'"),
         (["1,5", "2.5"], r"line 2, column 'x': '1,5' is not a number; other cells have '\.' as decimal sign"),
         (["1.2K", "985"], r"line 2, column 'x': '1\.2K' is not a number; write numbers without letters"),
         (["1", "2", "n.b."], r"line 4, column 'x': 'n\.b\.' is not a number; leave a cell empty where its value is"),
@@ -262,4 +264,4 @@ def test_every_float_that_python_writes_comes_back(value):
 def test_no_text_makes_the_reader_fail(text):
     numerals = Numerals.of([[text, "1,5"]])
     assert numerals.number(text) is None or isinstance(numerals.number(text), float)
-    unit_of(text)
+    find_unit(text)

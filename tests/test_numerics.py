@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 
 import freerun
-from freerun.computing import computing
+from freerun.compute.programs import computing
 from freerun.data.scaling import Scaling
 from freerun.errors import FreerunError, SeriesError
-from freerun.forcing import stages
 from freerun.network import ridge
-from freerun.objective import Objective
-from freerun.optimizers import stack
-from freerun.pairs import Pairs
 from freerun.plan import train_plan
 from freerun.settings import CellName, Settings
-from freerun.training import terms_of
+from freerun.training.forcing import forcing_schedule
+from freerun.training.loop import regularization_of
+from freerun.training.objective import Objective
+from freerun.training.optimizers import stack
+from freerun.training.supervised import SupervisedData
 
 CELLS: tuple[CellName, ...] = get_args(CellName)
 
@@ -64,25 +64,25 @@ def test_gradient_and_jacobian_agree_with_finite_differences(cell, given_forcing
     asked = train_plan(settings, 2)
     key = jax.random.key(5)
     with computing("float64"):
-        pairs = Pairs.of([SERIES.values], 2, 3)
+        pairs = SupervisedData.of([SERIES.values], 2, 3)
         draw = np.random.default_rng(1)
         network = jax.tree.map(lambda w: jnp.asarray(w + 0.1 * draw.normal(size=w.shape)), asked.draw())
-        terms = jax.tree.map(lambda a: a[0], terms_of([asked]))
-        forcing = stages(asked, pairs)[-1](stack([network]))
+        regularization = jax.tree.map(lambda a: a[0], regularization_of([asked]))
+        forcing = forcing_schedule(asked, pairs)[-1](stack([network]))
         objective = Objective(pairs, forcing)
         theta, unravel = ravel_pytree(network)
         direction = jnp.asarray(draw.normal(size=theta.size))
 
         def value(weights):
-            return objective(unravel(weights), terms, key)
+            return objective(unravel(weights), regularization, key)
 
         @jax.jit
         def measured(weights):
-            return value(weights), objective.residuals(unravel(weights), terms, key)
+            return value(weights), objective.residuals(unravel(weights), regularization, key)
 
         @jax.jit
         def derivatives(weights):
-            return jax.grad(value)(weights), objective.jacobian(unravel(weights), terms, key)
+            return jax.grad(value)(weights), objective.jacobian(unravel(weights), regularization, key)
 
         step = 1e-6
         gradient, jacobian = derivatives(theta)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from jax import lax
 
-from freerun.computing import computing
-from freerun.forcing import Full
+from freerun.compute.programs import computing
 from freerun.network.initial import Start, initial_network
 from freerun.network.jax_cells import elementwise_of, update_of
 from freerun.network.network import Shape
-from freerun.objective import Objective, Terms
-from freerun.pairs import Pairs
+from freerun.training.forcing import Full
+from freerun.training.objective import Objective, Regularization
+from freerun.training.supervised import SupervisedData
 
 
 @pytest.mark.quick(hidden=[15], kind=["simple"])
@@ -38,8 +38,8 @@ def test_the_objective_and_its_gradient_are_those_of_the_formula(kind, hidden):
 
     with computing("float64"):
         network = initial_network(Shape(1, hidden, kind, nonlinearity="softplus", direct=True), start)
-        objective = Objective(Pairs.of([values], 1, 0), Full())
-        terms = Terms(jnp.asarray(l1), jnp.asarray(l2))
+        objective = Objective(SupervisedData.of([values], 1, 0), Full())
+        terms = Regularization(jnp.asarray(l1), jnp.asarray(l2))
         value, gradient = jax.jit(jax.value_and_grad(lambda n: objective(n, terms, jax.random.key(0))))(network)
         expected, slopes = jax.jit(jax.value_and_grad(formula))(network)
     assert float(value) == pytest.approx(float(expected), rel=1e-12)

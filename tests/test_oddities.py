@@ -1,4 +1,4 @@
-"""Readings that look wrong are told; those that stand for missing values are missing."""
+"""Readings that look wrong are reported; those that stand for missing values are missing."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def wave(count: int = 200) -> np.ndarray:
 
 
 @pytest.mark.parametrize("fill", FILL_VALUES)
-def test_numbers_of_instruments_for_missing_values_are_missing_and_told(fill):
+def test_fill_values_of_instruments_are_missing_and_reported(fill):
     values = wave()
     values[[7, 90, 91]] = fill
     with pytest.warns(SeriesWarning, match=r"3 values of 'flow' are .*, the first in row 7, .* they are missing"):
@@ -26,7 +26,7 @@ def test_numbers_of_instruments_for_missing_values_are_missing_and_told(fill):
     assert np.isfinite(series.values[:, 1]).all()
 
 
-def test_such_a_number_in_single_precision_is_missing_too():
+def test_a_fill_value_in_single_precision_is_missing_too():
     values = wave().astype(np.float32)
     values[[3, 4]] = np.float32(9.96921e36)
     with pytest.warns(SeriesWarning, match="2 values of 'x'"):
@@ -43,7 +43,7 @@ def test_such_a_number_in_single_precision_is_missing_too():
     ],
     ids=["once", "within the range", "among others", "nothing else"],
 )
-def test_such_a_number_that_may_be_a_measurement_is_kept(values):
+def test_a_fill_value_that_may_be_a_measurement_is_kept(values):
     np.testing.assert_array_equal(Series.of(values).values[:, 0], values)
 
 
@@ -55,24 +55,24 @@ def test_the_users_array_is_not_written_to():
     assert values[7] == -9999
 
 
-def test_a_glitch_is_told_with_its_place_and_learned_as_it_stands():
+def test_a_glitch_is_reported_with_its_place_and_learned_as_it_stands():
     values = wave()
     values[40] = 9999
     dated = pd.Series(values, index=pd.date_range("2024-01-01", periods=200), name="flow")
-    (told,) = oddities(Series.of(dated))
-    assert told.startswith("step 40 (2024-02-10) of 'flow': 9999 where all others lie between")
+    (report,) = oddities(Series.of(dated))
+    assert report.startswith("step 40 (2024-02-10) of 'flow': 9999 but all others lie between")
     rnn = freerun.RNN(5, cell="memoryless", optimizer="ridge", delays=2, input_scale=0.3, l2=1e-2, difference=0)
     with pytest.warns(SeriesWarning, match=r"step 40 .* it is learned as it stands"):
         rnn.fit(dated)
     assert rnn.model_.recent.values[40, 0] == 9999
 
 
-def test_a_sensor_that_is_stuck_is_told():
+def test_a_sensor_that_is_stuck_is_reported():
     values = wave()
     values[50:70] = values[50]
-    (told,) = oddities(Series.of(values))
-    assert told.startswith("step 50 of 'x'")
-    assert told.endswith("for 20 steps in a row, as of a sensor that is stuck")
+    (report,) = oddities(Series.of(values))
+    assert report.startswith("step 50 of 'x'")
+    assert report.endswith("for 20 steps in a row, like a stuck sensor")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_sensor_that_is_stuck_is_told():
     ],
     ids=["a wave", "levels", "zeros, then sales", "regular peaks", "heavy tails", "hardly any values"],
 )
-def test_what_is_how_the_series_is_is_not_told(values):
+def test_usual_features_of_series_are_not_reported_as_oddities(values):
     assert oddities(Series.of(values)) == []
 
 

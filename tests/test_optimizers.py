@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 import freerun
-from freerun.optimizers import gradient
+from freerun.training.optimizers import gradient
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import freerun
-from freerun.computing import computing
+from freerun.compute.programs import computing
 from freerun.network import jax_runs, parallel, recurrence
 from freerun.network.cells import SimpleCell
 from freerun.network.initial import Start, initial_network
@@ -126,7 +126,7 @@ def test_a_linear_recurrence_and_its_transpose(pieces):
     d = [known[0]]
     for k in range(1, pieces):
         d.append(d[-1] @ slopes[k - 1] + known[k])
-    found, back = jax.vjp(lambda known: parallel.linear_recurrence(jnp.asarray(slopes), known), jnp.asarray(known))
+    found, back = jax.vjp(lambda known: parallel.solve_recurrence(jnp.asarray(slopes), known), jnp.asarray(known))
     np.testing.assert_allclose(found, d, rtol=1e-12)
     np.testing.assert_allclose((np.array(d) * other).sum(), (known * back(jnp.asarray(other))[0]).sum(), rtol=1e-12)
 

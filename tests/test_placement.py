@@ -6,10 +6,10 @@ import jax
 import pytest
 
 import freerun
-from freerun import placement
-from freerun.placement import placed
 from freerun.plan import train_plan
 from freerun.settings import Settings
+from freerun.training import placement
+from freerun.training.placement import choose_placement
 
 ADAM = {"optimizer": "adam", "hidden": 15}
 
@@ -40,13 +40,13 @@ def test_where_training_computes(parameters, steps, networks, expected, monkeypa
     memory = {"bytes_limit": 2**36}
     found = [SimpleNamespace(platform="gpu", memory_stats=lambda: memory)]
     monkeypatch.setattr(jax, "devices", lambda *_: found)
-    assert placed(train_plan(Settings.checked(**parameters), 1), steps, networks) == expected
+    assert choose_placement(train_plan(Settings.checked(**parameters), 1), steps, networks) == expected
     memory["bytes_limit"] = 2**10
     if expected[0] == "gpu" and "optimizer" in parameters:
         with pytest.raises(freerun.FreerunError, match=r"takes .* GiB, and this machine has 0\.0 GiB"):
-            placed(train_plan(Settings.checked(**parameters), 1), steps, networks)
+            choose_placement(train_plan(Settings.checked(**parameters), 1), steps, networks)
 
 
 def test_without_a_gpu_all_stays_on_the_processor(monkeypatch):
     monkeypatch.setattr(placement, "has_gpu", lambda: False)
-    assert placed(train_plan(Settings.checked(**ADAM), 1), 1_000_000, 1) == ("cpu", False)
+    assert choose_placement(train_plan(Settings.checked(**ADAM), 1), 1_000_000, 1) == ("cpu", False)

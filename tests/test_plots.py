@@ -7,7 +7,7 @@ import pytest
 
 from freerun import Series, plots
 from freerun.errors import OutputError
-from freerun.history import History
+from freerun.training.history import History
 
 SERIES = Series(np.sin(np.arange(60) * 0.3), ("tide",), dt=0.5)
 

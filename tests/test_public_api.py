@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import freerun.backtest
-import freerun.history
-import freerun.model
+import freerun.forecasting.model
 import freerun.search
 import freerun.selection.judge
+import freerun.training.history
 
 LIST = Path(__file__).with_name("public_api.txt")
 
-ROOMS = ("errors", "metrics", "plots", "systems", "search", "sktime")
+MODULES = ("errors", "metrics", "plots", "systems", "search", "sktime")
 """Modules that users import from, beside `freerun` itself."""
 
 
@@ -54,15 +54,15 @@ def _parameters(thing: Any) -> str:
 
 def _public() -> list[str]:
     lines: list[str] = []
-    for module in ("freerun", *(f"freerun.{room}" for room in ROOMS)):
-        room = importlib.import_module(module)
-        names = getattr(room, "__all__", None) or [
+    for module in ("freerun", *(f"freerun.{name}" for name in MODULES)):
+        found = importlib.import_module(module)
+        names = getattr(found, "__all__", None) or [
             name
-            for name, value in vars(room).items()
+            for name, value in vars(found).items()
             if not name.startswith("_") and getattr(value, "__module__", None) == module
         ]
         for name in sorted(names):
-            thing = getattr(room, name)
+            thing = getattr(found, name)
             lines += [f"{module}.{name}"] if inspect.ismodule(thing) else _described(f"{module}.{name}", thing)
     return lines
 
@@ -72,20 +72,24 @@ def test_nothing_public_has_changed_unseen():
 
 
 def test_the_types_that_users_are_given_are_documented():
-    """What the methods of `RNN` return, what a watcher is told, and what a search leaves, are on the page on Python."""
+    """What `RNN` returns, what progress callbacks are given and what a search leaves: on the page on Python."""
     import pandas
 
     page = (LIST.parents[1] / "docs" / "python.md").read_text()
     documented = {pydoc.locate(name) for name in re.findall(r"^::: (\S+)", page, re.MULTILINE)}
     assert None not in documented
-    assert freerun.history.Watcher in documented
-    given: set[Any] = {freerun.model.Model, freerun.history.Progress, freerun.selection.judge.Choice}
+    assert freerun.training.history.ProgressCallback in documented
+    given: set[Any] = {
+        freerun.forecasting.model.Model,
+        freerun.training.history.Progress,
+        freerun.selection.judge.Candidate,
+    }
     for name, thing in [*vars(freerun.RNN).items(), *vars(freerun.search).items()]:
         function = thing.fget if isinstance(thing, property) else thing
         if inspect.isfunction(function) and not name.startswith("_"):
             given.add(typing.get_type_hints(function, localns={"pd": pandas})["return"])
     ours = {thing for thing in given if getattr(thing, "__module__", "").startswith("freerun")}
-    assert {freerun.Series, freerun.backtest.Backtest, freerun.history.History, freerun.search.Found} <= ours
+    assert {freerun.Series, freerun.backtest.Backtest, freerun.training.history.History, freerun.search.Found} <= ours
     assert ours <= documented
 
 

@@ -181,7 +181,7 @@ def _alone(rnn: freerun.RNN, i: int) -> freerun.RNN:
         (
             [_dated("2020-01-01", "D"), _dated("2020-01-01", "h")],
             None,
-            "the series has steps of h, .* and steps of D are needed, .* the same steps .resample",
+            "the series has steps of h, .* but steps of D are needed, .* these steps .resample",
         ),
         ([np.sin(np.arange(50.0))] * 2, [np.ones(50)], "1 of external inputs for 2 series"),
         (np.append(np.sin(np.arange(60.0)), np.inf), None, "infinite"),
@@ -203,7 +203,7 @@ def test_inputs_that_end_before_the_horizon():
 
 def test_times_that_do_not_follow_are_refused():
     rnn = freerun.RNN(**SMALL).fit(_dated("2020-01-01", "D"))
-    with pytest.raises(SeriesError, match="the series has to go on at 2020-03-01"):
+    with pytest.raises(SeriesError, match="the next step is 2020-03-01"):
         rnn.update(_dated("2020-03-05", "D"))
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import freerun
-from freerun import pairs as room
-from freerun.computing import computing
+from freerun.compute.programs import computing
 from freerun.network import jax_runs, recurrence
 from freerun.network.cells import Cell
 from freerun.network.initial import Start, initial_network
@@ -18,6 +17,7 @@ from freerun.network.jax_runs import forced_loop
 from freerun.network.network import Network, Shape, State
 from freerun.network.recurrence import open_loop
 from freerun.network.updates import NONLINEARITIES
+from freerun.training import supervised
 from references import plain, plainly_forced
 
 CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
@@ -213,7 +213,7 @@ def test_open_loop_free_run_and_forced_run_are_the_hand_written_loop(kind, lags,
 
     outputs = loop(np.ones(12), 20)
     np.testing.assert_allclose(jax.jit(jax_runs.predict)(network, inputs), outputs[:12], rtol=1e-10, atol=1e-12)
-    states, values = jax.jit(jax_runs.moments)(network, inputs, jnp.asarray([4, 11]))
+    states, values = jax.jit(jax_runs.run_starts)(network, inputs, jnp.asarray([4, 11]))
     np.testing.assert_allclose(values, inputs[[4, 11]])
     first = jax.tree.map(lambda entry: entry[0], states)
     np.testing.assert_allclose(jax.jit(jax_runs.step)(network, first, values[0])[1], outputs[4], rtol=1e-10, atol=1e-12)
@@ -254,7 +254,7 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
     draw = np.random.default_rng(4)
     inputs = jnp.asarray(draw.normal(size=(15, 2)))
     strength = jnp.zeros((15, 1)) if free else jnp.asarray(draw.choice([0.0, 0.4, 1.0], size=(15, 2)))
-    states, values = jax_runs.moments(network, inputs, jnp.asarray([9]))
+    states, values = jax_runs.run_starts(network, inputs, jnp.asarray([9]))
     state, output = jax.tree.map(lambda entry: entry[0], states), values[0]
     arguments = (network, state, output, inputs, strength)
 
@@ -283,9 +283,9 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
 def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):
     network = random_network(kind, lags=(0, 3), layers=2)
     values = jnp.asarray(np.random.default_rng(5).normal(size=(steps + 1, 2)))
-    monkeypatch.setattr(room, "PIECE", 10)
+    monkeypatch.setattr(supervised, "PIECE", 10)
     residuals = np.asarray(jax.jit(jax_runs.predict)(network, values[:-1]) - values[1:])[4:]
-    pairs = room.Pairs.of([np.asarray(values)], 2, 4)
+    pairs = supervised.SupervisedData.of([np.asarray(values)], 2, 4)
     np.testing.assert_allclose(pairs.squared_errors(network), (residuals**2).mean(axis=0), rtol=1e-12)
 
 

@@ -61,7 +61,7 @@ def test_one_penalty_alone_and_many_at_once_give_the_same(values):
         np.testing.assert_allclose(triangle.readouts(net, [penalty]).hidden[0], many.hidden[number], rtol=1e-6)
 
 
-def test_without_a_penalty_it_is_least_squares(values):
+def test_a_readout_without_a_penalty_is_least_squares(values):
     net = network(2)
     (rows,) = ridge.rows_of(net, [values], 5)
     expected = np.linalg.lstsq(rows.features, rows.targets, rcond=None)[0]

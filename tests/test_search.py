@@ -22,17 +22,16 @@ import pytest
 import freerun
 from freerun.data.scaling import Scaling
 from freerun.errors import SearchError, SettingError
-from freerun.optimizers import base
 from freerun.plan import settled, train_plan
-from freerun.search import database, search
-from freerun.search import study as study_room
+from freerun.search import database, search, study
 from freerun.search.purpose import Purpose
-from freerun.search.report import command, write_report
+from freerun.search.report import fit_command, write_report
 from freerun.search.space import Space
 from freerun.search.study import Study
 from freerun.search.trials import Trials
 from freerun.settings import Settings
-from freerun.training import train
+from freerun.training.loop import train
+from freerun.training.optimizers import base
 
 SMALL: dict[str, Any] = {"hidden": 40, "cell": "memoryless", "optimizer": "ridge", "difference": 0}
 TRAINED: dict[str, Any] = {
@@ -127,10 +126,10 @@ def test_a_dropped_network_does_not_disturb_those_that_go_on(series):
 def test_hopeless_trials_are_stopped_after_a_ninth_of_their_epochs(series):
     trials = Trials(Settings.checked(**TRAINED), [series], folds=2)
     several = [settled(Settings.checked(**TRAINED, restarts=1, members=1, seed=seed), 300) for seed in range(6)]
-    free = trials.judged(several, [])
+    free = trials.score(several, [])
     assert [len(one.errors) for one in free].count(1) == 4  # two of six go on
     bar = sorted(one.errors[0] for one in free)[3]
-    barred = trials.judged(several, [bar, 1.0, 1.0])
+    barred = trials.score(several, [bar, 1.0, 1.0])
     assert [len(one.errors) > 1 for one in barred] == [one.errors[0] <= bar for one in free]
     whole = [one for one in barred if one.finished]
     assert whole
@@ -175,7 +174,7 @@ def test_no_more_trials_begin_once_time_is_over(series, tmp_path):
 
 
 @pytest.mark.parametrize("limit", [-1.0, float("nan")])
-def test_a_time_limit_that_cannot_be_is_refused(series, limit, tmp_path):
+def test_an_invalid_time_limit_is_refused(series, limit, tmp_path):
     with pytest.raises(SettingError, match=f"time_limit={limit}: must be 0 seconds or more"):
         search(series, 10, settings=SMALL, storage=tmp_path / "s.sqlite", time_limit=limit)
     assert not (tmp_path / "s.sqlite").exists()
@@ -208,8 +207,8 @@ def test_a_killed_search_goes_on_and_finds_the_same(launch, tmp_path):
     victim.communicate()
     assert not (tmp_path / "killed.freerun").exists()
     again = launch(*options, "-o", "killed.freerun", "--json", "--report", "page.html")
-    resumed, told = again.communicate(timeout=240)
-    assert again.returncode == 0, told
+    resumed, errors = again.communicate(timeout=240)
+    assert again.returncode == 0, errors
     assert json.loads(resumed)["error"] == json.loads(answer)["error"]
     assert json.loads(resumed)["settings"] == json.loads(answer)["settings"]
     assert _count(database, "COMPLETE") + _count(database, "PRUNED") == 40
@@ -247,18 +246,18 @@ def test_ctrl_c_gives_running_trials_back(launch, tmp_path):
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    assert "interrupted; the trials that are over are in the study" in told
-    assert "Traceback" not in told
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted; finished trials are kept in the study" in errors
+    assert "Traceback" not in errors
     assert _count(database, "RUNNING") == 0
 
 
 def test_trials_of_a_dead_machine_are_judged_again_after_a_while(series, tmp_path, monkeypatch):
     """A process of another host that gives no sign of life; its proposals come again, not others in their place."""
-    for room in (database, study_room):
-        monkeypatch.setattr(room, "HEARTBEAT", 1)
-        monkeypatch.setattr(room, "GRACE", 1)
+    for module in (database, study):
+        monkeypatch.setattr(module, "HEARTBEAT", 1)
+        monkeypatch.setattr(module, "GRACE", 1)
     space = Space.of(Settings.checked(**SMALL), [series], {})
     purpose = Purpose.of([series], space, 2)
     storage = str(tmp_path / "s.sqlite")
@@ -300,7 +299,7 @@ def test_a_trial_that_kills_its_process_again_and_again_is_given_up(series, tmp_
         ({"series": "other"}, "made for other data"),
         ({"folds": 3}, "another number of folds"),
         ({"packages": {"freerun": "0.0.1"}}, r"other package versions \(freerun"),
-        ({"format": 0}, r"another version's \(format 0"),
+        ({"format": 0}, r"another version \(format 0"),
     ],
 )
 def test_a_study_for_something_else_is_not_joined(series, tmp_path, change, message):
@@ -335,21 +334,21 @@ def test_other_settings_or_another_space_are_named(series, tmp_path):
             marks=pytest.mark.slow,
             id="no scheduler",
         ),
-        ("--name x", "--name is that of a study in a database"),
+        ("--name x", "--name is the name of a study in a database"),
         ("--set hidden", "write --set NAME=VALUE"),
-        ("--set hidden=3 --set hidden=4", "hidden is there twice"),
+        ("--set hidden=3 --set hidden=4", "hidden is given twice"),
         ("--set hidden=many", "hidden='many'"),
         ("--try cell=elephant", "cell='elephant'"),
-        ("--workers 2 --scheduler tcp://127.0.0.1:9", "leave one of them out"),
+        ("--workers 2 --scheduler tcp://127.0.0.1:9", "give only one of them"),
     ],
 )
 def test_bad_input_is_named_in_one_line_with_status_2(run, tmp_path, options, message):
     freerun.systems.mackey_glass(300, seed=0).write(tmp_path / "s.csv")
-    status, _, told = run(f"search s.csv -o m.freerun --trials 2 {options}")
+    status, _, errors = run(f"search s.csv -o m.freerun --trials 2 {options}")
     assert status == 2
-    assert re.search(message, told)
-    assert "secret" not in told
-    assert "Traceback" not in told
+    assert re.search(message, errors)
+    assert "secret" not in errors
+    assert "Traceback" not in errors
 
 
 @pytest.mark.slow
@@ -367,10 +366,10 @@ def test_a_full_disk_ends_the_search_and_leaves_the_study_readable(tmp_path):
         capture_output=True,
         text=True,
     )
-    told = process.stderr
-    assert process.returncode == 2, told
-    assert "cannot be read or written" in told
-    assert "what is in the study is safe" in told
+    errors = process.stderr
+    assert process.returncode == 2, errors
+    assert "cannot be read or written" in errors
+    assert "finished trials are kept in the study" in errors
     with as_optuna_reads_it(tmp_path / "m.study.sqlite") as study:
         assert len([trial for trial in study.trials if trial.state.is_finished()]) > 10
 
@@ -378,7 +377,7 @@ def test_a_full_disk_ends_the_search_and_leaves_the_study_readable(tmp_path):
 def test_the_page_and_the_command_say_how_to_make_the_winner(found, series, tmp_path):
     write_report(found, tmp_path / "search.html", "A search")
     page = (tmp_path / "search.html").read_text(encoding="utf-8")
-    line = command(found.rnn.model_.best.settings)
+    line = fit_command(found.rnn.model_.best.settings)
     assert line in page
     assert page.count("<img") >= 3
     series.write(tmp_path / "s.csv")

@@ -21,11 +21,11 @@ import psutil
 import pytest
 
 import freerun
-from freerun import provenance
-from freerun.cores import cores, spread
+from freerun.compute.cores import cores, thread_map
 from freerun.errors import SearchError
+from freerun.files import provenance
 from freerun.search import Standing, search
-from freerun.search.engines import OnDask
+from freerun.search.engines import DaskEngine
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.study import Study
@@ -151,7 +151,7 @@ def working(_: int) -> tuple[float, float, int]:
         time.sleep(0.05)
         going.discard(item)
 
-    list(spread(work, range(4)))
+    list(thread_map(work, range(4)))
     return began, time.monotonic(), most[0]
 
 
@@ -160,8 +160,8 @@ def test_what_may_not_run_in_threads_runs_alone_on_a_worker_that_has_two(threads
     """And takes the cores of both threads, where others take one each."""
     on_this_machine: Any = distributed.LocalCluster
     with on_this_machine(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
-        engine = OnDask(cluster.scheduler_address, None)
-        results = [result for _, result in engine.results(working, range(6), threads)]
+        engine = DaskEngine(cluster.scheduler_address, None)
+        results = [result for _, result in engine.run_tasks(working, range(6), threads)]
         engine.close()
     done = sorted(result for result in results if not isinstance(result, freerun.FreerunError))
     assert len(done) == 6

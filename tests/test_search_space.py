@@ -6,7 +6,7 @@ import pytest
 
 import freerun
 from freerun.errors import SettingError
-from freerun.search.space import Among, Range, Space, parsed
+from freerun.search.space import Among, Range, Space, parse_dimension
 from freerun.settings import Settings
 
 
@@ -16,12 +16,12 @@ def series():
 
 
 def test_ranges_and_values_are_read_from_text():
-    assert parsed("learning_rate=1e-4..1e-1") == ("learning_rate", Range(1e-4, 1e-1, log=True))
-    assert parsed("hidden=5..40") == ("hidden", Range(5, 40, log=False))
-    assert parsed("cell=gru,lstm") == ("cell", Among(("gru", "lstm")))
+    assert parse_dimension("learning_rate=1e-4..1e-1") == ("learning_rate", Range(1e-4, 1e-1, log=True))
+    assert parse_dimension("hidden=5..40") == ("hidden", Range(5, 40, log=False))
+    assert parse_dimension("cell=gru,lstm") == ("cell", Among(("gru", "lstm")))
     for wrong in ("cell", "cell=", "leak=0.9..0.1", "leak=a..b"):
         with pytest.raises(SettingError, match="--try"):
-            parsed(wrong)
+            parse_dimension(wrong)
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ def test_ranges_and_values_are_read_from_text():
         ({"leek": Range(0.1, 0.9)}, "no parameter 'leek'"),
         ({"leak": Range(0.1, 1.5)}, r"leak=1\.5: input should be less than 1"),
         ({"cell": Among(("gru", "elephant"))}, "cell='elephant'"),
-        ({"members": Range(1, 5)}, "not for a search to try"),
-        ({"hidden": Range(5, 40)}, "set to 40 as well"),
+        ({"members": Range(1, 5)}, "this parameter cannot be searched"),
+        ({"hidden": Range(5, 40)}, "fixed to 40 as well"),
     ],
 )
-def test_a_space_that_cannot_be_is_refused(series, wanted, message):
+def test_a_search_space_with_unknown_fixed_or_invalid_parameters_is_refused(series, wanted, message):
     with pytest.raises(SettingError, match=message):
         Space.of(Settings.checked(hidden=40, cell="memoryless", optimizer="ridge", difference=0), [series], wanted)
 

@@ -24,11 +24,65 @@ def test_the_season_of_a_series_without_a_calendar_is_the_peak_of_its_autocorrel
     assert season_of(freerun.Series.of(values, missing="mask")) == 7
 
 
-def test_noise_and_a_constant_have_no_season():
-    assert season_of(freerun.Series.of(np.random.default_rng(0).normal(size=400))) is None
+@pytest.mark.parametrize("period", [2, 4, 5, 12, 24, 52, 168])
+def test_a_wave_has_its_period_as_season(period):
+    values = 3 + np.sin(2 * np.pi * np.arange(1000) / period + 0.5)
+    assert seasons_of(freerun.Series.of(values)) == (period,)
+
+
+def test_waves_of_24_and_of_168_steps_at_once_have_the_season_after_which_both_return():
+    steps = np.arange(1000)
+    values = np.sin(2 * np.pi * steps / 24) + np.sin(2 * np.pi * steps / 168)
+    assert season_of(freerun.Series.of(values)) == 168
+
+
+@pytest.mark.parametrize(("steps", "found"), [(89, None), (90, 30)])
+def test_a_season_occurs_three_times_in_the_series(steps, found):
+    """A peak every 30 steps."""
+    values = np.where(np.arange(steps) % 30 == 7, 5.0, 0.0)
+    assert season_of(freerun.Series.of(values)) == found
+
+
+@pytest.mark.parametrize("steps", [100, 400])
+def test_noise_has_no_season(steps):
+    found = [season_of(freerun.Series.of(np.random.default_rng(seed).normal(size=steps))) for seed in range(50)]
+    assert found.count(None) >= 49
+
+
+def test_random_walks_have_no_season_as_a_rule():
+    walks = [np.random.default_rng(seed).normal(size=400).cumsum() for seed in range(50)]
+    assert [season_of(freerun.Series.of(walk)) for walk in walks].count(None) >= 45
+
+
+def test_a_constant_and_a_line_have_no_season():
     assert season_of(freerun.Series.of(np.zeros(400))) is None
+    assert season_of(freerun.Series.of(np.arange(400.0))) is None
 
 
-def test_a_calendar_tells_the_seasons_that_occur_three_times():
-    times = pd.date_range("2024-01-01", periods=100, freq="h")
-    assert seasons_of(freerun.Series.of(pd.Series(np.arange(100.0), times))) == (24,)
+@pytest.mark.parametrize(
+    ("freq", "steps", "seasons"),
+    [
+        ("h", 504, (24, 168)),
+        ("h", 503, (24,)),
+        ("h", 72, (24,)),
+        ("h", 71, ()),
+        ("D", 21, (7,)),
+        ("D", 20, ()),
+        ("B", 15, (5,)),
+        ("W-SUN", 156, (52,)),
+        ("W-WED", 155, ()),
+        ("MS", 36, (12,)),
+        ("ME", 35, ()),
+        ("QS-JAN", 12, (4,)),
+    ],
+)
+def test_a_calendar_has_the_seasons_that_occur_three_times(freq, steps, seasons):
+    """Whatever the values are."""
+    times = pd.date_range("2024-01-01", periods=steps, freq=freq)
+    assert seasons_of(freerun.Series.of(pd.Series(np.arange(float(steps)), times))) == seasons
+
+
+def test_a_calendar_without_a_usual_season_leaves_it_to_the_values():
+    times = pd.date_range("1900", periods=100, freq="YS")
+    values = np.sin(2 * np.pi * np.arange(100) / 11)
+    assert seasons_of(freerun.Series.of(pd.Series(values, times))) == (11,)

@@ -7,18 +7,18 @@ import pytest
 
 import freerun
 from freerun import metrics
-from freerun.computing import computing
+from freerun.compute.programs import computing
 from freerun.data.scaling import Scaling
 from freerun.errors import MachineError, SeriesError, TrainingDiverged
 from freerun.network import ridge
 from freerun.plan import settled, train_plan
 from freerun.selection.attractor import RUNS, AttractorJudge, Likeness
 from freerun.selection.choosing import members_of
-from freerun.selection.judge import Choice, Judge
+from freerun.selection.judge import Candidate, Judge
 from freerun.selection.policies import FORECAST, Round
 from freerun.settings import Settings
-from freerun.training import train
-from freerun.validation import Validation
+from freerun.training.loop import train
+from freerun.training.validation import Validation
 
 OPEN: dict[str, Any] = {
     "optimizer": "ridge",
@@ -40,7 +40,7 @@ def chosen(series):
     return freerun.RNN(**OPEN).fit(series)
 
 
-def test_what_is_given_is_kept_and_what_is_open_is_filled_in(chosen):
+def test_given_settings_are_kept_and_open_ones_are_filled_in(chosen):
     best = chosen.model_.best.settings
     assert (best.cell, best.hidden, best.delays) == ("memoryless", 40, 6)
     assert best.l2 is not None
@@ -119,9 +119,9 @@ def test_restarts_are_judged_by_free_runs_and_the_best_weights_are_kept(series):
 
 def test_a_member_that_diverges_is_dropped_and_named_and_the_others_go_on(series, monkeypatch):
     """One of two starts is spoiled."""
-    from freerun import training
+    from freerun.training import loop
 
-    fresh = training._fresh
+    fresh = loop._initial_network
 
     def spoiled(plan, panel):
         network = fresh(plan, panel)
@@ -129,7 +129,7 @@ def test_a_member_that_diverges_is_dropped_and_named_and_the_others_go_on(series
             return network.with_readout(network.readout, network.bias * np.nan, network.direct)
         return network
 
-    monkeypatch.setattr(training, "_fresh", spoiled)
+    monkeypatch.setattr(loop, "_initial_network", spoiled)
     rnn = freerun.RNN(4, optimizer="adam", epochs=10, restarts=2, members=2).fit(series)
     assert [m.settings.seed for m in rnn.model_.members] == [0]
     with pytest.raises(TrainingDiverged, match=r"initial weights \(seed 1\)"):
@@ -255,13 +255,13 @@ def test_a_policy_that_proposes_nothing_is_refused(series):
 
 def test_a_candidate_without_a_run_comes_last():
     settings = Settings.checked()
-    assert Choice.of(settings, ()).error == np.inf
+    assert Candidate.of(settings, ()).error == np.inf
 
 
-def choice(excess: float, spread: float = 0.05, runs: int = 100) -> Choice:
+def choice(excess: float, spread: float = 0.05, runs: int = 100) -> Candidate:
     """Errors of free runs that exceed those of the best by so much on average, with that standard deviation."""
     best = 0.3 + 0.2 * np.sin(np.arange(runs))
-    return Choice.of(Settings.checked(), (best + excess + spread * np.resize([1.0, -1.0], runs)).tolist())
+    return Candidate.of(Settings.checked(), (best + excess + spread * np.resize([1.0, -1.0], runs)).tolist())
 
 
 @pytest.mark.parametrize(
@@ -276,18 +276,18 @@ def choice(excess: float, spread: float = 0.05, runs: int = 100) -> Choice:
         ([choice(0.2, spread=3.0)], 2),
         ([choice(0.0)] * 9, 5),
         ([choice(0.0), choice(0.0, runs=50)], 2),
-        ([Choice.of(Settings.checked(), ())], 1),
+        ([Candidate.of(Settings.checked(), ())], 1),
     ],
 )
-def test_networks_are_kept_that_are_no_worse_than_the_best_beyond_chance(others, kept):
+def test_networks_not_worse_than_the_best_beyond_chance_are_kept(others, kept):
     choices = [choice(0.0, spread=0.0), *others]
     assert members_of(Settings.checked(), choices) == kept
     assert members_of(Settings.checked(members=3), choices) == 3
 
 
-def test_of_candidates_with_one_error_each_the_best_is_kept_and_its_equals():
+def test_of_candidates_with_one_error_each_those_equal_to_the_best_are_kept():
     """As the judge of long runs gives."""
-    choices = [Choice.of(Settings.checked(), [error]) for error in (0.1, 0.1, 0.11, 0.1)]
+    choices = [Candidate.of(Settings.checked(), [error]) for error in (0.1, 0.1, 0.11, 0.1)]
     assert members_of(Settings.checked(), choices) == 2
 
 
@@ -302,11 +302,11 @@ def test_a_part_of_a_long_series_is_judged_like_its_end():
 
 def test_ctrl_c_during_a_race_leaves_the_best_candidate_and_the_fit_goes_on_from_there(series, tmp_path):
     """The model of an interrupted fit forecasts; with the checkpoint, the fit ends as if it had never stopped."""
-    told: list[Any] = []
+    reports: list[Any] = []
 
     def stop_after_ten(progress: Any) -> None:
-        told.append(progress)
-        if len(told) == 10:
+        reports.append(progress)
+        if len(reports) == 10:
             raise KeyboardInterrupt
 
     rnn = freerun.RNN()

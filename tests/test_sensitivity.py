@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from freerun.computing import computing
-from freerun.forcing import Full, Mixed, Scheduled, Segments
+from freerun.compute.programs import computing
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Shape
-from freerun.objective import Objective, Terms
-from freerun.pairs import Pairs
-from freerun.sensitivity import by_passes
+from freerun.training.forcing import Full, Mixed, Scheduled, Segments
+from freerun.training.objective import Objective, Regularization
+from freerun.training.sensitivity import by_passes
+from freerun.training.supervised import SupervisedData
 
 KEY = jax.random.key(0)
 STEPS = 53
@@ -43,11 +43,14 @@ def double():
         ("simple", (), GAPS, Full),
     ],
 )
-def test_it_is_that_of_the_whole_run(kind, differences, panel, forced):
+def test_the_jacobian_in_pieces_equals_forward_mode_through_the_whole_run(kind, differences, panel, forced):
     """Two channels and an external input, two layers, a length that is no multiple of a piece's."""
     shape = Shape(2, 3, kind, (0, 1, 4), 2, True, latent=2, inputs=1, differences=differences)
     network = jax.tree.map(lambda w: 0.5 * jnp.asarray(w), initial_network(shape, Start("glorot", seed=1, leak=0.4)))
-    objective, terms = Objective(Pairs.of(panel, 2, 6), forced()), Terms(jnp.asarray(0.1), jnp.asarray(0.2))
+    objective, terms = (
+        Objective(SupervisedData.of(panel, 2, 6), forced()),
+        Regularization(jnp.asarray(0.1), jnp.asarray(0.2)),
+    )
     theta, unravel = ravel_pytree(network)
 
     def residuals(theta):
@@ -59,7 +62,7 @@ def test_it_is_that_of_the_whole_run(kind, differences, panel, forced):
 
 
 @pytest.mark.parametrize("rows", [3, 40])
-def test_passes_are_forward_or_reverse(rows):
+def test_a_jacobian_by_passes_is_exact_with_more_and_with_fewer_results_than_weights(rows):
     """Of a function with a closed form, with more and with fewer results than weights."""
     matrix, theta = jnp.asarray(DRAW.normal(size=(rows, 10))), jnp.asarray(DRAW.normal(size=10))
     found = by_passes(lambda theta: jnp.sin(matrix @ theta), theta, 1)

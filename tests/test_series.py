@@ -70,10 +70,10 @@ def test_following_times_of_dates_keep_the_calendar(freq, expected):
         ([], r"values have shape \(0, 1\)"),
         (np.zeros((2, 2, 2)), r"values have shape \(2, 2, 2\)"),
         (["a", "b"], "the values are not all numbers"),
-        ([[1.0], [1.0, 2.0]], "their rows have different lengths"),
+        ([[1.0], [1.0, 2.0]], "rows have different lengths"),
         ([1.0, 2.0 + 1.0j], "the values are complex"),
         (pd.Series([1.0j, 2.0], name="z"), "column 'z' holds complex numbers"),
-        (np.array(["2020-01-01", "2020-01-02"], "datetime64[D]"), "the values are times"),
+        (np.array(["2020-01-01", "2020-01-02"], "datetime64[D]"), "the values are dates or durations"),
     ],
 )
 def test_unusable_values_are_refused(values, message):

@@ -7,7 +7,7 @@ from scipy import stats
 
 import freerun
 from freerun.errors import SeriesError, SeriesWarning
-from freerun.simple import name_of
+from freerun.forecasting.simple import name_of
 
 SHORT = "too few to choose a network by"
 
@@ -66,7 +66,7 @@ def test_gaps_channels_and_logarithms():
     np.testing.assert_allclose(growth.forecast(3)["x"], [128, 256, 512])
 
 
-def test_it_is_saved_updated_and_predicts_as_a_network_does(tmp_path, run):
+def test_a_simple_model_is_saved_updated_and_predicts_as_a_network_does(tmp_path, run):
     rnn = fitted(quarters(18), "the value 4 steps before")
     rnn.save(tmp_path / "q.freerun")
     again = freerun.load(tmp_path / "q.freerun")
@@ -78,7 +78,7 @@ def test_it_is_saved_updated_and_predicts_as_a_network_does(tmp_path, run):
     assert "the value 4 steps before; no network was trained" in " ".join(out.split())
 
 
-def test_what_is_said_of_the_network_is_kept_to():
+def test_no_simple_model_replaces_a_network_whose_settings_are_given():
     with pytest.raises(SeriesError, match="too few to choose settings by free runs"):
         freerun.RNN(150, cell="memoryless").fit(np.sin(np.arange(10.0)))
 

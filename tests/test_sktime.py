@@ -24,7 +24,7 @@ def test_sktimes_own_checks():
     assert len(results) > 600
 
 
-def test_it_forecasts_what_the_network_forecasts():
+def test_the_sktime_forecaster_forecasts_as_the_network_does():
     index = pd.period_range("2010-01", periods=120, freq="M")
     values = np.sin(np.arange(120) * np.pi / 6) + 0.1 * np.random.default_rng(0).normal(size=120)
     train, test = pd.Series(values, index)[:108], index[108:]
@@ -68,7 +68,7 @@ def test_exogenous_data_that_do_not_fit_are_refused_by_their_own_names(driven):
     forecaster, _, x = driven
     with pytest.raises(SeriesError, match=r"external inputs \(x, z\) are known for 2 steps .* and 3 are asked for"):
         forecaster.predict(fh=[1, 2, 3], X=x[SEEN : SEEN + 2])
-    with pytest.raises(SeriesError, match=r"go on at .*, where the step to come is"):
+    with pytest.raises(SeriesError, match=r"have a row for .*, but the next step is"):
         forecaster.predict(fh=[1, 2, 3], X=x[SEEN : SEEN + 4].drop(x.index[SEEN + 1]))
     with pytest.raises(SeriesError, match="'z' is missing"):
         forecaster.predict(fh=[1, 2, 3], X=x[["x"]][SEEN:])
@@ -113,7 +113,7 @@ def test_updates_may_repeat_steps_that_were_seen(driven, first, anew):
 def test_an_update_that_leaves_steps_out_is_refused(driven):
     fitted, y, x = driven
     forecaster: Any = RNNForecaster(fitted.rnn).fit(y[:SEEN], X=x[:SEEN])
-    with pytest.raises(SeriesError, match=r"the new steps begin at .*, and the series has to go on at"):
+    with pytest.raises(SeriesError, match=r"the new steps begin at .*, but the next step is"):
         forecaster.update(y[SEEN + 2 : SEEN + 9], X=x[SEEN + 2 : SEEN + 9], update_params=False)
 
 

@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 
 import freerun
-from freerun import StoredSeries, feed, fitting
-from freerun.computing import computing
+from freerun import StoredSeries, fitting
+from freerun.compute.programs import computing
 from freerun.data import stored as storedseries
 from freerun.errors import SeriesError, SeriesFileError, SettingError
 from freerun.network import ridge
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Shape
+from freerun.training import sources
 
 SMALL: dict[str, Any] = {
     "cell": "memoryless",
@@ -60,7 +61,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("kind", TABLES)
-def test_any_part_is_that_of_the_whole(write, kind):
+def test_any_part_of_a_stored_series_equals_that_part_of_the_whole_series(write, kind):
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 2)), columns=["a", "b"])
     table.iloc[100:103, 0] = np.nan
     path = write(TABLES[kind](table))
@@ -87,10 +88,12 @@ def test_parts_that_stand_for_the_whole_are_spread_over_it_and_change(write, mon
     assert {len(part) for part in parts} == {20}
 
 
-def test_what_cannot_be_read_in_parts_is_refused(write, tmp_path):
+def test_files_that_cannot_be_read_in_parts_are_refused(write, tmp_path):
     text = tmp_path / "s.csv"
     text.write_text("1\n2\n")
-    with pytest.raises(SeriesFileError, match=r"'.csv' files are read whole; write the series as npy or Parquet"):
+    with pytest.raises(
+        SeriesFileError, match=r"'.csv' files cannot be read in parts; write the series as npy or Parquet"
+    ):
         StoredSeries(text)
     with pytest.raises(SeriesFileError, match=r"absent.npy: no such file"):
         StoredSeries(tmp_path / "absent.npy")
@@ -115,7 +118,7 @@ def test_what_cannot_be_read_in_parts_is_refused(write, tmp_path):
 
 def test_row_groups_that_memory_cannot_hold_are_refused(write, monkeypatch):
     monkeypatch.setattr(storedseries, "LARGEST_GROUP", 1000)
-    with pytest.raises(SeriesFileError, match=r"a row group of it takes .* GiB in memory; .*row_group_size"):
+    with pytest.raises(SeriesFileError, match=r"a row group takes .* GiB in memory; .*row_group_size"):
         StoredSeries(write(pd.DataFrame({"a": np.ones(300), "b": np.ones(300)})))
 
 
@@ -172,10 +175,10 @@ def test_windows_of_a_series_that_is_one_stretch_are_those_of_the_series_in_memo
 
 
 def test_stretches_come_from_all_places_but_those_held_out(write, monkeypatch):
-    monkeypatch.setattr(feed, "STRETCH", 50)
+    monkeypatch.setattr(sources, "STRETCH", 50)
     stored = StoredSeries(write(np.arange(1000.0)))
     scaling = freerun.RNN(5, **SMALL).fit(np.sin(np.arange(200))).model_.best.scaling
-    stretches = feed.Stretches(feed.Stored(stored, scaling, 900), seed=0)
+    stretches = sources.Stretches(sources.Stored(stored, scaling, 900), seed=0)
     with computing("float64"):
         drawn = [stretches(0, done) for done in range(60)]
         again = stretches(0, 7)
@@ -191,7 +194,7 @@ def test_all_of_a_stored_series_is_learned_not_its_end_alone(write, monkeypatch,
     """One frequency in the first four fifths, another in the end, by which networks are judged."""
     for name, value in (("ENDING", 400), ("SAMPLE", 5)):
         monkeypatch.setattr(storedseries, name, value)
-    monkeypatch.setattr(feed, "STRETCH", 200)
+    monkeypatch.setattr(sources, "STRETCH", 200)
     steps = np.arange(2000)
     values = np.where(steps < 1600, np.sin(steps), np.sin(steps / 9))
     rnn = freerun.RNN(20, **{**SMALL, **trained, "delays": 4, "initial": "reservoir"})
@@ -203,7 +206,7 @@ def test_all_of_a_stored_series_is_learned_not_its_end_alone(write, monkeypatch,
 
 
 @pytest.mark.slow
-def test_what_is_open_is_chosen_by_the_end_and_solved_by_all(write, monkeypatch):
+def test_settings_are_chosen_on_the_end_of_a_stored_series_and_solved_on_all_of_it(write, monkeypatch):
     monkeypatch.setattr(storedseries, "ENDING", 300)
     values = freerun.systems.mackey_glass(1500, seed=0).values
     open_delays: dict[str, Any] = {**SMALL, "members": 2, "restarts": 2}
@@ -229,7 +232,7 @@ def test_ctrl_c_keeps_what_the_parts_so_far_have_taught(write, monkeypatch):
 
 
 def test_a_stored_series_goes_on_from_its_checkpoint_to_the_same_bits(write, monkeypatch, tmp_path):
-    monkeypatch.setattr(feed, "STRETCH", 200)
+    monkeypatch.setattr(sources, "STRETCH", 200)
     settings: dict[str, Any] = {"hidden": 5, "cell": "gru", "optimizer": "adam", "window": 30, "batch": 2, "epochs": 60}
     stored = StoredSeries(write(freerun.systems.mackey_glass(1000, seed=0).values))
 
@@ -261,13 +264,13 @@ def test_a_large_file_is_read_in_parts_by_the_command_line(write, monkeypatch, r
         return run(" ".join(("fit", path, "-o", "m.freerun", *options)))
 
     monkeypatch.setattr(storedseries, "LARGE", 2000 * 8 + 1)
-    assert "a part at a time" not in fit("--hidden", "8", "--optimizer", "adam", "--window", "30", "--epochs", "5")[2]
+    assert "is read in parts" not in fit("--hidden", "8", "--optimizer", "adam", "--window", "30", "--epochs", "5")[2]
     monkeypatch.setattr(storedseries, "LARGE", 2000 * 8)
-    monkeypatch.setattr(feed, "STRETCH", 400)
+    monkeypatch.setattr(sources, "STRETCH", 400)
     in_windows = ("--optimizer", "adam", "--window", "30")
     code, out, err = fit("--hidden", "8", *in_windows, "--epochs", "50", "--split", "1500", "--json")
     assert code == 0
-    assert "s.npy is read a part at a time" in err
+    assert "s.npy is read in parts" in err
     assert json.loads(out)["validation_mse"] < 0.02
     code, _, err = fit("--resample", "2", *in_windows)
     assert (code, "--resample: " in err, "too large to be read whole" in err) == (2, True, True)

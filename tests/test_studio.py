@@ -220,7 +220,9 @@ def test_files_good_and_bad(page, tmp_path):
     upload.set_input_files(tmp_path / "prices.csv")
     region = page.get_by_role("region", name="Series")
     expect(region).to_contain_text("152 steps, 1 channel", timeout=PATIENCE)
-    expect(region).to_contain_text("the rows come newest first; they are read from 2024-01-01 on")
+    expect(region).to_contain_text(
+        "the rows are sorted from newest to oldest; they are reversed, and begin at 2024-01-01"
+    )
     expect(region).to_contain_text("1 of 152 steps (D) have no row, the first of them 2024-01-08")
     upload.set_input_files(tmp_path / "good.csv")
     expect(region).to_contain_text("200 steps, 2 channels", timeout=PATIENCE)
@@ -251,7 +253,7 @@ def test_names_are_text_and_nothing_else(page, studio, tmp_path):
     expect(row).to_contain_text("<b>$s$.csv", timeout=PATIENCE)
     row.get_by_role("checkbox").click()
     page.get_by_role("button", name="Change one thing").click()
-    expect(page.get_by_text("Settings and series of '<b>run</b> of *s*' taken over")).to_be_visible()
+    expect(page.get_by_text("Settings and series of '<b>run</b> of *s*' are copied")).to_be_visible()
     page.get_by_role("tab", name="Take it away").click()
     expect(page.locator("code").first).to_contain_text("freerun fit '<b>$s$.csv' --split 150")
     expect(page.locator("b, u, img, i:not(.q-icon)")).to_have_count(0)

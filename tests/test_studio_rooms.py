@@ -1,4 +1,4 @@
-"""The rooms of the studio that need no browser: who may come in, what is kept, how a run is made again."""
+"""The modules of the studio that need no browser: who may come in, what is kept, how a run is made again."""
 
 import asyncio
 import os
@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import freerun
-from freerun.archive import read_archive, write_archive
 from freerun.errors import OutputError, SettingError
+from freerun.files.archive import read_archive, write_archive
 from freerun.settings import Settings
 from freerun.studio.guard import Guard
 from freerun.studio.jobs import Jobs
@@ -170,7 +170,7 @@ def test_a_run_is_trained_in_a_process_of_its_own(store, sines):
     assert "with a washout of 500 it needs 502 or more" in store.run(broken.id).message
 
 
-def test_a_process_that_is_killed_is_told_of_even_after_a_restart(store, sines):
+def test_a_killed_process_is_reported_even_after_a_restart(store, sines):
     settings = {"hidden": 5, "cell": "simple", "delays": 1, "optimizer": "adam", "epochs": 10**7}
     run = store.add("long", sines, Source("file.csv"), 150, settings)
     before = Jobs(store)
@@ -181,7 +181,7 @@ def test_a_process_that_is_killed_is_told_of_even_after_a_restart(store, sines):
     os.kill(told(store.folder_of(run.id), "process"), signal.SIGKILL)
     before.kill(run.id)
     assert wait_for(jobs, run.id) == "killed"
-    assert "Resume goes on with it" in store.run(run.id).message
+    assert "press Resume to continue it" in store.run(run.id).message
 
 
 def test_a_run_whose_process_was_killed_goes_on_from_its_checkpoint(store, sines):

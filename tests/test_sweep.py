@@ -151,15 +151,15 @@ def test_results_of_other_data_or_versions_are_refused(tmp_path, monkeypatch):
         (("train = 240", "train = 240\ntrian = 1"), "trian: extra inputs are not permitted"),
         (("seeds = 2", "seeds = 0"), "seeds.*greater than or equal to 1"),
         (("test = 60", "test = "), "cannot be read as TOML"),
-        (("data/*.csv", "nothing/*.csv"), "there is no file"),
-        (('system = "multiple-sines"', 'name = "x"'), "needs a file or a system"),
-        (("hidden = [10, 30]", "hidden = [10, 30]\nl2 = [1e-3]"), "l2: it is set to 1e-06 and in the grid as well"),
+        (("data/*.csv", "nothing/*.csv"), "no file matches"),
+        (('system = "multiple-sines"', 'name = "x"'), "either a file or a system"),
+        (("hidden = [10, 30]", "hidden = [10, 30]\nl2 = [1e-3]"), "l2: it is set to 1e-06 and is in the grid as well"),
         (("hidden = [10, 30]", "hidden = [10, -3]"), "hidden=-3"),
         (("hidden = [10, 30]", "hidden = [10]\nleek = [1]"), "there is no parameter 'leek'"),
-        (("test = 60", "test = 600"), "too few to train on 240 and compare with 600"),
+        (("test = 60", "test = 600"), "too few to train on 240 and score 600"),
     ],
 )
-def test_a_spec_that_cannot_be_is_refused_with_the_place(run, folder, change, message):
+def test_an_invalid_sweep_file_is_refused_with_the_place_of_the_error(run, folder, change, message):
     (folder / "spec.toml").write_text(SPEC.replace(*change))
     status, _, said = run("sweep spec.toml -q")
     assert status == 2

@@ -1,4 +1,4 @@
-"""Which column is the time, which are the channels, and what is said where it cannot be told."""
+"""Which column is the time, which are the channels, and what is said where the table leaves it open."""
 
 import contextlib
 from typing import Any
@@ -120,9 +120,9 @@ def test_years_with_quarters_and_with_names_of_months(read):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("year,month,day,x\n2024,2,30,1\n2024,3,2,1\n", "line 2, column 'day': '30' is no day of its month"),
-        ("year,month,x\n2024,12,1\n2024,13,1\n", "line 3, column 'month': '13' is no month"),
-        ("year,month,day,hour,x\n2024,1,1,25,1\n", "line 2, column 'hour': '25' is no hour"),
+        ("year,month,day,x\n2024,2,30,1\n2024,3,2,1\n", "line 2, column 'day': '30' is not a day of its month"),
+        ("year,month,x\n2024,12,1\n2024,13,1\n", "line 3, column 'month': '13' is not a valid month"),
+        ("year,month,day,hour,x\n2024,1,1,25,1\n", "line 2, column 'hour': '25' is not a valid hour"),
     ],
 )
 def test_a_day_that_does_not_exist_is_not_moved_to_the_next(read, text, message):
@@ -148,7 +148,7 @@ def test_hours_that_end_at_24_are_the_ends_of_hours(read):
     assert_series(read(csv(frame)), ends, ("x",))
 
 
-def test_another_time_of_day_beside_days_is_no_part_of_the_time(read):
+def test_another_time_of_day_beside_days_is_not_part_of_the_time(read):
     text = "date,sunrise,x\n2024-01-01,08:10,1\n2024-01-02,08:09,2\n2024-01-03,08:07,3\n"
     with pytest.raises(SeriesFileError, match="line 2, column 'sunrise': '08:10' is not a number"):
         read(text)
@@ -161,7 +161,9 @@ TWO = "id,created,updated,x\n7,2024-01-01,2025-01-01,1\n8,2024-01-02,2025-02-01,
 
 
 def test_of_two_columns_of_dates_one_has_to_be_named(read):
-    with pytest.raises(SeriesFileError, match=r"columns created, updated hold dates; name the one .*--time"):
+    with pytest.raises(
+        SeriesFileError, match=r"columns created, updated hold dates; name the column of the times .*--time"
+    ):
         read(TWO)
     series = read(TWO, time="updated", columns=["x"])
     assert [str(time)[:10] for time in series.times] == ["2025-01-01", "2025-02-01", "2025-03-01"]
@@ -172,7 +174,7 @@ def test_a_first_column_of_dates_is_the_time_though_there_is_another(read):
     assert str(series.times[0])[:10] == "2024-01-01"
 
 
-def test_a_column_that_is_a_channel_is_no_time(read):
+def test_a_column_chosen_as_a_channel_is_not_the_time(read):
     assert read("year,x\n2010,1\n2011,2\n", columns=["year"]).channels == ("year",)
 
 
@@ -190,7 +192,7 @@ LONG = pd.DataFrame({"date": [*DAYS, *DAYS], "shop": [1] * 5 + [2] * 5, "x": [*r
 def test_several_series_below_each_other_are_never_one(read, names, rows, columns):
     frame = LONG.assign(shop=LONG["shop"].map(names))
     frame = frame if rows == "below" else frame.sort_values("date", kind="stable")
-    with pytest.raises(SeriesFileError, match=rf"2 series stand below each other .*--id shop=({names[1]}|{names[2]})"):
+    with pytest.raises(SeriesFileError, match=rf"2 series in long format.*--id shop=({names[1]}|{names[2]})"):
         read(csv(frame), columns=columns)
     assert_series(read(csv(frame), id=f"shop={names[1]}"), DAYS, ("x",))
     panel = Series.panel(frame, "shop")
@@ -200,14 +202,14 @@ def test_several_series_below_each_other_are_never_one(read, names, rows, column
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"id": "shop"}, r"2 series stand below each other .* told apart by 'shop': 1, 2; name one of them"),
-        ({"id": "shop=3"}, r"column 'shop' names no series '3'; there are: 1, 2"),
+        ({"id": "shop"}, r"2 series in long format, named by column 'shop': 1, 2; select one of them"),
+        ({"id": "shop=3"}, r"column 'shop' has no series '3'; there are: 1, 2"),
         ({"id": "store=1"}, r"no column 'store'; there are: date, shop, x"),
         ({"columns": ["y"]}, r"no column 'y'; there are: date, shop, x"),
         ({"time": "when"}, r"no column 'when'; there are: date, shop, x"),
     ],
 )
-def test_names_that_are_not_there_are_told_with_those_that_are(read, options, message):
+def test_unknown_names_are_refused_with_the_names_there_are(read, options, message):
     with pytest.raises(SeriesFileError, match=message):
         read(csv(LONG), **options)
 
@@ -218,7 +220,7 @@ def test_names_that_are_not_there_are_told_with_those_that_are(read, options, me
 def test_times_in_the_header_are_refused_with_what_to_do(read, names):
     frame = pd.DataFrame(np.ones((2, 4)), columns=names.astype(str)).assign(item=["a", "b"])
     for order in (frame, frame[["item", *names.astype(str)]]):
-        with pytest.raises(SeriesFileError, match=r"the columns are named by dates, .*; turn the table round"):
+        with pytest.raises(SeriesFileError, match=r"the columns are named by dates, .*; transpose the table"):
             read(csv(order))
         with pytest.raises(SeriesError, match="the columns are named by dates"):
             Series.of(order)
@@ -235,9 +237,12 @@ def test_a_year_in_each_row_and_a_month_in_each_column_is_refused(read, header):
 
 def test_newest_first_shuffled_and_missing_days_are_put_right_and_said(read):
     frame = pd.DataFrame({"date": DAYS, "x": range(5)})
-    with pytest.warns(SeriesWarning, match=r"s\.csv: the rows come newest first; they are read from 2024-01-29 on"):
+    with pytest.warns(
+        SeriesWarning,
+        match=r"s\.csv: the rows are sorted from newest to oldest; they are reversed, and begin at 2024-01-29",
+    ):
         assert_series(read(csv(frame[::-1])), DAYS, ("x",))
-    with pytest.warns(SeriesWarning, match=r"the rows are not in the order of their times; they are sorted"):
+    with pytest.warns(SeriesWarning, match=r"the rows are not sorted by time; they are sorted on reading"):
         assert_series(read(csv(frame.sample(frac=1, random_state=1))), DAYS, ("x",))
     with pytest.warns(SeriesWarning, match=r"1 of 5 steps \(D\) have no row, the first of them 2024-01-31"):
         assert np.isnan(read(csv(frame.drop(2))).values[:, 0]).tolist() == [False, False, True, False, False]
@@ -284,7 +289,7 @@ def test_days_of_months_from_the_fifteenth_to_the_last_stay_such(read, freq, shi
 
 
 @pytest.mark.parametrize("cell", ["#3", "", "nan", "inf", "soon", "2024-01-01"])
-def test_the_cell_that_is_no_time_among_numbers_is_named(read, cell):
+def test_a_cell_that_is_not_a_time_among_numbers_is_named(read, cell):
     with pytest.raises(SeriesFileError, match=f"line 4, column 't': '{cell}' is not a time"):
         read(f"t,x\n1,5\n2,6\n{cell},7\n4,8\n")
 
@@ -293,7 +298,7 @@ def test_the_cell_that_is_no_time_among_numbers_is_named(read, cell):
 def test_a_first_column_of_one_year_after_the_other_is_the_time_whatever_its_name(tmp_path, down):
     rows = [f"{1990 + i},{i % 5}.5\n" for i in range(12)]
     (tmp_path / "s.csv").write_text("x,y\n" + "".join(rows[::-1] if down else rows))
-    with pytest.warns(SeriesWarning, match="newest first") if down else contextlib.nullcontext():
+    with pytest.warns(SeriesWarning, match="newest to oldest") if down else contextlib.nullcontext():
         series = Series.read(tmp_path / "s.csv")
     assert (series.channels, series.times[0], series.times[-1]) == (("y",), 1990, 2001)
     assert series.values[:3, 0].tolist() == [0.5, 1.5, 2.5]

@@ -16,11 +16,11 @@ from starlette.requests import Request
 
 import freerun
 from freerun.cli.console import Console
-from freerun.history import Progress
 from freerun.report import Report
 from freerun.studio.charts import Curve, chart
 from freerun.studio.store import Source, Store, tell
 from freerun.studio.takeaway_pane import download
+from freerun.training.history import Progress
 
 pytestmark = pytest.mark.filterwarnings("ignore:no font that matplotlib can use here")
 

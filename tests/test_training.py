@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import freerun
-from freerun import watch
 from freerun.errors import SeriesError, TrainingDiverged
-from freerun.history import Progress
+from freerun.training import monitor
+from freerun.training.history import Progress
 
 TUTORIAL: dict[str, Any] = {
     "hidden": 15,
@@ -66,7 +66,7 @@ def test_divergence_names_the_epoch_and_keeps_the_last_good_weights(tutorial_ser
     assert np.isfinite(rnn.predict(train).values).all()
 
 
-def test_initial_weights_that_are_no_start_are_refused(tutorial_series):
+def test_initial_weights_with_hidden_states_that_overflow_are_refused(tutorial_series):
     train, _ = tutorial_series
     rnn = freerun.RNN(
         nonlinearity="identity", initial="reservoir", spectral_radius=9.0, hidden=50, optimizer="adam", cell="simple"
@@ -91,7 +91,7 @@ def test_ctrl_c_keeps_the_weights_reached(tutorial_series):
 
 
 @pytest.mark.slow
-def test_windows_that_carry_states_are_no_shorter_in_memory_than_the_series(tutorial_series):
+def test_windows_that_carry_states_reach_as_far_back_as_the_whole_series(tutorial_series):
     """A network whose memory is far longer than the windows: their mean error is that of the whole series."""
     train, _ = tutorial_series
     slow = freerun.RNN(
@@ -134,7 +134,7 @@ def test_progress_tells_its_pace_and_the_time_left(done, begun, seconds, pace):
 
 
 def test_progress_says_that_a_gpu_was_taken(tutorial_series, monkeypatch):
-    monkeypatch.setattr(watch, "current_device", lambda: SimpleNamespace(platform="gpu"))
+    monkeypatch.setattr(monitor, "current_device", lambda: SimpleNamespace(platform="gpu"))
     seen = []
     freerun.RNN(optimizer="adam", epochs=20, restarts=2, holdout=0.1).fit(tutorial_series[0], progress=seen.append)
     assert {p.task for p in seen} == {"training 2 networks on a GPU"}

@@ -1,4 +1,7 @@
-"""Arguments of users, checked where they come in: whole numbers, levels of intervals, choices."""
+"""Checks of arguments that users give: integers, positive numbers, levels of intervals, choices.
+
+Each function returns the checked value, or raises a `SettingError` that names the argument.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,20 @@ from typing import Any
 from freerun.errors import SettingError
 
 LARGEST = 2**31 - 1
-"""The largest whole number that counts something: more steps than this fit into no memory."""
+"""Largest count, the largest 32-bit integer; a series of more steps does not fit into memory."""
 
 
 def whole_number(name: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
-    """A whole number that an argument has to be.
+    """Check that an argument is an integer within bounds.
+
+    Args:
+        name: name of the argument, for the message.
+        value: its value.
+        least: smallest value that is allowed.
+        most: largest value that is allowed.
 
     Raises:
-        SettingError: it is none, below `least` or above `most`.
+        SettingError: it is no integer, or out of bounds.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         near = f": {value:.0f}" if isinstance(value, Real) and not isinstance(value, bool) and value == value else ""  # noqa: PLR0124 - NaN
@@ -30,10 +39,10 @@ def whole_number(name: str, value: Any, least: int = 1, most: int = LARGEST) -> 
 
 
 def positive(name: str, value: Any) -> float:
-    """A positive, finite number that an argument has to be.
+    """Check that an argument is a positive, finite number.
 
     Raises:
-        SettingError: it is none.
+        SettingError: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < float("inf"):
         raise SettingError(f"{name}={value!r}: give a number above 0")
@@ -41,16 +50,20 @@ def positive(name: str, value: Any) -> float:
 
 
 def percentages(name: str, levels: Any) -> tuple[float, ...]:
-    """Levels of intervals in percent: one, or several.
+    """Check levels of prediction intervals.
+
+    Args:
+        name: name of the argument, for the message.
+        levels: a level or several, in percent, from 1 to below 100.
 
     Raises:
-        SettingError: one is no number between 1 and 100, or given twice.
+        SettingError: a level is no number, out of bounds, or given twice.
     """
     if getattr(levels, "shape", None) == ():
         levels = levels.item()
-    several = levels if isinstance(levels, Iterable) and not isinstance(levels, str | bytes) else (levels,)
+    given = levels if isinstance(levels, Iterable) and not isinstance(levels, str | bytes) else (levels,)
     found = []
-    for level in several:
+    for level in given:
         if isinstance(level, bool) or not isinstance(level, Real):
             raise SettingError(f"{name}={level!r}: give percentages, such as {name}=(80, 95)")
         percent = float(level)
@@ -62,12 +75,17 @@ def percentages(name: str, levels: Any) -> tuple[float, ...]:
             raise SettingError(f"{name}={percent:g}: levels of intervals are percentages from 1 to below 100: 80, 95")
         found.append(percent)
     if len(set(found)) < len(found):
-        raise SettingError(f"{name}={', '.join(f'{level:g}' for level in found)}: each level can be given once")
+        raise SettingError(f"{name}={', '.join(f'{level:g}' for level in found)}: give each level once")
     return tuple(found)
 
 
 def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
-    """A word that an argument has to be.
+    """Check that an argument is one of several words.
+
+    Args:
+        name: name of the argument, for the message.
+        value: its value.
+        choices: values that are allowed.
 
     Raises:
         SettingError: it is none of them.

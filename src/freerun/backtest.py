@@ -1,6 +1,6 @@
-"""Rolling-origin evaluation: how good the forecasts of a series would have been, beside simple baselines.
+"""Rolling-origin evaluation: forecasts from several origins in a series, compared with simple baselines.
 
-Fold by fold the series ends at an origin; a network that has seen nothing later forecasts the steps that follow it.
+Each fold has an origin. A network that has read the steps before the origin alone forecasts the steps from it on.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import numpy as np
 
 from freerun import metrics
 from freerun.arguments import whole_number
-from freerun.baselines import BASELINES
 from freerun.data.seasons import season_of
 from freerun.data.series import Series
 from freerun.errors import SeriesError
 from freerun.fitting import fit
-from freerun.forecasting import generate, update
-from freerun.history import Progress, Watcher
-from freerun.intervals import ensemble_of, interval
-from freerun.model import Model
+from freerun.forecasting.baselines import BASELINES
+from freerun.forecasting.intervals import ensemble_of, interval
+from freerun.forecasting.model import Model
+from freerun.forecasting.runs import generate, update
 from freerun.settings import Settings
+from freerun.training.history import Progress, ProgressCallback
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NETWORK = "freerun"
-"""The network's name in tables, beside those of the baselines."""
+"""Name of the network in tables that also show baselines."""
 
 FOLDS = 5
 """Default number of folds."""
@@ -37,17 +37,18 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Backtest:
-    """What a backtest found.
+    """The forecasts of a rolling-origin evaluation, with N folds, horizon H and D channels.
 
     Attributes:
-        channels: D names.
-        season: of the seasonal naive forecast, and of the scale of MASE; 1 for none.
-        origins: shape (N,), the first step of each forecast.
-        truth: shape (N, H, D), what followed each origin; NaN where a value is missing.
-        forecasts: of each method, shape (N, H, D).
-        scales: shape (N, D), the mean absolute error of the seasonal naive forecast in the training part of each fold.
-        bounds: by level in percent, the lower and upper bounds of the network's intervals, each (N, H, D).
-        seconds: of each method, for all folds.
+        channels: names of the channels.
+        season: season of the seasonal naive forecast and of MASE, in steps; 1 for none.
+        origins: first step of each forecast, shape (N,).
+        truth: true values, shape (N, H, D); NaN where a value is missing.
+        forecasts: by method, shape (N, H, D).
+        scales: mean absolute error of the seasonal naive forecast in the training part of each fold, shape (N, D). MASE
+            divides by it.
+        bounds: by level in percent, lower and upper bounds of the intervals of the network, each of shape (N, H, D).
+        seconds: by method, the time for all folds.
     """
 
     channels: tuple[str, ...]
@@ -60,7 +61,12 @@ class Backtest:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def table(self) -> pd.DataFrame:
-        """A row for each method, the best first: MASE, sMAPE, RMSE, coverage of the intervals in percent, seconds."""
+        """Compute the scores of all methods.
+
+        Returns:
+            One row per method, the lowest MASE first. The columns are MASE, sMAPE (0 to 200), RMSE (in the units of the
+            series), the coverage of the intervals in percent, and seconds. See `freerun.metrics`.
+        """
         import pandas as pd
 
         rows = []
@@ -78,7 +84,11 @@ class Backtest:
         return pd.DataFrame(rows).set_index("method").sort_values("MASE", kind="stable")
 
     def by_horizon(self) -> pd.DataFrame:
-        """MASE of each method at each horizon, 1 to H, mean over folds and channels."""
+        """Compute MASE at each horizon, mean over folds and channels.
+
+        Returns:
+            One row per horizon, 1 to H, and one column per method.
+        """
         import pandas as pd
 
         columns = {name: np.nanmean(self._scaled(f), axis=(0, 2)) for name, f in self.forecasts.items()}
@@ -86,12 +96,17 @@ class Backtest:
         return pd.DataFrame(columns, index=pd.Index(horizons, name="horizon"))
 
     def coverage(self, level: float) -> float:
-        """How much of the truth lies within the intervals of this level, in percent."""
+        """Share of the true values that lie within the intervals, in percent.
+
+        Args:
+            level: level of the intervals in percent, a key of `bounds`.
+        """
         low, high = self.bounds[level]
         known = np.isfinite(self.truth)
         return 100.0 * float(((self.truth >= low) & (self.truth <= high))[known].mean())
 
     def _scaled(self, forecast: np.ndarray) -> np.ndarray:
+        """Absolute errors divided by the scales of MASE, shape (N, H, D)."""
         return np.abs(forecast - self.truth) / self.scales[:, None]
 
 
@@ -105,9 +120,22 @@ def backtest(
     refit: bool = True,
     levels: Sequence[float] = (),
     baselines: bool = True,
-    progress: Watcher | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Backtest:
-    """Forecast a series from several origins; see `freerun.RNN.backtest`."""
+    """Forecast a series from several origins.
+
+    Args:
+        settings: settings of the network.
+        series: the series.
+        horizon, folds, stride, sliding, refit, levels, baselines, progress: see `freerun.RNN.backtest`.
+
+    Returns:
+        The forecasts, the true values and the scores.
+
+    Raises:
+        SeriesError: the series is too short for these forecasts.
+        SettingError: a number is out of range.
+    """
     origins = _origins(series, horizon, folds, stride, sliding)
     season = season_of(series.between(0, int(origins[0]))) or 1
     parts = [series.between(max(0, int(o) - sliding) if sliding else 0, int(o)) for o in origins]
@@ -141,7 +169,11 @@ def backtest(
 
 
 def _fitted(settings: Settings, part: Series, number: int, folds: int, origin: int) -> Model:
-    """The model of a fold; where there is none, the message says of which."""
+    """Fit the model of a fold.
+
+    Raises:
+        SeriesError: the series is not fit for training; the message names the fold.
+    """
     try:
         return fit(settings, [part], None, None, None).model
     except SeriesError as error:
@@ -152,7 +184,12 @@ def _fitted(settings: Settings, part: Series, number: int, folds: int, origin: i
 
 
 def _origins(series: Series, horizon: int, folds: int, stride: int | None, sliding: int | None) -> np.ndarray:
-    """The first steps of the forecasts, ascending; the last forecast ends with the series."""
+    """Compute the first step of each forecast, ascending, shape (folds,). The last forecast ends with the series.
+
+    Raises:
+        SeriesError: nothing is left to train on before the first origin.
+        SettingError: a number is not a positive whole number.
+    """
     stride = horizon if stride is None else stride
     for name, count in (("horizon", horizon), ("folds", folds), ("stride", stride)):
         whole_number(name, count)
@@ -161,8 +198,8 @@ def _origins(series: Series, horizon: int, folds: int, stride: int | None, slidi
     origins = len(series) - horizon - stride * np.arange(folds)[::-1]
     if origins[0] < max(1, sliding or 1):
         raise SeriesError(
-            f"{folds} forecasts of {horizon} steps, {stride} steps apart, leave {max(0, int(origins[0]))} of the "
-            f"{len(series)} steps to train the first on; choose fewer folds, a smaller horizon or stride, or a shorter "
-            "sliding window"
+            f"{folds} forecasts of {horizon} steps, {stride} steps apart, leave {max(0, int(origins[0]))} of "
+            f"{len(series)} steps to train the first network on; choose fewer folds, a smaller horizon or stride, or a "
+            "shorter sliding window"
         )
     return origins

@@ -1,8 +1,9 @@
-"""The tutorial from end to end, then one improved run: series, training, predictions, free runs, report.
+"""`freerun demo`: train four networks on one series, compare them, and write a report.
 
-The tutorial is "Recurrent Neural Networks in Theano": 15 tanh units, gradient descent, then BFGS from the weights that
-gradient descent reached. Then come the same 15 units trained for free runs, and freerun's default; what they leave
-open is chosen by free runs on the last part of the training series, never by later data.
+The first two repeat the tutorial "Recurrent Neural Networks in Theano": 15 tanh units trained by gradient descent, then
+by BFGS from the weights that gradient descent reached. The third has the same 15 units and is trained for free runs.
+The fourth is freerun's default. The last two choose parameters that are not given by free runs on the last part of the
+training series, never by later data.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from freerun import evaluation, plots, systems
+from freerun import plots, systems
 from freerun.data.series import Series
 from freerun.errors import SeriesError
 from freerun.estimator import RNN
-from freerun.evaluation import Evaluation
-from freerun.history import Watcher
+from freerun.files.writing import json_text, replacing
+from freerun.forecasting import evaluation
+from freerun.forecasting.evaluation import Evaluation
 from freerun.report import Report
-from freerun.writing import json_text, replacing
+from freerun.training.history import ProgressCallback
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,29 +33,29 @@ TRAINING_SHARE = 0.75
 """Share of the series that is trained on: 1500 of 2000 steps in the tutorial."""
 
 SHORTEST = 60
-"""Fewest steps that the demo can be shown on."""
+"""Least length of a series in steps, of which 45 are trained on."""
 
 TUTORIAL: dict[str, Any] = {"hidden": 15, "cell": "simple", "direct": False, "initial": "tutorial", "l2": 1e-4}
-"""The tutorial's network and its penalty."""
+"""The tutorial's network and its L2 penalty."""
 
 DESCENT: dict[str, Any] = TUTORIAL | {"optimizer": "sgd", "learning_rate": 0.3, "epochs": 1001}
-"""The same trained by gradient descent, as the tutorial begins."""
+"""The tutorial's network trained by gradient descent, its first part."""
 
 Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """One network of the story.
+    """One trained network and its section of the report.
 
     Attributes:
-        name: for tables.
-        title: for headings.
-        text: what was done, for the reader.
+        name: short name for tables.
+        title: heading of the section.
+        text: paragraph on how the network was trained.
         rnn: the trained network.
-        seconds: from nothing to the trained network, the choice of settings included.
-        scores: on the part of the series after the training part.
-        run: its free run over that part.
+        seconds: time of the fit, including the selection of parameters.
+        scores: on the steps after the training part.
+        run: free run over those steps.
     """
 
     name: str
@@ -66,7 +68,7 @@ class Chapter:
 
     @property
     def row(self) -> list[str]:
-        """This network in the table that compares them."""
+        """The row of this network in the table of results, see `HEAD`."""
         history, scores = self.rnn.history_, self.scores
         held = f"{scores.vpt}" if scores.vpt < scores.steps else f"{scores.vpt} (all there were)"
         return [
@@ -80,14 +82,18 @@ class Chapter:
 
 
 HEAD = ["network", "training MSE", "validation MSE", "steps the free run holds", "NRMSE84", "seconds"]
-"""The head of the table whose rows are `Chapter.row`."""
+"""Header of the table of results; the MSE is in squared units of the series."""
 
 
 def demo_series(name: str) -> Series:
-    """The series of the demo: a synthetic one by name, or a file.
+    """Return the series of the demo.
+
+    Args:
+        name: the name of a synthetic series (see `freerun.systems.make`), or the path of a file.
 
     Raises:
-        SeriesError: too few steps.
+        SeriesError: the file cannot be read, or has fewer than `SHORTEST` steps.
+        SettingError: there is no synthetic series of that name.
     """
     series = Series.read(name) if Path(name).suffix else systems.make(name, 2000, **_seed_of(name))
     if len(series) < SHORTEST:
@@ -95,72 +101,78 @@ def demo_series(name: str) -> Series:
     return series
 
 
-def tell(series: Series, note: Note, watch: Watcher) -> list[Chapter]:
-    """Train the networks of the story on the first three quarters of `series`, and score them on the rest."""
+def train_chapters(series: Series, note: Note, watch: ProgressCallback) -> list[Chapter]:
+    """Train the four networks on the first three quarters of a series, and score them on the rest.
+
+    Args:
+        series: at least `SHORTEST` steps.
+        note: called with a line of text before each network is trained.
+        watch: called with the progress of training.
+    """
     start = int(TRAINING_SHARE * len(series))
     training, validation = series.split(start)
-    # The tutorial's series needs no scaling; any other is brought to its size.
+    # The tutorial's series lies within -1 and 1 and is not scaled; others are standardized.
     standardize = bool(np.abs(series.values).max() > 1)
 
     def chapter(name: str, title: str, text: str, rnn: RNN, seconds: float) -> Chapter:
         return Chapter(name, title, text, rnn, seconds, *evaluation.evaluate(rnn.model_, series, start))
 
-    def fitted(rnn: RNN, warm_start: bool = False) -> tuple[RNN, float]:
+    def fit(rnn: RNN, warm_start: bool = False) -> tuple[RNN, float]:
         began = time.perf_counter()
         rnn.fit(training, validation, warm_start=warm_start, progress=watch)
         return rnn, time.perf_counter() - began
 
     note("gradient descent, as in the tutorial")
     tutorial = RNN(**DESCENT, standardize=standardize)
-    descent, seconds = fitted(tutorial)
+    descent, seconds = fit(tutorial)
     chapters = [
         chapter(
             "tutorial: gradient descent",
             "The tutorial's gradient descent",
-            "15 tanh units, 1001 epochs at a learning rate of 0.3, penalty 1e-4. One step ahead all looks well. "
-            "Let loose, the network leaves the true course almost at once.",
+            "15 tanh units, 1001 epochs at a learning rate of 0.3, penalty 1e-4. The one-step predictions look good. "
+            "The free run leaves the data almost at once.",
             descent,
             seconds,
         )
     ]
-    note("BFGS from there on")
+    note("BFGS from those weights")
     bfgs = RNN(**TUTORIAL, optimizer="bfgs", epochs=2000, standardize=standardize)
     bfgs.model_ = descent.model_
-    _, seconds = fitted(bfgs, warm_start=True)
+    _, seconds = fit(bfgs, warm_start=True)
     chapters.append(
         chapter(
             "tutorial: then BFGS",
             "Then BFGS",
-            "From the weights of gradient descent on, with the same objective. (The tutorial's own BFGS had an "
-            "objective without the penalty and a gradient with it, and stopped after 5 iterations.)",
+            "It starts from the weights of gradient descent, with the same objective. (The tutorial's own BFGS left "
+            "the penalty out of its objective but not out of its gradient, and stopped after 5 iterations.)",
             bfgs,
             seconds,
         )
     )
     note("the same 15 units, trained for free runs")
-    small, seconds = fitted(RNN(hidden=15))
+    small, seconds = fit(RNN(hidden=15))
     chapters.append(
         chapter(
             "freerun: 15 units",
             "The same 15 units, trained for free runs",
             f"15 tanh units that read the values at {_lags_of(small)}, trained by Levenberg-Marquardt: on one-step "
-            "errors first, then on free runs of growing length. Of 4 networks from different seeds this one ran free "
-            "best over the last quarter of the training series; the validation part had no say.",
+            "errors first, then on free runs of growing length. Of 4 networks from different seeds, this one had the "
+            "best free runs over the last quarter of the training series; the validation part was not used.",
             small,
             seconds,
         )
     )
     note("freerun's default: settings chosen by free runs, the readout solved exactly")
-    default, seconds = fitted(RNN())
+    default, seconds = fit(RNN())
     best = default.model_.best.settings
     chapters.append(
         chapter(
             "freerun: default",
             "freerun's default",
-            f"{best.hidden} random tanh units ({best.cell}) that stay as they are and read the values at "
+            f"{best.hidden} random tanh units ({best.cell}) that are not trained and read the values at "
             f"{_lags_of(default)}, direct connections, and a readout solved exactly by ridge regression. Window, "
             "weights and penalty were chosen by free runs over the last quarter of the training series; the "
-            "validation part had no say.",
+            "validation part was not used.",
             default,
             seconds,
         )
@@ -169,21 +181,31 @@ def tell(series: Series, note: Note, watch: Watcher) -> list[Chapter]:
 
 
 def _lags_of(rnn: RNN) -> str:
-    """The window of a network, in words."""
+    """Describe the lags that a network reads."""
     lags = rnn.model_.best.settings.lags
     if len(lags) == 1:
         return "lag 0, the current step"
     return f"{len(lags)} lags, {min(lags)} to {max(lags)} steps back"
 
 
-def write(chapters: list[Chapter], series: Series, name: str, folder: Path) -> None:
-    """Leave report.html, its pictures, report.json and the model file of the last chapter in `folder`."""
+def write_report(chapters: list[Chapter], series: Series, name: str, folder: Path) -> None:
+    """Write report.html, its pictures, report.json and model.freerun, the last chapter's network, to a folder.
+
+    Args:
+        chapters: what `train_chapters` returned.
+        series: the series that it was given.
+        name: name of the series in the report.
+        folder: an existing folder.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
     start = chapters[0].scores.start
     before, truth = series.split(start)
     report = Report(f"freerun: {name}")
     report.text(
-        f"A recurrent network learns {name} one step at a time and is then let loose: it feeds on its own output and "
-        f"continues the series. It was trained on {start} of {len(series)} steps. The mean squared errors (MSE) are "
+        f"A recurrent network learns {name} one step ahead. Then it runs free: it reads its own output and continues "
+        f"the series. It was trained on {start} of {len(series)} steps. The mean squared errors (MSE) are "
         "of one-step predictions, in squared units of the series. A free run holds while its error stays below 0.4 "
         "standard deviations; NRMSE84 is its error at the 84th step over the standard deviation, root mean square over "
         f"{chapters[0].scores.nrmse84_starts} starts."
@@ -214,13 +236,13 @@ def write(chapters: list[Chapter], series: Series, name: str, folder: Path) -> N
         picture(
             plots.free_run(chapter.run.between(0, shown), before, truth.between(0, shown), chapter.scores.vpt),
             f"{number}-free-run",
-            f"The free run against what really followed; it holds {chapter.scores.vpt} steps",
+            f"The free run and the true values; it holds {chapter.scores.vpt} steps",
         )
     report.save(folder / "report.html")
     chapters[-1].rnn.save(folder / "model.freerun")
     summary = {"series": name, "steps": len(series), "chapters": [_summary(chapter) for chapter in chapters]}
-    with replacing(folder / "report.json") as beside:
-        beside.write_text(json_text(summary) + "\n", encoding="utf-8")
+    with replacing(folder / "report.json") as temporary:
+        temporary.write_text(json_text(summary) + "\n", encoding="utf-8")
 
 
 def _summary(chapter: Chapter) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""The errors that freerun raises: one small tree, so that one `except FreerunError` catches them all.
+"""Exceptions and warnings of freerun. All exceptions derive from `FreerunError`.
 
-Each message says what was wrong, where, and what to do about it.
+Each message says what is wrong, where, and what to do about it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import warnings
 
 
 class FreerunError(Exception):
-    """The root of all errors that freerun raises on purpose."""
+    """Base class of all errors that freerun raises on purpose."""
 
 
 class SeriesError(FreerunError, ValueError):
@@ -18,55 +18,55 @@ class SeriesError(FreerunError, ValueError):
 
 
 class SeriesWarning(UserWarning):
-    """What freerun made of data that could be meant in another way: order of rows, gaps, odd readings."""
+    """The data are ambiguous, and the message says how they were read: order of rows, gaps, unusual values."""
 
 
 class SeriesFileError(SeriesError):
-    """A series cannot be read from its file: absent, empty, ragged, or text where a number belongs."""
+    """A series cannot be read from its file: missing, empty, ragged, or text in place of a number."""
 
 
 class SettingError(FreerunError, ValueError):
-    """A parameter of a network, an optimiser or a command is outside its range or not known."""
+    """A parameter of a network, an optimizer or a command is unknown or out of range."""
 
 
 class MachineError(SettingError):
-    """A fit does not go on this machine, though it may on another: it has no GPU, or too little memory."""
+    """A fit cannot run on this machine, though it may on another: there is no GPU, or too little memory."""
 
 
 class ForkError(FreerunError):
-    """A process that was forked after JAX had computed, in which JAX would wait for ever, is asked to compute."""
+    """A computation is requested in a process that was forked after JAX was used, where JAX would deadlock."""
 
 
 class NotFittedError(FreerunError):
-    """A trained network is needed, and `fit` has not been called."""
+    """A method needs a trained network, and `fit` has not been called."""
 
 
 class TrainingDiverged(FreerunError):  # noqa: N818 - it names an event, not a fault of the caller
-    """The objective grew without bound or became non-finite; the last good weights were kept."""
+    """The objective diverged or became non-finite; the last good weights are kept."""
 
 
 class ModelFileError(FreerunError):
-    """A model file cannot be read: truncated, of a newer version, or not a model file at all."""
+    """A model file cannot be read: it is truncated, of a newer version, or not a model file."""
 
 
 class CheckpointError(FreerunError):
-    """A fit cannot go on from a checkpoint: the file is damaged, or that of another fit."""
+    """A fit cannot resume from a checkpoint: the file is damaged, or belongs to another fit."""
 
 
 class SearchError(FreerunError):
-    """A search cannot go on: its study or its cluster cannot be reached, or is not for this search."""
+    """A search cannot continue: its study or cluster cannot be reached, or the study belongs to another search."""
 
 
 class OutputError(FreerunError, OSError):
-    """A result cannot be written where it was asked for."""
+    """A result cannot be written to the given path."""
 
 
 class MissingExtraError(FreerunError, ImportError):
-    """An optional package is needed for this and is not installed."""
+    """An optional package that is needed is not installed."""
 
 
 def warn(message: str) -> None:
-    """Give a `SeriesWarning`, as of the line outside freerun that called it."""
+    """Give a `SeriesWarning` that points to the line outside freerun that called it."""
     frame, depth = sys._getframe(1), 2
     while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] == "freerun":
         frame, depth = frame.f_back, depth + 1

@@ -1,4 +1,4 @@
-"""`RNN`: the estimator that users import, with scikit-learn's manners."""
+"""`RNN`: the estimator that users import, with the interface of scikit-learn."""
 
 from __future__ import annotations
 
@@ -9,46 +9,50 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from freerun import evaluation, fitting, forecasting, intervals, metrics
+from freerun import fitting, metrics
 from freerun.arguments import one_of, percentages, whole_number
 from freerun.backtest import FOLDS, Backtest, backtest
-from freerun.checkpoint import EVERY
 from freerun.data.panel import panel_of
 from freerun.data.scaling import refuse_constant
 from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
 from freerun.errors import NotFittedError, SettingError
-from freerun.evaluation import Evaluation, LongTerm
-from freerun.history import History, Watcher
-from freerun.model import Model
-from freerun.modelfile import load_model, save_model
+from freerun.forecasting import evaluation, intervals, runs
+from freerun.forecasting.evaluation import Evaluation, LongTerm
+from freerun.forecasting.model import Model
+from freerun.forecasting.modelfile import load_model, save_model
 from freerun.parameters import Parameters
 from freerun.selection.policies import Policy
 from freerun.settings import Ensemble, Settings
+from freerun.training.checkpoint import EVERY
+from freerun.training.history import History, ProgressCallback
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class RNN(Parameters):
-    """A recurrent neural network that learns a time series and then runs free.
+    """A recurrent neural network that learns a time series and generates its continuation.
 
-    Every `series` below is a `Series`, an array or list of shape (T,) or (T, D), a DataFrame or Series of pandas,
-    polars, Arrow or xarray, or the path of a file. Values that are NaN are missing: they do not count in training, and
-    the network runs on its own output over them. Channels with names are matched by them, in whatever order they come.
-    External inputs (`inputs`) are known beside the series and ahead of it, and not predicted; to predict step t the
-    network reads those of step t and of the steps before it that it reads values of. See `Series.with_inputs` for the
-    forms they may have.
+    A `series` argument is a `Series`, an array or list of shape (T,) or (T, D), a DataFrame or Series of pandas,
+    polars, Arrow or xarray, or the path of a file. T is the number of steps, D the number of channels. Named channels
+    are matched by name, in any order.
 
-    `__init__` describes the parameters, as `freerun fit --help` does.
+    NaN is a missing value. It does not count in training, and the network reads its own prediction in its place.
+
+    External inputs (`inputs`) are series that are known in advance and not predicted. To predict step t, the network
+    reads the inputs of step t, and those of the earlier steps in its window. See `Series.with_inputs` for the forms
+    that they may have.
+
+    `__init__` and `freerun fit --help` describe the parameters.
 
     Attributes:
-        model_: what `fit` found: networks, scaling, the states at the end of training.
-        history_: what training of the best network went through.
+        model_: the trained networks, with their scaling and their states at the end of the training series.
+        history_: training history of the best network.
     """
 
     _done_with: Path | None = None
-    """The checkpoint of the last fit, if that fit has ended."""
+    """The checkpoint of the last fit, which `save` removes; None if that fit was interrupted or had none."""
 
     def fit(
         self,
@@ -57,38 +61,42 @@ class RNN(Parameters):
         *,
         inputs: Any = None,
         warm_start: bool = False,
-        progress: Watcher | None = None,
+        progress: ProgressCallback | None = None,
         checkpoint: str | Path | None = None,
         checkpoint_every: float = EVERY,
         policy: Policy | None = None,
     ) -> Self:
-        """Choose what was left open, and train on `series`; the error on `validation` is watched, no more.
+        """Train on a series. Parameters that are None are chosen first.
 
         Args:
-            series: the training series; one of 3 to 19 steps gets a simple forecast (see `freerun.simple`), if nothing
-                is said of the network. Or several, which are learned together: a list, a dict (see `Series.panel`), or
-                a DataFrame whose index has two levels, the series and the time. Or a `StoredSeries`, as which a large
-                npy or Parquet file is taken: what is left open is then chosen, and the error measured, on its last
-                100000 steps.
-            validation: another series with the same channels, read from a state of zero. Nothing is chosen by it.
+            series: the training series. One of 3 to 19 steps gets a simple forecast (see `freerun.forecasting.simple`)
+                if no parameter of the network is set. Several series are learned together: a list, a dict (see
+                `Series.panel`), or a DataFrame whose index has the levels series and time. A `StoredSeries`, or the
+                path of a large npy or Parquet file, is read in parts. Parameters are then chosen, and errors measured,
+                on its last 100000 steps.
+            validation: a series with the same channels, on which the one-step error is monitored. It has no influence
+                on the result. The network begins it in the zero state.
             inputs: external inputs of the training series.
-            warm_start: go on from the weights and the scaling of the last fit, with the parameters as they are now.
-            progress: called now and then.
-            checkpoint: a file in which the fit notes how far it has come. If it is there, of the same fit, the fit goes
-                on from it, to the same bits as if it had never stopped. `save` removes it.
-            checkpoint_every: seconds between two notes at least.
-            policy: what is tried for the parameters left open, in place of what `select` says; see
+            warm_start: continue from the weights and the scaling of the last fit, with the current parameters.
+            progress: called as the fit proceeds.
+            checkpoint: a file that stores the state of the fit. If it exists and belongs to the same fit, the fit
+                continues from it, and gives the same bits as without interruption. `save` removes the file.
+            checkpoint_every: minimum time between two checkpoints, in seconds.
+            policy: what is tried for the parameters that are None, instead of what `select` names; see
                 `freerun.selection.policies.Policy`.
 
+        Returns:
+            The estimator itself.
+
         Raises:
-            SettingError: a parameter is out of range, without effect, or does not fit the series.
-            MachineError: this machine has no GPU, or too little memory; the checkpoint stays as it was.
-            SeriesError: a constant channel, too few steps, gaps too long, or series that do not go together.
-            NotFittedError: there is nothing to go on from.
-            CheckpointError: the checkpoint is damaged, or of another fit.
-            OutputError: no checkpoint can be written there.
-            TrainingDiverged: training ran away; the last good weights are kept and usable.
-            KeyboardInterrupt: on Ctrl-C; the last good weights are kept and usable, if training had begun.
+            SettingError: a parameter is out of range, has no effect, or does not fit the series.
+            MachineError: this machine has no GPU, or too little memory. The checkpoint stays as it was.
+            SeriesError: a channel is constant, there are too few steps, gaps are too long, or series do not match.
+            NotFittedError: `warm_start`, and there was no fit before.
+            CheckpointError: the checkpoint is damaged, or belongs to another fit.
+            OutputError: the checkpoint cannot be written.
+            TrainingDiverged: training diverged. The last finite weights are kept.
+            KeyboardInterrupt: Ctrl-C was pressed. If training had begun, the last finite weights are kept.
         """
         settings = Settings.checked(**self.get_params())
         held = None if validation is None else Series.of(validation)
@@ -106,72 +114,91 @@ class RNN(Parameters):
         return self
 
     def update(self, new: Any, *, inputs: Any = None) -> Self:
-        """Read the steps that follow the training series, or what was read since, without training.
-
-        `generate` and `forecast` go on from there. Missing values are NaN; the network runs on its own output there.
+        """Read further steps of the training series, without training. Forecasts then continue after these steps.
 
         Args:
-            new: the steps that follow, or all of a series that has grown by them.
-            inputs: their external inputs, and those of steps to come.
+            new: the steps that follow those read before. They may be preceded by steps that were read already.
+            inputs: external inputs of these steps, and of future steps if they are known.
+
+        Returns:
+            The estimator itself.
 
         Raises:
-            SeriesError: other channels, or times that do not follow.
+            NotFittedError: the network is not trained.
+            SeriesError: channels differ, or times do not follow.
+            SettingError: the network was trained on several series.
         """
-        self.model_ = forecasting.update(self._fitted(), Series.of(new, inputs=inputs))
+        self.model_ = runs.update(self._fitted(), Series.of(new, inputs=inputs))
         return self
 
     def predict(self, series: Any, *, inputs: Any = None) -> Series:
-        """Open loop: one-step predictions of every step of `series` but the first.
+        """Predict each step of a series from the steps before it (open loop).
 
-        Returns:
-            T - 1 steps: row i is the prediction of step i + 1, made from steps 0 to i.
-        """
-        return forecasting.predict(self._fitted(), Series.of(series, inputs=inputs))
-
-    def generate(self, steps: int, after: Any = None, ensemble: Ensemble = "best", *, inputs: Any = None) -> Series:
-        """Closed loop: let the network run free for `steps` steps.
+        The network begins in the zero state. The first predictions, up to the washout, are less accurate.
 
         Args:
-            steps: number of values to generate.
-            after: the series to continue, with its external inputs in it; None continues the training series.
-            ensemble: `best` gives the run of the best network; `mean`, `median` and `trimmed` (the mean of the middle
-                half) let all members run free by themselves and combine their runs step by step, which is the better
-                forecast, but no run of a system.
-            inputs: the external inputs of the steps to come, a row for each; None where they came with the series.
+            series: the series, T steps.
+            inputs: external inputs of the series.
 
         Returns:
-            The `steps` values that follow the last step of the series, with their times. From 100000 steps on the run
-            is compiled, and equal to a shorter one to rounding, from which the runs of a chaotic system part.
+            T - 1 steps with their times. Row i is the prediction of step i + 1 from steps 0 to i.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            SeriesError: channels differ from those of training, or the series is not longer than the washout.
+        """
+        return runs.predict(self._fitted(), Series.of(series, inputs=inputs))
+
+    def generate(self, steps: int, after: Any = None, ensemble: Ensemble = "best", *, inputs: Any = None) -> Series:
+        """Generate the continuation of a series: the network reads its own output (closed loop).
+
+        Args:
+            steps: number of steps to generate.
+            after: the series to continue, with its external inputs; None continues the training series.
+            ensemble: `best` is the run of the best network. `mean`, `median` and `trimmed` (the mean of the middle
+                half) combine the runs of all members step by step. The combination is the better forecast, but it is
+                not a trajectory of one network.
+            inputs: external inputs of the generated steps, one row per step; None if the series holds them.
+
+        Returns:
+            The `steps` values that follow the series, with their times. Runs of 100000 steps and more are compiled.
+            They equal shorter runs up to rounding, so that runs of a chaotic system differ after some time.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            SettingError: an ensemble of one network, or no series to continue after training on several.
+            SeriesError: the run diverged, `after` does not fit, or external inputs end before the run.
         """
         steps = whole_number("steps", steps)
-        one_of("ensemble", ensemble, tuple(forecasting.COMBINED))
-        return forecasting.generate(
-            self._fitted(), steps, None if after is None else Series.of(after), inputs, ensemble
-        )
+        one_of("ensemble", ensemble, tuple(runs.COMBINED))
+        return runs.generate(self._fitted(), steps, None if after is None else Series.of(after), inputs, ensemble)
 
     def forecast(
         self, horizon: int, levels: float | Sequence[float] = (), after: Any = None, *, inputs: Any = None
     ) -> pd.DataFrame:
-        """The next `horizon` steps as a DataFrame, with prediction intervals.
+        """Forecast the next steps, with prediction intervals.
 
-        The point forecast is the free run of the network, or the trimmed mean over those of several members.
-        Intervals come from the errors of such runs on parts of the training series that were left out of the fit, step
-        by step of the horizon: quantiles of these errors (split conformal prediction), or of Student's t distribution
-        with their spread where too few are independent, as on short series. Where settings were chosen by the same
-        parts, intervals are 10 % wider. That they cover the truth as often as they say is measured, not guaranteed.
+        The point forecast is the free run of the network; of several members, it is the trimmed mean of their runs.
+
+        Intervals are calibrated by the errors of such runs on parts of the training series that were left out of the
+        fit. The bounds at each horizon are quantiles of these errors (split conformal prediction). If too few errors
+        are independent, as on short series, they are quantiles of a scaled Student's t distribution. Intervals are
+        10 % wider if settings were chosen on the same parts. Coverage is not guaranteed; `backtest` measures it.
 
         Args:
-            horizon: steps to forecast.
-            levels: of the intervals, in percent: 80, or several: (80, 95).
-            after: see `generate`.
-            inputs: see `generate`.
+            horizon: number of steps to forecast.
+            levels: levels of the intervals, in percent, for example 80 or (80, 95).
+            after: the series to continue, with its external inputs; None continues the training series.
+            inputs: external inputs of the steps to forecast, one row per step; None if the series holds them.
 
         Returns:
-            A row for each step, with the index of the series continued; a column for each channel, and for each channel
-            and level the columns `x_low_80` and `x_high_80`.
+            One row per step, indexed by the times that follow the series. There is a column for each channel `x`, and
+            for each level, the columns `x_low_80` and `x_high_80`.
 
         Raises:
-            SettingError: a level outside 0 to 100, or no errors to calibrate intervals by.
+            NotFittedError: the network is not trained.
+            SettingError: a level is not between 0 and 100, or there are no errors to calibrate intervals by.
+            SeriesError: the run diverged, `after` does not fit, or external inputs end before the forecast.
         """
         return intervals.forecast(
             self._fitted(),
@@ -193,28 +220,32 @@ class RNN(Parameters):
         levels: float | Sequence[float] = (80, 95),
         baselines: bool = True,
         inputs: Any = None,
-        progress: Watcher | None = None,
+        progress: ProgressCallback | None = None,
     ) -> Backtest:
-        """How good forecasts of a series would have been: rolling-origin evaluation with these parameters.
+        """Evaluate forecasts from several origins in a series (rolling-origin evaluation).
 
-        The last forecast ends with the series; each network has seen nothing later than the origin of its forecast.
-        This estimator itself is not fitted and does not change.
+        Each forecast uses data before its origin alone. The last forecast ends with the series. The estimator is not
+        fitted and does not change; its parameters are used.
 
         Args:
             series: the series.
-            horizon: steps of each forecast.
-            folds: forecasts.
-            stride: steps from one origin to the next; None means the horizon.
-            sliding: train on the last so many steps before an origin; None means on all of them.
-            refit: fit a network at each origin, from the choice of its settings on; otherwise the network of the first
-                origin reads on, without training.
-            levels: of intervals, in percent, whose coverage is measured.
-            baselines: last value, seasonal naive, drift and linear autoregression beside it.
+            horizon: number of steps of each forecast.
+            folds: number of forecasts.
+            stride: number of steps from one origin to the next; None is the horizon.
+            sliding: number of last steps before an origin to train on; None trains on all of them.
+            refit: choose settings and train anew at each origin. If false, the network of the first origin reads
+                further steps without training.
+            levels: levels of the intervals whose coverage is measured, in percent.
+            baselines: also evaluate last value, seasonal naive, drift and linear autoregression.
             inputs: external inputs of the series.
             progress: called after each fold.
 
+        Returns:
+            The forecasts, the true values and the scores.
+
         Raises:
-            SeriesError: the series is too short for so many forecasts.
+            SeriesError: the series is too short for these forecasts.
+            SettingError: a parameter is out of range.
         """
         settings = Settings.checked(**self.get_params())
         levels = percentages("levels", levels)
@@ -224,17 +255,24 @@ class RNN(Parameters):
     def sample(
         self, horizon: int, paths: int = 100, after: Any = None, *, inputs: Any = None, seed: int = 0
     ) -> np.ndarray:
-        """Sample paths of the future: free runs of the best network, its one-step residuals added by chance.
+        """Draw sample paths: free runs of the best network, to whose output random one-step residuals are added.
+
+        The residuals are drawn with replacement from those of the last training steps (a residual bootstrap).
 
         Args:
-            horizon: steps of each path.
-            paths: how many.
-            after: see `generate`.
-            inputs: see `generate`.
-            seed: of the draw.
+            horizon: number of steps of each path.
+            paths: number of paths.
+            after: the series to continue, with its external inputs; None continues the training series.
+            inputs: external inputs of the steps to come, one row per step; None if the series holds them.
+            seed: seed of the draw.
 
         Returns:
-            Shape (paths, horizon, D).
+            Shape (paths, horizon, D), in the units of the series.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            SettingError: an argument is out of range.
+            SeriesError: `after` does not fit, or external inputs end before the paths.
         """
         return intervals.sample(
             self._fitted(),
@@ -246,51 +284,116 @@ class RNN(Parameters):
         )
 
     def score(self, series: Any, *, inputs: Any = None) -> float:
-        """Coefficient of determination R^2 of the one-step predictions, the washout left out; 1 is perfect."""
+        """Compute R^2 of the one-step predictions: 1 - (mean squared error) / (variance of the true values).
+
+        Squared errors and variances are averaged over channels first. The washout does not count.
+
+        Args:
+            series: the series to predict.
+            inputs: external inputs of the series.
+
+        Returns:
+            The coefficient of determination, at most 1. Predicting the mean gives 0.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            SeriesError: channels differ, a channel is constant, or the series is not longer than the washout.
+        """
         model = self._fitted()
         observed = Series.of(series, inputs=inputs)
         observed = model.matched(observed)
         first = model.best.washout
-        forecasting.require_washout(model.best, observed)
+        runs.require_washout(model.best, observed)
         refuse_constant(observed.between(1 + first))
-        predictions = forecasting.predict(model, observed).values[first:]
+        predictions = runs.predict(model, observed).values[first:]
         truth = observed.values[1 + first :]
         error = metrics.mean_squared_error(truth, predictions)
         mean = np.broadcast_to(np.nanmean(truth, axis=0), truth.shape)
         return 1.0 - error / metrics.mean_squared_error(truth, mean)
 
     def evaluate(self, series: Any, start: int, *, inputs: Any = None) -> Evaluation:
-        """Score one-step predictions and free runs on the steps of `series` from `start` on."""
+        """Score one-step predictions and free runs on a part of a series.
+
+        Args:
+            series: the series. The network reads its steps before `start`.
+            start: first step that is scored, at least max(2, washout + 1).
+            inputs: external inputs of the series.
+
+        Returns:
+            The scores; see `freerun.forecasting.evaluation.Evaluation`.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            SettingError: `start` is not a positive whole number.
+            SeriesError: channels differ, or `start` does not fit the series or the washout.
+        """
         return evaluation.evaluate(self._fitted(), Series.of(series, inputs=inputs), whole_number("start", start))[0]
 
     def evaluate_long_term(self, series: Any, start: int) -> LongTerm:
-        """Compare a long free run with the steps of `series` from `start` on, as samples of the same system."""
+        """Compare the statistics of a long free run with those of a series.
+
+        Args:
+            series: the series, without missing values. The network reads its steps before `start`.
+            start: first step of the part that is compared with the run.
+
+        Returns:
+            The scores; see `freerun.forecasting.evaluation.LongTerm`.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            SettingError: `start` is not a positive whole number, or the network has external inputs.
+            SeriesError: values are missing, channels differ, or `start` does not fit the series or the washout.
+        """
         model = self._fitted()
         observed = model.matched(Series.of(series))
         scores, _ = evaluation.evaluate(model, observed, whole_number("start", start))
         return evaluation.evaluate_long_term(model, observed, start, scores.vpt)[0]
 
     def error_growth(self, series: Any, start: int, horizon: int) -> np.ndarray:
-        """How errors grow in free runs: those of up to 50 runs, let loose at step `start` and every 20 steps after it.
+        """Compute the errors of up to 50 free runs, one of which starts at `start` and at every 20th step after it.
+
+        Args:
+            series: the series.
+            start: first step of the first run.
+            horizon: number of steps of each run.
 
         Returns:
-            Shape (N, horizon), in standard deviations of the series; `freerun.plots.error_growth` draws it.
+            Root mean square over channels, in standard deviations of the series, shape (N, horizon) for N runs.
+            `freerun.plots.error_growth` plots it.
 
         Raises:
-            SeriesError: not even one run of that length fits.
+            NotFittedError: the network is not trained.
+            SettingError: an argument is not a positive whole number.
+            SeriesError: no run of that length fits in the series.
         """
         start, horizon = whole_number("start", start), whole_number("horizon", horizon)
         return evaluation.error_growth(self._fitted(), Series.of(series), start, horizon)
 
     def lyapunov_exponents(self, count: int = 1, steps: int = 10_000) -> tuple[float, ...]:
-        """The `count` largest Lyapunov exponents of the free run, per step, descending; averaged over `steps` steps."""
+        """Compute the largest Lyapunov exponents of the free run of the best network; see `freerun.dynamics`.
+
+        Args:
+            count: number of exponents.
+            steps: number of steps over which they are averaged.
+
+        Returns:
+            Exponents per step, descending.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            SettingError: an argument is out of range, or the network has external inputs.
+        """
         count, steps = whole_number("count", count), whole_number("steps", steps)
         return evaluation.lyapunov_exponents(self._fitted(), None, steps, count)
 
     def save(self, path: str | Path) -> None:
-        """Write the trained network to a model file; the checkpoint of its fit is then needed no more.
+        """Write the trained networks to a model file, and remove the checkpoint of their fit.
+
+        Args:
+            path: path of the file, which is replaced if it exists.
 
         Raises:
+            NotFittedError: the network is not trained.
             OutputError: the file cannot be written.
         """
         save_model(self._fitted(), path)
@@ -299,17 +402,30 @@ class RNN(Parameters):
             self._done_with = None
 
     def export(self, path: str | Path, steps: int) -> None:
-        """Write the free run of the best network, `steps` steps long, as a StableHLO program; see `freerun.export`."""
-        from freerun.export import export
+        """Write the free run of the best network as a StableHLO program; see `freerun.forecasting.export`.
+
+        Args:
+            path: path of the file, which is replaced if it exists.
+            steps: number of steps that the program generates.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            SettingError: the network was trained with `detrend=True`, or `steps` is not a positive whole number.
+            OutputError: the file cannot be written.
+        """
+        from freerun.forecasting.export import export
 
         export(self._fitted(), path, whole_number("steps", steps))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters by name; `deep` has no effect, since no parameter is an estimator."""
+        """Return the parameters by name. `deep` has no effect, since no parameter is an estimator."""
         return {name: getattr(self, name) for name in self._defaults()}
 
     def set_params(self, **parameters: Any) -> Self:
-        """Change parameters by name.
+        """Change parameters by name. They take effect with the next `fit`.
+
+        Returns:
+            The estimator itself.
 
         Raises:
             SettingError: there is no such parameter.
@@ -322,7 +438,11 @@ class RNN(Parameters):
 
     @property
     def history_(self) -> History:
-        """What training of the best network went through."""
+        """Training history of the best network.
+
+        Raises:
+            NotFittedError: the network is not trained.
+        """
         return self._fitted().best.history
 
     def __repr__(self) -> str:
@@ -331,45 +451,56 @@ class RNN(Parameters):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn (1.6 and later) asks: no target beside the series, missing values allowed."""
+        """The tags of scikit-learn (1.6 and later): no target is required, and missing values are allowed."""
         from sklearn.utils import InputTags, Tags, TargetTags
 
         return Tags(None, TargetTags(required=False), input_tags=InputTags(allow_nan=True))
 
     @classmethod
     def _defaults(cls) -> dict[str, Any]:
-        """The parameters with their defaults."""
+        """The default of each parameter, by name."""
         signature = inspect.signature(cls.__init__).parameters
         return {name: parameter.default for name, parameter in signature.items() if name != "self"}
 
     def _fitted(self) -> Model:
+        """Return the trained model.
+
+        Raises:
+            NotFittedError: the network is not trained.
+        """
         if not hasattr(self, "model_"):
             raise NotFittedError("this RNN is not trained yet; call fit(series) first")
         return self.model_
 
 
 def _stored(series: Any, inputs: Any) -> StoredSeries | None:
-    """A training series that is not read whole.
+    """Return the training series as a `StoredSeries` if it is read in parts; otherwise, None.
 
     Raises:
-        SettingError: it has external inputs, which have to be read whole.
+        SettingError: it is read in parts, and there are external inputs.
     """
     stored = StoredSeries.if_large(series) if isinstance(series, str | Path) else series
     if not isinstance(stored, StoredSeries):
         return None
     if inputs is not None:
         raise SettingError(
-            f"{stored.path} is read a part at a time, and external inputs have to be read whole; leave inputs out, or "
-            "give a part of the series: StoredSeries(path).between(first, last)"
+            f"{stored.path} is read in parts, which does not work with external inputs; leave inputs out, or give a "
+            "part of the series: StoredSeries(path).between(first, last)"
         )
     return stored
 
 
 def load(path: str | Path) -> RNN:
-    """Read a trained network from a model file.
+    """Read an estimator from a model file that `RNN.save` wrote.
+
+    Args:
+        path: path of the file.
+
+    Returns:
+        The trained estimator, with the parameters that it was fitted with.
 
     Raises:
-        ModelFileError: no such file, truncated, of a newer version, or not a model file.
+        ModelFileError: the file does not exist, is damaged, is of a newer version, or is not a model file.
     """
     model = load_model(path)
     rnn = RNN(**model.settings.model_dump())

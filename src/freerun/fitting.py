@@ -1,4 +1,8 @@
-"""Fitting from end to end: choose what is left open, train, and keep the members."""
+"""A fit from end to end: choose settings, solve or train networks, keep the members, calibrate intervals.
+
+In come settings and series, out goes a `Model`. What is tried and what wins belongs to `freerun.selection`; how weights
+are trained belongs to `freerun.training`.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from freerun import simple
-from freerun.checkpoint import Checkpoint, purpose_of
-from freerun.cores import spread
+from freerun.compute.cores import thread_map
 from freerun.data.alignment import require_same_clock
 from freerun.data.oddities import oddities
 from freerun.data.panel import fingerprint
@@ -22,10 +24,10 @@ from freerun.data.scaling import Scaling, refuse_constant
 from freerun.data.series import Series, longest_gap
 from freerun.data.stored import StoredSeries
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
-from freerun.forecasting import endures, holds, moment_after, one_step_error
-from freerun.history import History, Progress, Trained, Watcher
-from freerun.intervals import errors_left_out
-from freerun.model import RECENT, Member, Model
+from freerun.forecasting import simple
+from freerun.forecasting.intervals import errors_left_out
+from freerun.forecasting.model import RECENT, Member, Model
+from freerun.forecasting.runs import endures, holds, one_step_error, run_start_after
 from freerun.network import ridge
 from freerun.network.network import Network
 from freerun.network.ridge import Divided
@@ -33,51 +35,52 @@ from freerun.plan import SolvePlan, TrainPlan, plan_of, settled, train_plan
 from freerun.selection.candidates import is_open
 from freerun.selection.choosing import choose, members_of
 from freerun.selection.holdout import folds_of, held_out, recent, require_held_out
-from freerun.selection.judge import Choice
+from freerun.selection.judge import Candidate
 from freerun.selection.policies import Policy
 from freerun.selection.race import SMALLER, RaceStopped
 from freerun.settings import Settings
+from freerun.training.checkpoint import Checkpoint, purpose_of
+from freerun.training.history import History, Progress, ProgressCallback, Trained
 
-SOME_TIME = 200
-"""Steps that the free run from the end of training holds for at least: as many as candidates are judged by, or a third
-of a shorter series."""
+MUST_HOLD = 200
+"""Steps for which the free run from the end of training must stay near the series; a third of a shorter series. The
+judge of candidates looks as far."""
 
 RUNS_AWAY = "the free runs of all networks that were tried leave the range of the series at once"
 """Why a simple forecast takes the place of networks."""
 
 PASSED_OVER = 40
-"""How many choices beside the finalists may be passed over for one that holds for so long."""
+"""Candidates beyond the finalists that are fitted, where no finalist holds."""
 
 FINALISTS = 8
-"""How many choices that do not come from a race may be passed over for one that endures."""
+"""Candidates that may be passed over for one that endures, where they do not come from a race."""
 
 LEAVES = (
     "free runs of the network may leave the range of the series after some time; forecasts of the next steps are not "
     "concerned: for long runs choose by these (select='attractor'), or give a longer series"
 )
-"""What to say where no network endures."""
+"""The warning where no network endures."""
 
 STOPPED = "interrupted; the best candidate by then"
-"""Why a fit ended whose race was stopped by Ctrl-C."""
+"""Why training stopped, after Ctrl-C in the race."""
 
 PART = 500_000
-"""Steps of a stored series by which a readout is solved at a time."""
+"""Steps of a stored series that are in memory at a time."""
 
 LONGEST_GAP = 100
-"""Most values in a row that may be missing unless the washout says."""
-
+"""Longest run of missing values, in steps; a longer washout allows longer ones."""
 
 FEWEST_KNOWN = 10
-"""Values of a channel, or half of its steps if they are fewer, that it has at least."""
+"""Fewest known values of a channel; half of its steps where that is fewer."""
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What came of a fit.
+    """The result of a fit.
 
     Attributes:
         model: the trained networks.
-        failure: what ended training before its time; the weights in the model are the last good ones.
+        failure: what ended training early; the model then has the last good weights.
     """
 
     model: Model
@@ -89,17 +92,24 @@ def fit(
     training: Sequence[Series],
     validation: Series | None,
     before: Model | None,
-    progress: Watcher | None,
+    progress: ProgressCallback | None,
     choices: list[Settings] | None = None,
     checkpoint: Checkpoint | None = None,
     stored: StoredSeries | None = None,
     policy: Policy | None = None,
 ) -> Fitted:
-    """Fit networks to the series of `training`, or, given the model `before`, train its best network further.
+    """Fit networks to series.
 
-    What is left open is chosen by free runs of what `policy` proposes, unless `choices` has what they are to be, the
-    best first. Where a series
-    is `stored`, `training` is its end, by which is chosen and judged; the networks are fitted to all of it.
+    Args:
+        settings: parameters that are None are chosen by free runs.
+        training: the series that are learned together; of a stored series its end, by which settings are chosen.
+        validation: a series whose one-step error is recorded.
+        before: a model whose best network is trained further.
+        progress: called now and then.
+        choices: settings with nothing left to choose, the best first; None chooses them.
+        checkpoint: where the state of the fit is kept.
+        stored: a series larger than memory, to all of which the networks are fitted.
+        policy: what is tried; None takes the one that suits the series.
 
     Raises:
         SettingError, SeriesError, TrainingDiverged, CheckpointError: see `freerun.RNN.fit`.
@@ -148,7 +158,7 @@ def _fit(
     training: Sequence[Series],
     validation: Series | None,
     before: Model | None,
-    progress: Watcher | None,
+    progress: ProgressCallback | None,
     choices: list[Settings] | None,
     checkpoint: Checkpoint | None,
     stored: StoredSeries | None,
@@ -167,7 +177,7 @@ def _fit(
     if choices is None:
         found = one.chosen(asked, policy)
     else:
-        found = _Chosen([Choice(0.0, settings) for settings in choices], asked.members or 1, FINALISTS)
+        found = _Chosen([Candidate(0.0, settings) for settings in choices], asked.members or 1, FINALISTS)
     plans = [one.plan(choice.settings) for choice in found.choices]
     for series in training:
         require_steps("training", series, plans[0].washout)
@@ -178,7 +188,7 @@ def _fit(
 
 
 def _require_possible(asked: Settings, training: Sequence[Series], stored: StoredSeries | None) -> None:
-    """Refuse, before any work, what cannot be done on these series."""
+    """Refuse settings that do not suit the series, before any work is done."""
     if asked.method == "ridge" and asked.device == "gpu":
         raise SettingError(
             "device='gpu': a readout is solved on the processor; leave device out, or train by gradients "
@@ -192,23 +202,23 @@ def _require_possible(asked: Settings, training: Sequence[Series], stored: Store
     steps = max(map(len, training))
     plan = plan_of(settled(asked, steps), training[0].shape[1], training[0].inputs.shape[1])
     if isinstance(plan, TrainPlan):
-        from freerun.forcing import require_fitting
+        from freerun.training.forcing import require_fitting
 
         require_fitting(plan, plan.window or steps - 1)
 
 
 @dataclass(frozen=True)
 class _Chosen:
-    """What the fit is to be.
+    """What selection came to.
 
     Attributes:
-        choices: their settings have nothing left open, the best first.
+        choices: candidates with nothing left to choose, the best first.
         members: how many networks to keep.
-        finalists: how many of the first may be passed over for one of them that endures; see `_enduring_first`.
-        stopped: Ctrl-C, if it ended the race.
+        finalists: how many of the candidates come first in `_enduring_first`.
+        stopped: the interrupt that ended the race, if one did.
     """
 
-    choices: list[Choice]
+    choices: list[Candidate]
     members: int
     finalists: int
     stopped: RaceStopped | None = None
@@ -216,7 +226,13 @@ class _Chosen:
 
 @dataclass(frozen=True)
 class _Solved:
-    """A member whose readout is solved as planned, and the same without each of the parts that calibrate intervals."""
+    """A member with a solved readout.
+
+    Attributes:
+        plan: what was done.
+        member: fitted to the whole series.
+        without: the same, fitted without each of the parts that calibrate intervals.
+    """
 
     plan: SolvePlan
     member: Member
@@ -225,13 +241,13 @@ class _Solved:
 
 @dataclass(frozen=True)
 class _Fit:
-    """What all networks of a fit share."""
+    """A fit in progress: what all its networks share."""
 
     settings: Settings
     training: Sequence[Series]
     validation: Series | None
     before: Model | None
-    progress: Watcher | None
+    progress: ProgressCallback | None
     checkpoint: Checkpoint | None
     stored: StoredSeries | None
 
@@ -241,13 +257,13 @@ class _Fit:
         return plan_of(settings, first.shape[1], first.inputs.shape[1])
 
     def chosen(self, asked: Settings, policy: Policy | None) -> _Chosen:
-        """What the settings come to; after Ctrl-C the best by then."""
+        """Choose what the settings leave open; after Ctrl-C, the best candidate so far."""
         stopped: RaceStopped | None = None
         try:
             if self.before is None:
                 found = choose(asked, self.training, self.progress, self.checkpoint, policy)
             else:
-                found = [Choice(0.0, settled(asked, max(map(len, self.training))))]
+                found = [Candidate(0.0, settled(asked, max(map(len, self.training))))]
         except RaceStopped as stop:
             found, stopped = stop.ranking[: asked.members or 1], stop
         finalists = sum(choice.finalist for choice in found)
@@ -258,17 +274,17 @@ class _Fit:
         return held_out(settings, min(map(len, self.training)), choosing=True)
 
     def solved(self, asked: Settings, plans: list[SolvePlan], found: _Chosen) -> Fitted:
-        """The first of the plans whose networks endure, their readouts solved."""
+        """Solve the readouts of the plans, and keep the first whose free runs endure."""
         end, count, stopped = replace(self, stored=None), found.members, found.stopped
         rows = [choice.rows for choice in found.choices]
         if len(plans) == 1:
             solved = [end.solve(plans[0], rows[0])]
         else:
             several = list(zip(plans, rows, strict=True))
-            first = spread(lambda one: end.solve(*one), several[:count])
+            first = thread_map(lambda one: end.solve(*one), several[:count])
             each = chain(first, starmap(end.solve, several[count:]))
             solved = _enduring_first(each, count, found.finalists, self.training)
-            holding = [one for one in solved if _holds_some_time(one, self.training)]
+            holding = [one for one in solved if _holds(one, self.training)]
             if not holding and stopped is None and simple.may_replace_networks(asked, self.training):
                 return Fitted(simple.fitted(self.settings, self.training[0], RUNS_AWAY), None)
             if asked.members is None:
@@ -286,7 +302,7 @@ class _Fit:
     def solved_by_all(
         self, several: Sequence[_Solved], stored: StoredSeries
     ) -> tuple[list[Member], KeyboardInterrupt | None]:
-        """The same members, solved by all of the stored series; on Ctrl-C by as much of it as has been read."""
+        """Solve the members again, by all of the stored series; after Ctrl-C, by the part that has been read."""
         solved: list[Member] = []
         began = time.perf_counter()
         for number, one in enumerate(several):
@@ -312,7 +328,7 @@ class _Fit:
         return solved, None
 
     def solve(self, plan: SolvePlan, rows: Divided | None = None) -> _Solved:
-        """The network of a plan, its readout solved for the training series and without parts of it.
+        """Solve the readout of a plan, for the training series and without each part that calibrates intervals.
 
         Args:
             plan: what is solved.
@@ -359,7 +375,7 @@ class _Fit:
         return member
 
     def trained(self, asked: Settings, plan: TrainPlan, count: int) -> Fitted:
-        """The best `count` of the networks that are trained at once."""
+        """Train several networks at once, and keep the best `count`."""
         shortest = min(map(len, self.training))
         choosing = plan.restarts > count or (plan.restarts > 1 and asked.holdout != 0)
         held = require_held_out(asked, shortest) if choosing else held_out(asked, shortest, choosing)
@@ -372,16 +388,16 @@ class _Fit:
         return Fitted(replace(self.model(members), errors=errors), failures[0] if failed else None)
 
     def model(self, members: Sequence[Member]) -> Model:
-        """What is left behind, as far as it has come."""
+        """The model with these members."""
         last = self.training[-1]
         return Model(self.settings, tuple(members), last.between(max(0, len(last) - RECENT)), len(self.training))
 
     def _train(self, plan: TrainPlan, count: int, held: int) -> list[Trained]:
-        from freerun.training import train
-        from freerun.watch import better_half
+        from freerun.training.loop import train
+        from freerun.training.monitor import better_half
 
         network = None if self.before is None else self.before.best.network
-        tell = None if self.progress is None else self._tell
+        report = None if self.progress is None else self._report
         alone = plan.settings.with_(restarts=1, members=1)
         seeds = [alone.with_(seed=plan.seed + i) for i in range(plan.restarts)]
         several = [train_plan(one, plan.shape.channels, plan.shape.inputs) for one in seeds]
@@ -393,7 +409,7 @@ class _Fit:
             network,
             held,
             better_half(count),
-            progress=tell,
+            progress=report,
             checkpoint=self.checkpoint,
             stored=self.stored,
         )
@@ -408,10 +424,10 @@ class _Fit:
 
     def _member(self, settings: Settings, network: Network, scaling: Scaling, history: History) -> Member:
         """A member that has read the training series."""
-        return Member(settings, network, scaling, moment_after(network, scaling, self.training[-1]), history)
+        return Member(settings, network, scaling, run_start_after(network, scaling, self.training[-1]), history)
 
-    def _tell(self, said: Progress) -> None:
-        """Tell the watcher, the network in it as a model."""
+    def _report(self, said: Progress) -> None:
+        """Report progress, with the network so far as a model."""
         trained = said.current
         assert self.progress is not None
         assert trained is not None
@@ -508,18 +524,18 @@ def _refuse_long_gap(series: Series, longest: int) -> None:
         )
 
 
-def _holds_some_time(one: _Solved, training: Sequence[Series]) -> bool:
-    """Whether the free run from the end of training stays near the series for as long as candidates are judged by."""
+def _holds(one: _Solved, training: Sequence[Series]) -> bool:
+    """Whether the free run from the end of training stays near the series for `MUST_HOLD` steps."""
     if training[0].input_names:
         return True
-    return holds(one.member, training, min(SOME_TIME, max(map(len, training)) // 3))
+    return holds(one.member, training, min(MUST_HOLD, max(map(len, training)) // 3))
 
 
 def _enduring_first(solved: Iterator[_Solved], count: int, finalists: int, training: Sequence[Series]) -> list[_Solved]:
-    """`count` of the networks: those that endure first, then those that hold for some time, then the others.
+    """Keep `count` networks: first those that endure, then those that hold for some time, then the others.
 
-    Others than the first `finalists` are looked at only where none of these holds for some time. Networks with external
-    inputs cannot run free for longer than these are known, and are taken as they come.
+    Networks beyond the first `finalists` are fitted only where none of the finalists holds. Networks with external
+    inputs are taken in order, since their inputs are not known for a long run.
     """
     if training[0].input_names:
         return list(islice(solved, count))
@@ -532,7 +548,7 @@ def _enduring_first(solved: Iterator[_Solved], count: int, finalists: int, train
         if endures(one.member, training):
             enduring.append(one)
         else:
-            (holding if _holds_some_time(one, training) else weak).append(one)
+            (holding if _holds(one, training) else weak).append(one)
     if holding and not enduring:
         warn(LEAVES)
     return [*enduring, *holding, *weak][:count]

@@ -1,4 +1,7 @@
-"""Words of users in pictures: drawn as they are, never as formulas, in fonts that have their letters."""
+"""Text in pictures: names of channels and files are drawn as they are, in fonts that have their characters.
+
+Matplotlib would read `$` as the start of a formula, and draw a box for a character that its default font lacks.
+"""
 
 from __future__ import annotations
 
@@ -16,39 +19,42 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 MISSING_GLYPH = r"Glyph \d+|Matplotlib currently does not support"
-"""How matplotlib's own warnings begin, one for each letter and each time it is drawn."""
+"""Beginning of Matplotlib's warnings on missing characters, of which it gives one per character and drawing."""
 
 LAST_RESORT = "Last Resort"
-"""A font that has a box for every letter."""
+"""Name of a font that has a box for every character, and is therefore no help."""
 
 LINES = 3
-"""Most lines of a label; the middle of what does not fit is left out."""
+"""Most lines of a label; in a longer one, the middle is replaced by an ellipsis."""
 
-WIDTH, BOLD = 0.6, 0.68
-"""Widths of letters on average, in ems; an ideograph takes one em."""
+WIDTH = 0.6
+"""Average width of a character in ems, except ideographs, which take one."""
+
+BOLD = 0.68
+"""Average width of a bold character in ems."""
 
 AROUND = 1.2
-"""Inches of the height of a figure that title, legend and labels of the abscissa take."""
+"""Height of title, legend and x labels of a figure, in inches."""
 
 NAMED = 20
-"""Most letters that a warning names."""
+"""Most characters that a warning lists."""
 
-_told: set[str] = set()
-"""Letters that were warned of."""
+_warned: set[str] = set()
+"""Characters that a warning was given for, so that each is reported once."""
 
 
 class Lettered(Figure):
-    """A figure that draws a box for a letter that no font has, without a word: `as_written` has warned of it."""
+    """A figure that draws boxes for missing characters without a warning, since `as_written` has given one."""
 
     boxes = False
 
     def draw(self, renderer: Any) -> None:
-        """Draw it."""
+        """Draw the figure."""
         with self._without_warnings():
             super().draw(renderer)
 
     def get_tightbbox(self, *args: Any, **settings: Any) -> Any:
-        """The box around all that is drawn."""
+        """Compute the bounding box of all that is drawn."""
         with self._without_warnings():
             return super().get_tightbbox(*args, **settings)
 
@@ -63,34 +69,40 @@ class Lettered(Figure):
 
 
 def as_written(figure: Lettered) -> Lettered:
-    """Let the words in a figure stand as they are, and hand the figure back.
+    """Prepare all texts of a figure to be drawn as they are written.
 
-    Labels, titles, notes and legends are no formulas, are broken into lines where they are too long, and use other
-    fonts on this machine for letters that the default font lacks. Where there is none, one warning names the letters.
-    Labels of ticks are numbers and dates, and stay formulas.
+    Labels, titles, annotations and legends are not read as formulas. Long ones are broken into lines. Characters that
+    the default font lacks are drawn in other fonts of this machine; if no font has them, one warning lists them. Tick
+    labels are not changed, since they are numbers and dates.
+
+    Args:
+        figure: changed in place.
+
+    Returns:
+        The same figure.
     """
-    words = list(_words(figure))
+    words = list(_iterate_texts(figure))
     for text, inches in words:
         text.set_parse_math(False)
         text.set_usetex(False)
         width = BOLD if text.get_fontweight() == "bold" else WIDTH
         ems = inches * 72 / float(text.get_fontsize())
-        text.set_text(_in_lines(_characters(text.get_text()), ems, width))
+        text.set_text(_wrap(_replace_surrogates(text.get_text()), ems, width))
     texts = [text for text, _ in words]
-    if lacking := frozenset().union(*map(_lacking, texts)):
-        families = _families_with(lacking)
-        for text in filter(_lacking, texts):
+    if lacking := frozenset().union(*map(_find_missing, texts)):
+        families = _choose_families(lacking)
+        for text in filter(_find_missing, texts):
             text.set_fontfamily([*text.get_fontfamily(), *families])
-        lacking = frozenset().union(*map(_lacking, texts))
+        lacking = frozenset().union(*map(_find_missing, texts))
     figure.boxes = bool(lacking)
     _warn_of(lacking)
     return figure
 
 
-def _words(figure: Lettered) -> Iterator[tuple[Text, float]]:
-    """All texts but labels of ticks, and how many inches there are for each."""
+def _iterate_texts(figure: Lettered) -> Iterator[tuple[Text, float]]:
+    """Yield all texts except tick labels, each with the space that it has, in inches."""
     width, height = figure.get_size_inches()
-    margins = figure.subplotpars  # of the boxes below; less is left out where all is drawn
+    margins = figure.subplotpars  # positions of axes are relative to these; the final layout has smaller margins
     for text in figure.texts:
         yield text, 0.97 * width
     for axes in figure.axes:
@@ -104,13 +116,19 @@ def _words(figure: Lettered) -> Iterator[tuple[Text, float]]:
             yield text, width
 
 
-def _characters(words: str) -> str:
-    """Words without halves of characters, which the name of a file can have and no font can draw."""
+def _replace_surrogates(words: str) -> str:
+    """Replace surrogates, which a file name can contain and no font can draw."""
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) == "Cs" else c for c in words)
 
 
-def _in_lines(words: str, ems: float, width: float) -> str:
-    """Words in lines of so many ems, if they need more than one."""
+def _wrap(words: str, ems: float, width: float) -> str:
+    """Break a text into at most `LINES` lines.
+
+    Args:
+        words: the text.
+        ems: length of a line, in ems.
+        width: average width of a character, in ems.
+    """
     needed = sum(1.0 if unicodedata.east_asian_width(c) in "FW" else width for c in words)
     if needed <= ems:
         return words
@@ -125,53 +143,54 @@ def _in_lines(words: str, ems: float, width: float) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _lacking(text: Text) -> frozenset[str]:
-    """Letters that none of the fonts of a text has."""
-    letters = frozenset(c for c in text.get_text() if not c.isascii() and _is_seen(c))
+def _find_missing(text: Text) -> frozenset[str]:
+    """Find the characters of a text that none of its fonts has."""
+    letters = frozenset(c for c in text.get_text() if not c.isascii() and _is_visible(c))
     for family in text.get_fontfamily() if letters else ():
-        letters -= _known(family, text.get_fontproperties(), letters)
+        letters -= _find_in_family(family, text.get_fontproperties(), letters)
     return letters
 
 
-def _is_seen(letter: str) -> bool:
-    """Whether something is to be drawn: no space, and no sign that only tells how to draw its neighbour."""
+def _is_visible(letter: str) -> bool:
+    """Whether a character is visible: no space, control or format character, and no variation selector."""
     is_selector = "\N{VARIATION SELECTOR-1}" <= letter <= "\N{VARIATION SELECTOR-16}"
     return not (letter.isspace() or is_selector or unicodedata.category(letter) in ("Cc", "Cf"))
 
 
-def _known(family: str, properties: font_manager.FontProperties, letters: frozenset[str]) -> frozenset[str]:
-    """Those of the letters that a family has in the weight and style of `properties`."""
+def _find_in_family(family: str, properties: font_manager.FontProperties, letters: frozenset[str]) -> frozenset[str]:
+    """Find the characters that a font family has, in the weight and style of `properties`."""
     properties = properties.copy()
     properties.set_family(family)
     log = logging.getLogger(font_manager.__name__)
     level = log.level
-    log.setLevel(logging.ERROR)  # it would say that a family has no bold letters
+    log.setLevel(logging.ERROR)  # it would warn that a family has no bold font
     try:
-        return _in_font(font_manager.findfont(properties, fallback_to_default=False), letters)
-    except ValueError:  # there is no such family
+        return _find_in_font(font_manager.findfont(properties, fallback_to_default=False), letters)
+    except ValueError:  # unknown family
         return frozenset()
     finally:
         log.setLevel(level)
 
 
 @lru_cache(4096)
-def _in_font(path: str, letters: frozenset[str]) -> frozenset[str]:
+def _find_in_font(path: str, letters: frozenset[str]) -> frozenset[str]:
+    """Find the characters that a font file has; none if it cannot be read."""
     try:
         known = font_manager.get_font(path).get_charmap()
-    except (OSError, RuntimeError):  # it is gone, or damaged
+    except (OSError, RuntimeError):  # deleted or damaged
         return frozenset()
     return frozenset(letter for letter in letters if ord(letter) in known)
 
 
-def _families_with(letters: frozenset[str]) -> list[str]:
-    """As few families on this machine as have the letters between them, or most of them; the plainest first."""
-    _look_for_new_fonts()
-    fonts = sorted((font for font in font_manager.fontManager.ttflist if LAST_RESORT not in font.name), key=_fancy)
+def _choose_families(letters: frozenset[str]) -> list[str]:
+    """Choose few font families that together have as many of the characters as possible, by greedy set cover."""
+    _register_new_fonts()
+    fonts = sorted((font for font in font_manager.fontManager.ttflist if LAST_RESORT not in font.name), key=_rank_font)
     families: list[str] = []
     while letters:
         best, found = None, frozenset[str]()
         for font in fonts:
-            here = _in_font(font.fname, letters)
+            here = _find_in_font(font.fname, letters)
             if len(here) > len(found):
                 best, found = font, here
             if here == letters:
@@ -183,8 +202,8 @@ def _families_with(letters: frozenset[str]) -> list[str]:
     return families
 
 
-def _fancy(font: font_manager.FontEntry) -> tuple[bool, bool, bool, int, str]:
-    """How little a font suits the labels of a picture."""
+def _rank_font(font: font_manager.FontEntry) -> tuple[bool, bool, bool, int, str]:
+    """Sort key of fonts: upright before italic, proportional sans-serif fonts of normal weight first."""
     return (
         font.style != "normal",
         "Mono" in font.name,
@@ -195,22 +214,22 @@ def _fancy(font: font_manager.FontEntry) -> tuple[bool, bool, bool, int, str]:
 
 
 @cache
-def _look_for_new_fonts() -> None:
-    """Let matplotlib know fonts that were installed after it made its list."""
+def _register_new_fonts() -> None:
+    """Add fonts to Matplotlib that were installed after it cached its list."""
     known = {font.fname for font in font_manager.fontManager.ttflist}
     for path in sorted(set(font_manager.findSystemFonts()) - known):
-        with suppress(Exception):  # fonts that matplotlib cannot read have many ways to say so
+        with suppress(Exception):  # unreadable fonts raise many kinds of errors
             font_manager.fontManager.addfont(path)
 
 
 def _warn_of(letters: Iterable[str]) -> None:
-    """Say which letters no font has, once for each."""
-    new = sorted(set(letters) - _told)
+    """Warn of characters that no font has, once per character."""
+    new = sorted(set(letters) - _warned)
     if new:
-        _told.update(new)
+        _warned.update(new)
         named = " ".join(new[:NAMED]) + (" ..." if len(new) > NAMED else "")
         warnings.warn(
-            f"no font that matplotlib can use here has the letters {named}, so boxes stand for them in pictures; "
+            f"no font that matplotlib can use here has the letters {named}, so pictures show boxes instead; "
             "install a font that has them, for instance one of https://fonts.google.com/noto",
             stacklevel=4,
         )

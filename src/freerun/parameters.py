@@ -63,8 +63,8 @@ class Parameters:
         and leaky reservoirs, and keeps what runs free best over the last part of the training series.
 
         Args: Network
-            hidden: Hidden units of each layer. Default: for ridge two for three training steps, from 50 to 1000, else
-                15. At least 1.
+            hidden: Hidden units of each layer. Default: two thirds of the training steps for ridge, from 20 to 1000;
+                else 15. At least 1.
             cell: Cell of the hidden units. Default: chosen, or simple. A memoryless cell has no recurrent weights; its
                 memory is the values that it reads. plrnn and clipped-plrnn are shallow piecewise-linear cells.
             layers: Layers of hidden units; the readout reads them all. At least 1.
@@ -82,15 +82,15 @@ class Parameters:
             bias_scale: Largest bias of a reservoir. Default: the larger of 1 and the input scale. Biases are uniform
                 between -bias_scale and bias_scale. At least 0.
             leak: Leak of leaky cells at the start. Default: chosen, or 0.3. Above 0 and below 1.
-            seed: Seed of the initial weights and all other chance. The same seed gives the same result. At least 0 and
-                below 4294967296.
+            seed: Seed of the initial weights and of everything else that is random. The same seed gives the same
+                result. At least 0 and below 4294967296.
 
         Args: Reading the series
             delays: Values that each step reads: how many of the latest, or a list of lags (0 is the current value).
                 Default: chosen, or 1.
             difference: Learn differences instead of values: the lag of the difference, or a list of lags to take one
                 after the other (1,12); 0 for none. Default: chosen for ridge, else none.
-            detrend: Take a straight line out of each channel, and put it back in the end.
+            detrend: Subtract a straight line from each channel, and add it again to results.
             log: Learn the logarithm of the values, which must be positive.
             standardize: Standardise each channel inside; results keep their own units. The mean becomes 0, the standard
                 deviation 1.
@@ -121,18 +121,18 @@ class Parameters:
 
         Args: Forcing
             forcing: What the network reads while it trains: the data (full), its own output for growing stretches
-                (segments), a mixture (generalized), the data now and then (sparse), or one of both by chance
+                (segments), a mixture (generalized), the data every few steps (sparse), or one of both at random
                 (scheduled). Default: segments for levenberg-marquardt, else full. Generalized forcing reads strength *
                 data + (1 - strength) * output. Sparse forcing reads the data at every forcing_interval-th step.
-            forcing_strength: Of generalized and scheduled forcing, 0 to 1: one number, a list to go through, or
+            forcing_strength: Strength of generalized and scheduled forcing, 0 to 1: one number, one a stage, or
                 adaptive (generalized). Default: 1, 0.5, 0.25, 0.1, 0.05. Adaptive strengths follow the Jacobians. For
                 scheduled forcing it is the probability that the data are read.
-            forcing_interval: Steps between two forced ones, sparse. Default: 10. At least 1.
-            segment_lengths: Lengths of the free-run segments, one stage each. Default: 5, 20, 50, 100, as far as they
-                fit.
+            forcing_interval: Steps between two readings of the data, for sparse forcing. Default: 10. At least 1.
+            segment_lengths: Steps of the free-run segments, one length for each stage. Default: 5, 20, 50, 100, those
+                that fit.
 
         Args: Selection
-            select: What free runs choose by: the next steps (forecast), how much a long run resembles the series
+            select: What free runs are judged by: the next steps (forecast), how much a long run resembles the series
                 (attractor), or what suits the series (auto).
             restarts: Networks from different seeds to train at once; free runs choose among them. Default: 4 where free
                 runs choose, else 1; at least members. At least 1.
@@ -145,8 +145,8 @@ class Parameters:
 
         Args: Computing
             dtype: Precision of the computation.
-            device: Where to train: cpu, gpu, or where it is faster, as far as the work's size tells (auto). A GPU that
-                is asked for and absent is refused. auto takes a GPU if JAX finds one and the work is large enough, as
+            device: Where to train: cpu, gpu, or where it should be faster for work of this size (auto). A GPU that is
+                asked for and absent is refused. auto takes a GPU if JAX finds one and the work is large enough, as
                 gradient methods and BFGS on long series or wide batches are.
             parallel: Run pieces of the series side by side (parallel in time), not step by step. Default: on a GPU, for
                 whole series and up to 256 units, LSTMs apart. The results are the same to rounding.

@@ -1,8 +1,8 @@
-"""`Plan`: what will be done for one network, with nothing left open.
+"""`Plan`: how one network is made and trained, with a value for every parameter.
 
-`Settings` are what a user says, and may leave parameters open. Defaults are decided here and nowhere below: `settled`
-fills in what depends on the length of the series, `plan_of` everything else. What policies propose and races choose, is
-filled in before; see `freerun.selection`.
+`Settings` hold what a user has set. A parameter that is None has not been chosen yet. `freerun.selection` chooses some
+of these. Defaults for the others are decided in this module alone: `settled` decides what depends on the length of the
+series, `plan_of` everything else.
 """
 
 from __future__ import annotations
@@ -17,48 +17,62 @@ from freerun.network.network import Network, Shape
 from freerun.settings import EPOCHS, EPOCHS_OF_LEVENBERG_MARQUARDT, PIECEWISE_LINEAR, Device, Settings
 
 UNITS = 15
-"""Hidden units of networks that are trained as a whole, as in the tutorial."""
+"""Default number of hidden units if all weights are trained, as in the tutorial."""
 
-FEWEST_UNITS, MOST_UNITS = 20, 1000
-"""Hidden units of solved networks: beyond 1000 the factorisation, which grows with their cube, takes most of the
-time."""
+FEWEST_UNITS = 20
+"""Fewest hidden units that are chosen for a network whose readout is solved."""
+
+MOST_UNITS = 1000
+"""Most hidden units that are chosen for a solved readout; beyond, its factorization takes most of the time."""
 
 UNITS_PER_STEP = 2 / 3
-"""Hidden units for each training step; with more, a readout solved on the half of the series has too few rows."""
+"""Hidden units per training step; with more, a readout that is solved on half of the series has too few rows."""
 
 RESTARTS = 4
-"""Networks that Levenberg-Marquardt trains from different seeds; free runs choose among them."""
+"""Number of seeds from which Levenberg-Marquardt trains; the network with the best free run is kept."""
 
 MOST_WASHOUT = 100
-"""Steps after which the state of a reservoir has forgotten its start at zero; a tenth of a shorter series."""
+"""Default washout of reservoirs, in steps, in which they forget the zero state; at most a tenth of a series."""
 
-LEARNING_RATE, BATCH = 0.01, 16
-"""Step size of gradient methods, and windows in each of their updates."""
+LEARNING_RATE = 0.01
+"""Default step size of gradient methods."""
 
-SPECTRAL_RADIUS, INPUT_SCALE, LARGEST_BIAS, LEAK = 0.9, 0.5, 1.0, 0.3
-"""Of reservoirs; biases reach as far as the input scale where that is larger."""
+BATCH = 16
+"""Default number of windows in an update of a gradient method."""
+
+SPECTRAL_RADIUS = 0.9
+"""Default spectral radius of reservoirs, below 1 so that they forget their initial state."""
+
+INPUT_SCALE = 0.5
+"""Default scale of the inputs of reservoirs, in standard deviations."""
+
+LARGEST_BIAS = 1.0
+"""Default bound of the biases of reservoirs; the input scale if that is larger."""
+
+LEAK = 0.3
+"""Default leak of leaky cells, between 0 and 1."""
 
 STRENGTHS = (1.0, 0.5, 0.25, 0.1, 0.05)
-"""Strengths of generalized forcing and scheduled sampling, one stage each."""
+"""Default strengths of generalized forcing and scheduled sampling, one for each stage."""
 
 SEGMENTS = (5, 20, 50, 100)
-"""Lengths of free-run segments, one stage each, after a stage of full forcing; those that fit."""
+"""Default lengths of free-run segments in steps, one for each stage after full forcing; those that fit the series."""
 
 INTERVAL = 10
-"""Steps between two forced ones in sparse forcing."""
+"""Default number of steps from one forced step to the next in sparse forcing."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done for one network.
+    """How one network is made and trained.
 
     Attributes:
-        settings: what the plan comes from; they tell people, and model files, how to repeat it.
-        shape: of the network.
+        settings: the settings that the plan was made from. Model files store them.
+        shape: architecture of the network.
         start: how its weights are drawn.
-        dtype: its precision.
-        washout: first steps of a series whose errors do not count.
-        input_noise: standard deviation of noise on the standardised values read while training.
+        dtype: precision of the weights, `float64` or `float32`.
+        washout: number of first steps of a series whose errors do not count.
+        input_noise: standard deviation of the noise that training adds to standardized values.
     """
 
     settings: Settings
@@ -70,20 +84,20 @@ class Plan:
 
     @property
     def seed(self) -> int:
-        """Seed of the weights and of all other chance."""
+        """Seed of the weights and of all other random numbers."""
         return self.start.seed
 
     def draw(self) -> Network:
-        """The network, its weights as they are drawn."""
+        """Draw the initial weights."""
         return initial_network(self.shape, self.start, self.dtype)
 
 
 @dataclass(frozen=True)
 class SolvePlan(Plan):
-    """The readout is solved by ridge regression; see `freerun.network.ridge`.
+    """The plan of a network whose readout is solved by ridge regression; see `freerun.network.ridge`.
 
     Attributes:
-        penalty: on the squared weights of the readout.
+        penalty: penalty on the squared weights of the readout.
     """
 
     penalty: float
@@ -91,25 +105,27 @@ class SolvePlan(Plan):
 
 @dataclass(frozen=True)
 class TrainPlan(Plan):
-    """All weights are trained; see `freerun.training`.
+    """The plan of a network whose weights are all trained; see `freerun.training.loop`.
 
     Attributes:
-        optimizer: its name.
-        epochs: updates or iterations at most, shared by the stages of a forcing.
-        learning_rate, schedule: of gradient methods.
-        window: steps of the random windows that gradient methods train on; 0 for the whole series.
-        batch: windows in each update.
-        stateful: whether windows begin in the state that the network reaches there.
-        forcing: its name.
-        strengths: of generalized and scheduled forcing.
-        interval: of sparse forcing.
-        lengths: of free-run segments.
-        refuse_long: whether a length that does not fit in the series is refused, not left out.
-        l1, l2: penalties on all weights.
-        weight_noise: standard deviation of noise on the weights.
-        device: where to train.
-        parallel: whether pieces of the series run side by side, or where it is faster (`auto`).
-        restarts: networks to train from seeds that follow each other.
+        optimizer: name of the optimizer.
+        epochs: most updates or iterations, divided among the stages of a forcing.
+        learning_rate: step size of gradient methods.
+        schedule: learning rate schedule of gradient methods.
+        window: number of steps of the random windows that gradient methods train on; 0 is the whole series.
+        batch: number of windows in an update.
+        stateful: whether a window begins in the state that the network reaches there, and not in the zero state.
+        forcing: name of the forcing.
+        strengths: forcing strengths of generalized forcing and scheduled sampling.
+        interval: number of steps from one forced step to the next in sparse forcing.
+        lengths: lengths of free-run segments, in steps.
+        refuse_long: whether a segment that is longer than the series is an error; otherwise, it is left out.
+        l1: penalty on the absolute values of all weights.
+        l2: penalty on the squares of all weights.
+        weight_noise: standard deviation of the noise on the weights.
+        device: device to train on.
+        parallel: whether runs are computed parallel in time; `auto` decides by speed.
+        restarts: number of networks to train, from consecutive seeds.
     """
 
     optimizer: str
@@ -133,22 +149,34 @@ class TrainPlan(Plan):
 
     @property
     def by_gradients(self) -> bool:
-        """Whether the optimiser follows a gradient: a gradient method, or BFGS."""
+        """Whether the optimizer is a gradient method or BFGS."""
         return self.settings.by_gradients
 
     @property
     def uncounted(self) -> int:
-        """First errors of the series, or of each window, that do not count; windows that carry states count all."""
+        """Number of first errors of the series, or of each window, that do not count; 0 for stateful windows."""
         return 0 if self.stateful else self.washout
 
 
 def default_units(steps: int) -> int:
-    """Hidden units of a solved network for a training series of so many steps: two for three, within limits."""
+    """Default number of hidden units for a solved readout: two for three steps, at least 20, at most 1000.
+
+    Args:
+        steps: number of training steps.
+    """
     return int(np.clip(round(UNITS_PER_STEP * steps), FEWEST_UNITS, MOST_UNITS))
 
 
 def settled(settings: Settings, steps: int) -> Settings:
-    """The settings with all that is left open filled in by rule, for a training series of so many steps."""
+    """Fill in defaults for the settings that are None and depend on the method or on the length of the series.
+
+    Args:
+        settings: as given by the user and by `freerun.selection`.
+        steps: number of training steps.
+
+    Returns:
+        The settings with defaults. Those of single methods may still be None; `plan_of` decides them.
+    """
     ridge = settings.method == "ridge"
     levenberg = settings.method == "levenberg-marquardt"
     filled: dict[str, Any] = {
@@ -172,11 +200,15 @@ def settled(settings: Settings, steps: int) -> Settings:
 
 
 def plan_of(settings: Settings, channels: int, inputs: int = 0) -> SolvePlan | TrainPlan:
-    """The plan that settings come to.
+    """Make a plan from settings.
 
     Args:
-        settings: as `settled` fills them in.
-        channels, inputs: of the series, D and E.
+        settings: settings that `settled` has filled in.
+        channels: D, the number of channels of the series.
+        inputs: E, the number of external inputs.
+
+    Returns:
+        A `SolvePlan` if the method is `ridge`; otherwise, a `TrainPlan`.
     """
     shape, start = _shape(settings, channels, inputs), _start(settings)
     common = settings, shape, start, settings.dtype, settings.washout or 0, settings.input_noise or 0.0
@@ -208,20 +240,21 @@ def plan_of(settings: Settings, channels: int, inputs: int = 0) -> SolvePlan | T
 
 
 def solve_plan(settings: Settings, channels: int, inputs: int = 0) -> SolvePlan:
-    """The plan of settings whose readout is solved; see `plan_of`."""
+    """Make the plan of settings with the method `ridge`; see `plan_of`."""
     plan = plan_of(settings, channels, inputs)
     assert isinstance(plan, SolvePlan)
     return plan
 
 
 def train_plan(settings: Settings, channels: int, inputs: int = 0) -> TrainPlan:
-    """The plan of settings whose weights are trained; see `plan_of`."""
+    """Make the plan of settings with any method but `ridge`; see `plan_of`."""
     plan = plan_of(settings, channels, inputs)
     assert isinstance(plan, TrainPlan)
     return plan
 
 
 def _shape(settings: Settings, channels: int, inputs: int) -> Shape:
+    """The architecture of the network."""
     hidden = settings.hidden or UNITS
     latent = settings.latent or max(channels, hidden // 4)
     return Shape(
@@ -239,6 +272,7 @@ def _shape(settings: Settings, channels: int, inputs: int) -> Shape:
 
 
 def _start(settings: Settings) -> Start:
+    """How the weights are drawn."""
     scale = INPUT_SCALE if settings.input_scale is None else settings.input_scale
     return Start(
         settings.drawn,

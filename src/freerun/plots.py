@@ -1,4 +1,9 @@
-"""Pictures: each function draws one figure and returns it."""
+"""Plots: each function draws one Matplotlib figure and returns it; `save` writes it as PNG, SVG or PDF.
+
+All names of channels and titles are drawn as text, never as formulas; see `freerun.lettering`. Functions that draw
+series share three arguments. `boundary` is the first step after the training part. `truth` has the true values of
+predicted steps. `title` is the title of the figure.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from freerun import metrics
 from freerun.data.series import Series
 from freerun.data.timeline import drawn_times
 from freerun.errors import OutputError, SettingError
-from freerun.writing import replacing
+from freerun.files.writing import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,44 +25,52 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from freerun.backtest import Backtest
-    from freerun.history import History
     from freerun.lettering import Lettered
+    from freerun.training.history import History
 
-# Okabe and Ito's palette, told apart by colour-blind readers and in grey
+# the palette of Okabe and Ito (2008), distinguishable for color-blind readers and in grayscale
 TRUTH, NETWORK, MARK, SECOND = "#222222", "#D55E00", "#0072B2", "#009E73"
 
 FORMATS = (".png", ".svg", ".pdf")
+"""Suffixes of pictures that can be written."""
 
 LINES = 20_000
-"""Most steps that are drawn of an attractor."""
+"""Most steps of an attractor that are drawn, since more fill the picture."""
 
 REACH = 2.0
-"""Beside data, a run is drawn as far as so many times their range above and below them."""
+"""A free run is drawn up to this multiple of the range of the data above and below them, so that they stay visible."""
 
 DRAWN_ERRORS = 1e-16, 1e3
-"""Errors that are drawn, in standard deviations; what is outside is drawn at these bounds."""
+"""Bounds to which errors are clipped in a plot, in standard deviations."""
 
 
 def data(series: Series, boundary: int | None = None, title: str = "") -> Figure:
-    """A series, with the first step that is not trained on marked."""
-    figure, grid = _figure(title, len(series.channels), [2] * len(series.channels))
+    """Plot a series, one panel per channel.
+
+    Args:
+        series: the data.
+        boundary: first step after the training part; marked by a line.
+        title: title of the figure.
+    """
+    figure, grid = _new_figure(title, len(series.channels), [2] * len(series.channels))
     for i, (axes, channel) in enumerate(zip(grid, series.channels, strict=True)):
         axes.plot(series.drawn_times, series.values[:, i], color=TRUTH, linewidth=1)
         axes.set_ylabel(channel)
-    _mark(grid, series, boundary)
+    _mark_boundary(grid, series, boundary)
     grid[-1].set_xlabel(_time_label(series))
-    return _drawn(figure)
+    return _finish(figure)
 
 
 def one_step(series: Series, predictions: Series, boundary: int | None = None, title: str = "") -> Figure:
-    """One-step predictions against the data, and their errors below.
+    """Plot one-step predictions with the data, and the Euclidean norm of their errors below.
 
     Args:
         series: the data, T steps.
-        predictions: what `RNN.predict` made of them: steps 1 to T - 1.
-        boundary: the first step that was not trained on; marked by a line.
+        predictions: what `RNN.predict` returned for them, steps 1 to T - 1.
+        boundary: first step after the training part; marked by a line.
+        title: title of the figure.
     """
-    figure, grid = _figure(title, 1 + len(series.channels), [*([2] * len(series.channels)), 1])
+    figure, grid = _new_figure(title, 1 + len(series.channels), [*([2] * len(series.channels)), 1])
     for i, (axes, channel) in enumerate(zip(grid[:-1], series.channels, strict=True)):
         axes.plot(series.drawn_times, series.values[:, i], color=TRUTH, linewidth=1.6, label="data")
         axes.plot(
@@ -73,9 +86,9 @@ def one_step(series: Series, predictions: Series, boundary: int | None = None, t
     grid[-1].semilogy(predictions.drawn_times, np.maximum(error, 1e-16), color=NETWORK, linewidth=0.7)
     grid[-1].set_ylabel("|error|")
     grid[-1].set_xlabel(_time_label(series))
-    _mark(grid, series, boundary)
-    _legend(grid[0])
-    return _drawn(figure)
+    _mark_boundary(grid, series, boundary)
+    _add_legend(grid[0])
+    return _finish(figure)
 
 
 def free_run(
@@ -85,18 +98,19 @@ def free_run(
     vpt: int | None = None,
     title: str = "",
 ) -> Figure:
-    """A free run, with the data before it and what really followed.
+    """Plot a free run, with the data before it and the true values.
 
     Args:
         run: the generated steps.
-        before: the series that the run continues; its last steps are drawn, as many as there are in `run` at most.
-        truth: what really followed, as many steps as `run` or fewer.
-        vpt: steps that the run holds; marked by a line.
+        before: the series that the run continues. As many of its last steps are drawn as `run` has, at least 50.
+        truth: the true values of at most as many steps as `run` has.
+        vpt: valid prediction time in steps; marked by a line.
+        title: title of the figure.
     """
-    figure, grid = _figure(title, len(run.channels), [2] * len(run.channels))
+    figure, grid = _new_figure(title, len(run.channels), [2] * len(run.channels))
     for i, (axes, channel) in enumerate(zip(grid, run.channels, strict=True)):
         data = [series.values[:, i] for series in (before, truth) if series is not None]
-        values = _beside(run.values[:, i], np.concatenate(data)) if data else run.values[:, i]
+        values = _clip(run.values[:, i], np.concatenate(data)) if data else run.values[:, i]
         if before is not None:
             shown = min(len(before), max(len(run), 50))
             times = np.append(before.drawn_times[-shown:], run.drawn_times[:1])
@@ -104,17 +118,17 @@ def free_run(
             axes.plot(times, np.append(before.values[-shown:, i], joined), color=TRUTH, linewidth=1.6, label="data")
             axes.axvline(run.drawn_times[0], color=MARK, linewidth=1.2)
         if truth is not None:
-            label = None if before is not None else "what really followed"
+            label = None if before is not None else "true values"
             axes.plot(truth.drawn_times, truth.values[:, i], color=TRUTH, linewidth=1.6, label=label)
         axes.plot(run.drawn_times, values, color=NETWORK, linewidth=1.2, linestyle="--", label="free run")
         if vpt is not None and 0 < vpt < len(run):
             axes.axvline(run.drawn_times[vpt], color=SECOND, linewidth=1.2, linestyle=":", label=f"holds {vpt} steps")
         axes.set_ylabel(channel)
     if before is not None:
-        _note_at(grid[0], run.drawn_times[0], "let loose →")
+        _annotate(grid[0], run.drawn_times[0], "free run →")
     grid[-1].set_xlabel(_time_label(run))
-    _legend(grid[0])
-    return _drawn(figure)
+    _add_legend(grid[0])
+    return _finish(figure)
 
 
 def forecast(
@@ -124,22 +138,23 @@ def forecast(
     truth: Series | None = None,
     title: str = "",
 ) -> Figure:
-    """A fan chart: a forecast with its intervals, after the last steps of the series that it continues.
+    """Plot a fan chart: a forecast with its prediction intervals, after the last steps of the series.
 
     Args:
         table: what `RNN.forecast` returned.
-        before: the series; three times as many of its steps as are forecast are drawn, 50 at least.
-        levels: those of the table that are drawn, in percent.
-        truth: what really followed.
+        before: the series that is continued. Three times as many of its steps are drawn as are forecast, at least 50.
+        levels: levels of the intervals to draw, in percent.
+        truth: the true values.
+        title: title of the figure.
 
     Raises:
         SettingError: the table has no intervals of a level.
     """
-    channels, intervals = _channels_and_intervals(list(table.columns), before or truth)
+    channels, intervals = _parse_columns(list(table.columns), before or truth)
     if unknown := [level for level in levels if f"{level:g}" not in intervals]:
         raise SettingError(f"level {unknown[0]:g}: the forecast has the levels {', '.join(intervals) or '(none)'}")
     times = drawn_times(table.index)
-    figure, grid = _figure(title, len(channels), [2] * len(channels))
+    figure, grid = _new_figure(title, len(channels), [2] * len(channels))
     for place, (axes, channel) in enumerate(zip(grid, channels, strict=True)):
         values = table.iloc[:, place].to_numpy()
         if before is not None:
@@ -157,15 +172,20 @@ def forecast(
         axes.plot(times, values, color=NETWORK, linewidth=1.6, label="forecast")
         axes.set_ylabel(channel)
     grid[-1].set_xlabel("time")
-    _legend(grid[0])
-    return _drawn(figure)
+    _add_legend(grid[0])
+    return _finish(figure)
 
 
 def backtest(result: Backtest, title: str = "") -> Figure:
-    """Error by horizon of the network and of the baselines beside it, as multiples of the naive error (MASE)."""
+    """Plot the error of the network and of the baselines over the horizon, as MASE (see `freerun.metrics.mase`).
+
+    Args:
+        result: what `RNN.backtest` returned.
+        title: title of the figure.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    figure, (axes,) = _figure(title, 1, [3])
+    figure, (axes,) = _new_figure(title, 1, [3])
     errors = result.by_horizon()
     styles = ["-", "--", ":", "-.", (0, (5, 1, 1, 1, 1, 1))]
     colors = [NETWORK, TRUTH, MARK, SECOND, "#CC79A7"]
@@ -176,15 +196,20 @@ def backtest(result: Backtest, title: str = "") -> Figure:
     axes.set_ylabel("MASE")
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend(axes, columns=5)
-    return _drawn(figure)
+    _add_legend(axes, columns=5)
+    return _finish(figure)
 
 
 def attractor(truth: Series, run: Series, delay: int | None = None, title: str = "") -> Figure:
-    """The states that the data and a free run visit, side by side on the same axes.
+    """Plot the states of the data and of a free run side by side, on the same axes.
 
-    Of several channels the first two are drawn against each other; one channel is drawn against itself `delay` steps
-    before (Takens, 1981), by default a quarter of its dominant period.
+    Of several channels, the first two are drawn. A single channel is embedded with two delays (Takens, 1981).
+
+    Args:
+        truth: the data.
+        run: the free run.
+        delay: delay of the embedding in steps; by default a quarter of the dominant period of the data.
+        title: title of the figure.
     """
     from freerun.lettering import Lettered
 
@@ -196,22 +221,28 @@ def attractor(truth: Series, run: Series, delay: int | None = None, title: str =
         lag = delay or metrics.quarter_period(truth.values[:, 0])
         names = f"{first} (t)", f"{first} (t - {lag} steps)"
         clouds = [np.column_stack([s.values[lag:, 0], s.values[:-lag, 0]]) for s in (truth, run)]
-    clouds[1] = _beside(clouds[1], clouds[0])
+    clouds[1] = _clip(clouds[1], clouds[0])
     figure = Lettered(figsize=(10, 5.2), layout="constrained")
     grid: Any = figure.subplots(1, 2, sharex=True, sharey=True)
     for axes, cloud, name, color in zip(grid, clouds, ("data", "free run"), (TRUTH, NETWORK), strict=True):
         axes.plot(cloud[:LINES, 0], cloud[:LINES, 1], color=color, linewidth=0.4)
-        axes.set_title(name if np.isfinite(cloud).any() else f"{name}: far from the data", color=color, fontsize=11)
+        axes.set_title(name if np.isfinite(cloud).any() else f"{name}: outside the plot", color=color, fontsize=11)
         axes.set_xlabel(names[0])
         axes.spines[["top", "right"]].set_visible(False)
     grid[0].set_ylabel(names[1])
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-    return _drawn(figure)
+    return _finish(figure)
 
 
 def spectra(truth: Series, run: Series, title: str = "") -> Figure:
-    """Power spectra of the data and of a free run, smoothed as for D_H, one plot a channel."""
-    figure, grid = _figure(title, len(truth.channels), [2] * len(truth.channels))
+    """Plot the power spectra of the data and of a free run, smoothed as for D_H, one panel per channel.
+
+    Args:
+        truth: the data.
+        run: the free run; a channel that diverges is left out.
+        title: title of the figure.
+    """
+    figure, grid = _new_figure(title, len(truth.channels), [2] * len(truth.channels))
     steps = min(len(truth), len(run))
     frequencies = np.fft.rfftfreq(steps)
     for i, (axes, channel) in enumerate(zip(grid, truth.channels, strict=True)):
@@ -222,51 +253,63 @@ def spectra(truth: Series, run: Series, title: str = "") -> Figure:
             axes.semilogy(frequencies[1:], power[1:], color=color, linestyle=style, linewidth=1.2, label=name)
         axes.set_ylabel(f"power of {channel}")
     grid[-1].set_xlabel("frequency (1 / step)")
-    _legend(grid[0])
-    return _drawn(figure)
+    _add_legend(grid[0])
+    return _finish(figure)
 
 
 def return_map(truth: Series, run: Series, title: str = "") -> Figure:
-    """Each maximum of the first channel against the one before it, for the data and for a free run."""
+    """Plot each maximum of the first channel against the maximum before it, for the data and for a free run.
+
+    Args:
+        truth: the data.
+        run: the free run.
+        title: title of the figure.
+    """
     from freerun.lettering import Lettered
 
     figure = Lettered(figsize=(6.4, 6), layout="constrained")
     axes = figure.subplots()
     for series, name, color, marker in ((truth, "data", TRUTH, "o"), (run, "free run", NETWORK, "x")):
-        pairs = metrics.return_map(_beside(series.values[:, 0], truth.values[:, 0]))
+        pairs = metrics.return_map(_clip(series.values[:, 0], truth.values[:, 0]))
         axes.plot(pairs[:, 0], pairs[:, 1], marker, color=color, markersize=3.5, markerfacecolor="none", label=name)
     axes.set_xlabel(f"maximum of {truth.channels[0]}")
     axes.set_ylabel("next maximum")
     axes.spines[["top", "right"]].set_visible(False)
-    _legend(axes)
+    _add_legend(axes)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-    return _drawn(figure)
+    return _finish(figure)
 
 
 def error_growth(errors: np.ndarray, threshold: float = metrics.LOST, title: str = "") -> Figure:
-    """How the error of free runs grows: the median over many starts, and the middle half of them.
+    """Plot the growth of free-run errors: the median over many starts, and the range between the quartiles.
 
     Args:
         errors: shape (N, horizon), in standard deviations; see `RNN.error_growth`.
-        threshold: of the valid prediction time, drawn as a line.
+        threshold: threshold of the valid prediction time, drawn as a line.
+        title: title of the figure.
     """
-    figure, (axes,) = _figure(title, 1, [3])
+    figure, (axes,) = _new_figure(title, 1, [3])
     steps = np.arange(1, errors.shape[1] + 1)
     low, middle, high = np.quantile(np.clip(errors, *DRAWN_ERRORS), [0.25, 0.5, 0.75], axis=0)
     axes.fill_between(
-        steps, low, high, color=NETWORK, alpha=0.25, linewidth=0, label=f"middle half of {len(errors)} runs"
+        steps, low, high, color=NETWORK, alpha=0.25, linewidth=0, label=f"quartiles of {len(errors)} runs"
     )
     axes.semilogy(steps, middle, color=NETWORK, linewidth=1.6, label="median")
     axes.axhline(threshold, color=SECOND, linestyle=":", linewidth=1.2, label=f"threshold of the VPT, {threshold:g}")
-    axes.set_xlabel("steps since the network was let loose")
+    axes.set_xlabel("steps of the free run")
     axes.set_ylabel("error (standard deviations)")
-    _legend(axes)
-    return _drawn(figure)
+    _add_legend(axes)
+    return _finish(figure)
 
 
 def losses(history: History, title: str = "") -> Figure:
-    """Training and validation error over the epochs, on a logarithmic scale; the error of free runs where known."""
-    figure, (axes,) = _figure(title, 1, [2])
+    """Plot training, validation and free-run error over the epochs, on a logarithmic scale.
+
+    Args:
+        history: of a fit (`RNN.history_`).
+        title: title of the figure.
+    """
+    figure, (axes,) = _new_figure(title, 1, [2])
     axes.semilogy(history.epochs, history.training_mse, color=NETWORK, linewidth=1.6, label="training")
     if history.validation_mse:
         axes.semilogy(
@@ -288,29 +331,38 @@ def losses(history: History, title: str = "") -> Figure:
         )
     axes.set_xlabel("epoch")
     axes.set_ylabel("one-step mean squared error" if not history.free_run_error else "error")
-    _legend(axes)
-    return _drawn(figure)
+    _add_legend(axes)
+    return _finish(figure)
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, SVG or PDF, chosen by the suffix of `path`.
+    """Write a figure as PNG, SVG or PDF.
+
+    Args:
+        figure: the figure.
+        path: file to write; its suffix decides the format.
 
     Raises:
-        OutputError: another suffix, or the file cannot be written.
+        OutputError: the suffix is unknown, or the file cannot be written.
     """
     path = Path(path)
     require_format(path)
-    with replacing(path) as beside:
-        figure.savefig(beside, dpi=150)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150)
 
 
 def require_format(path: str | Path) -> None:
-    """Refuse the path of a picture that `save` could not write."""
+    """Check that `save` knows the format of a path.
+
+    Raises:
+        OutputError: the suffix is unknown.
+    """
     if Path(path).suffix.lower() not in FORMATS:
-        raise OutputError(f"{path}: unknown picture format {Path(path).suffix!r}; freerun writes {', '.join(FORMATS)}")
+        raise OutputError(f"{path}: unknown picture format {Path(path).suffix!r}; use one of {', '.join(FORMATS)}")
 
 
-def _figure(title: str, rows: int, heights: list[int]) -> tuple[Lettered, list[Axes]]:
+def _new_figure(title: str, rows: int, heights: list[int]) -> tuple[Lettered, list[Axes]]:
+    """Create a figure of panels above each other that share the x axis."""
     from freerun.lettering import Lettered
 
     figure = Lettered(figsize=(10, 1.2 + 1.35 * sum(heights)), layout="constrained")
@@ -322,18 +374,25 @@ def _figure(title: str, rows: int, heights: list[int]) -> tuple[Lettered, list[A
     return figure, list(grid[:, 0])
 
 
-def _drawn(figure: Lettered) -> Figure:
-    """A figure that is ready, with all words in it as they are."""
+def _finish(figure: Lettered) -> Figure:
+    """Finish a figure: prepare its texts, see `freerun.lettering.as_written`."""
     from freerun.lettering import as_written
 
     return as_written(figure)
 
 
-def _channels_and_intervals(columns: list[str], series: Series | None) -> tuple[list[str], dict[str, int]]:
-    """The channels of a forecast, and for each level the place of its first column.
+def _parse_columns(columns: list[str], series: Series | None) -> tuple[list[str], dict[str, int]]:
+    """Find the channels and the interval columns of a forecast.
 
-    Channels come first, then for each level the lower and the upper bound of every channel. A name says little by
-    itself, since a channel may be called `x_low_80`.
+    The columns are the channels, then for each level the lower and the upper bound of every channel. The order is
+    checked as a whole, since a channel may itself be named `x_low_80`.
+
+    Args:
+        columns: columns of the table.
+        series: the series that is continued, if known.
+
+    Returns:
+        The channels, and by level the index of its first column.
     """
     named = len(columns) if series is not None and set(columns) <= set(series.channels) else 1
     for count in range(named, len(columns)):
@@ -346,23 +405,23 @@ def _channels_and_intervals(columns: list[str], series: Series | None) -> tuple[
     return columns, {}
 
 
-def _mark(grid: list[Axes], series: Series, boundary: int | None) -> None:
-    """Mark the first step that was not trained on."""
+def _mark_boundary(grid: list[Axes], series: Series, boundary: int | None) -> None:
+    """Mark the first step after the training part by a line."""
     if boundary is not None:
         for axes in grid:
             axes.axvline(series.drawn_times[boundary], color=MARK, linewidth=1.2)
-        _note_at(grid[0], series.drawn_times[boundary], "not trained on →")
+        _annotate(grid[0], series.drawn_times[boundary], "not trained on →")
 
 
-def _beside(run: np.ndarray, data: np.ndarray) -> np.ndarray:
-    """The values of a run that are drawn beside data; NaN for those that are too far away."""
+def _clip(run: np.ndarray, data: np.ndarray) -> np.ndarray:
+    """Replace values of a run that are far outside the range of the data (see `REACH`) by NaN."""
     low, high = np.nanmin(data, axis=0), np.nanmax(data, axis=0)
     reach = REACH * (high - low)
     return np.where((run >= low - reach) & (run <= high + reach), run, np.nan)
 
 
-def _note_at(axes: Axes, time: Any, text: str) -> None:
-    """Write above the plot, to the right of `time`."""
+def _annotate(axes: Axes, time: Any, text: str) -> None:
+    """Write text above the panel, to the right of `time`."""
     axes.annotate(
         text,
         (time, 1.0),
@@ -374,7 +433,7 @@ def _note_at(axes: Axes, time: Any, text: str) -> None:
     )
 
 
-def _legend(axes: Axes, columns: int = 4) -> None:
+def _add_legend(axes: Axes, columns: int = 4) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=columns, frameon=False, borderaxespad=0.2)
 
 

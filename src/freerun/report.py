@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs no other file: headings, text, tables and pictures."""
+"""`Report`: one HTML page of headings, text, tables and pictures, all in a single file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from freerun._version import __version__
-from freerun.writing import replacing
+from freerun.files.writing import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,17 +33,17 @@ footer { margin-top: 3rem; color: #595959; font-size: .875rem; }
 
 @dataclass
 class Report:
-    """A page under construction.
+    """A page that is built part by part, then saved. All text is escaped.
 
     Attributes:
-        title: its heading and window title.
+        title: heading of the page and title of the browser window.
     """
 
     title: str
     _parts: list[str] = field(default_factory=list)
 
     def heading(self, text: str) -> None:
-        """Begin a section."""
+        """Add the heading of a section."""
         self._parts.append(f"<h2>{html.escape(text)}</h2>")
 
     def text(self, text: str) -> None:
@@ -51,18 +51,18 @@ class Report:
         self._parts.append(f"<p>{html.escape(text)}</p>")
 
     def code(self, text: str) -> None:
-        """Add a command or a piece of a program."""
+        """Add a block of code."""
         self._parts.append(f"<pre>{html.escape(text)}</pre>")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Add a table; the first column holds the names of the rows."""
+        """Add a table with a header row, whose first column holds the names of the rows."""
         top = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
         body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
         self._parts.append(f'<div class="scroll">{table}</div>')
 
     def picture(self, figure: Figure, description: str) -> None:
-        """Add a figure, with a description for those who cannot see it."""
+        """Add a figure, with a description for screen readers."""
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=150)
         source = base64.b64encode(content.getvalue()).decode("ascii")
@@ -70,7 +70,11 @@ class Report:
         self._parts.append(f'<figure><img src="data:image/png;base64,{source}" alt="{alt}"></figure>')
 
     def save(self, path: str | Path) -> None:
-        """Write the page, whole or not at all."""
+        """Write the page; an existing file is replaced only when the new one is complete.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         title = html.escape(self.title)
         page = (
             f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
@@ -79,5 +83,5 @@ class Report:
             + "\n".join(self._parts)
             + f"\n</main>\n<footer>Made by freerun {__version__}.</footer>\n</body>\n</html>\n"
         )
-        with replacing(path) as beside:
-            beside.write_text(page, encoding="utf-8", errors="replace")  # a path may hold what is no character
+        with replacing(path) as temporary:
+            temporary.write_text(page, encoding="utf-8", errors="replace")  # a path may hold surrogates

@@ -49,10 +49,10 @@ MOST_DELAYS = 100_000
 """Most values that a step may read."""
 
 EPOCHS, EPOCHS_OF_LEVENBERG_MARQUARDT = 1000, 200
-"""Updates or iterations at most, unless something is said."""
+"""Default limit of updates or iterations."""
 
 FEW_UNITS = 100
-"""Networks with fewer units than this are trained by Levenberg-Marquardt unless another optimiser is asked for."""
+"""Hidden units below which Levenberg-Marquardt is the default optimiser."""
 
 
 def _numbers(value: Any) -> Any:
@@ -78,7 +78,7 @@ Group = Literal[
     "Selection",
     "Computing",
 ]
-"""What a parameter belongs to: a panel of `freerun fit --help`, a section of the docstring, a part of the studio."""
+"""Groups of parameters: panels of `freerun fit --help`, sections of the docstring, parts of the studio."""
 
 Kind = Literal["choice", "switch", "number", "text"]
 """How a value is entered: one of several names, yes or no, a number, or text (one value or several with commas)."""
@@ -101,7 +101,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Parameter:
-    """What is known of a parameter beside its type, default, range and description.
+    """Metadata of a parameter.
 
     Attributes:
         group: what it belongs to.
@@ -137,7 +137,7 @@ def _forcing(*names: str) -> Need:
 class Settings(BaseModel):
     """The parameters of `freerun.RNN` and the options of `freerun fit`, checked.
 
-    A parameter that the others leave without effect is refused, never ignored.
+    A parameter that has no effect beside the others is refused, never ignored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -146,7 +146,7 @@ class Settings(BaseModel):
         None,
         ge=1,
         description="Hidden units of each layer. "
-        "Default: for ridge two for three training steps, from 50 to 1000, else 15.",
+        "Default: two thirds of the training steps for ridge, from 20 to 1000; else 15.",
     )
     cell: Annotated[
         CellName | None,
@@ -226,7 +226,7 @@ class Settings(BaseModel):
     ] = Field(None, gt=0, lt=1, description="Leak of leaky cells at the start. Default: chosen, or 0.3.")
     seed: Annotated[
         int, Parameter("Initial weights", varies_in_program=True, detail="The same seed gives the same result.")
-    ] = Field(0, ge=0, lt=2**32, description="Seed of the initial weights and all other chance.")
+    ] = Field(0, ge=0, lt=2**32, description="Seed of the initial weights and of everything else that is random.")
     delays: Annotated[Lags, Parameter("Reading the series", shapes_weights=True)] = Field(
         None,
         description="Values that each step reads: how many of the latest, or a list of lags (0 is the current value). "
@@ -238,7 +238,7 @@ class Settings(BaseModel):
         "after the other (1,12); 0 for none. Default: chosen for ridge, else none.",
     )
     detrend: Annotated[bool, Parameter("Reading the series", shapes_weights=True)] = Field(
-        False, description="Take a straight line out of each channel, and put it back in the end."
+        False, description="Subtract a straight line from each channel, and add it again to results."
     )
     log: Annotated[bool, Parameter("Reading the series", shapes_weights=True)] = Field(
         False, description="Learn the logarithm of the values, which must be positive."
@@ -334,7 +334,7 @@ class Settings(BaseModel):
     ] = Field(
         None,
         description="What the network reads while it trains: the data (full), its own output for growing stretches "
-        "(segments), a mixture (generalized), the data now and then (sparse), or one of both by chance (scheduled). "
+        "(segments), a mixture (generalized), the data every few steps (sparse), or one of both at random (scheduled). "
         "Default: segments for levenberg-marquardt, else full.",
     )
     forcing_strength: Annotated[
@@ -347,15 +347,16 @@ class Settings(BaseModel):
         ),
     ] = Field(
         None,
-        description="Of generalized and scheduled forcing, 0 to 1: one number, a list to go through, or adaptive "
+        description="Strength of generalized and scheduled forcing, 0 to 1: one number, one a stage, or adaptive "
         "(generalized). Default: 1, 0.5, 0.25, 0.1, 0.05.",
     )
     forcing_interval: Annotated[int | None, Parameter("Forcing", needs=(_forcing("sparse"),))] = Field(
-        None, ge=1, description="Steps between two forced ones, sparse. Default: 10."
+        None, ge=1, description="Steps between two readings of the data, for sparse forcing. Default: 10."
     )
     segment_lengths: Annotated[Lengths, Parameter("Forcing", needs=(_forcing("segments"),))] = Field(
         None,
-        description="Lengths of the free-run segments, one stage each. Default: 5, 20, 50, 100, as far as they fit.",
+        description="Steps of the free-run segments, one length for each stage. Default: 5, 20, 50, 100, those that "
+        "fit.",
     )
     select: Annotated[
         Literal["forecast", "attractor", "auto"],
@@ -366,7 +367,7 @@ class Settings(BaseModel):
         ),
     ] = Field(
         "auto",
-        description="What free runs choose by: the next steps (forecast), how much a long run resembles the series "
+        description="What free runs are judged by: the next steps (forecast), how much a long run resembles the series "
         "(attractor), or what suits the series (auto).",
     )
     restarts: Annotated[int | None, Parameter("Selection", searchable=False)] = Field(
@@ -408,7 +409,7 @@ class Settings(BaseModel):
             "large enough, as gradient methods and BFGS on long series or wide batches are.",
         ),
     ] = Field(
-        "auto", description="Where to train: cpu, gpu, or where it is faster, as far as the work's size tells (auto)."
+        "auto", description="Where to train: cpu, gpu, or where it should be faster for work of this size (auto)."
     )
     parallel: Annotated[
         bool | None,
@@ -426,7 +427,7 @@ class Settings(BaseModel):
 
     @classmethod
     def parameter(cls, name: str) -> Parameter:
-        """What is known of a parameter beside its type, default, range and description."""
+        """The metadata of a parameter: group, needs, and how it may be used."""
         (found,) = (marker for marker in cls.model_fields[name].metadata if isinstance(marker, Parameter))
         return found
 
@@ -486,7 +487,7 @@ class Settings(BaseModel):
 
     @property
     def described(self) -> str:
-        """What makes these settings unlike others, in a few words; for settings with nothing left open."""
+        """A summary in a few words, of settings with nothing left to choose."""
         names = (
             "hidden",
             "cell",

@@ -1,4 +1,4 @@
-"""`RNNForecaster`: freerun as a forecaster of sktime, with which it composes: pipelines, tuning, panels, evaluation."""
+"""`RNNForecaster`: freerun as an sktime forecaster, for its pipelines, tuning and evaluation (extra `sktime`)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from freerun import intervals
 from freerun.data.series import Series
 from freerun.errors import MissingExtraError, SeriesError
 from freerun.estimator import RNN
-from freerun.intervals import half_widths
+from freerun.forecasting import intervals
+from freerun.forecasting.intervals import half_widths
 
 try:
     from sktime.forecasting.base import BaseForecaster
@@ -20,16 +20,16 @@ except ImportError as error:
 
 
 class RNNForecaster(BaseForecaster):
-    """A recurrent network that learns a series and forecasts it by running free.
+    """A recurrent network that forecasts a series by free runs.
 
-    In sample, step t is predicted from the steps before it (open loop); for the first step there are none, and the mean
-    of the training series stands in. Intervals are those of `RNN.forecast`; in sample, those of one step ahead.
-    Updating reads the new steps, and with `update_params=True` fits anew to all steps seen. Exogenous data are external
-    inputs, needed for every step up to the last one that is forecast. Several series are learned one by one, as
-    sktime hands them over.
+    In sample, step t is predicted from the steps before it (open loop). The first step has none before it, and is
+    predicted by the mean of the training series. Intervals are those of `RNN.forecast`; in sample, those one step
+    ahead. `update` reads the new steps; with `update_params=True` it fits again to all steps so far. Exogenous data
+    become external inputs, and must cover every step up to the last one that is forecast. Of a panel, sktime fits one
+    forecaster per series.
 
     Args:
-        rnn: the network and its training; None means `RNN()`. It is copied, never changed.
+        rnn: the unfitted network; None means `RNN()`. It is copied, never changed.
 
     Attributes:
         rnn_: the fitted network.
@@ -65,12 +65,12 @@ class RNNForecaster(BaseForecaster):
     def __init__(self, rnn: RNN | None = None) -> None:
         self.rnn = rnn
         super().__init__()
-        self._y = self._X = None  # filled by sktime where its configuration asks for it
+        self._y = self._X = None  # sktime fills them if its configuration says so
 
     def _fit(self, y: pd.DataFrame, X: pd.DataFrame | None, fh: Any) -> Self:  # noqa: N803 - sktime's name
         del fh
         self._columns = y.columns
-        return self._fit_to(_series(y, X))
+        return self._fit_to(_to_series(y, X))
 
     def _fit_to(self, seen: Series) -> Self:
         self._seen = seen
@@ -78,7 +78,7 @@ class RNNForecaster(BaseForecaster):
         return self
 
     def _update(self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True) -> Self:  # noqa: N803 - the same
-        new = _series(y, X)
+        new = _to_series(y, X)
         if new.times[-1] <= self._seen.times[-1]:
             return self
         if update_params:
@@ -92,10 +92,10 @@ class RNNForecaster(BaseForecaster):
         values = np.empty((len(steps), len(self._columns)))
         ahead = steps > 0
         if ahead.any():
-            run = self.rnn_.forecast(int(steps.max()), inputs=self._coming(X))
+            run = self.rnn_.forecast(int(steps.max()), inputs=self._future_inputs(X))
             values[ahead] = run.to_numpy()[steps[ahead] - 1]
         if not ahead.all():
-            values[~ahead] = self._in_sample()[len(self._seen) - 1 + steps[~ahead]]
+            values[~ahead] = self._predict_in_sample()[len(self._seen) - 1 + steps[~ahead]]
         return pd.DataFrame(values, columns=self._columns, index=fh.to_absolute_index(self._end()))
 
     def _predict_interval(  # pyright: ignore[reportIncompatibleMethodOverride] - as sktime's own forecasters do
@@ -110,7 +110,7 @@ class RNNForecaster(BaseForecaster):
         table = None
         if ahead.any():
             levels = [100.0 * share for share in coverage if share > 0]
-            run = self._coming(X)
+            run = self._future_inputs(X)
             table = intervals.forecast(self.rnn_.model_, int(steps.max()), levels, None, run)
         columns = {}
         for i, name in enumerate(names):
@@ -120,46 +120,51 @@ class RNNForecaster(BaseForecaster):
                     ends = [f"{name}_{end}_{100 * share:g}" if share > 0 else name for end in ("low", "high")]
                     low[ahead], high[ahead] = table.iloc[steps[ahead] - 1][ends].to_numpy().T
                 if not ahead.all():
-                    low[~ahead], high[~ahead] = self._in_sample_interval(share, i, steps[~ahead])
+                    low[~ahead], high[~ahead] = self._bound_in_sample(share, i, steps[~ahead])
                 columns[(self._columns[i], share, "lower")] = low
                 columns[(self._columns[i], share, "upper")] = high
         return pd.DataFrame(columns, index=index)
 
-    def _in_sample(self) -> np.ndarray:
-        """Predictions of all steps seen, shape (T, D)."""
+    def _predict_in_sample(self) -> np.ndarray:
+        """Predict all steps so far, shape (T, D)."""
         first = np.nanmean(self._seen.values, axis=0)
         return np.concatenate([first[None], self.rnn_.predict(self._seen).values])
 
-    def _in_sample_interval(self, share: float, channel: int, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper ends in sample; without a share, the median that stands for both."""
-        values = self._in_sample()[len(self._seen) - 1 + steps, channel]
+    def _bound_in_sample(self, share: float, channel: int, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compute lower and upper bounds in sample; for a coverage of 0, both are the prediction."""
+        values = self._predict_in_sample()[len(self._seen) - 1 + steps, channel]
         width = half_widths(self.rnn_.model_.errors[:, :1], share)[0, channel] if share > 0 else 0.0
         if self.rnn_.log:
             return values * np.exp(-width), values * np.exp(width)
         return values - width, values + width
 
     def _steps(self, fh: Any) -> np.ndarray:
+        """Convert a forecasting horizon to steps after the cutoff.
+
+        Raises:
+            SeriesError: one lies before the first step.
+        """
         steps = np.asarray(fh.to_relative(self._end()).to_numpy(), int)
         if len(steps) and steps.min() <= -len(self._seen):
             first = self._seen.index[0]
-            raise SeriesError(f"fh={steps.min()} lies before the first step seen, {first}; give later ones")
+            raise SeriesError(f"fh={steps.min()} lies before the first step seen, {first}; give later steps")
         return steps
 
     def _end(self) -> Any:
-        """The cutoff, with the frequency that the times show where the index has none."""
+        """Return the cutoff, with the frequency found in the times if the index has none."""
         cutoff, calendar = self.cutoff, self._seen.calendar
         known = calendar.frequency is not None and not calendar.day
         if not known or not isinstance(cutoff, pd.DatetimeIndex) or cutoff.freq is not None:
             return cutoff
         return pd.DatetimeIndex(cutoff, freq=str(calendar.frequency))
 
-    def _coming(self, X: pd.DataFrame | None) -> pd.DataFrame | None:  # noqa: N803 - sktime's name
-        """The exogenous data of the next steps."""
-        return None if X is None or not self._seen.input_names else _named(X)
+    def _future_inputs(self, X: pd.DataFrame | None) -> pd.DataFrame | None:  # noqa: N803 - sktime's name
+        """Return the exogenous data of the next steps; None if the network has no inputs."""
+        return None if X is None or not self._seen.input_names else _name_columns(X)
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> Any:
-        """Small networks, for sktime's own tests."""
+        """Return the parameters of small networks for sktime's own tests."""
         del parameter_set
         small: dict[str, Any] = {"hidden": 5, "optimizer": "ridge", "input_scale": 0.3, "l2": 1e-3}
         return [
@@ -168,14 +173,15 @@ class RNNForecaster(BaseForecaster):
         ]
 
 
-def _series(y: pd.DataFrame, inputs: pd.DataFrame | None) -> Series:
-    """The series of sktime's data, whose times are always known, even where they count from 0."""
-    frame = _named(y)
+def _to_series(y: pd.DataFrame, inputs: pd.DataFrame | None) -> Series:
+    """Convert sktime's data to a series with times, also if its index counts from 0."""
+    frame = _name_columns(y)
     series = Series.of(frame)
     if not series.timed:
         series = Series(series.values, series.channels, frame.index.to_numpy(float), 1.0)
-    return series if inputs is None else series.with_inputs(_named(inputs))
+    return series if inputs is None else series.with_inputs(_name_columns(inputs))
 
 
-def _named(frame: pd.DataFrame) -> pd.DataFrame:
+def _name_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Convert the names of columns to text."""
     return frame.set_axis([str(name) for name in frame.columns], axis=1)

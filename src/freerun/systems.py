@@ -1,8 +1,8 @@
-"""Synthetic series: the tutorial's generators to the digit, accurate integrators, and the bridge to dysts.
+"""Synthetic series: the generators of the Theano tutorial, accurate integrators, and systems of dysts.
 
-`mackey_glass`, `multiple_sines` and `lorenz` repeat the generators of the Theano tutorial exactly, crude Euler
-steps included, so that published numbers can be compared. `mackey_glass_rk4` and `lorenz_dop853` solve the
-equations themselves.
+`mackey_glass`, `multiple_sines` and `lorenz` repeat the tutorial's generators exactly, including their coarse Euler
+steps, so that results can be compared with published numbers. `mackey_glass_rk4` and `lorenz_dop853` solve the
+equations accurately.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from freerun.errors import MissingExtraError, SettingError
 
 
 def mackey_glass(steps: int, tau: int = 17, seed: int | None = None) -> Series:
-    """The tutorial's Mackey-Glass series, which is also that of Jaeger's report GMD-148 (2001).
+    """Generate the tutorial's Mackey-Glass series, which is also that of Jaeger's report GMD-148 (2001).
 
-    Euler steps of 0.1 through dx/dt = 0.2 x(t - tau) / (1 + x(t - tau)^10) - 0.1 x(t), from x = 1.2 and a
-    history of 1.2 with uniform noise of width 0.2; every tenth value x is kept and squashed to tanh(x - 1).
+    Euler steps of 0.1 integrate dx/dt = 0.2 x(t - tau) / (1 + x(t - tau)^10) - 0.1 x(t). The initial value is 1.2, and
+    the history is 1.2 with uniform noise of width 0.2. Every tenth value x is kept, and transformed to tanh(x - 1).
 
     Args:
         steps: T, the length of the series.
         tau: the delay in steps; the series is chaotic from about 17.
-        seed: seed of NumPy's legacy `RandomState`, which draws the history; `None` draws a fresh one.
+        seed: seed of NumPy's legacy `RandomState`, which draws the history; None draws a different one each time.
 
     Returns:
         A series of shape (steps, 1), dt 1.
@@ -48,7 +48,7 @@ def mackey_glass(steps: int, tau: int = 17, seed: int | None = None) -> Series:
 
 
 def multiple_sines(steps: int, seed: int | None = None) -> Series:
-    """The tutorial's sum of two incommensurate sines, sin(0.2 t + phase) + sin(0.311 t + phase).
+    """Generate the tutorial's sum of two incommensurate sines, sin(0.2 t + phase) + sin(0.311 t + phase).
 
     Args:
         steps: T, the length of the series.
@@ -64,9 +64,17 @@ def multiple_sines(steps: int, seed: int | None = None) -> Series:
 
 
 def lorenz(steps: int, sigma: float = 10.0, rho: float = 28.0, beta: float = 8 / 3, dt: float = 0.01) -> Series:
-    """The tutorial's Lorenz series: Euler steps of `dt` from (0, -0.01, 9).
+    """Generate the tutorial's Lorenz series by Euler steps of `dt` from (0, -0.01, 9).
 
-    The tutorial's Python 2 read its `8/3` as 2; the beta of Lorenz (1963), 2.667, is the default here.
+    The equations are dx/dt = sigma (y - x), dy/dt = x (rho - z) - y, dz/dt = x y - beta z. The tutorial's
+    `8/3` was 2 by integer division; the default here is the beta of Lorenz (1963), 2.667.
+
+    Args:
+        steps: T, the length of the series.
+        sigma: the Prandtl number.
+        rho: the Rayleigh number over its critical value.
+        beta: a number for the shape of the rolls.
+        dt: time between two steps.
 
     Returns:
         A series of shape (steps, 3), channels x, y, z.
@@ -83,23 +91,23 @@ def lorenz(steps: int, sigma: float = 10.0, rho: float = 28.0, beta: float = 8 /
 def mackey_glass_rk4(
     steps: int, tau: float = 17.0, dt: float = 1.0, start: float = 1.2, washout: int = 0, substeps: int = 100
 ) -> Series:
-    """Mackey-Glass solved accurately: the method of steps with the classical Runge-Kutta scheme.
+    """Solve the Mackey-Glass equation accurately, by the method of steps with the classical Runge-Kutta scheme.
 
-    The delayed value at the middle of a step is interpolated by cubic Hermite polynomials, so the whole scheme
-    is of fourth order (Bellen and Zennaro, Numerical Methods for Delay Differential Equations, 2003). With
-    the default step of 0.01 the error after the first 100 time units is below 1e-9; later, chaos multiplies
-    it by e every 140 time units or so, as it does with any method.
+    The delayed value at the middle of a step is interpolated by cubic Hermite polynomials, so the scheme is of fourth
+    order (Bellen and Zennaro, Numerical Methods for Delay Differential Equations, 2003). With the default internal step
+    of 0.01, the error after 100 time units is below 1e-9. Later it grows by a factor of e about every 140 time units,
+    as with any method, since the solution is chaotic.
 
     Args:
         steps: T, the length of the series.
-        tau: the delay, in time units; rounded to a whole number of internal steps dt / substeps.
+        tau: the delay, in time units; rounded to a multiple of the internal step dt / substeps.
         dt: time between two steps of the series.
         start: the constant history, and the value at time 0.
-        washout: steps discarded from the start, while the solution approaches its attractor.
-        substeps: internal steps in each `dt`.
+        washout: number of first steps to discard, while the solution approaches its attractor.
+        substeps: number of internal steps per `dt`.
 
     Returns:
-        A series of shape (steps, 1), in the units of the equation (not squashed).
+        A series of shape (steps, 1), in the units of the equation (without the tanh).
     """
     _require_positive(steps=steps, tau=tau, dt=dt, substeps=substeps)
     h = dt / substeps
@@ -127,7 +135,7 @@ def mackey_glass_rk4(
 
 
 def _slope_at(x: list[float], slope: list[float], n: int, lag: int) -> float:
-    """dx/dt at internal step `n`, which is the current one when the delay is a single internal step."""
+    """Return dx/dt at internal step `n`; with a delay of one internal step, that is the current one."""
     if n < len(slope):
         return slope[n]
     delayed = x[n - lag]
@@ -143,10 +151,10 @@ def lorenz_dop853(
     start: tuple[float, float, float] = (0.0, -0.01, 9.0),
     washout: int = 0,
 ) -> Series:
-    """Lorenz (1963) solved accurately: SciPy's DOP853, an explicit Runge-Kutta scheme of order 8.
+    """Solve the Lorenz (1963) equations accurately by SciPy's DOP853, an explicit Runge-Kutta scheme of order 8.
 
-    Relative tolerance 1e-12, absolute 1e-12: the error over the first time unit is below 1e-10 and grows by e
-    every 1.1 time units after that (largest Lyapunov exponent 0.906).
+    Relative and absolute tolerance are 1e-12. The error in the first time unit is below 1e-10. Later it grows by a
+    factor of e every 1.1 time units (the largest Lyapunov exponent is 0.906).
 
     Args:
         steps: T, the length of the series.
@@ -155,7 +163,7 @@ def lorenz_dop853(
         beta: a number for the shape of the rolls.
         dt: time between two steps of the series.
         start: the state at time 0.
-        washout: steps discarded from the start.
+        washout: number of first steps to discard.
 
     Returns:
         A series of shape (steps, 3), channels x, y, z.
@@ -174,12 +182,12 @@ def lorenz_dop853(
 
 
 def dysts(name: str, steps: int, points_per_period: int = 100) -> Series:
-    """One of the chaotic systems of the dysts collection (Gilpin, 2021), from its recorded initial condition.
+    """Generate a chaotic system of the dysts collection (Gilpin, 2021), from its recorded initial condition.
 
     Args:
-        name: as dysts names it, for instance `Lorenz` or `Thomas`.
+        name: name in `dysts.flows`, for instance `Lorenz` or `Thomas`.
         steps: T, the length of the series.
-        points_per_period: steps in the dominant period of the system.
+        points_per_period: steps per dominant period of the system.
 
     Returns:
         A series of shape (steps, D) with the system's own time unit.
@@ -195,7 +203,7 @@ def dysts(name: str, steps: int, points_per_period: int = 100) -> Series:
         raise MissingExtraError("dysts is not installed; run: pip install 'freerun[systems]'") from error
     system = getattr(flows, name, None)
     if not (isinstance(system, type) and hasattr(system, "make_trajectory")):
-        raise SettingError(f"dysts has no system {name!r}; names are written as in dysts.flows, e.g. 'Lorenz'")
+        raise SettingError(f"dysts has no system {name!r}; give a name of dysts.flows, such as 'Lorenz'")
     model = system()
     times, values = model.make_trajectory(steps, pts_per_period=points_per_period, resample=True, return_times=True)
     return Series(values, times=times)
@@ -208,16 +216,16 @@ SYSTEMS: dict[str, Callable[..., Series]] = {
     "lorenz": lorenz,
     "lorenz-dop853": lorenz_dop853,
 }
-"""The synthetic series by name."""
+"""Generators by the name that `make` and `freerun data` use."""
 
 
 def make(name: str, steps: int, **parameters: Any) -> Series:
-    """A synthetic series by name: one of `SYSTEMS`, or `dysts:NAME`.
+    """Generate a synthetic series by name.
 
     Args:
-        name: which series.
-        steps: T, its length.
-        parameters: passed on to the function of that name; those that are None are left out.
+        name: a key of `SYSTEMS`, or `dysts:NAME`.
+        steps: T, the length of the series.
+        parameters: parameters of the generator; those that are None keep their defaults.
 
     Raises:
         SettingError: the name is unknown, or the system has no such parameter.
@@ -236,6 +244,11 @@ def make(name: str, steps: int, **parameters: Any) -> Series:
 
 
 def _require_positive(**sizes: float) -> None:
+    """Check that all arguments are positive.
+
+    Raises:
+        SettingError: one is not.
+    """
     for name, size in sizes.items():
         if not size > 0:
             raise SettingError(f"{name} must be positive, not {size}")

@@ -1,4 +1,12 @@
-"""The command line: one file per command. What each does, `freerun.RNN` does from Python under the same names."""
+"""The command line `freerun`, one file per command.
+
+In: arguments and files of series or models. Out: files, results on stdout, and progress, notes and errors on stderr.
+Each command parses its arguments, calls one method of `freerun.RNN` (or `freerun.search`, `freerun.studio`), and prints
+the result; the method has the same name in Python. `options` holds arguments that several commands share, `console`
+prints. Computation does not belong here: whatever a command can do, Python can do without it.
+
+A command's file is imported only when that command runs, so that `freerun --help` does not wait for JAX.
+"""
 
 from __future__ import annotations
 
@@ -27,46 +35,53 @@ COMMANDS = {
     "search": "Search for the settings whose free runs are best on parts of the series that the network was not "
     "fitted to.",
     "sweep": "Fit and score every combination of series, settings and seeds, and write one table.",
-    "update": "Read the steps that follow, without training, so that forecasts go on from there.",
+    "update": "Read new steps without training, so that forecasts start after them.",
     "export": "Write the free run of the best network as a StableHLO program, which needs JAX or another compiler, not "
     "freerun.",
     "studio": "Open a page on which to train a network, watch it learn and let it run; needs freerun[studio].",
     "info": "Show what a model file holds: settings, series and training.",
 }
-"""What each command does; its file has the rest, and is read when the command runs."""
+"""One sentence of help for each command, equal to the first line of its docstring."""
 
 MARKUP: Literal["markdown"] = "markdown"
-"""How texts of help are written."""
+"""Markup of all help texts, which are docstrings in Markdown."""
 
 
 def command(name: str) -> Any:
-    """A command with its options, from its file."""
-    alone = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
-    alone.command(name)(getattr(import_module(f"{__name__}.{name}"), name))
-    return typer.main.get_command(alone)
+    """Import a command and return it with its options.
+
+    Args:
+        name: a key of `COMMANDS`.
+
+    Returns:
+        The command, as Click (which Typer builds on) runs it.
+    """
+    single = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
+    single.command(name)(getattr(import_module(f"{__name__}.{name}"), name))
+    return typer.main.get_command(single)
 
 
-class _Named(TyperCommand):
-    """A command of which no more is known than its name and what it does until it is about to run."""
+class _LazyCommand(TyperCommand):
+    """A command with a name and one line of help; its file is imported when it runs."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         assert self.name is not None
         return command(self.name).make_context(info_name, args, parent, **extra)
 
 
-class _Commands(TyperGroup):
-    """All commands, by what `COMMANDS` says of them."""
+class _LazyGroup(TyperGroup):
+    """All commands of `COMMANDS`, none of them imported yet."""
 
     def __init__(self, **settings: Any) -> None:
         settings["commands"] = {
-            name: _Named(name, help=text, rich_markup_mode=MARKUP) for name, text in COMMANDS.items()
+            name: _LazyCommand(name, help=text, rich_markup_mode=MARKUP) for name, text in COMMANDS.items()
         }
         super().__init__(**settings)
 
 
 app = typer.Typer(
     name="freerun",
-    cls=_Commands,
+    cls=_LazyGroup,
     help="Train a recurrent network on a time series, then let it run free.",
     no_args_is_help=True,
     add_completion=False,
@@ -91,10 +106,14 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; every error of ours, and want of memory, is one line on stderr and exit status 2."""
+    """Run the command line.
+
+    A `FreerunError` or a `MemoryError` becomes one line on stderr and exit status 2. Any other exception is a bug, and
+    keeps its traceback.
+    """
     warnings.showwarning = _show_warning
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # for letters that its encoding lacks, as stderr does it
+        sys.stdout.reconfigure(errors="backslashreplace")  # for characters that its encoding lacks, as on stderr
     try:
         app()
     except FreerunError as error:

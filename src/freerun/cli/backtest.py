@@ -1,4 +1,4 @@
-"""`freerun backtest`: how good forecasts would have been."""
+"""`freerun backtest`: forecast error over past origins (rolling origin)."""
 
 from __future__ import annotations
 
@@ -27,22 +27,26 @@ from freerun.cli.options import (
 def backtest(
     series: SeriesFile,
     horizon: Annotated[int, typer.Option("--horizon", "-n", min=1, help="Steps of each forecast.")],
-    folds: Annotated[int, typer.Option(min=1, help="Forecasts; the last one ends with the series.")] = 5,
+    folds: Annotated[int, typer.Option(min=1, help="Number of forecasts; the last one ends with the series.")] = 5,
     stride: Annotated[
-        int | None, typer.Option(min=1, help="Steps between two forecasts. Default: the horizon.")
+        int | None, typer.Option(min=1, help="Steps between two forecast origins. Default: the horizon.")
     ] = None,
     sliding: Annotated[
-        int | None, typer.Option(min=1, help="Train on the last so many steps before each forecast. Default: all.")
+        int | None, typer.Option(min=1, help="Train on this many steps before each origin. Default: all of them.")
     ] = None,
     refit: Annotated[
-        bool, typer.Option("--refit/--update", help="Fit anew for each forecast, or read on without training.")
+        bool, typer.Option("--refit/--update", help="Fit again for each forecast, or only update the state.")
     ] = True,
-    levels: Annotated[str, typer.Option(help="Levels of intervals in percent, with commas.")] = "80,95",
-    baselines: Annotated[bool, typer.Option("--baselines/--no-baselines", help="Simple forecasts beside it.")] = True,
+    levels: Annotated[
+        str, typer.Option(help="Levels of prediction intervals in percent, separated by commas.")
+    ] = "80,95",
+    baselines: Annotated[bool, typer.Option("--baselines/--no-baselines", help="Also score simple forecasts.")] = True,
     like: Annotated[
         Path | None, typer.Option(help="Model file whose settings to use. Default: those of `freerun fit`.")
     ] = None,
-    given: Annotated[list[str], typer.Option("--set", help="A setting of `freerun fit`: hidden=100. Repeatable.")] = [],  # noqa: B006 - typer copies it
+    given: Annotated[
+        list[str], typer.Option("--set", help="A setting of `freerun fit`, such as hidden=100. Repeatable.")
+    ] = [],  # noqa: B006 - typer copies it
     plot: Plot = None,
     reading: Reading = NO_OPTIONS,
     as_json: Json = False,
@@ -50,7 +54,8 @@ def backtest(
 ) -> None:
     """Forecast a series from several points of its past, each time without what came later (rolling origin).
 
-    MASE is the mean absolute error over that of the seasonal naive forecast in the training part: below 1 is better.
+    MASE is the mean absolute error divided by that of the seasonal naive forecast on the training part. Below 1, the
+    network is the better of the two.
 
     Example: freerun backtest air.csv --horizon 12 --folds 5 --plot errors.png
     """

@@ -1,4 +1,4 @@
-"""What the commands print: results on stdout, everything else on stderr."""
+"""`Console`: prints results on stdout, and everything else on stderr."""
 
 from __future__ import annotations
 
@@ -8,29 +8,39 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from freerun.writing import json_text
+from freerun.files.writing import json_text
 
 if TYPE_CHECKING:
-    from freerun.history import Progress
     from freerun.search import Standing
+    from freerun.training.history import Progress
 
 LINES_EVERY = 5.0
-"""Seconds between two lines of progress when stderr is not a terminal."""
+"""Seconds between two lines of progress when stderr is not a terminal, so that log files stay short."""
 
 
 class Console:
-    """Prints for people, or, with `as_json`, one JSON object on stdout."""
+    """Prints the output of a command.
+
+    Args:
+        as_json: print results as one JSON object instead of text.
+        quiet: print neither notes nor progress.
+    """
 
     def __init__(self, as_json: bool, quiet: bool) -> None:
         self._json, self._quiet = as_json, quiet
 
     def note(self, text: str) -> None:
-        """Tell what is going on, on stderr."""
+        """Print a line on stderr."""
         if not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
     def result(self, values: Mapping[str, Any], table: Mapping[str, Any] | None = None) -> None:
-        """Print the results: `values` as JSON, or `table` (default: `values`) as two columns."""
+        """Print the results.
+
+        Args:
+            values: by name; printed with `as_json`.
+            table: the same for people, printed as two columns otherwise; None prints `values`.
+        """
         if self._json:
             print(json_text(dict(values)))
             return
@@ -40,7 +50,7 @@ class Console:
             print(f"{name:<{width}}  {_text(value)}")
 
     def table(self, head: list[str], rows: list[list[Any]]) -> None:
-        """Print a table with a head for people; nothing under `--json`."""
+        """Print a table with a header row; nothing with `as_json`."""
         if self._json:
             return
         cells = [head, *([_text(value) for value in row] for row in rows)]
@@ -53,7 +63,11 @@ class Console:
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:
-        """Show training as it goes: a live line on a terminal, plain lines otherwise."""
+        """Show the progress of training: a live line on a terminal, plain lines otherwise.
+
+        Yields:
+            The callback that shows a `Progress`.
+        """
         if self._quiet:
             yield lambda progress: None
         elif sys.stderr.isatty():
@@ -64,7 +78,11 @@ class Console:
 
     @contextmanager
     def search(self) -> Iterator[tuple[Callable[[Standing], None], Callable[[Progress], None]]]:
-        """Show a search as it goes: a live table of the best trials on a terminal, plain lines otherwise."""
+        """Show the progress of a search: a live table of the best trials on a terminal, plain lines otherwise.
+
+        Yields:
+            The callbacks for the trials, and for the fit of the winner.
+        """
         if self._quiet:
             yield lambda standing: None, lambda progress: None
         elif sys.stderr.isatty():
@@ -90,8 +108,8 @@ class Console:
                     title=f"{progress.done} of {progress.total} trials  {progress.pace}",
                     title_justify="left",
                 )
-                for place, choice in enumerate(standing.best, 1):
-                    table.add_row(str(place), f"{choice.error:.3e}", choice.settings.described)
+                for place, candidate in enumerate(standing.best, 1):
+                    table.add_row(str(place), f"{candidate.error:.3e}", candidate.settings.described)
                 live.update(table, refresh=True)
 
             yield show
@@ -112,14 +130,14 @@ class Console:
 
 
 def _terminal() -> Any:
-    """Stderr for what is shown live; words in square brackets or between colons are words there."""
+    """A rich console on stderr that prints square brackets and colons as they are, since names may hold them."""
     from rich.console import Console as Terminal
 
     return Terminal(stderr=True, markup=False, emoji=False)
 
 
 class _Lines:
-    """Prints a line of progress now and then."""
+    """Prints a line of progress every `LINES_EVERY` seconds, and the last one."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         self._note, self._next = note, 0.0

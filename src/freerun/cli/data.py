@@ -1,4 +1,4 @@
-"""`freerun data`: write a synthetic series."""
+"""`freerun data`: write a synthetic series to a file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def data(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="CSV, Parquet, npy or npz file to write.")],
-    steps: Annotated[int, typer.Option(help="Length of the series.")] = 2000,
-    seed: Annotated[int | None, typer.Option(help="Seed of the random start, where there is one.")] = None,
-    tau: Annotated[int | None, typer.Option(help="Delay of Mackey-Glass. Default 17.")] = None,
+    steps: Annotated[int, typer.Option(help="Length of the series in steps.")] = 2000,
+    seed: Annotated[int | None, typer.Option(help="Seed of the initial condition, for systems that draw one.")] = None,
+    tau: Annotated[int | None, typer.Option(help="Delay of Mackey-Glass in steps. Default: 17.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

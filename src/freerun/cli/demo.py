@@ -1,4 +1,4 @@
-"""`freerun demo`: the tutorial from end to end, and a better run."""
+"""`freerun demo`: the tutorial from end to end, and an improved run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from freerun.cli.options import Json, Quiet, make_folder
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the report; made when it is missing.")] = Path("freerun-demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the report; created if missing.")] = Path("freerun-demo"),
     series: Annotated[
         str, typer.Option(help="Synthetic series by name (see `freerun data --help`), or a file.")
     ] = "mackey-glass",
@@ -28,13 +28,13 @@ def demo(
     from freerun import demo
 
     console = Console(as_json, quiet)
-    told = demo.demo_series(series)
+    observed = demo.demo_series(series)
     make_folder(out)
     name = series if not Path(series).suffix else Path(series).name
     with console.progress() as progress:
-        chapters = demo.tell(told, console.note, progress)
+        chapters = demo.train_chapters(observed, console.note, progress)
     console.note("drawing the report")
-    demo.write(chapters, told, name, out)
+    demo.write_report(chapters, observed, name, out)
     console.table(demo.HEAD, [chapter.row for chapter in chapters])
     report = (out / "report.html").resolve()
     if as_json:

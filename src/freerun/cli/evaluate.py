@@ -1,4 +1,4 @@
-"""`freerun evaluate`: how good the one-step predictions and the free runs are."""
+"""`freerun evaluate`: score one-step predictions and free runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from freerun.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from freerun.evaluation import LongTerm
+    from freerun.forecasting.evaluation import LongTerm
 
 
 @reads_series
@@ -33,13 +33,16 @@ def evaluate(
     series: SeriesFile,
     start: Annotated[
         int | None,
-        typer.Option("--from", help="First step to score. Default: where the training series ended, if it is in here."),
+        typer.Option(
+            "--from", help="First step to score. Default: the end of the training series, if SERIES begins with it."
+        ),
     ] = None,
     long_term: Annotated[
         bool,
         typer.Option(
             "--long-term",
-            help="Also compare a long run with the data as a sample: D_stsp, D_H, PE(20), Lyapunov exponents.",
+            help="Also compare the statistics of a long run with those of the data: D_stsp, D_H, PE(20), Lyapunov "
+            "exponents.",
         ),
     ] = False,
     plot: Plot = None,
@@ -47,8 +50,8 @@ def evaluate(
         Path | None,
         typer.Option(
             "--plots",
-            help="Folder for pictures: free run, error growth; with --long-term attractor, spectra "
-            "and return map. Made when it is missing.",
+            help="Folder for pictures: free run and error growth; with --long-term also attractor, spectra and return "
+            "map. Created if missing.",
         ),
     ] = None,
     reading: Reading = NO_OPTIONS,
@@ -57,14 +60,14 @@ def evaluate(
 ) -> None:
     """Score one-step predictions and free runs on the steps of a series from `--from` on.
 
-    The network reads the steps before `--from`, then runs free against what really followed.
+    The network reads the steps before `--from`. Its free run is then compared with the steps from there on.
 
     Example: freerun evaluate mg.freerun mg.csv --from 1500 --json
     """
     import freerun
-    from freerun import evaluation
     from freerun.errors import SettingError
     from freerun.estimator import load
+    from freerun.forecasting import evaluation
 
     require_picture(plot)
     if plots_to is not None:
@@ -74,7 +77,9 @@ def evaluate(
     if start is None:
         start = rnn.model_.boundary_in(observed)
         if start is None:
-            raise SettingError(f"{series} does not begin with the training series; say where to start with --from")
+            raise SettingError(
+                f"{series} does not begin with the training series; give the first step to score with --from"
+            )
     before, truth = observed.split(start)
     scores, run = evaluation.evaluate(rnn.model_, observed, start)
     results = asdict(scores)
@@ -116,7 +121,10 @@ def evaluate(
 
 
 def _long_term_table(long: LongTerm) -> dict[str, Any]:
-    """For people; the floor, truth against truth, stands beside each score."""
+    """Format the long-term scores for people.
+
+    The floor of a divergence is its value for the true steps before the start, in place of the generated ones.
+    """
     spread = ", ".join(f"{exponent:.4g}" for exponent in long.lyapunov)
     return {
         "steps of the long run": long.steps,

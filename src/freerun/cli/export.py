@@ -1,4 +1,4 @@
-"""`freerun export`: the free run of a network as a program for other machines."""
+"""`freerun export`: the free run of a network as a StableHLO program."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from freerun.cli.options import Json, ModelFile, Quiet, require_writable
 
 def export(
     model: ModelFile,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Write the program here.")],
-    steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="Steps of the free run.")] = 100,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write the program to.")],
+    steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="Length of the free run in steps.")] = 100,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

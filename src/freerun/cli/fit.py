@@ -25,7 +25,13 @@ from freerun.cli.options import (
 from freerun.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from freerun.data.series import Series
+    from freerun.data.stored import StoredSeries
+    from freerun.errors import TrainingDiverged
     from freerun.estimator import RNN
+    from freerun.training.history import ProgressCallback
 
 
 @reads_series
@@ -36,18 +42,20 @@ def fit(
     *,
     split: Annotated[
         int | None,
-        typer.Option(help="Train on this many steps; the error on the rest is watched. Default: train on all."),
+        typer.Option(help="Train on this many steps and validate on the rest. Default: train on all."),
     ] = None,
     resume: Annotated[
         bool | None,
         typer.Option(
             "--resume/--no-resume",
-            help="Go on from the checkpoint that an interrupted fit leaves beside the model file, or begin anew. "
-            "Default: go on, if it is there.",
+            help="Resume from the checkpoint that an interrupted fit leaves beside the model file, or start from the "
+            "beginning. Default: resume if there is a checkpoint.",
         ),
     ] = None,
-    checkpoint_every: Annotated[float, typer.Option(min=0.0, help="Seconds between two checkpoints at least.")] = 10.0,
-    warm_start: Annotated[Path | None, typer.Option(help="Model file to go on from, instead of fresh weights.")] = None,
+    checkpoint_every: Annotated[
+        float, typer.Option(min=0.0, help="Least number of seconds between two checkpoints.")
+    ] = 10.0,
+    warm_start: Annotated[Path | None, typer.Option(help="Model file whose weights training starts from.")] = None,
     reading: Reading = NO_OPTIONS,
     plot: Plot = None,
     as_json: Json = False,
@@ -56,18 +64,17 @@ def fit(
 ) -> None:
     """Train a network on a series and write it to a model file.
 
-    What is not said is chosen by free runs on the last part of the training series. --delays, --forcing-strength and
-    --segment-lengths take one value or several with commas: --delays 20, --delays 0,1,2,16,17.
+    Parameters that are not given are chosen by free runs on the last part of the training series.
+
+    --delays, --forcing-strength and --segment-lengths take one value (--delays 20), or several separated by commas
+    (--delays 0,1,2,16,17).
 
     Example: freerun fit mg.csv --split 1500 -o mg.freerun
 
-    On Ctrl-C during training, or when it diverges, the last good weights are written. A fit that was interrupted, or
-    killed, goes on where it was when the same command is given again, and ends as if it had not been.
+    On Ctrl-C, or when training diverges, the last good weights are written. The same command resumes a fit that was
+    interrupted or killed, and its result is the same as without the interruption.
     """
-    import numpy as np
-
     import freerun
-    from freerun.data.stored import ENDING, StoredSeries
     from freerun.errors import TrainingDiverged
     from freerun.estimator import RNN, load
 
@@ -76,56 +83,93 @@ def fit(
     require_picture(plot)
     parameters = settings.model_dump()
     training, validation = read_training(series, split, reading)
-    if isinstance(training, StoredSeries):
-        console.note(f"{training.path} is read a part at a time; what is open is chosen by its last {ENDING} steps")
-    else:
-        panel = training if isinstance(training, list) else [training]
-        missed = sum(int(np.isnan(one.values).sum()) for one in [*panel, *([validation] if validation else [])])
-        if missed:
-            console.note(
-                f"{missed} values are missing: they do not count, and the network runs on its own output there"
-            )
+    _note_data(console, training, validation)
     rnn = RNN(**parameters) if warm_start is None else load(warm_start).set_params(**parameters)
-    given = getattr(rnn, "model_", None)
     checkpoint = output.with_name(f"{output.name}.checkpoint")
+    _prepare_checkpoint(console, checkpoint, resume)
+
+    def train(progress: ProgressCallback) -> None:
+        rnn.fit(
+            training,
+            validation,
+            warm_start=warm_start is not None,
+            progress=progress,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+        )
+
+    failure = _train(console, rnn, train)
+    rnn.save(output)
+    if plot is not None:
+        title = f"Training on {', '.join(path.name for path in series)}"
+        freerun.plots.save(freerun.plots.losses(rnn.history_, title), plot)
+    _print_result(console, rnn, output, perf_counter() - began)
+    if isinstance(failure, TrainingDiverged):
+        raise failure
+    if failure is not None:
+        console.note(f"interrupted; the last weights are in {output}, and the same command resumes the fit")
+        raise typer.Exit(130)
+
+
+def _note_data(console: Console, training: Series | StoredSeries | list[Series], validation: Series | None) -> None:
+    """Print a note on data that is read in parts, or has missing values."""
+    import numpy as np
+
+    from freerun.data.stored import ENDING, StoredSeries
+
+    if isinstance(training, StoredSeries):
+        console.note(
+            f"{training.path} is read in parts; parameters that are not given are chosen on its last {ENDING} steps"
+        )
+        return
+    panel = training if isinstance(training, list) else [training]
+    if validation:
+        panel = [*panel, validation]
+    missing = sum(int(np.isnan(series.values).sum()) for series in panel)
+    if missing:
+        console.note(
+            f"{missing} values are missing: no error is counted there, and the network reads its own output instead"
+        )
+
+
+def _prepare_checkpoint(console: Console, checkpoint: Path, resume: bool | None) -> None:
+    """Delete the checkpoint with `--no-resume`; otherwise note whether the fit resumes from it."""
     if checkpoint.exists():
         if resume is False:
             checkpoint.unlink()
         else:
-            console.note(f"going on from {checkpoint}")
+            console.note(f"resuming from {checkpoint}")
     elif resume:
-        console.note(f"there is no {checkpoint}: the fit begins anew")
-    failure: TrainingDiverged | KeyboardInterrupt | None = None
+        console.note(f"{checkpoint} does not exist; training starts from the beginning")
+
+
+def _train(
+    console: Console, rnn: RNN, train: Callable[[ProgressCallback], None]
+) -> TrainingDiverged | KeyboardInterrupt | None:
+    """Train and show the progress.
+
+    Returns:
+        What ended training early, if weights were reached before it; None for a complete fit.
+
+    Raises:
+        TrainingDiverged, KeyboardInterrupt: before there were any new weights.
+    """
+    from freerun.errors import TrainingDiverged
+
+    before = getattr(rnn, "model_", None)
     with console.progress() as progress:
         try:
-            rnn.fit(
-                training,
-                validation,
-                warm_start=warm_start is not None,
-                progress=progress,
-                checkpoint=checkpoint,
-                checkpoint_every=checkpoint_every,
-            )
+            train(progress)
         except (TrainingDiverged, KeyboardInterrupt) as error:
-            if not hasattr(rnn, "model_") or rnn.model_ is given:
+            if not hasattr(rnn, "model_") or rnn.model_ is before:
                 raise
-            failure = error
-    rnn.save(output)
-    if plot is not None:
-        freerun.plots.save(
-            freerun.plots.losses(rnn.history_, f"Training on {', '.join(path.name for path in series)}"), plot
-        )
-    _print(console, rnn, output, perf_counter() - began)
-    if isinstance(failure, TrainingDiverged):
-        raise failure
-    if failure is not None:
-        console.note(f"interrupted; the weights reached are in {output}, and the same command goes on from here")
-        raise typer.Exit(130)
+            return error
+    return None
 
 
-def _print(console: Console, rnn: RNN, output: Path, seconds: float) -> None:
-    """What came of the fit."""
-    from freerun.simple import name_of
+def _print_result(console: Console, rnn: RNN, output: Path, seconds: float) -> None:
+    """Print the losses, the settings and the files of a fit that took `seconds`."""
+    from freerun.forecasting.simple import name_of
 
     best, name, history = rnn.model_.best.settings, name_of(rnn.model_.best), rnn.history_
     results = {

@@ -1,4 +1,4 @@
-"""`freerun forecast`: the next steps, with prediction intervals."""
+"""`freerun forecast`: forecast the next steps, with prediction intervals."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def forecast(
     model: ModelFile,
     horizon: Annotated[int, typer.Option("--horizon", "-n", min=1, help="Steps to forecast.")],
     levels: Levels = None,
-    after: Annotated[Path | None, typer.Option(help="Series to continue. Default: go on where training ended.")] = None,
+    after: Annotated[Path | None, typer.Option(help="Series to continue. Default: the training series.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the forecast here, as CSV. Default: stdout.")
+        Path | None, typer.Option("--output", "-o", help="CSV file of the forecast. Default: stdout.")
     ] = None,
     plot: Plot = None,
     reading: Reading = NO_OPTIONS,
@@ -42,13 +42,13 @@ def forecast(
 ) -> None:
     """Forecast the next steps, with intervals that hold the truth as often as their levels say.
 
-    The intervals come from the errors of free runs on parts of the training series that were left out of the fit.
+    Intervals are computed from the errors of free runs on held-out parts of the training series.
 
     Example: freerun forecast air.freerun --horizon 24 --levels 80,95 --plot fan.png
     """
     import freerun
     from freerun.estimator import load
-    from freerun.writing import replacing
+    from freerun.files.writing import replacing
 
     require_writable(output)
     require_picture(plot)
@@ -58,8 +58,8 @@ def forecast(
     before = rnn.model_.recent if after is None else rnn.model_.matched(read(after, reading))
     table = rnn.forecast(horizon, wanted, None if after is None else before)
     if output is not None:
-        with replacing(output) as beside:
-            table.to_csv(beside)
+        with replacing(output) as temporary:
+            table.to_csv(temporary)
     if plot is not None:
         title = f"Forecast of {model.name} after {'its training series' if after is None else after.name}"
         freerun.plots.save(freerun.plots.forecast(table, before, wanted, title=title), plot)

@@ -1,4 +1,4 @@
-"""`freerun generate`: a free run."""
+"""`freerun generate`: continue a series by a free run."""
 
 from __future__ import annotations
 
@@ -28,12 +28,15 @@ from freerun.settings import Ensemble
 def generate(
     model: ModelFile,
     steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="Number of steps to generate.")],
-    after: Annotated[Path | None, typer.Option(help="Series to continue. Default: go on where training ended.")] = None,
+    after: Annotated[Path | None, typer.Option(help="Series to continue. Default: the training series.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the free run here. Default: CSV on stdout.")
+        Path | None, typer.Option("--output", "-o", help="File of the free run. Default: CSV on stdout.")
     ] = None,
     ensemble: Annotated[
-        Ensemble, typer.Option(help="Run of the best network, or mean, median or trimmed mean over all members.")
+        Ensemble,
+        typer.Option(
+            help="Free run of the best network, or the mean, median or trimmed mean over all ensemble members."
+        ),
     ] = "best",
     plot: Plot = None,
     reading: Reading = NO_OPTIONS,

@@ -1,4 +1,4 @@
-"""`freerun info`: what a model file holds."""
+"""`freerun info`: show the contents of a model file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
     Example: freerun info mg.freerun
     """
     from freerun.data.timeline import shown
-    from freerun.modelfile import load_model
+    from freerun.forecasting.modelfile import load_model
+    from freerun.forecasting.simple import name_of
     from freerun.selection.policies import AUTO, WHY
-    from freerun.simple import name_of
 
     loaded = load_model(model)
     best, recent = loaded.best, loaded.recent

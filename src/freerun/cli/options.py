@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the functions that check and read what they describe."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SeriesFile = Annotated[
 SeriesFiles = Annotated[
     list[Path],
     typer.Argument(
-        help="Training series: a CSV, Parquet, npy, npz, xlsx or JSON file, or - for standard input; several are "
-        "learned together.",
+        help="Training series: a CSV, Parquet, npy, npz, xlsx or JSON file, or - for standard input. Several "
+        "series train one network.",
         show_default=False,
         metavar="SERIES...",
     ),
@@ -39,33 +39,39 @@ Column = Annotated[
     list[str], typer.Option("--column", "-c", help="Channel to read, by name; repeat for several. Default: all.")
 ]
 TimeColumn = Annotated[
-    str | None, typer.Option("--time", help="Column of the times. Default: one of dates, or a first one named so.")
+    str | None,
+    typer.Option(
+        "--time",
+        help="Column of the times. Default: a column of dates, or a first column named time, date or the like.",
+    ),
 ]
 Id = Annotated[
     str | None,
     typer.Option(
         "--id",
-        help="Column that tells apart series below each other; COLUMN=NAME reads one of them. Default: unique_id.",
+        help="Column that identifies the series in long format; COLUMN=NAME reads one of them. Default: unique_id.",
     ),
 ]
 Zone = Annotated[
-    str | None, typer.Option("--zone", help="Time zone of local times without an offset: Europe/Berlin, ...")
+    str | None, typer.Option("--zone", help="Time zone of local times without an offset, such as Europe/Berlin.")
 ]
-Decimal = Annotated[str | None, typer.Option("--decimal", help="Decimal sign, . or , where it cannot be told.")]
+Decimal = Annotated[
+    str | None, typer.Option("--decimal", help="Decimal sign, . or , for files in which it is ambiguous.")
+]
 MissingValues = Annotated[
     Missing,
     typer.Option(
         "--missing",
-        help="Missing values: leave them out, the network running on its own output over them (mask), fill them "
-        "linearly, or refuse them.",
+        help="Missing values: mask (no error is counted, and the network reads its own output there), interpolate "
+        "linearly, or raise an error.",
     ),
 ]
 Inputs = Annotated[
     list[str],
     typer.Option(
         "--input",
-        help="Column that is known and not predicted, by name; repeat for several. Rows at the end that have no other "
-        "value are steps to come.",
+        help="Column of an external input, known ahead and not predicted; repeat for several. Last rows in which only "
+        "inputs have values are future steps.",
     ),
 ]
 Resample = Annotated[
@@ -76,12 +82,13 @@ Resample = Annotated[
     ),
 ]
 Levels = Annotated[
-    str | None, typer.Option(help="Levels of prediction intervals in percent, with commas: 80,95. Default: none.")
+    str | None,
+    typer.Option(help="Levels of prediction intervals in percent, separated by commas: 80,95. Default: none."),
 ]
-Plot = Annotated[Path | None, typer.Option("--plot", help="Write a picture here: PNG, SVG or PDF.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Work in so many processes on this machine. Default: one.")]
+Plot = Annotated[Path | None, typer.Option("--plot", help="Picture to write: PNG, SVG or PDF.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes on this machine. Default: one.")]
 Scheduler = Annotated[
-    str | None, typer.Option(help="Work on the workers of this Dask scheduler instead: tcp://host:8786.")
+    str | None, typer.Option(help="Address of a Dask scheduler whose workers to use instead: tcp://host:8786.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout, all else on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
@@ -89,11 +96,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but re
 
 @dataclass(frozen=True)
 class Reading:
-    """What the options say of a file of series.
+    """How to read a file of series, as its options say.
 
     Attributes:
-        options: columns, times and the like.
-        inputs: columns that are external inputs.
+        options: columns, times, missing values and resampling.
+        inputs: names of the columns that are external inputs.
     """
 
     options: ReadOptions = field(default_factory=ReadOptions)
@@ -101,11 +108,11 @@ class Reading:
 
 
 NO_OPTIONS = Reading()
-"""Nothing is said of a file."""
+"""All options of a file at their defaults."""
 
 
 def reads_series(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that describe a file of series; it takes them as one argument `reading`."""
+    """Decorate a command with the options of a file of series; it receives them as one argument `reading`."""
     options = {
         "column": (Column, []),
         "time": (TimeColumn, None),
@@ -126,13 +133,13 @@ def reads_series(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for each parameter of a network; it takes them as one argument `settings`."""
+    """Decorate a command with an option for each field of `Settings`; it receives them as one argument `settings`."""
     options = {name: (_option(name), field.default) for name, field in Settings.model_fields.items()}
     return _with_options(command, "settings", options, Settings.checked)
 
 
 def _option(name: str) -> Any:
-    """The option of a parameter; what may be a number or several is read as text."""
+    """Build the option of a parameter; one that takes a number or a list is read as text."""
     field, kind, flag = Settings.model_fields[name], Settings.kind_of(name), name.replace("_", "-")
     flags = [f"--{flag}/--no-{flag}"] if kind == "switch" else []
     option = typer.Option(*flags, help=field.description, rich_help_panel=Settings.parameter(name).group)
@@ -140,27 +147,28 @@ def _option(name: str) -> Any:
 
 
 def _with_options(
-    command: Callable[..., None], name: str, options: dict[str, tuple[Any, Any]], gathered: Callable[..., Any]
+    command: Callable[..., None], name: str, options: dict[str, tuple[Any, Any]], gather: Callable[..., Any]
 ) -> Callable[..., None]:
-    """A command with several options in the place of its argument `name`, which is what is `gathered` from them.
+    """Replace one argument of a command by several options.
 
     Args:
         command: the command.
-        name: of the argument.
-        options: type and default of each.
-        gathered: makes the argument.
+        name: the argument to replace.
+        options: the type and the default of each option, by name.
+        gather: makes the argument from the values of the options.
+
+    Returns:
+        A function with the options in its signature, from which Typer makes a command.
     """
     own = inspect.signature(command, eval_str=True).parameters
     keyword = inspect.Parameter.KEYWORD_ONLY
-    several = [
-        inspect.Parameter(n, keyword, default=default, annotation=kind) for n, (kind, default) in options.items()
-    ]
+    added = [inspect.Parameter(n, keyword, default=default, annotation=kind) for n, (kind, default) in options.items()]
     parameters: list[inspect.Parameter] = []
     for parameter in own.values():
-        parameters += several if parameter.name == name else [parameter.replace(kind=keyword)]
+        parameters += added if parameter.name == name else [parameter.replace(kind=keyword)]
 
     def with_options(**given: Any) -> None:
-        argument = gathered(**{option: given.pop(option) for option in options})
+        argument = gather(**{option: given.pop(option) for option in options})
         command(**given, **{name: argument})
 
     with_options.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - typer reads it
@@ -170,13 +178,22 @@ def _with_options(
 
 
 def read(path: Path, reading: Reading) -> Series:
-    """The series that the options describe."""
+    """Read one series.
+
+    Args:
+        path: the file, or `-` for standard input.
+        reading: how to read it.
+
+    Raises:
+        SeriesError: the file cannot be read or used.
+    """
     from freerun.data.series import Series
 
-    return _with_inputs(path, Series.from_options(path, reading.options), reading)
+    return _add_inputs(path, Series.from_options(path, reading.options), reading)
 
 
-def _with_inputs(path: Path, series: Series, reading: Reading) -> Series:
+def _add_inputs(path: Path, series: Series, reading: Reading) -> Series:
+    """Make the columns that `reading` names external inputs of `series`."""
     from freerun.errors import SeriesError, SeriesFileError
 
     try:
@@ -188,9 +205,21 @@ def _with_inputs(path: Path, series: Series, reading: Reading) -> Series:
 def read_training(
     paths: list[Path], split: int | None, reading: Reading
 ) -> tuple[Series | StoredSeries | list[Series], Series | None]:
-    """What is to be learned, and what is to be watched: the steps from `split` on.
+    """Read the training series and the validation series.
 
-    One large npy or Parquet file is not read whole.
+    A single npy or Parquet file that is too large for memory becomes a `StoredSeries`, which is read in parts.
+
+    Args:
+        paths: the files.
+        split: the first step of the validation series; None means no validation series.
+        reading: how to read the files.
+
+    Returns:
+        The training series (one, or a list of them), and the validation series or None.
+
+    Raises:
+        SettingError: `split` with several series, or an option that needs the whole of a large file.
+        SeriesError: a file cannot be read or used.
     """
     from freerun.data.stored import ENDING, StoredSeries
     from freerun.errors import SettingError
@@ -207,55 +236,67 @@ def read_training(
         ):
             if given:
                 raise SettingError(
-                    f"{option}: {paths[0]} is too large to be read whole, which this needs; leave it out, or cut a "
-                    "part out of the file"
+                    f"{option}: {paths[0]} is too large to be read whole, which this option needs; leave the option "
+                    "out, or give a shorter file"
                 )
         return (stored, None) if split is None else (stored.until(split), stored.between(split, split + ENDING))
     panel = [series for path in paths for series in _read_all(path, reading)]
     if split is None:
         return panel, None
     if len(panel) > 1:
-        raise SettingError("--split cuts one series in two; with several, leave it out")
+        raise SettingError("--split divides a single series; leave it out with several series")
     return panel[0].split(split)
 
 
 def _read_all(path: Path, reading: Reading) -> list[Series]:
-    """The series in a file: one, or those that a column tells apart."""
+    """Read all series of a file: one, or several in long format."""
     from freerun.data.series import Series
 
     found = Series.all_from_options(path, reading.options)
-    return [_with_inputs(path, series, reading) for series in found.values()]
+    return [_add_inputs(path, series, reading) for series in found.values()]
 
 
 def numbers(option: str, text: str | None) -> tuple[float, ...]:
-    """Numbers with commas between them.
+    """Parse numbers separated by commas.
+
+    Args:
+        option: the option that was given, for the message.
+        text: its value; None or empty gives no numbers.
 
     Raises:
-        SettingError: one is not a number.
+        SettingError: a part is not a number.
     """
     from freerun.errors import SettingError
 
     try:
         return tuple(float(part) for part in (text or "").split(",") if part.strip())
     except ValueError as error:
-        raise SettingError(f"{option} {text}: give numbers with commas between them: 80,95") from error
+        raise SettingError(f"{option} {text}: give numbers separated by commas, such as 80,95") from error
 
 
 def require_one_engine(workers: int | None, scheduler: str | None) -> None:
-    """Refuse two places to work in."""
+    """Refuse `--workers` together with `--scheduler`.
+
+    Raises:
+        SettingError: both are given.
+    """
     from freerun.errors import SettingError
 
     if scheduler is not None and workers is not None:
         raise SettingError(
-            "--workers starts processes here, --scheduler uses those of a cluster; leave one of them out"
+            "--workers starts processes on this machine, --scheduler uses those of a cluster; give only one of them"
         )
 
 
 def pairs(option: str, texts: list[str]) -> dict[str, str]:
-    """`name=value` texts as a dict.
+    """Parse `NAME=VALUE` texts into a dict.
+
+    Args:
+        option: the option that was given, for the message.
+        texts: its values.
 
     Raises:
-        SettingError: one is not of that form, or a name comes twice.
+        SettingError: a text is not of that form, or a name occurs twice.
     """
     from freerun.errors import SettingError
 
@@ -266,25 +307,33 @@ def pairs(option: str, texts: list[str]) -> dict[str, str]:
         if not equals or not name:
             raise SettingError(f"{option} {text}: write {option} NAME=VALUE")
         if name in found:
-            raise SettingError(f"{option} {text}: {name} is there twice; say it once")
+            raise SettingError(f"{option} {text}: {name} is given twice; give it once")
         found[name] = value.strip()
     return found
 
 
 def require_file_for(after: Path | None, reading: Reading) -> None:
-    """Refuse options that describe the file of --after where there is none."""
+    """Refuse options of a file when `--after` names none.
+
+    Raises:
+        SettingError: there are such options.
+    """
     from freerun.errors import SettingError
 
     if after is None and reading != NO_OPTIONS:
         raise SettingError(
-            "--column, --time, --input, --resample and their like describe the file of --after; leave them out, or "
-            "name one"
+            "--column, --time, --input, --resample and the like apply to the file of --after; give --after, or leave "
+            "them out"
         )
 
 
 def require_writable(*paths: Path | None) -> None:
-    """Refuse outputs that could not be written before any work is done for them."""
-    from freerun.writing import require_folder
+    """Check that outputs can be written, before any work is done.
+
+    Raises:
+        OutputError: the folder of a path is missing, or the path is a folder.
+    """
+    from freerun.files.writing import require_folder
 
     for path in paths:
         if path is not None:
@@ -292,17 +341,25 @@ def require_writable(*paths: Path | None) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for results, unless it is there."""
+    """Create a folder for results if it is missing.
+
+    Raises:
+        OutputError: it cannot be created.
+    """
     from freerun.errors import OutputError
 
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be made ({error.strerror}); choose another folder") from error
+        raise OutputError(f"{path}: cannot be created ({error.strerror}); choose another folder") from error
 
 
 def require_picture(path: Path | None) -> None:
-    """Refuse the path of a picture that could not be written before any work is done for it."""
+    """Check that a picture can be written, before any work is done.
+
+    Raises:
+        OutputError: an unknown format, or no such folder.
+    """
     from freerun import plots
 
     require_writable(path)

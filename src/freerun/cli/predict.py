@@ -1,4 +1,4 @@
-"""`freerun predict`: one-step predictions."""
+"""`freerun predict`: one-step predictions of a series."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from freerun.cli.options import (
 def predict(
     model: ModelFile,
     series: SeriesFile,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the predictions here.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File of the predictions.")] = None,
     plot: Plot = None,
     reading: Reading = NO_OPTIONS,
     as_json: Json = False,
@@ -35,7 +35,7 @@ def predict(
 ) -> None:
     """Predict every step of a series from the steps before it (open loop).
 
-    Each row carries the time of the step it predicts; the first step of the series has no prediction.
+    Each row has the time of the step that it predicts. The first step of the series has no prediction.
 
     Example: freerun predict mg.freerun mg.csv -o onestep.csv --plot onestep.png
     """

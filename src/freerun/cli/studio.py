@@ -1,4 +1,4 @@
-"""`freerun studio`: a local page to train networks on."""
+"""`freerun studio`: serve the local web page on which networks are trained."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from freerun.cli.options import Json, Quiet
 
 
 def studio(
-    folder: Annotated[Path, typer.Option(help="Where runs are kept.")] = Path("freerun-studio"),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen at.")] = 8765,
+    folder: Annotated[Path, typer.Option(help="Folder in which runs are kept.")] = Path("freerun-studio"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8765,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; any but this machine's own needs a token.")
+        str, typer.Option(help="Address to listen on; any but the loopback address needs a token.")
     ] = "127.0.0.1",
     token: Annotated[
-        str | None, typer.Option(help="What a browser must bring. Default: none on this machine, else made up.")
+        str | None,
+        typer.Option(help="Token that a browser must send. Default: none on the loopback address, else a random one."),
     ] = None,
     show: Annotated[bool, typer.Option("--show/--no-show", help="Open a browser.")] = True,
     as_json: Json = False,

@@ -1,4 +1,4 @@
-"""`freerun sweep`: a grid of series, settings and seeds."""
+"""`freerun sweep`: fit and score a grid of series, settings and seeds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from freerun.cli.options import Json, Quiet, Scheduler, Workers, require_one_eng
 def sweep(
     spec: Annotated[Path, typer.Argument(help="TOML file that describes the sweep.", metavar="SPEC.toml")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Parquet file of the results. Default: that of the spec.")
+        Path | None, typer.Option("--output", "-o", help="Parquet file of the results. Default: SPEC.parquet.")
     ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -23,7 +23,7 @@ def sweep(
 ) -> None:
     """Fit and score every combination of series, settings and seeds, and write one table.
 
-    The same command again does what is missing. Example of a SPEC.toml:
+    The same command again fits only what is missing from the table. Example of a SPEC.toml:
 
         train = 1500            # steps, or a share below 1
         test = 500              # steps of the free run that is scored
@@ -64,7 +64,7 @@ def sweep(
                 progress=progress,
             )
         except KeyboardInterrupt:
-            console.note(f"interrupted; what is finished is in {target}, and the same command goes on from there")
+            console.note(f"interrupted; finished fits are kept in {target}, and the same command resumes the sweep")
             raise typer.Exit(130) from None
     failed = int((found.failure != "").sum())
     measures = [name for name in ("nrmse84", "vpt", "smape", "seconds") if name in found]

@@ -30,7 +30,7 @@ def update(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read the steps that follow, without training, so that forecasts go on from there.
+    """Read new steps without training, so that forecasts start after them.
 
     Example: freerun update air.freerun 1961.csv
     """

@@ -1,11 +1,17 @@
-"""From what a user has to a checked `Series`, and back.
+"""Data: converts files, tables and arrays to a validated `Series`, and a `Series` to files and standardised values.
 
-In: files, pipes, tables, arrays. Out: a `Series` (or several), and its values in the units of a network.
+intake       converts any input to `Rows`; interchange converts tables and arrays of other libraries
+io/          reads and writes files, one module for each format
+table        holds named columns; columns has helpers for their cells, wide rejects tables in wide format
+timecolumn   finds the column of times; dates, clocks, months and monthnames parse it, numerals parses numbers
+rows         holds values with names and times, in their original order
+steps        sorts rows by time and places them on a regular grid; timeline continues times
+series       holds the validated time series
+alignment    matches channels by name and steps by time
+panel        holds several series; stored reads a file that is larger than memory in parts
+oddities     reports values that look wrong
+scaling      standardises values and inverts it; seasons finds the seasonal periods of a series
+arrays       helpers for arrays of values
 
-`io` reads a format into a `Table`; `timecolumn`, `numerals` and `dates` say what its columns mean; `rows` are numbers
-with names and times as they came; `timeline`, `months` and `steps` put them onto a regular grid; `series` holds the
-result. `alignment` matches names and times, `panel` and `stored` hold several series and large files, `oddities` names
-readings that look wrong, `scaling` and `seasons` are what a network needs to know of a series.
-
-What does not belong here: anything that knows of networks, training or forecasts.
+Code that depends on networks, training or forecasts does not belong here.
 """

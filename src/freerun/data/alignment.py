@@ -1,6 +1,6 @@
-"""What belongs together: columns by their names, rows by their times.
+"""Matches series and external inputs: columns by name, and rows by time.
 
-Where data have neither, as plain arrays, their order is all there is, and is used.
+Data without names or times, such as plain arrays, are matched by position.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freerun.data.rows import Rows
-from freerun.data.steps import OFF_GRID, goes_on_like
+from freerun.data.steps import OFF_GRID, has_same_steps
 from freerun.data.timeline import shown
 from freerun.errors import SeriesError, warn
 
@@ -19,31 +19,37 @@ if TYPE_CHECKING:
     from freerun.data.series import Series
 
 NAMED = 20
-"""Most names that a message lists."""
+"""Largest number of names that a message lists."""
 
 SAME = 1e-9
-"""Numbers are the same time if they differ by less than this share of a step."""
+"""Largest difference of equal times that are generated, in steps."""
 
 REVISED = 0.9
-"""A series that begins with so large a share of the steps that were read before is those steps, some revised."""
+"""Smallest share of known steps with unchanged values that shows that a series was revised."""
 
-COUNT, NUMBERS = "no times", "numbers as times"
-"""Kinds of times: a mere count of the rows, and numbers that came with the data."""
+COUNT = "no times"
+"""Kind of times that are generated, for messages."""
+
+NUMBERS = "numbers as times"
+"""Kind of numeric times that came with the data, for messages."""
 
 OVERLAP = 5
-"""So many steps, no two of them alike, that end what was read and begin what is new are more than chance."""
+"""Smallest number of different steps in an overlap of old and new steps; fewer may be equal by chance."""
 
 
-def places_of(wanted: Sequence[str], names: Sequence[str], what: str) -> list[int]:
-    """Where each of the wanted names stands among `names`, which have to be the same ones in any order.
+def match_names(wanted: Sequence[str], names: Sequence[str], what: str) -> list[int]:
+    """Find the positions of the wanted names in `names`, which must hold the same names in any order.
 
     Args:
-        wanted: the names that are needed, in their order.
-        names: those that there are.
-        what: they are names of, for messages: `channels` or `external inputs`.
+        wanted: names that are needed.
+        names: names of the data.
+        what: description of the names for messages, `channels` or `external inputs`.
+
+    Returns:
+        The position in `names` of each wanted name.
 
     Raises:
-        SeriesError: one is missing, there is another one, or one occurs twice.
+        SeriesError: a name is missing, unknown or duplicated.
     """
     places: dict[str, int] = {}
     for place, name in enumerate(names):
@@ -53,211 +59,232 @@ def places_of(wanted: Sequence[str], names: Sequence[str], what: str) -> list[in
     missing = [name for name in wanted if name not in places]
     extra = [] if len(names) == len(wanted) else sorted(set(names) - set(wanted))
     if missing or extra:
-        fault = f"{missing[0]!r} is missing" if missing else f"{extra[0]!r} is not among those"
+        fault = f"{missing[0]!r} is missing" if missing else f"{extra[0]!r} is not needed"
         raise SeriesError(
-            f"the {what} are {_listed(names)}, and those that are needed are {_listed(wanted)}: {fault}; give these, "
-            "in any order, choosing them by name (--column, --input)"
+            f"the {what} are {_join_names(names)}, and those that are needed are {_join_names(wanted)}: {fault}; give "
+            "these, in any order, choosing them by name (--column, --input)"
         )
     return [places[name] for name in wanted]
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     more = f", ... ({len(names)} in all)" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}" if names else "none"
 
 
-def inputs_beside(series: Series, rows: Rows) -> np.ndarray:
-    """External inputs of each step of a series, and of the steps to come, shape (T + F, E).
+def align_inputs(series: Series, rows: Rows) -> np.ndarray:
+    """Select the external inputs of the steps of a series and of F future steps.
+
+    Args:
+        series: T steps.
+        rows: external inputs. Rows with times are matched by time, others by position.
+
+    Returns:
+        Shape (T + F, E).
 
     Raises:
-        SeriesError: there is no row for a step, there are rows between the steps, or the times are of another kind.
+        SeriesError: a step has no row, a row lies between two steps, or the times have different kinds.
     """
-    if not _by_times(series, rows):
+    if not _found_by_time(series, rows):
         return rows.values
-    times, values = _ascending(rows, series)
+    times, values = _sort_by_time(rows, series)
     at = np.searchsorted(times, series.times - _tolerance(series))
-    found = _are(times, at, series.times, series)
+    found = _are_at(times, at, series.times, series)
     if not found.all():
-        lacking = series.times[~found]
+        missing = series.times[~found]
         raise SeriesError(
-            f"the external inputs have no row for {series.calendar.shown(lacking[0])}, and none for {len(lacking)} of "
-            f"the {len(series)} steps of the series; fill them in, or give another part of the series"
+            f"the external inputs have no row for {len(missing)} of the {len(series)} steps of the series, the first "
+            f"of them {series.calendar.shown(missing[0])}; fill them in, or give a part of the series that has inputs"
         )
     between = np.setdiff1d(np.arange(at[0], at[-1] + 1), at)
     if len(between):
         raise SeriesError(
             f"the external inputs have a row for {series.calendar.shown(times[between[0]])}, between two steps of the "
-            f"series ({series.calendar.step or shown(series.dt)}); bring them to the same steps, for instance by "
-            "averages (resample)"
+            f"series ({series.calendar.step or shown(series.dt)}); resample them to the same steps "
+            "(resample)"
         )
-    return np.concatenate([values[at], _coming(series, times[at[-1] + 1 :], values[at[-1] + 1 :])])
+    return np.concatenate([values[at], _require_consecutive(series, times[at[-1] + 1 :], values[at[-1] + 1 :])])
 
 
-def inputs_ahead(series: Series, rows: Rows, steps: int | None) -> np.ndarray:
-    """External inputs of the steps to come after a series, from the next one on, shape (F, E).
+def align_future_inputs(series: Series, rows: Rows, steps: int | None) -> np.ndarray:
+    """Select the external inputs of the F future steps after a series, from the next one on.
 
     Args:
-        series: what they follow.
-        rows: the external inputs, which may begin earlier.
-        steps: how many are needed; None means that it is not known.
+        series: the series that precedes the future steps.
+        rows: external inputs; rows with times may begin earlier.
+        steps: number of future steps that are needed; None if unknown.
+
+    Returns:
+        Shape (F, E).
 
     Raises:
-        SeriesError: there is no row for the next step, or rows that are none of the steps to come.
+        SeriesError: the next step has no row, or a row does not belong to a future step.
     """
-    if not _by_times(series, rows, ahead=True):
+    if not _found_by_time(series, rows, ahead=True):
         if steps is not None and len(rows.values) > steps:
             raise SeriesError(
-                f"the external inputs have {len(rows.values)} rows without times, for {steps} steps to come; give one "
-                "row for each step to come and no others, or an index that tells which they are"
+                f"the external inputs have {len(rows.values)} rows without times, but there are {steps} future steps; "
+                "give one row for each future step and no other rows, or rows with an index of times"
             )
         return rows.values
-    times, values = _ascending(rows, series)
+    times, values = _sort_by_time(rows, series)
     first = int(np.searchsorted(times, series.times[-1] + _tolerance(series), "right"))
     if first == len(times):
         raise SeriesError(
-            f"the external inputs end at {series.calendar.shown(times[-1])}, and the next step is "
-            f"{series.calendar.shown(series.following_times(1)[0])}; give a row for each step to come"
+            f"the external inputs end at {series.calendar.shown(times[-1])}, but the next step is "
+            f"{series.calendar.shown(series.following_times(1)[0])}; give a row for each future step"
         )
     last = None if steps is None else first + steps
-    return _coming(series, times[first:last], values[first:last])
+    return _require_consecutive(series, times[first:last], values[first:last])
 
 
 def require_same_steps(series: Series, other: Series) -> None:
-    """Refuse a series whose times are of another kind than those of another one, or in other steps.
+    """Raise an error if two series with times have different kinds of times or different time steps.
 
     Raises:
-        SeriesError: they are.
+        SeriesError: the kinds or the time steps differ.
     """
     if not (series.timed and other.timed):
         return
-    have, needed = _kind(series), _kind(other)
+    have, needed = _describe_times(series), _describe_times(other)
     if have != needed:
-        raise SeriesError(f"the series has {have}, and {needed} are needed; give the same")
-    periods = {one.calendar.frequency for one in (series, other) if one.calendar.periods}
-    if len(periods) > 1 or not goes_on_like(series.times, other.times, other.dt, other.calendar):
+        raise SeriesError(f"the series has {have}, but {needed} are needed; give times of that kind")
+    periods = {s.calendar.frequency for s in (series, other) if s.calendar.periods}
+    if len(periods) > 1 or not has_same_steps(series.times, other.times, other.dt, other.calendar):
         raise SeriesError(
             f"the series has steps of {series.calendar.step or shown(series.dt)}, the first at "
-            f"{series.calendar.shown(series.times[0])}, and steps of {other.calendar.step or shown(other.dt)} are "
-            f"needed, as at {other.calendar.shown(other.times[-1])}; bring it to the same steps (resample)"
+            f"{series.calendar.shown(series.times[0])}, but steps of {other.calendar.step or shown(other.dt)} are "
+            f"needed, such as {other.calendar.shown(other.times[-1])}; resample it to these steps (resample)"
         )
 
 
 def require_same_clock(series: Series, other: Series) -> None:
-    """Refuse a series whose times do not count on from those of another one, as a trend over time has to.
+    """Raise an error if the times of two series have no common origin, which a trend over time requires.
+
+    Args:
+        series: the series whose trend is to be removed.
+        other: the training series, from which the trend was estimated.
 
     Raises:
-        SeriesError: they do not.
+        SeriesError: the kinds of times differ.
     """
-    have, needed = _kind(series), _kind(other)
-    if have == needed == COUNT and not _begins_with(series, other):
+    have, needed = _describe_times(series), _describe_times(other)
+    if have == needed == COUNT and not _starts_with(series, other):
         warn(
-            "a trend was taken out (detrend), and neither series has times; the one given is taken to begin with "
-            "the first step of the training series"
+            "the network was trained with detrend, and neither series has times; the given series is assumed to begin "
+            "at the first step of the training series"
         )
     if have == needed or (needed == COUNT and have == NUMBERS):
         return
     raise SeriesError(
-        f"the series has {have}, and the trend (detrend) goes by {needed}; give the same, or fit without detrend"
+        f"the series has {have}, but the trend (detrend) was fitted to {needed}; give times of that kind, or fit "
+        "without detrend"
     )
 
 
-def _begins_with(series: Series, other: Series) -> bool:
-    """Whether a series without times has the known values of another one at the same counts."""
+def _starts_with(series: Series, other: Series) -> bool:
+    """Whether a series without times has the values of another one at the same step numbers."""
     first = round(float(other.times[0] / other.dt))
     known = series.values[first : first + len(other)]
-    return bool(len(known) and _same(known, other.values[: len(known)]).all())
+    return bool(len(known) and _equal_rows(known, other.values[: len(known)]).all())
 
 
-def tell_what_follows(series: Series, before: Series) -> bool:
-    """Whether times tell which steps of a series follow another one; an index of numbers goes on with a count."""
-    return series.timed and (before.timed or _kind(series) == NUMBERS)
+def can_compare_times(series: Series, before: Series) -> bool:
+    """Whether times determine which steps of a series follow another one; numeric times can follow generated ones."""
+    return series.timed and (before.timed or _describe_times(series) == NUMBERS)
 
 
-def at_same_time(series: Series, time: Any, other: Any) -> bool:
-    """Whether two times are the same step of a series."""
+def is_same_time(series: Series, time: Any, other: Any) -> bool:
+    """Whether two times are equal within the tolerance of a series."""
     return bool(abs(time - other) <= _tolerance(series))
 
 
-def steps_read_before(series: Series, before: Series) -> int:
-    """How many first steps of a series are steps of `before`, which was read already, or earlier ones.
+def count_steps_read(series: Series, before: Series) -> int:
+    """Count the first steps of a series that are not after the last step of `before`, which was read already.
 
-    By times where these tell it; otherwise by values: of all that was read, only the last steps may be known, and a
-    count tells how many came before them. Values of the same step that differ are told by a `SeriesWarning`.
+    They are counted by time if the times can be compared, and by value otherwise. `before` may hold only the last of
+    the steps that were read; its generated times then give the number of earlier ones. A `SeriesWarning` reports
+    steps whose values have changed.
 
     Raises:
-        SeriesError: values tell that it is the same series, but some of them are others.
+        SeriesError: the series begins with the steps that were read, but a few values have changed.
     """
-    if tell_what_follows(series, before):
+    if can_compare_times(series, before):
         _warn_of_changes(series, before)
         return int(np.searchsorted(series.times, before.times[-1] + _tolerance(before), "right"))
-    first = _place_of(before, series) if before.timed else round(float(before.times[0] / before.dt))
+    first = _find_part(before, series) if before.timed else round(float(before.times[0] / before.dt))
     part = series.values[first : first + len(before)]
     if len(part) < len(before) or len(before) < 2:
         _warn_of_overlap(series, before)
         return 0
-    same = _same(part, before.values)
+    same = _equal_rows(part, before.values)
     if same.mean() >= REVISED and not same.all():
         raise SeriesError(
-            f"{int(same.sum())} of the first {first + len(before)} steps are those that were read before, and step "
-            f"{first + int(same.argmin())} is another one; give the steps that follow and no others, or an index of "
-            "times that tells which they are"
+            f"{int(same.sum())} of the first {first + len(before)} steps were read before, but step "
+            f"{first + int(same.argmin())} has changed; give only the steps that follow, or an index of times"
         )
     if not same.all():
         _warn_of_overlap(series, before)
     return first + len(before) if same.all() else 0
 
 
-def _place_of(part: Series, series: Series) -> int:
-    """The step of a series from which on it has the values of a part; 0 if there is none."""
-    ends = np.flatnonzero(_same(series.values[len(part) - 1 :], part.values[-1:]))
-    return next((int(at) for at in ends if _same(series.values[at : at + len(part)], part.values).all()), 0)
+def _find_part(part: Series, series: Series) -> int:
+    """Find the step of a series at which the values of `part` begin; 0 if it does not contain them."""
+    ends = np.flatnonzero(_equal_rows(series.values[len(part) - 1 :], part.values[-1:]))
+    return next((int(at) for at in ends if _equal_rows(series.values[at : at + len(part)], part.values).all()), 0)
 
 
-def _same(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Which rows are the same."""
+def _equal_rows(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which rows are equal, shape (T,); missing values are equal."""
     return ((values == others) | (np.isnan(values) & np.isnan(others))).all(axis=1)
 
 
 def _warn_of_overlap(series: Series, before: Series) -> None:
-    """Say that new steps without times begin as those read before end."""
+    """Warn if the first new steps without times have the values of the last steps that were read before."""
     for count in range(min(len(series), len(before)), OVERLAP - 1, -1):
         rows = series.values[:count]
-        if _same(rows, before.values[-count:]).all() and len(np.unique(rows, axis=0)) >= OVERLAP:
+        if _equal_rows(rows, before.values[-count:]).all() and len(np.unique(rows, axis=0)) >= OVERLAP:
             warn(
-                f"the first {count} new steps have the values of the last {count} that were read before; they are read "
-                "as steps that follow, since no times tell otherwise: give an index of times if they are the same"
+                f"the first {count} new steps have the values of the last {count} steps that were read before; without "
+                "times, they are read as new steps: give an index of times if they are the same steps"
             )
             return
 
 
 def _warn_of_changes(series: Series, before: Series) -> None:
+    """Warn if steps that were read before have other values now."""
     both, here, there = np.intersect1d(series.times, before.times, return_indices=True)
     same = np.isclose(series.values[here], before.values[there], rtol=1e-6, atol=0, equal_nan=True).all(axis=1)
     if not same.all():
         warn(
             f"{int((~same).sum())} steps that were read before have other values now, the first of them "
-            f"{series.calendar.shown(both[~same][0])}; what was read stays as it was"
+            f"{series.calendar.shown(both[~same][0])}; the old values are kept"
         )
 
 
-def _kind(times: Series | Rows) -> str:
-    """What times are, in words."""
+def _describe_times(times: Series | Rows) -> str:
+    """Describe the kind of times, for messages."""
     if not times.timed:
         return COUNT
     if times.calendar.spans:
-        return "spans of time"
+        return "durations"
     if times.times.dtype.kind != "M":
         return NUMBERS
     return "dates without a time zone" if times.calendar.zone is None else "dates in a time zone"
 
 
-def _by_times(series: Series, rows: Rows, ahead: bool = False) -> bool:
-    """Whether rows are found by their times; otherwise they are taken in their order.
+def _found_by_time(series: Series, rows: Rows, ahead: bool = False) -> bool:
+    """Whether rows are matched by time; otherwise they are matched by position.
+
+    Args:
+        series: the series to which the rows belong.
+        rows: external inputs.
+        ahead: whether only rows of future steps are needed.
 
     Raises:
-        SeriesError: the times are of another kind than those of the series.
+        SeriesError: rows and series have different kinds of times.
     """
-    have, theirs = _kind(series), _kind(rows)
+    have, theirs = _describe_times(series), _describe_times(rows)
     numbers = have in (COUNT, NUMBERS)
     if not rows.labelled or (theirs == COUNT and not numbers):
         return False
@@ -265,14 +292,18 @@ def _by_times(series: Series, rows: Rows, ahead: bool = False) -> bool:
         return series.timed or (ahead and len(rows.values) > series.times[-1])
     if have != theirs and not (numbers and theirs == NUMBERS):
         raise SeriesError(
-            f"the series has {have} and the external inputs have {theirs}; give both the same, or the inputs as an "
-            "array (inputs.to_numpy()), one row for each step"
+            f"the series has {have} and the external inputs have {theirs}; give times of one kind, or the inputs as an "
+            "array (inputs.to_numpy()) with one row for each step"
         )
     return True
 
 
-def _coming(series: Series, times: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The rows of the steps to come, which have to follow step by step."""
+def _require_consecutive(series: Series, times: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return rows of future steps.
+
+    Raises:
+        SeriesError: the rows are not at the consecutive steps after the series.
+    """
     if not len(times):
         return values
     expected = series.following_times(len(times))
@@ -280,29 +311,30 @@ def _coming(series: Series, times: np.ndarray, values: np.ndarray) -> np.ndarray
     if len(off):
         row = int(off[0])
         raise SeriesError(
-            f"the external inputs go on at {series.calendar.shown(times[row])}, where the step to come is "
-            f"{series.calendar.shown(expected[row])}; give one row for each step of the series and of the steps to come"
+            f"the external inputs have a row for {series.calendar.shown(times[row])}, but the next step is "
+            f"{series.calendar.shown(expected[row])}; give one row for each step of the series and each future step"
         )
     return values
 
 
 def _tolerance(series: Series) -> np.timedelta64 | float:
-    """How far apart two times may be that are the same step."""
+    """Return the largest difference of times of the same step."""
     if series.times.dtype.kind == "M":
         return series.dt * 0 if series.calendar.frequency else series.dt * OFF_GRID
     return series.dt * (SAME if not series.timed else OFF_GRID)
 
 
-def _are(times: np.ndarray, at: np.ndarray, wanted: np.ndarray, series: Series) -> np.ndarray:
+def _are_at(times: np.ndarray, at: np.ndarray, wanted: np.ndarray, series: Series) -> np.ndarray:
+    """Which of the wanted times, shape (T,), are at the positions `at` of ascending times."""
     inside = np.minimum(at, len(times) - 1)
     return (at < len(times)) & (np.abs(times[inside] - wanted) <= _tolerance(series))
 
 
-def _ascending(rows: Rows, series: Series) -> tuple[np.ndarray, np.ndarray]:
-    """Times and values in the order of their times.
+def _sort_by_time(rows: Rows, series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Sort rows by time and return times and values.
 
     Raises:
-        SeriesError: a time occurs twice.
+        SeriesError: times are duplicated.
     """
     order = np.argsort(rows.times, kind="stable")
     times = rows.times[order]

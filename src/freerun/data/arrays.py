@@ -1,4 +1,4 @@
-"""Arrays of values: from whatever holds numbers, missing values in them, and their range."""
+"""Arrays of values: conversion, missing values, and range."""
 
 from __future__ import annotations
 
@@ -11,33 +11,39 @@ from freerun.errors import SeriesError
 from freerun.settings import Missing
 
 NEAR = 3.0
-"""Standard deviations beyond the range of a series up to which a free run still resembles it."""
+"""Largest distance of a free run from the range of a series, in standard deviations of the channel."""
 
 
 def as_matrix(data: Any) -> np.ndarray:
-    """Numbers as an array of shape (steps, channels); masked values are missing.
+    """Convert numbers to a float64 array.
+
+    Args:
+        data: shape (T,) or (T, D); masked values of a masked array are missing.
+
+    Returns:
+        Shape (T, D); NaN where a value is missing.
 
     Raises:
-        SeriesError: text, times, complex numbers, another number of dimensions, or nothing at all.
+        SeriesError: the data are text, times or complex numbers, are empty, or have more than two dimensions.
     """
     try:
         given = np.asarray(data)
     except (TypeError, ValueError, RuntimeError) as error:
         raise SeriesError(
-            "the values are no array of numbers: their rows have different lengths, or they are of no kind that NumPy "
-            "knows; give (steps,) or (steps, channels), and several series as a list of arrays"
+            "the values are not an array of numbers: rows have different lengths, or NumPy cannot convert their type; "
+            "give (steps,) or (steps, channels), and several series as a list of arrays"
         ) from error
     if given.dtype.names is not None:
         raise SeriesError("the array has named fields; give a DataFrame (pd.DataFrame(array))")
     if given.dtype.kind == "c":
         raise SeriesError("the values are complex; give their real and imaginary parts as two channels")
     if given.dtype.kind in "mM":
-        raise SeriesError("the values are times or spans of time; give numbers")
+        raise SeriesError("the values are dates or durations; give numbers")
     try:
         values = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise SeriesError(
-            "the values are not all numbers; give an array of numbers, or texts such as 1,5 as a pandas Series"
+            "the values are not all numbers; give an array of numbers, or strings such as 1,5 as a pandas Series"
         ) from error
     if np.ma.isMaskedArray(data):
         values = np.where(np.ma.getmaskarray(data), np.nan, values)
@@ -50,28 +56,40 @@ def as_matrix(data: Any) -> np.ndarray:
     return values
 
 
-def owned(array: np.ndarray) -> np.ndarray:
-    """The array itself if nobody can write to it, else a copy of it, which is then read alone."""
-    part: Any = array
-    while isinstance(part, np.ndarray):
-        if part.flags.writeable:
+def make_read_only(array: np.ndarray) -> np.ndarray:
+    """Return the array itself if it and all its bases are read-only, otherwise a read-only copy."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
             array = array.copy()
             array.flags.writeable = False
             return array
-        part = part.base
-    return array if part is None else owned(array.copy())
+        base = base.base
+    return array if base is None else make_read_only(array.copy())
 
 
 def default_channels(count: int, letter: str = "x") -> tuple[str, ...]:
-    """The names of channels that have none."""
+    """Make default names of channels: `x` for one, `x0, x1, ...` for several.
+
+    Args:
+        count: number of channels.
+        letter: first letter of each name.
+    """
     return (letter,) if count == 1 else tuple(f"{letter}{i}" for i in range(count))
 
 
-def treat_missing(values: np.ndarray, missing: Missing) -> np.ndarray:
-    """Refuse missing and infinite values, interpolate them linearly per channel, or leave the missing ones as NaN.
+def handle_missing(values: np.ndarray, missing: Missing) -> np.ndarray:
+    """Treat missing and infinite values.
+
+    Args:
+        values: shape (T, D).
+        missing: `error` raises an error, `interpolate` interpolates linearly per channel, `mask` changes nothing.
+
+    Returns:
+        Shape (T, D).
 
     Raises:
-        SeriesError: values are missing (`error`), or a channel has no finite value to interpolate from.
+        SeriesError: values are missing or infinite (`error`), or a channel has no finite value (`interpolate`).
     """
     if np.isfinite(values).all() or missing == "mask":
         return values
@@ -87,7 +105,17 @@ def treat_missing(values: np.ndarray, missing: Missing) -> np.ndarray:
 
 
 def interpolated(values: np.ndarray) -> np.ndarray:
-    """Missing values of each column replaced by linear interpolation over steps."""
+    """Replace missing and infinite values by linear interpolation over steps, column by column.
+
+    Values before the first and after the last finite value are filled with that value. A column without finite values
+    is unchanged.
+
+    Args:
+        values: shape (T, D).
+
+    Returns:
+        Shape (T, D).
+    """
     if np.isfinite(values).all():
         return values
     filled, steps = values.copy(), np.arange(len(values))
@@ -102,8 +130,8 @@ def stays_near(runs: np.ndarray, values: np.ndarray) -> bool:
     """Whether runs stay within 3 standard deviations of the range of a series, channel by channel.
 
     Args:
-        runs: shape (..., D); NaN is not near.
-        values: shape (T, D), the series; NaN where a value is missing, which is left out.
+        runs: shape (..., D); a run with a NaN does not stay near.
+        values: shape (T, D), the series; missing values (NaN) are ignored.
     """
     margin = NEAR * np.nanstd(values, axis=0)
     near = (runs >= np.nanmin(values, axis=0) - margin) & (runs <= np.nanmax(values, axis=0) + margin)
@@ -111,7 +139,17 @@ def stays_near(runs: np.ndarray, values: np.ndarray) -> bool:
 
 
 def refuse_at(wrong: np.ndarray, names: Sequence[str], fault: str, remedy: str) -> None:
-    """Refuse values, of which `wrong`, shape (T, D), tells where they are at fault, by step and channel."""
+    """Raise an error that names the step and channel of the first invalid values.
+
+    Args:
+        wrong: shape (T, D), true for invalid values.
+        names: D names of channels.
+        fault: description of the fault, for the message.
+        remedy: advice, for the message.
+
+    Raises:
+        SeriesError: at least one value is invalid.
+    """
     rows, columns = np.nonzero(wrong)
     if len(rows):
         places = ", ".join(

@@ -1,4 +1,4 @@
-"""Times of the day as people write them, behind a date or in a column of their own."""
+"""Parses times of day, after a date or in a separate column."""
 
 from __future__ import annotations
 
@@ -9,35 +9,38 @@ from typing import Any, NamedTuple
 import numpy as np
 
 CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?[ap]\.?m\.?)?", re.IGNORECASE)
-"""A time of the day alone."""
+"""A time of day without a date."""
 
-BEHIND = re.compile(
+AFTER_DATE = re.compile(
     r"\.?[T ,:]*(?:(\d{1,2})(?:[:.h]?(\d\d)(?:[:.]?(\d\d)(?:[.,](\d+))?)?)?"
     r"\s*(?:([ap])\.?m\.?)?\s*(z|utc|gmt|[+-]\d\d(?::?\d\d)?)?(?:\s*uhr)?)?",
     re.IGNORECASE,
 )
-"""A time of the day behind a date: hour, minute, second, fraction, a or p, offset."""
+"""A time of day after a date: hour, minute, second, fraction, a or p, offset from UTC."""
 
-HOUR, SECOND = 3_600_000_000, 1_000_000
-"""In microseconds."""
+HOUR = 3_600_000_000
+"""One hour, in microseconds."""
+
+SECOND = 1_000_000
+"""One second, in microseconds."""
 
 LAST_HOUR = 24
-"""An hour of the day: midnight at its end."""
+"""Largest hour of a day; 24:00 is midnight at its end."""
 
 HOURS = {"hour", "hr", "hh", "h", "stunde", "std", "heure", "hora", "ora", "uur", "hour ending"}
 """Names of a column of hours, in lower case."""
 
 CLOCKS = {"time", "clock", "zeit", "uhrzeit", "heure", "hora", "ora", "tijd", "hour"}
-"""Names of a column of times of the day, in lower case."""
+"""Names of a column of times of day, in lower case."""
 
 
 class Clock(NamedTuple):
-    """A time of the day.
+    """A time of day.
 
     Attributes:
-        time: in microseconds.
-        offset: from UTC, in microseconds.
-        zoned: whether an offset is told.
+        time: time since midnight, in microseconds.
+        offset: offset from UTC, in microseconds.
+        zoned: whether the offset is given.
     """
 
     time: int
@@ -45,9 +48,16 @@ class Clock(NamedTuple):
     zoned: bool = False
 
 
-def clock_of(text: str) -> Clock | None:
-    """The time of the day in what follows a date, midnight if nothing does; None for anything else."""
-    found = BEHIND.fullmatch(text)
+def parse_clock(text: str) -> Clock | None:
+    """Parse the text after a date as a time of day.
+
+    Args:
+        text: the text; empty for midnight.
+
+    Returns:
+        The time of day; None if the text is not one.
+    """
+    found = AFTER_DATE.fullmatch(text)
     if found is None:
         return None
     hour, minute, second, fraction, half, offset = found.groups()
@@ -63,11 +73,11 @@ def clock_of(text: str) -> Clock | None:
     if hours > LAST_HOUR or minutes > 59 or seconds > 59 or late:
         return None
     time = hours * HOUR + (60 * minutes + seconds) * SECOND + micros
-    return Clock(time) if offset is None else Clock(time, _offset(offset), True)
+    return Clock(time) if offset is None else Clock(time, _parse_offset(offset), True)
 
 
-def _offset(text: str) -> int:
-    """An offset from UTC, in microseconds."""
+def _parse_offset(text: str) -> int:
+    """Parse an offset from UTC, such as `Z` or `+01:00`, in microseconds."""
     if text[0] not in "+-":
         return 0
     digits = text[1:].replace(":", "")
@@ -75,16 +85,19 @@ def _offset(text: str) -> int:
     return -size if text[0] == "-" else size
 
 
-def with_clock(days: np.ndarray, name: str, cells: Sequence[Any]) -> np.ndarray | None:
-    """Days and the times of day, or hours, in another column, as one; None if they are not such.
+def add_clock(days: np.ndarray, name: str, cells: Sequence[Any]) -> np.ndarray | None:
+    """Add the times of day, or hours, of another column to days.
 
-    Where no day occurs twice, and the column is not named like a time, another time of day than always the same is a
-    measurement.
+    If no day occurs twice and the column has no name of `CLOCKS`, its times of day are taken as measurements, such as
+    times of sunrise, unless all are equal.
 
     Args:
-        days: shape (T,).
-        name: of the other column.
-        cells: of the other column.
+        days: shape (T,), `datetime64`.
+        name: name of the other column.
+        cells: T cells of the other column.
+
+    Returns:
+        Shape (T,), `datetime64`; None if the other column holds no times of day, or the days have a time already.
     """
     if (days != days.astype("datetime64[D]")).any():
         return None
@@ -96,7 +109,7 @@ def with_clock(days: np.ndarray, name: str, cells: Sequence[Any]) -> np.ndarray 
         return days + hours * np.timedelta64(1, "h") if hours.max() <= LAST_HOUR else None
     if not all(map(CLOCK.fullmatch, texts)):
         return None
-    clocks = [clock_of(text) for text in texts]
+    clocks = [parse_clock(text) for text in texts]
     if None in clocks or not (repeated or name in CLOCKS or len(set(clocks)) == 1):
         return None
     return days + np.array([clock.time for clock in clocks if clock is not None], "timedelta64[us]")

@@ -1,4 +1,4 @@
-"""The cells of a column, whatever holds them."""
+"""Helpers for the cells of a column, which are a list or a pandas Series."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from freerun.data.numerals import Numerals, is_missing
 
 Cells = Sequence[Any]
-"""The cells of a column: a list of texts and other objects, or a pandas Series."""
+"""The cells of a column: a list of strings and other objects, or a pandas Series."""
 
 
 def holds_objects(cells: Cells) -> bool:
-    """Whether cells are texts and other objects that have to be read one by one."""
+    """Whether cells are strings or other objects, which are converted one by one."""
     if isinstance(cells, list):
         return True
     from pandas.api.types import is_numeric_dtype
@@ -21,23 +21,23 @@ def holds_objects(cells: Cells) -> bool:
 
 
 def holds_times(cells: Cells) -> bool:
-    """Whether cells are a pandas Series of dates, periods or spans, with a time zone or without."""
+    """Whether cells are a pandas Series of dates, periods or durations, with or without a time zone."""
     if isinstance(cells, list):
         return False
     return getattr(cells.dtype, "kind", "O") in "mM" or "period" in str(cells.dtype)  # pyright: ignore[reportAttributeAccessIssue] - the same
 
 
-def holds_spans(cells: Cells) -> bool:
-    """Whether cells are a pandas Series of spans of time."""
+def holds_durations(cells: Cells) -> bool:
+    """Whether cells are a pandas Series of durations (`timedelta64`)."""
     return not isinstance(cells, list) and getattr(cells.dtype, "kind", "O") == "m"  # pyright: ignore[reportAttributeAccessIssue] - the same
 
 
 def first_value(cells: Cells) -> Any:
-    """The first cell with a value; None without one."""
+    """Return the first cell that is not missing; None if all are missing."""
     return next((cell for cell in cells if not is_missing(cell)), None)
 
 
-def whole_number(cell: Any) -> int | None:
-    """A cell as a whole number; None for anything else."""
+def parse_integer(cell: Any) -> int | None:
+    """Convert a cell to a whole number; None if it is not one."""
     number = Numerals().number(cell)
     return int(number) if number is not None and number % 1 == 0 else None

@@ -1,4 +1,4 @@
-"""From whatever a user gives to `Rows`: paths, DataFrames and tables of other libraries, arrays, lists."""
+"""Converts paths, DataFrames, tables of other libraries, arrays and lists to `Rows`."""
 
 from __future__ import annotations
 
@@ -9,34 +9,38 @@ from typing import Any
 
 from freerun.data.arrays import as_matrix
 from freerun.data.interchange import as_array, as_pandas
-from freerun.data.io import chosen, read_rows
+from freerun.data.io import read_rows, select_columns
 from freerun.data.rows import ReadOptions, Rows
 from freerun.data.table import Table
 from freerun.errors import SeriesError
 
 
-def rows_of(data: Any, options: ReadOptions) -> Rows:
-    """The rows that a user has, whatever holds them.
+def to_rows(data: Any, options: ReadOptions) -> Rows:
+    """Convert any supported input to rows.
+
+    Args:
+        data: see `Series.of`.
+        options: how to read the data.
 
     Raises:
-        SeriesError: it holds no rows of numbers; see `Table.rows`.
+        SeriesError: the data hold no rows of numbers; see `Table.rows`.
     """
     if isinstance(data, str | Path):
         return read_rows(data, options)
     if isinstance(data, Table):
         return data.rows(options)
     if isinstance(data, Rows):
-        return chosen(data, options)
+        return select_columns(data, options)
     table = as_pandas(data)
     if table is not None:
-        return _of_pandas(table, options)
+        return _rows_of_pandas(table, options)
     if isinstance(data, Mapping):
-        raise SeriesError("a dict is no table; give a DataFrame (pd.DataFrame(data))")
-    return chosen(Rows.of_matrix(as_matrix(as_array(data))), options)
+        raise SeriesError("a dict is not a table; give a DataFrame (pd.DataFrame(data))")
+    return select_columns(Rows.of_matrix(as_matrix(as_array(data))), options)
 
 
-def _of_pandas(data: Any, options: ReadOptions) -> Rows:
-    """The rows of a DataFrame, or of a Series, whose name is that of the channel."""
+def _rows_of_pandas(data: Any, options: ReadOptions) -> Rows:
+    """Convert a pandas DataFrame or Series to rows; the name of a Series becomes the name of the channel."""
     if data.ndim == 2:
         return Table.of_frame(data).rows(options)
     rows = Table.of_frame(data.to_frame("x" if data.name is None else data.name)).rows(options)

@@ -1,4 +1,4 @@
-"""Tables and arrays of other libraries, without importing them: polars, Arrow, xarray, torch and their like."""
+"""Converts tables and arrays of other libraries (polars, Arrow, xarray, torch, ...) without importing them."""
 
 from __future__ import annotations
 
@@ -9,39 +9,43 @@ import numpy as np
 from freerun.errors import SeriesError
 
 PANDAS = "pandas"
+"""Name of the package whose objects need no conversion."""
 
-MATRIX = 2
-"""Dimensions of a table."""
+TABLE_NDIM = 2
+"""Number of dimensions of a table."""
 
 
 def is_pandas(data: Any) -> bool:
-    """Whether an object is pandas' own."""
+    """Whether the type of an object is defined in pandas."""
     return type(data).__module__.partition(".")[0] == PANDAS
 
 
 def as_pandas(data: Any) -> Any:
-    """A table of any library as a pandas DataFrame or Series; None for what is no table.
+    """Convert a table of any library to a pandas DataFrame or Series; None if the data are not a table.
 
-    Tables come through the Arrow stream (`__arrow_c_stream__`) or the dataframe interchange protocol
-    (`__dataframe__`), labelled arrays of xarray through their own conversion, which keeps the coordinates.
+    Tables are converted by the Arrow C stream (`__arrow_c_stream__`) or the dataframe interchange protocol
+    (`__dataframe__`). Arrays of xarray are converted by xarray, which keeps the coordinates.
+
+    Args:
+        data: any object.
 
     Raises:
         SeriesError: the table cannot be converted.
     """
     if is_pandas(data):
-        return _of_pandas(data)
+        return _normalize_pandas(data)
     if isinstance(data, np.ndarray):
         return None
     try:
         if hasattr(data, "to_dataframe") and hasattr(data, "dims"):
-            return _of_labelled(data) if hasattr(data, "ndim") else data.to_dataframe()
+            return _convert_xarray(data) if hasattr(data, "ndim") else data.to_dataframe()
         if hasattr(data, "__arrow_c_stream__"):
-            return _of_stream(data)
+            return _convert_arrow(data)
         if hasattr(data, "__dataframe__"):
             from pyarrow.interchange import from_dataframe
 
             return from_dataframe(data).to_pandas()
-    except Exception as error:  # whatever the other library makes of it
+    except Exception as error:  # other libraries raise errors of any type
         raise SeriesError(
             f"the {type(data).__name__} cannot be read as a table ({error}); give it as pandas"
         ) from error
@@ -49,10 +53,10 @@ def as_pandas(data: Any) -> Any:
 
 
 def as_array(data: Any) -> Any:
-    """What NumPy can take: the object itself, or its memory by DLPack where it does not convert itself.
+    """Convert an object with DLPack support to a NumPy array; return any other object unchanged.
 
     Raises:
-        SeriesError: it cannot be converted.
+        SeriesError: the object cannot be converted.
     """
     if isinstance(data, np.ndarray) or not hasattr(data, "__dlpack__"):
         return data
@@ -67,8 +71,12 @@ def as_array(data: Any) -> Any:
             ) from failure
 
 
-def _of_pandas(data: Any) -> Any:
-    """A DataFrame or Series as it is, an index or array of pandas as a Series; None for a single value."""
+def _normalize_pandas(data: Any) -> Any:
+    """Convert an index or extension array to a Series, and keep a DataFrame or Series; None for a scalar.
+
+    Raises:
+        SeriesError: the object is of another pandas type.
+    """
     import pandas as pd
 
     if isinstance(data, pd.DataFrame | pd.Series):
@@ -79,11 +87,11 @@ def _of_pandas(data: Any) -> Any:
         return pd.Series(data)
     if pd.api.types.is_scalar(data) or isinstance(data, type):
         return None
-    raise SeriesError(f"a {type(data).__name__} of pandas is no table; give a DataFrame or a Series")
+    raise SeriesError(f"a pandas {type(data).__name__} is not a table; give a DataFrame or a Series")
 
 
-def _of_labelled(data: Any) -> Any:
-    """An array of xarray, rows along its times; None for a single number.
+def _convert_xarray(data: Any) -> Any:
+    """Convert an array of xarray to pandas, with times along the rows; None for a scalar.
 
     Raises:
         ValueError: it has more than two dimensions.
@@ -93,12 +101,13 @@ def _of_labelled(data: Any) -> Any:
         (along,) = data.coords[name].dims
         if len(dated) == 1 and along not in data.indexes:
             data, along = data.swap_dims({along: name}), name
-        if data.ndim == MATRIX and along == data.dims[1]:
+        if data.ndim == TABLE_NDIM and along == data.dims[1]:
             data = data.transpose()
     return data.to_pandas() if data.ndim else None
 
 
-def _of_stream(data: Any) -> Any:
+def _convert_arrow(data: Any) -> Any:
+    """Convert an object with an Arrow C stream to a DataFrame, or to a Series if it is one column."""
     import pyarrow as pa
 
     if hasattr(data, "column_names") or hasattr(data, "columns") or isinstance(data, pa.RecordBatchReader):

@@ -1,4 +1,4 @@
-"""Names of months, in full and shortened, in the languages of Western Europe."""
+"""Names of months and their abbreviations, in Western European languages."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ MONTH_NAMES = (
     "nov november novembre noviembre novembro",
     "dec december dez dezember déc décembre dic diciembre dicembre dezembro",
 )
-"""The names of each month; none of them is that of another month in another of these languages."""
+"""Names of each month in lower case; no name stands for different months in two languages."""
 
 NUMBERS = {name: number for number, names in enumerate(MONTH_NAMES, 1) for name in names.split()}
+"""Number of the month, 1 to 12, by name in lower case."""
 
 
-def month_of(name: str) -> int | None:
-    """The number of a month by its name; None for any other word."""
+def parse_month(name: str) -> int | None:
+    """Return the number of a month, 1 to 12, by its name; None for any other word."""
     return NUMBERS.get(name.lower())

@@ -1,4 +1,4 @@
-"""Steps of months, quarters and years: on which day of the month they lie, and how they go on."""
+"""Monthly, quarterly and yearly steps: recognition and continuation."""
 
 from __future__ import annotations
 
@@ -8,24 +8,22 @@ from typing import NamedTuple
 import numpy as np
 
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+"""Names of months in pandas frequencies such as `QS-JAN`."""
 
 UNITS = {1: "M", 3: "Q", 12: "Y"}
-"""The letter of a frequency, by its months."""
+"""Letter of the pandas frequency, by its number of months."""
 
 MONTHLY = re.compile(r"(\d*)([MQY])S(?:-[A-Z]{3})?")
-"""A frequency that counts from the first of a month."""
-
-LAST_SURE_DAY = 28
-"""The last day that every month has."""
+"""A pandas frequency of the first days of months, quarters or years: count and letter."""
 
 
-class MonthRows(NamedTuple):
-    """Dates as steps of months.
+class MonthSteps(NamedTuple):
+    """Dates on a grid of months, quarters or years.
 
     Attributes:
-        places: shape (T,), of the dates among the steps, from 0 on.
-        frequency: as pandas writes it.
-        day: on which the steps lie in their months; 0 means that of the frequency.
+        places: shape (T,), the number of the step of each date, from 0.
+        frequency: pandas frequency of the grid.
+        day: day of the month of the steps; 0 means that of the frequency.
     """
 
     places: np.ndarray
@@ -33,8 +31,15 @@ class MonthRows(NamedTuple):
     day: int
 
 
-def month_rows(local: np.ndarray) -> MonthRows | None:
-    """Ascending dates as steps of months; None if they do not lie on the same day of their months."""
+def fit_months(local: np.ndarray) -> MonthSteps | None:
+    """Fit a grid of months, quarters or years to dates.
+
+    Args:
+        local: shape (T,), `datetime64` in local time, ascending.
+
+    Returns:
+        The steps of the dates; None if they are not the same day of their months.
+    """
     months = local.astype("datetime64[M]")
     days = local.astype("datetime64[D]")
     numbers = months.astype(np.int64)
@@ -42,7 +47,7 @@ def month_rows(local: np.ndarray) -> MonthRows | None:
     clock = local - days
     if (gaps < 1).any() or (clock != clock[0]).any():
         return None
-    kind = _kind(months, days)
+    kind = _find_anchor(months, days)
     if kind is None:
         return None
     suffix, day = kind
@@ -51,13 +56,23 @@ def month_rows(local: np.ndarray) -> MonthRows | None:
     count = step // unit
     month = int(numbers[0] % 12)
     anchor = "" if unit == 1 else f"-{MONTHS[month]}"
-    return MonthRows(
-        (numbers - numbers[0]) // step, f"{count if count > 1 else ''}{_letter(suffix, unit)}{anchor}", day
+    return MonthSteps(
+        (numbers - numbers[0]) // step, f"{count if count > 1 else ''}{_name_frequency(suffix, unit)}{anchor}", day
     )
 
 
-def months_after(last: np.datetime64, frequency: str, day: int, steps: int) -> np.ndarray:
-    """The `steps` dates after the last one that lie on that day of their months, or on the last of shorter months."""
+def continue_months(last: np.datetime64, frequency: str, day: int, steps: int) -> np.ndarray:
+    """Compute the next dates of a grid of months; in months without the day, the last day is used.
+
+    Args:
+        last: last date of the series, in local time.
+        frequency: pandas frequency that matches `MONTHLY`.
+        day: day of the month.
+        steps: number of dates.
+
+    Returns:
+        Shape (steps,), `datetime64` in local time.
+    """
     found = MONTHLY.fullmatch(frequency)
     assert found is not None
     width = int(found[1] or 1) * next(size for size, letter in UNITS.items() if letter == found[2])
@@ -67,19 +82,24 @@ def months_after(last: np.datetime64, frequency: str, day: int, steps: int) -> n
 
 
 def _on_day(months: np.ndarray, day: int) -> np.ndarray:
-    """That day of each month, or its last one."""
+    """Return a day of each month, or the last day of months without that day."""
     first = months.astype("datetime64[D]")
-    return first + np.minimum(np.timedelta64(day - 1, "D"), _last(months) - first)
+    return first + np.minimum(np.timedelta64(day - 1, "D"), _last_days(months) - first)
 
 
-def _last(months: np.ndarray) -> np.ndarray:
-    """The last day of each month."""
+def _last_days(months: np.ndarray) -> np.ndarray:
+    """Return the last day of each month."""
     return (months + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
 
 
-def _kind(months: np.ndarray, days: np.ndarray) -> tuple[str, int] | None:
-    """Whether days are the first (S) or last (E) of their months or of their working days (BS, BE), or else which."""
-    first, last = months.astype("datetime64[D]"), _last(months)
+def _find_anchor(months: np.ndarray, days: np.ndarray) -> tuple[str, int] | None:
+    """Find which days of their months dates are.
+
+    Returns:
+        The suffix of the pandas frequency, and the day. The day is 0 for first and last days (S, E), and for first and
+        last working days (BS, BE). None if the dates are different days.
+    """
+    first, last = months.astype("datetime64[D]"), _last_days(months)
     numbers = ((days - first) / np.timedelta64(1, "D")).astype(int) + 1
     day = int(numbers.max())
     kinds = {
@@ -94,6 +114,6 @@ def _kind(months: np.ndarray, days: np.ndarray) -> tuple[str, int] | None:
     return ("S", day) if (days == _on_day(months, day)).all() else None
 
 
-def _letter(suffix: str, unit: int) -> str:
+def _name_frequency(suffix: str, unit: int) -> str:
     business = "B" if suffix.startswith("B") else ""
     return f"{business}{UNITS[unit]}{suffix[-1]}"

@@ -1,4 +1,4 @@
-"""Numbers as people write them in tables: decimal commas, thousands, currencies, percent, signs of missing values."""
+"""Parses numbers in text: decimal commas, thousands separators, currencies, percent, and missing values."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 Decimals = Literal[".", ","]
+"""A decimal sign."""
 
 MISSING = {
     "",
@@ -37,46 +38,54 @@ MISSING |= {"nd", "n/d", "n.d.", "k.a.", "k. a.", "n.v.", "s.d."}
 MISSING |= {"\\n", "none", "missing", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "?", ":", "*"}
 MISSING |= {"#value!", "#div/0!", "#ref!", "#null!", "#num!", "#name?", "#nv", "#wert!", "#bezug!", "#zahl!", "#n/d"}
 MISSING |= {"#valeur!", "#nom?", "#nombre!", "#valor!", "#\u00a1valor!", "#\u00a1div/0!", "#valore!", "#rif!", "#nome?"}
-"""Signs of a missing value, in lower case."""
+"""Texts of a missing value, in lower case."""
 
 TRUTH = {"true": 1.0, "false": 0.0}
+"""Numbers of the texts of Boolean values, in lower case."""
 
 SPACED = re.compile(r"\d{1,3}([ \u00a0\u202f\u2009'\u2019])\d{3}(?:\1\d{3})*(?:[.,]\d*)?")
-"""A number with signs between thousands that are never decimal signs: spaces and apostrophes."""
+"""A number with spaces or apostrophes as thousands separators."""
 
 BEGINNINGS = tuple("0123456789.,+-(")
-"""What a number begins with, currencies apart."""
+"""First characters of a number without a currency."""
 
 MINUS = str.maketrans({"\u2212": "-", "\u2013": "-"})
-"""Other signs that are written for minus."""
+"""Translation of other minus signs to a hyphen."""
 
 CODES = ("AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "HUF", "INR", "JPY", "KRW", "MXN", "NOK")
 CODES += ("NZD", "PLN", "RUB", "SEK", "SGD", "TRY", "USD", "ZAR", "US$", "R$", "A$", "C$", "kr.", "kr", "Fr.", "Kč")
 CODES += ("zł", "Rs.", "Rs", "Rp")
-"""Currencies that are written in letters."""
+"""Currencies in letters."""
 
 UNIT = re.compile("|".join(map(re.escape, CODES)))
+"""A currency in letters."""
 
 SIGNS = "%$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20c0\ufdfc\uff04\uffe0\uffe1\uffe5\uffe6"
-"""Percent and the signs of currencies, as a range of characters."""
+"""Percent and currency signs, as characters of a regular expression."""
 
 UNIT_BEFORE = re.compile(rf"([-+]?)\s*(?:{UNIT.pattern}|[{SIGNS}])\s*")
+"""A currency or percent sign before a number, and the sign of the number."""
+
 UNIT_AFTER = re.compile(rf"\s*(?:{UNIT.pattern}|[{SIGNS}])$")
+"""A currency or percent sign after a number."""
 
 NUMBER = re.compile(r"[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?")
+"""A number without currency, percent sign and spaces."""
 
 GROUPED = {",": re.compile(r"[1-9]\d{0,2}(?:,\d{2,3})*,\d{3}"), ".": re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+")}
-"""Whole numbers with that sign between thousands (or, with commas, lakhs)."""
+"""Whole numbers by thousands separator; with commas, also in the Indian system (lakhs)."""
 
 OTHER: dict[Decimals, Decimals] = {".": ",", ",": "."}
+"""The thousands separator by decimal sign."""
 
 INFINITE = {f"{sign}{word}": float(f"{sign}inf") for sign in ("", "+", "-") for word in ("inf", "infinity")}
+"""Infinite numbers by text, in lower case."""
 
-LIKELIER = 0.5
-"""Decades by which a column has to rise and fall less in one reading of 1,001 for that reading to be taken."""
+DECISIVE = 0.5
+"""Minimum difference of the total change of two readings of 1,001, in decades, that decides between them."""
 
 SEVERAL = 2
-"""Different whole numbers below a thousand by which thousands are told from decimals that all have three digits."""
+"""Minimum number of different whole numbers without a separator that makes thousands separators likely."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,8 @@ class Numerals:
     """How the numbers of a table are written.
 
     Attributes:
-        decimal: the decimal sign; the other one of comma and point separates thousands.
-        doubtful: a cell that means another number if the decimal sign is the other one, where nothing decides it.
+        decimal: decimal sign; the other one of comma and point separates thousands.
+        doubtful: a cell whose number is ambiguous because the decimal sign is uncertain; None if there is none.
     """
 
     decimal: Decimals = "."
@@ -93,36 +102,36 @@ class Numerals:
 
     @classmethod
     def of(cls, columns: Sequence[Sequence[Any]], default: Decimals | None = None) -> Numerals:
-        """The numerals of a table, by all of its columns together.
+        """Detect the decimal sign of a table from all columns.
 
-        A cell such as `1,5`, `1.234,5` or `1,234,567` can be read in one way alone and decides for all. Where there are
-        only cells such as `1,001`, it counts which reading makes a column change less from row to row: beside `985` it
-        is a thousand and one. Where that says another thing than what is expected, or nothing, the cell is doubtful.
+        A cell such as `1,5`, `1.234,5` or `1,234,567` has only one reading, which determines the sign for the table.
+        If all cells are like `1,001`, the reading with the smaller changes from row to row is used: after `985`, it is
+        a thousand and one. If that reading is unexpected, or no reading has smaller changes, the cell is doubtful.
 
         Args:
-            columns: cells by column.
-            default: the decimal sign to be expected; None means a point, unless there are commas.
+            columns: cells of each column.
+            default: decimal sign to expect; None expects a point, unless there are commas.
         """
         cells = [cell for column in columns for cell in column if isinstance(cell, str)]
-        commas = {body for cell in cells if "," in cell and (body := _readable(cell)) is not None}
+        commas = {body for cell in cells if "," in cell and (body := _strip_if_number(cell)) is not None}
         if not commas and any(_decides(cell, ".") for cell in cells):
             return cls(".")
-        points = {body for cell in cells if "." in cell and (body := _readable(cell)) is not None}
+        points = {body for cell in cells if "." in cell and (body := _strip_if_number(cell)) is not None}
         comma = any(_decides(cell, ",") for cell in commas | points)
         point = any(_decides(cell, ".") for cell in commas | points)
         if comma or point:
             return cls("," if comma and not point else ".")
         if commas and points:
             return cls(default or ".", None if default else min(commas))
-        return _by_size(columns, ",", default) if commas else _by_size(columns, ".", default)
+        return _decide_by_size(columns, ",", default) if commas else _decide_by_size(columns, ".", default)
 
     def number(self, cell: Any) -> float | None:
-        """The number in a cell: NaN for a missing one, None for what is no number."""
+        """Parse a cell as a number: NaN if it is missing, None if it is not a number."""
         if not isinstance(cell, str):
-            return _value(cell)
+            return _to_float(cell)
         if self.decimal == "." and "," not in cell and "_" not in cell:
             try:
-                return float(cell)  # most cells are written as Python writes numbers
+                return float(cell)  # fast path: most cells are valid Python numbers
             except ValueError:
                 pass
         text = cell.strip().lower()
@@ -130,25 +139,33 @@ class Numerals:
             return math.nan
         if text in INFINITE:
             return INFINITE[text]
-        body = _body(cell)
-        return None if body is None else _read(body, self.decimal)
+        body = _strip_number(cell)
+        return None if body is None else _parse_with(body, self.decimal)
 
 
-def truth(cells: Sequence[Any]) -> np.ndarray | None:
-    """Ones and zeros of a column of true and false, NaN where a value is missing; None for any other column."""
+def parse_booleans(cells: Sequence[Any]) -> np.ndarray | None:
+    """Convert a column of `true` and `false` to ones and zeros.
+
+    Args:
+        cells: T cells.
+
+    Returns:
+        Shape (T,), NaN where a value is missing; None if the column holds anything else.
+    """
     if not any(isinstance(cell, str) and cell.strip().lower() in TRUTH for cell in cells):
         return None
-    found = [_true(cell) for cell in cells]
+    found = [_parse_boolean(cell) for cell in cells]
     return None if None in found else np.array(found, np.float64)
 
 
-def _true(cell: Any) -> float | None:
+def _parse_boolean(cell: Any) -> float | None:
+    """Convert a Boolean cell to 1 or 0: NaN if it is missing, None if it is not Boolean."""
     text = cell.strip().lower() if isinstance(cell, str) else str(cell).lower()
     return math.nan if text in MISSING else TRUTH.get(text)
 
 
-def unit_of(cell: Any) -> str:
-    """The currency or percent sign in a cell; empty without one."""
+def find_unit(cell: Any) -> str:
+    """Return the currency or percent sign in a cell; an empty string if there is none."""
     if not isinstance(cell, str) or (cell[-1:].isdigit() and cell.lstrip("+-.")[:1].isdigit()):
         return ""
     signs = "".join(sign for sign in cell if sign == "%" or unicodedata.category(sign) == "Sc")
@@ -157,15 +174,15 @@ def unit_of(cell: Any) -> str:
 
 
 def is_missing(cell: Any) -> bool:
-    """Whether a cell says that its value is missing."""
+    """Whether a cell is a missing value."""
     if isinstance(cell, str):
         return cell.strip().lower() in MISSING
-    value = None if cell is None else _value(cell)
+    value = None if cell is None else _to_float(cell)
     return cell is None or (value is not None and math.isnan(value)) or str(cell) == "NaT"
 
 
-def _value(cell: Any) -> float | None:
-    """The number that an object is."""
+def _to_float(cell: Any) -> float | None:
+    """Convert an object other than a string to a number: NaN if it is missing, None if it is not a number."""
     if cell is None or str(cell) in ("<NA>", "NaT"):
         return math.nan
     if isinstance(cell, Real | Decimal | np.bool_):
@@ -176,18 +193,18 @@ def _value(cell: Any) -> float | None:
     return None
 
 
-def _body(cell: Any) -> str | None:
-    """The digits and signs of a number in a text, without currency, percent and spaces; None if it is no number."""
+def _strip_number(cell: Any) -> str | None:
+    """Remove currency, percent sign and spaces from a number in text; None if the text is not a number."""
     if not isinstance(cell, str) or not any(map(str.isdigit, cell)):
         return None
     text = cell.strip().translate(MINUS)
     if NUMBER.fullmatch(text):
         return text
-    text = _bare(text)
+    text = _strip_currency(text)
     if text[:1] not in BEGINNINGS:
         return None
     negative = text.startswith("(") and text.endswith(")")
-    text = _bare(text[1:-1]) if negative else text
+    text = _strip_currency(text[1:-1]) if negative else text
     sign, text = (text[0], text[1:].strip()) if text[:1] in ("-", "+") else ("", text.strip())
     if text.endswith("-") and not sign and ("." in text or "," in text):
         sign, text = "-", text[:-1].strip()
@@ -196,21 +213,21 @@ def _body(cell: Any) -> str | None:
     return f"{'-' if negative else sign}{text}" if NUMBER.fullmatch(text) else None
 
 
-def _bare(text: str) -> str:
-    """A number without a currency or percent sign before and behind it."""
+def _strip_currency(text: str) -> str:
+    """Remove a currency or percent sign before and after a number."""
     text = UNIT_AFTER.sub("", text)
     before = UNIT_BEFORE.match(text)
     return f"{before[1]}{text[before.end() :]}" if before else text
 
 
-def _readable(cell: str) -> str | None:
-    """The digits and signs of a number that can be read with one of the decimal signs; None for anything else."""
-    body = _body(cell)
-    return body if body is not None and any(_read(body, sign) is not None for sign in OTHER) else None
+def _strip_if_number(cell: str) -> str | None:
+    """Strip a number that is valid with one of the decimal signs; None for anything else."""
+    body = _strip_number(cell)
+    return body if body is not None and any(_parse_with(body, sign) is not None for sign in OTHER) else None
 
 
-def _read(body: str, decimal: Decimals) -> float | None:
-    """The number with that decimal sign, where the other one of comma and point separates thousands."""
+def _parse_with(body: str, decimal: Decimals) -> float | None:
+    """Parse a stripped number with the given decimal sign; None if it is not valid with that sign."""
     other: Decimals = "," if decimal == "." else "."
     whole, point, fraction = body.partition(decimal)
     if other in fraction or decimal in fraction:
@@ -226,31 +243,36 @@ def _read(body: str, decimal: Decimals) -> float | None:
 
 
 def _decides(cell: str, decimal: Decimals) -> bool:
-    """Whether a number can be read with that decimal sign, and not with the other one."""
+    """Whether a number is valid with the given decimal sign only."""
     if "." not in cell and "," not in cell:
         return False
-    body = _body(cell)
-    return body is not None and _read(body, decimal) is not None and _read(body, OTHER[decimal]) is None
+    body = _strip_number(cell)
+    return body is not None and _parse_with(body, decimal) is not None and _parse_with(body, OTHER[decimal]) is None
 
 
-def _by_size(columns: Sequence[Sequence[Any]], sign: Decimals, default: Decimals | None) -> Numerals:
-    """The reading of cells such as 1,001, by the sizes in a column and by what is expected.
+def _decide_by_size(columns: Sequence[Sequence[Any]], sign: Decimals, default: Decimals | None) -> Numerals:
+    """Decide the decimal sign of cells such as 1,001 by the changes from row to row and by the expected sign.
 
-    In one column, decimals hardly ever have three digits wherever they are there; whole numbers of several values below
-    a thousand among them are sure to be beside thousands.
+    It is rare that all fractions of a column have exactly three digits. If some cells of the column have no sign, and
+    at least `SEVERAL` different values, the sign therefore separates thousands.
+
+    Args:
+        columns: cells of each column.
+        sign: the comma or point that occurs in the cells.
+        default: decimal sign to expect; None for no expectation.
     """
     expected = default or ("." if sign == "." else None)
     change, whole, example = 0.0, set[str](), ""
     for column in columns:
-        cells = [body for cell in column if (body := _readable(cell)) is not None]
+        cells = [body for cell in column if (body := _strip_if_number(cell)) is not None]
         signed = [cell for cell in cells if sign in cell]
         if not signed:
             continue
         example = example or signed[0]
         if len(signed) < len(cells):
-            whole |= {cell for cell in cells if sign not in cell and _read(cell, sign)}
-            change += _change(cells, sign) - _change(cells, OTHER[sign])
-    found = None if abs(change) < LIKELIER else OTHER[sign] if change > 0 else sign
+            whole |= {cell for cell in cells if sign not in cell and _parse_with(cell, sign)}
+            change += _sum_log_changes(cells, sign) - _sum_log_changes(cells, OTHER[sign])
+    found = None if abs(change) < DECISIVE else OTHER[sign] if change > 0 else sign
     several = len(whole) >= SEVERAL
     if found is None:
         sure = (
@@ -263,7 +285,7 @@ def _by_size(columns: Sequence[Sequence[Any]], sign: Decimals, default: Decimals
     return Numerals(found or expected or sign, None if sure or not example else example)
 
 
-def _change(cells: Sequence[str], decimal: Decimals) -> float:
-    """How many decades numbers rise and fall from row to row, with that decimal sign."""
-    sizes = [math.log10(abs(size)) for cell in cells if (size := _read(cell, decimal))]
+def _sum_log_changes(cells: Sequence[str], decimal: Decimals) -> float:
+    """Sum the absolute changes of log10 from row to row, with the given decimal sign."""
+    sizes = [math.log10(abs(size)) for cell in cells if (size := _parse_with(cell, decimal))]
     return sum(abs(later - earlier) for earlier, later in pairwise(sizes))

@@ -1,4 +1,4 @@
-"""Several series that are learned together, from what users have them in."""
+"""Panels: several series that one network is trained on."""
 
 from __future__ import annotations
 
@@ -17,34 +17,40 @@ from freerun.data.rows import ReadOptions
 from freerun.data.series import Series
 from freerun.data.table import NAMED, UNIQUE_ID, Table
 from freerun.data.timecolumn import TIME_COLUMNS
-from freerun.data.timeline import plain_index
+from freerun.data.timeline import normalize_index
 from freerun.errors import SeriesError
 
-NUMBERS, DATES = 1, 2
-"""How surely labels of an index are times."""
+NUMBERS = 1
+"""Score of an index level of numbers, which may be times."""
+
+DATES = 2
+"""Score of an index level of dates or durations, which are times."""
 
 
 def panel_of(data: Any, inputs: Any = None) -> tuple[Series, ...]:
-    """One series or several.
+    """Convert data to one or several series.
 
     Args:
-        data: what `Series.of` takes; or a list, tuple or dict of such; or a table, or a file with one, that has a
+        data: data of one series, see `Series.of`; or a list, tuple or dict of such data; or a table or file with a
             column `unique_id`; or a DataFrame whose index has two levels, the name of the series and the time.
-        inputs: external inputs, in the same form: for several series, as many, in the same order or under the same
-            names. A list of column names goes for all of them.
+        inputs: external inputs. For several series, a collection of the same length, with the same order or names. A
+            list of column names applies to all series.
+
+    Returns:
+        The series, in the order of the data.
 
     Raises:
-        SeriesError: see `Series.of`; or not as many external inputs as series.
+        SeriesError: a series is invalid, or the external inputs do not match the series.
     """
-    parts = _parts(data)
+    parts = _split(data)
     inputs = [inputs] if isinstance(inputs, str) else inputs
     if parts is None:
         return (Series.of(data, inputs=inputs),)
     if not parts:
-        raise SeriesError("there is no series in the panel; give one or more")
+        raise SeriesError("the panel is empty; give at least one series")
     if inputs is None or (isinstance(inputs, list | tuple) and all(isinstance(name, str) for name in inputs)):
-        return tuple(_named(name, part, inputs) for name, part in parts.items())
-    known = _parts(inputs)
+        return tuple(_make_series(name, part, inputs) for name, part in parts.items())
+    known = _split(inputs)
     if known is None or len(known) != len(parts):
         raise SeriesError(
             f"{'one set' if known is None else len(known)} of external inputs for {len(parts)} series; give one for "
@@ -52,18 +58,18 @@ def panel_of(data: Any, inputs: Any = None) -> tuple[Series, ...]:
         )
     if isinstance(data, list | tuple):
         return tuple(
-            _named(name, part, given) for (name, part), given in zip(parts.items(), known.values(), strict=True)
+            _make_series(name, part, given) for (name, part), given in zip(parts.items(), known.values(), strict=True)
         )
     if set(known) != set(parts):
         raise SeriesError(
-            f"the external inputs are named {_listed(known)}, and the series {_listed(parts)}; give them under the "
-            "names of the series"
+            f"the external inputs are named {_join_names(known)}, and the series {_join_names(parts)}; give them "
+            "under the names of the series"
         )
-    return tuple(_named(name, part, known[name]) for name, part in parts.items())
+    return tuple(_make_series(name, part, known[name]) for name, part in parts.items())
 
 
 def fingerprint(panel: Sequence[Series]) -> str:
-    """A number, in hexadecimal digits, that other series do not have."""
+    """Compute a SHA-256 hash of the names, values, inputs and times of the series, in hexadecimal digits."""
     content = hashlib.sha256()
     for series in panel:
         content.update(repr((series.channels, series.input_names, series.shape, series.times.dtype.str)).encode())
@@ -72,14 +78,14 @@ def fingerprint(panel: Sequence[Series]) -> str:
     return content.hexdigest()
 
 
-def _parts(data: Any) -> dict[Any, Any] | None:
-    """The series of a panel by name; None for one series."""
+def _split(data: Any) -> dict[Any, Any] | None:
+    """Split data into the data of each series, by name; None if the data are one series."""
     if isinstance(data, Mapping) and as_pandas(data) is None:
         for name, part in data.items():
             if not _is_series(part):
                 raise SeriesError(
-                    f"{name!r} of the dict is a {type(part).__name__}, so that it may be the column of a table or "
-                    "one of several series; give a DataFrame for a table, or arrays (np.array) for several series"
+                    f"{name!r} of the dict is a {type(part).__name__}, which may be a column of a table or one of "
+                    "several series; give a DataFrame for a table, or arrays (np.array) for several series"
                 )
         return dict(data)
     if isinstance(data, list | tuple):
@@ -90,27 +96,27 @@ def _parts(data: Any) -> dict[Any, Any] | None:
     if frame is None:
         return None
     if frame.index.nlevels > 1:
-        return _by_level(frame)
-    return _long_format(frame)
+        return _split_by_level(frame)
+    return _split_by_column(frame)
 
 
-def _long_format(frame: Any) -> dict[Any, Any] | None:
+def _split_by_column(frame: Any) -> dict[Any, Any] | None:
     there = frame.ndim == 2 and UNIQUE_ID in frame.columns
     return Table.of_frame(frame).groups(UNIQUE_ID) if there else None
 
 
-def _by_level(frame: Any) -> dict[Any, Any]:
-    """The series of a DataFrame whose index has two levels, of which the dates are the time."""
+def _split_by_level(frame: Any) -> dict[Any, Any]:
+    """Split a DataFrame whose index has two levels, the name of the series and the time, into DataFrames by name."""
     levels, names = frame.index.levels, frame.index.names
     if len(levels) > 2:
         raise SeriesError(
             f"the index has {len(levels)} levels ({', '.join(map(str, names))}); give two, the name of the series and "
             "the time"
         )
-    dated = [_may_be_times(level) for level in levels]
+    dated = [_rate_as_times(level) for level in levels]
     named = [str(name).lower() in TIME_COLUMNS for name in names]
-    both = dated == [DATES, DATES] or (named == [True, True] and dated[0] == dated[1])
-    if both and named[0] == named[1]:
+    both_times = dated == [DATES, DATES] or (named == [True, True] and dated[0] == dated[1])
+    if both_times and named[0] == named[1]:
         raise SeriesError(
             f"both levels of the index ({', '.join(map(str, names))}) hold times; give the name of the series and the "
             "time"
@@ -119,14 +125,14 @@ def _by_level(frame: Any) -> dict[Any, Any]:
     series, time = (1, 0) if first else (0, 1)
     if frame.index.codes[series].min() < 0:
         row = int((frame.index.codes[series] < 0).argmax())
-        raise SeriesError(f"row {row} of the index names no series; fill it in")
+        raise SeriesError(f"row {row} of the index has no name of a series; fill it in")
     groups = frame.groupby(level=series, sort=False)
     return {name: part.droplevel(1 - time) for name, part in groups}
 
 
-def _may_be_times(level: Any) -> int:
-    """How surely the labels of a level are times: not at all, as any numbers, or as dates."""
-    level = plain_index(level)
+def _rate_as_times(level: Any) -> int:
+    """Rate whether the labels of an index level are times: 0 for no, `NUMBERS` for perhaps, `DATES` for yes."""
+    level = normalize_index(level)
     if not len(level):
         return 0
     first = level[0].to_timestamp() if hasattr(level[0], "to_timestamp") else level[0]
@@ -135,8 +141,8 @@ def _may_be_times(level: Any) -> int:
     return NUMBERS if isinstance(first, Real) and not isinstance(first, bool | np.bool_) else 0
 
 
-def _listed(names: Iterable[Any]) -> str:
-    """A few of the names."""
+def _join_names(names: Iterable[Any]) -> str:
+    """Join the first names by commas, for a message."""
     shown = list(map(str, names))
     return ", ".join(shown[:NAMED]) + (", ..." if len(shown) > NAMED else "")
 
@@ -145,8 +151,8 @@ def _is_series(part: Any) -> bool:
     return isinstance(part, Series | Table | np.ndarray) or hasattr(part, "__array__") or as_pandas(part) is not None
 
 
-def _named(name: Any, data: Any, inputs: Any) -> Series:
-    """One of them; its name is in the message when it cannot be used."""
+def _make_series(name: Any, data: Any, inputs: Any) -> Series:
+    """Make a series of a panel; its name is in the message of an error."""
     try:
         return Series.of(data, inputs=inputs)
     except SeriesError as error:

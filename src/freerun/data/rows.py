@@ -1,4 +1,4 @@
-"""`Rows`: numbers with names and times as they were found, before they are a series; and what a user says of them."""
+"""`Rows`: values with names and times in their original order; and `ReadOptions`: how data are read."""
 
 from __future__ import annotations
 
@@ -16,24 +16,27 @@ from freerun.errors import SettingError
 from freerun.settings import Missing
 
 TEXTS = ("time", "id", "resample", "zone")
-"""Options that are texts or None."""
+"""Options whose value is a string or None."""
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a user says of a table.
+    """How to read a table.
 
     Attributes:
-        columns: the columns that are channels; all columns of numbers when empty.
-        time: the column of the times; None means that it is found: an index, a column of dates, or a first column with
-            a name of `TIME_COLUMNS`.
-        id: the column that tells several series apart, or `column=name` for one of them; None means `unique_id`, if it
-            is there.
-        missing: what is done with missing values; see `freerun.settings.Missing`.
-        resample: average over steps of this length (a pandas frequency for dates, else a number), or `rows`: each row
-            is a step, whatever its time. None means that times have to be regular.
-        zone: the time zone of local times without an offset, such as `Europe/Berlin`.
-        decimal: the decimal sign; None means that it is found.
+        columns: columns that become channels; all columns of numbers if empty.
+        time: column of the times; None means that it is detected: the index, a column of dates, or a first column with
+            a name in `TIME_COLUMNS`.
+        id: column that identifies several series, or `column=name` for one of them; None means `unique_id`, if that
+            column exists.
+        missing: treatment of missing values; see `freerun.settings.Missing`.
+        resample: average over steps of this length, a pandas frequency for dates or a number for numeric times. `rows`
+            makes each row one step and ignores the times. None requires regular times.
+        zone: time zone of local times without an offset, such as `Europe/Berlin`.
+        decimal: decimal sign; None means that it is detected.
+
+    Raises:
+        SettingError: an option has a wrong type or an unknown value.
     """
 
     columns: tuple[str, ...] = ()
@@ -50,32 +53,37 @@ class ReadOptions:
             one_of("decimal", self.decimal, get_args(Decimals))
         for name, given in (*(("columns", column) for column in self.columns), *((n, getattr(self, n)) for n in TEXTS)):
             if given is not None and not isinstance(given, str):
-                raise SettingError(f"{name}={given!r}: give a text")
+                raise SettingError(f"{name}={given!r}: give a string")
 
     @classmethod
     def checked(cls, columns: Any, resample: Any, **options: Any) -> ReadOptions:
-        """Options as a user gives them: one column or several, and a number or a text to resample to.
+        """Make options from arguments of users.
+
+        Args:
+            columns: one name or a sequence of names.
+            resample: a number, a string or None.
+            **options: the other attributes.
 
         Raises:
-            SettingError: one is of another kind.
+            SettingError: an option has a wrong type or an unknown value.
         """
-        several = (columns,) if isinstance(columns, str) else tuple(columns)
+        names = (columns,) if isinstance(columns, str) else tuple(columns)
         if isinstance(resample, Real) and not isinstance(resample, bool):
             resample = str(resample)
-        return cls(several, resample=resample, **options)
+        return cls(names, resample=resample, **options)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Numbers with their names and times, in the order in which they came.
+    """Values with names and times, in their original order.
 
     Attributes:
-        values: shape (T, D).
-        channels: D names; empty where none were given.
-        times: shape (T,); a mere count where none were given.
-        calendar: of the times.
-        timed: whether the times are more than a count of the rows.
-        labelled: whether rows can be found by their times; a pandas index from 0 on counts, but can be looked up.
+        values: shape (T, D); NaN where a value is missing.
+        channels: D names; empty if the data have none.
+        times: shape (T,); 0, 1, 2, ... if the data have none.
+        calendar: calendar of the times.
+        timed: whether the times came with the data.
+        labelled: whether rows can be matched by time. A pandas index 0, 1, 2, ... is labelled, but not timed.
     """
 
     values: np.ndarray
@@ -87,7 +95,13 @@ class Rows:
 
     @classmethod
     def of_matrix(cls, values: np.ndarray, channels: Sequence[str] = (), times: np.ndarray | None = None) -> Rows:
-        """Rows of an array, which are steps unless times are given."""
+        """Make rows from an array.
+
+        Args:
+            values: shape (T, D).
+            channels: D names; empty for none.
+            times: shape (T,); None makes each row one step.
+        """
         if times is None:
             return cls(values, tuple(channels), np.arange(len(values), dtype=float))
         return cls(values, tuple(channels), times, timed=True, labelled=True)

@@ -1,4 +1,4 @@
-"""Bringing series to the units of a network, and back: logarithm, trend, and standardising per channel."""
+"""`Scaling`: takes the logarithm, removes a linear trend and standardises each channel; and the inverse."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from freerun.errors import SeriesError
 from freerun.settings import Settings
 
 ROUNDING = 1e-13
-"""What varies by less than this share of its size is constant."""
+"""A channel is constant if its standard deviation is at most this share of its largest absolute value."""
 
 LARGEST = 1e150
-"""Numbers beyond this size have no square in double precision; nor have those below its reciprocal."""
+"""Largest absolute value; the square of larger values, or of values below the reciprocal, leaves double precision."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """(f(x) - mean - slope * time) / scale of each channel, where f is the logarithm or nothing.
+    """The map x -> (f(x) - mean - slope * (time - origin)) / scale of each channel; f is the logarithm or the identity.
 
-    External inputs are brought to mean 0 and standard deviation 1 by themselves.
+    External inputs are standardised separately, to mean 0 and standard deviation 1.
 
     Attributes:
-        mean: shape (D,), in the units of the series, or of its logarithm, as slope and scale.
-        scale: shape (D,), positive.
-        slope: shape (D,), per unit of time since `origin`; zeros without detrending.
-        origin: the time from which the trend counts.
-        log: whether the logarithm is taken.
-        input_mean, input_scale: shape (E,), in the units of the external inputs.
+        mean: shape (D,), in the units of f(x).
+        scale: shape (D,), positive, in the units of f(x).
+        slope: shape (D,), in the units of f(x) per unit of time (days for dates); zeros without detrending.
+        origin: time at which the trend is zero, as a number (days since 1970 for dates).
+        log: whether f is the logarithm.
+        input_mean: shape (E,), in the units of the external inputs.
+        input_scale: shape (E,), positive, in the units of the external inputs.
     """
 
     mean: np.ndarray
@@ -43,38 +44,47 @@ class Scaling:
 
     @classmethod
     def fitted(cls, panel: Sequence[Series], settings: Settings) -> Scaling:
-        """The scaling that the settings ask for, from all series together; missing values do not count.
+        """Fit one scaling to all series; missing values are ignored.
 
-        Where differences are taken, `scale` is the standard deviation of the differences, if they are not constant.
+        With differencing, `scale` is the standard deviation of the differences, unless they are constant.
+
+        Args:
+            panel: series with equal channels and external inputs.
+            settings: `log`, `detrend`, `differences` and `standardize` are used.
 
         Raises:
-            SeriesError: a channel is constant, or not positive where its logarithm is to be taken.
+            SeriesError: a channel is constant, or has values that are not positive and `log` is set.
         """
         for series in panel:
             refuse_constant(series)
-            _refuse_values_without_logarithm(series, settings.log)
+            _require_positive(series, settings.log)
         values = [np.log(series.values) if settings.log else series.values for series in panel]
-        times = np.concatenate([_numbers(series.times) for series in panel])
+        times = np.concatenate([_to_numbers(series.times) for series in panel])
         origin = float(times[0])
-        mean, slope = _line(times - origin, np.concatenate(values), settings.detrend)
-        rest = [v - mean - slope * (_numbers(s.times) - origin)[:, None] for v, s in zip(values, panel, strict=True)]
+        mean, slope = _fit_line(times - origin, np.concatenate(values), settings.detrend)
+        rest = [v - mean - slope * (_to_numbers(s.times) - origin)[:, None] for v, s in zip(values, panel, strict=True)]
         rest = [differenced(v, settings.differences) for v in rest]
         whole = np.nanstd(np.concatenate(values), axis=0)
-        scale = _deviation(np.concatenate(rest))
+        scale = _std_or_zero(np.concatenate(rest))
         scale = np.where(scale > ROUNDING * whole, scale, whole)
         inputs = np.concatenate([series.inputs[: len(series)] for series in panel])
         if not settings.standardize:
             mean = mean if settings.detrend else np.zeros_like(mean)
             scale = np.ones_like(scale)
-        spread = inputs.std(axis=0)
-        return cls(mean, scale, slope, origin, settings.log, inputs.mean(axis=0), np.where(spread > 0, spread, 1.0))
+        input_std = inputs.std(axis=0)
+        input_scale = np.where(input_std > 0, input_std, 1.0)
+        return cls(mean, scale, slope, origin, settings.log, inputs.mean(axis=0), input_scale)
 
     def apply(self, series: Series) -> np.ndarray:
-        """What a network reads, shape (T, N): the standardised values, and the external inputs of the step after each.
+        """Compute the inputs of a network: the standardised values, and the external inputs of the next step.
 
-        Missing values, and the inputs of the step after the last where they are not known, are NaN.
+        Returns:
+            Shape (T, D + E). Missing values are NaN. The external inputs of step T are NaN if they are unknown.
+
+        Raises:
+            SeriesError: a value has no logarithm, and `log` is set.
         """
-        _refuse_values_without_logarithm(series, self.log)
+        _require_positive(series, self.log)
         values = np.log(series.values) if self.log else series.values
         values = (values - self._trend(series.times)) / self.scale
         if not len(self.input_mean):
@@ -85,33 +95,52 @@ class Scaling:
         return np.concatenate([values, ahead], axis=1)
 
     def scaled_inputs(self, inputs: np.ndarray) -> np.ndarray:
-        """External inputs, shape (..., E), standardised."""
+        """Standardise external inputs, shape (..., E)."""
         return (inputs - self.input_mean) / self.input_scale
 
     def undo(self, values: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """From standardised values, shape (*T, D), of these times, shape (*T,), to the units of the series."""
+        """Convert standardised values back to the units of the series.
+
+        Args:
+            values: shape (*T, D), standardised.
+            times: shape (*T,), the times of the values.
+
+        Returns:
+            Shape (*T, D), in the units of the series.
+        """
         values = values * self.scale + self._trend(times)
         return np.exp(values) if self.log else values
 
     def _trend(self, times: np.ndarray) -> np.ndarray:
         if not self.slope.any():
             return self.mean
-        return self.mean + self.slope * (_numbers(times) - self.origin)[..., None]
+        return self.mean + self.slope * (_to_numbers(times) - self.origin)[..., None]
 
 
 def differenced(values: np.ndarray, differences: tuple[int, ...]) -> np.ndarray:
-    """(1 - B^d1)(1 - B^d2) ... of values, shape (T, D), where B is the step back: shape (T - d1 - d2 - ..., D)."""
+    """Apply (1 - B^d1)(1 - B^d2) ... to values, where B is the backshift operator.
+
+    Args:
+        values: shape (T, D).
+        differences: lags d1, d2, ... in steps.
+
+    Returns:
+        Shape (T - d1 - d2 - ..., D).
+    """
     for lag in differences:
         values = values[lag:] - values[:-lag]
     return values
 
 
 def refuse_constant(series: Series) -> np.ndarray:
-    """The standard deviation of each channel, shape (D,), missing values left out.
+    """Raise an error if a channel is constant.
+
+    Returns:
+        The standard deviation of each channel, shape (D,), in its units; missing values are ignored.
 
     Raises:
-        SeriesError: a channel is constant up to rounding, so there is nothing to learn from it, or all missing, or its
-            numbers are so large or small that their squares are lost.
+        SeriesError: a channel is constant up to rounding, all its values are missing, or their squares overflow or
+            underflow double precision.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         deviation = series.deviation
@@ -119,29 +148,32 @@ def refuse_constant(series: Series) -> np.ndarray:
     for name, value, largest in zip(series.channels, deviation, size, strict=True):
         if largest > LARGEST or 0 < largest < 1.0 / LARGEST:
             raise SeriesError(
-                f"channel {name!r} has numbers of the size of {largest:.0e}, whose squares are beyond double "
-                "precision; give it in other units"
+                f"channel {name!r} has values as large as {largest:.0e}, whose squares are beyond double precision; "
+                "give it in other units"
             )
         if not value > ROUNDING * largest:
             raise SeriesError(f"channel {name!r} is constant; leave it out")
     return deviation
 
 
-def _deviation(values: np.ndarray) -> np.ndarray:
-    """The standard deviation of each channel; 0 where no value is known, as of differences between gaps."""
+def _std_or_zero(values: np.ndarray) -> np.ndarray:
+    """Compute the standard deviation of each channel without missing values; 0 if all values are missing.
+
+    All differences of a channel can be missing even if some of its values are not.
+    """
     known = np.isfinite(values).any(axis=0)
     return np.where(known, np.nanstd(np.where(known, values, 0.0), axis=0), 0.0)
 
 
-def _numbers(times: np.ndarray) -> np.ndarray:
-    """Times as numbers; dates as days since 1970."""
+def _to_numbers(times: np.ndarray) -> np.ndarray:
+    """Convert times to floating-point numbers; dates become days since 1970-01-01."""
     if times.dtype.kind == "M":
         return (times - np.datetime64(0, "D")) / np.timedelta64(1, "D")
     return np.asarray(times, np.float64)
 
 
-def _line(times: np.ndarray, values: np.ndarray, detrend: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and slope of each channel by least squares; without detrending the slope is zero."""
+def _fit_line(times: np.ndarray, values: np.ndarray, detrend: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Fit a line to each channel by least squares; return its intercept and slope (0 without `detrend`)."""
     slope = np.zeros(values.shape[1])
     if detrend:
         for channel, column in enumerate(values.T):
@@ -150,7 +182,7 @@ def _line(times: np.ndarray, values: np.ndarray, detrend: bool) -> tuple[np.ndar
     return np.nanmean(values - slope * times[:, None], axis=0), slope
 
 
-def _refuse_values_without_logarithm(series: Series, log: bool) -> None:
+def _require_positive(series: Series, log: bool) -> None:
     if log and not (np.nan_to_num(series.values, nan=1.0) > 0).all():
         row, channel = np.argwhere(~(np.nan_to_num(series.values, nan=1.0) > 0))[0]
         raise SeriesError(

@@ -1,4 +1,4 @@
-"""The season of a series: after how many steps it repeats itself, if it does."""
+"""Seasonal periods of a series, in steps."""
 
 from __future__ import annotations
 
@@ -14,32 +14,43 @@ CALENDAR: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("M", "MS", "ME", "BMS", "BME"), (12,)),
     **dict.fromkeys(("Q", "QS", "QE"), (4,)),
 }
-"""Steps after which a series of this frequency usually repeats itself, by the first part of its pandas name."""
+"""Usual seasonal periods in steps, by the pandas frequency without its anchor."""
 
 LEAST = 0.3
-"""Autocorrelation from which on a peak counts as a season."""
+"""Minimum autocorrelation at the seasonal period."""
 
 CYCLES = 3
-"""A season occurs so many times in the series at least."""
+"""Minimum number of seasonal periods in a series."""
 
 
 def season_of(series: Series) -> int | None:
-    """The shortest season; None without one."""
+    """Find the shortest seasonal period, in steps; None if there is none."""
     seasons = seasons_of(series)
     return seasons[0] if seasons else None
 
 
 def seasons_of(series: Series) -> tuple[int, ...]:
-    """The seasons by the calendar, ascending, or else the highest peak of the autocorrelation; empty without one."""
+    """Find the seasonal periods of a series.
+
+    They follow from the frequency of the times if it is in `CALENDAR`. Otherwise the period is the lag of the highest
+    peak of the autocorrelation of the first channel.
+
+    Returns:
+        The periods in steps, ascending; empty if there are none.
+    """
     by_calendar = CALENDAR.get((series.calendar.frequency or "").partition("-")[0])
     if by_calendar is not None:
         return tuple(season for season in by_calendar if CYCLES * season <= len(series))
-    found = _by_autocorrelation(series.values[:, 0])
+    found = _find_by_autocorrelation(series.values[:, 0])
     return () if found is None else (found,)
 
 
-def _by_autocorrelation(values: np.ndarray) -> int | None:
-    """The lag of the highest local maximum of the autocorrelation of the detrended values, from lag 2 on."""
+def _find_by_autocorrelation(values: np.ndarray) -> int | None:
+    """Find the lag >= 2 of the highest peak of the autocorrelation of detrended values; None if there is none.
+
+    Args:
+        values: shape (T,); NaN where a value is missing.
+    """
     steps = np.arange(len(values))
     known = np.isfinite(values)
     longest = len(values) // CYCLES
@@ -56,14 +67,14 @@ def _by_autocorrelation(values: np.ndarray) -> int | None:
 
 
 def autocovariance(values: np.ndarray, lags: int) -> np.ndarray:
-    """The sums over t of x_t x_{t - lag} for lags 0 to `lags` - 1, by the Fourier transform.
+    """Compute the sums over t of x_t x_{t - lag} for lags 0 to `lags` - 1, by the fast Fourier transform.
 
     Args:
         values: shape (T,); no value is missing.
-        lags: how many, at most T.
+        lags: number of lags, at most T.
 
     Returns:
         Shape (lags,).
     """
-    size = 2 ** (len(values) + lags).bit_length()  # filled up with zeros, so that no lag wraps around
+    size = 2 ** (len(values) + lags).bit_length()  # zero padding, so that no lag wraps around
     return np.fft.irfft(np.abs(np.fft.rfft(values, size)) ** 2, size)[:lags]

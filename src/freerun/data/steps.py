@@ -1,4 +1,4 @@
-"""Regular steps: rows in the order of their times, the step between them, and holes where a step has no row."""
+"""Regular steps: sorts rows by time, infers the time step, and finds steps without a row."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from freerun.data.months import month_rows
-from freerun.data.timeline import Calendar, following, local_times, shown
+from freerun.data.months import fit_months
+from freerun.data.timeline import Calendar, continue_times, shown, to_local
 from freerun.errors import SeriesError
 
 MONTH = range(28, 32)
-"""Days that a month may have."""
+"""Possible lengths of a month, in days."""
 
 OFF_GRID = 0.1
-"""Times count as regular when each lies within this share of a step of an even grid."""
+"""Largest distance of regular times from an even grid, in steps."""
 
 SINGLE = 0.5
-"""Times with holes count as regular when at least this share of their gaps are of one step."""
+"""Smallest share of differences of one step in regular times; the others are longer because steps have no row."""
 
-FULLEST = 5
-"""Steps that a grid has for each row at most; more of them would be holes alone."""
+MOST_STEPS_PER_ROW = 5
+"""Largest number of steps per row; with more, nearly all steps would have no row."""
 
-MOST_PLACES = 2**53
-"""Steps beyond which floating-point numbers do not count."""
+MOST_STEPS = 2**53
+"""Largest number of steps; beyond it, double precision does not represent all whole numbers."""
 
 WEEK = 7
-"""Days of a week, and fewest rows by which a calendar of working days is told from days."""
+"""Days of a week; also the smallest number of rows from which working days are inferred."""
 
-LONGEST_SPAN = 100_000
-"""Days from which on a span is told in days."""
+LONGEST_DURATION = 100_000
+"""Longest duration whose parts of a day are written, in days; `timedelta` and pandas have limits."""
 
 WEEKDAYS = ("THU", "FRI", "SAT", "SUN", "MON", "TUE", "WED")
-"""Names of the days from 1970-01-01 on."""
+"""Weekdays from 1970-01-01, as in pandas frequencies such as `W-SUN`."""
 
-BACK = range(4)
-"""Hours of a Sunday in which clocks are changed."""
+CHANGE_HOURS = range(4)
+"""Hours of a Sunday at which daylight saving time begins or ends."""
 
 
 class Steps(NamedTuple):
-    """Rows put into the order of their times, on a regular grid.
+    """Rows sorted by time on a regular grid of T steps.
 
     Attributes:
-        times: shape (T,), of all steps of the grid.
-        rows: shape (T,), the row of each step; -1 where there is none.
-        dt: time between two steps.
-        calendar: with the frequency that the times show.
-        notes: what was changed, in sentences for the user.
+        times: shape (T,), the time of each step.
+        rows: shape (T,), the number of the row of each step; -1 if it has no row.
+        dt: time between two steps, in the unit of the times.
+        calendar: calendar with the inferred frequency.
+        notes: sentences for the user about changes.
     """
 
     times: np.ndarray
@@ -58,50 +58,66 @@ class Steps(NamedTuple):
     notes: tuple[str, ...]
 
 
-def steps_of(times: np.ndarray, calendar: Calendar) -> Steps:
-    """Rows in the order of their times on a regular grid: newest first is turned round, holes are steps without a row.
+def regularize(times: np.ndarray, calendar: Calendar) -> Steps:
+    """Sort rows by time and place them on a regular grid.
+
+    Args:
+        times: shape (R,), the time of each row, in any order.
+        calendar: calendar of the times.
+
+    Returns:
+        The steps; some may have no row.
 
     Raises:
-        SeriesError: a time occurs twice, or the times are not regular.
+        SeriesError: times are duplicated or irregular.
     """
     order = np.argsort(times, kind="stable")
     notes: list[str] = []
     later = times[order]
     if len(later) > 1:
-        _refuse_twice(later, times, calendar)
+        _refuse_duplicates(later, times, calendar)
         if (order[:-1] > order[1:]).all():
-            notes.append(f"the rows come newest first; they are read from {calendar.shown(later[0])} on")
+            notes.append(
+                f"the rows are sorted from newest to oldest; they are reversed, and begin at {calendar.shown(later[0])}"
+            )
         elif (order[:-1] > order[1:]).any():
-            notes.append("the rows are not in the order of their times; they are sorted")
-    places, calendar, dt = _grid(later, calendar)
+            notes.append("the rows are not sorted by time; they are sorted on reading")
+    places, calendar, dt = _fit_grid(later, calendar)
     count = int(places[-1]) + 1
     if count == len(later):
         return Steps(later, order, dt, calendar, tuple(notes))
-    _refuse_hollow(later, count, dt, calendar)
+    _refuse_sparse(later, count, dt, calendar)
     rows = np.full(count, -1)
     rows[places] = order
-    filled = np.concatenate([later[:1], following(later[:1], dt, calendar, count - 1)])
+    filled = np.concatenate([later[:1], continue_times(later[:1], dt, calendar, count - 1)])
     filled[places] = later
     dt = _median(np.diff(filled))
     first = filled[int(np.argmax(rows < 0))]
     what = "B, working days" if calendar.frequency == "B" else calendar.step or shown(dt)
     notes.append(
         f"{count - len(later)} of {count} steps ({what}) have no row, the first of them {calendar.shown(first)}; their "
-        "values are missing (resample='rows', --resample rows, takes each row for a step)"
+        "values are missing (resample='rows', --resample rows, makes each row one step)"
     )
     if later.dtype.kind == "M" and calendar.zone is None and _clocks_change(filled[rows < 0], dt):
         notes.append(
-            "they are the hours in which clocks are set forward: name the zone of the clocks (zone='Europe/Berlin', "
-            "--zone Europe/Berlin) if they are local times"
+            "these are hours at which daylight saving time begins: if the times are local times, name their time zone "
+            "(zone='Europe/Berlin', --zone Europe/Berlin)"
         )
     return Steps(filled, rows, dt, calendar, tuple(notes))
 
 
-def spacing(times: np.ndarray, calendar: Calendar) -> tuple[Any, Calendar]:
-    """The time between two steps, and the calendar with the frequency that the times show.
+def infer_step(times: np.ndarray, calendar: Calendar) -> tuple[Any, Calendar]:
+    """Infer the time step and the frequency of ascending times.
+
+    Args:
+        times: shape (T,), numbers or `datetime64`.
+        calendar: calendar of the times.
+
+    Returns:
+        The time between two steps, and the calendar with the inferred frequency.
 
     Raises:
-        SeriesError: times that do not ascend, occur twice, or have holes.
+        SeriesError: the times are not ascending, are duplicated, or have missing steps.
     """
     if len(times) > 1:
         wrong = np.flatnonzero(~(np.diff(times) > np.zeros((), np.diff(times).dtype)))
@@ -112,20 +128,20 @@ def spacing(times: np.ndarray, calendar: Calendar) -> tuple[Any, Calendar]:
                 f"the time {shown(times[row + 1])} at step {row + 1} {fault}; "
                 "times must ascend: sort them, and keep one row for each"
             )
-    steps = steps_of(times, calendar)
+    steps = regularize(times, calendar)
     if len(steps.times) != len(times):
         _refuse_irregular(times, steps.dt, calendar)
     return steps.dt, steps.calendar
 
 
-def goes_on_like(times: np.ndarray, like: np.ndarray, dt: Any, calendar: Calendar) -> bool:
-    """Whether times go on in the steps of others.
+def has_same_steps(times: np.ndarray, like: np.ndarray, dt: Any, calendar: Calendar) -> bool:
+    """Whether times have the same step and kind as other times.
 
     Args:
         times: shape (T,), ascending.
         like: shape (S,), the other times.
-        dt: the step of the other times.
-        calendar: of the other times.
+        dt: time step of the other times.
+        calendar: calendar of the other times.
     """
     if (times.dtype.kind == "M") != (like.dtype.kind == "M"):
         return False
@@ -134,29 +150,36 @@ def goes_on_like(times: np.ndarray, like: np.ndarray, dt: Any, calendar: Calenda
     if calendar.frequency is None:
         ratio = (times[-1] - times[0]) / (len(times) - 1) / dt
         return bool(abs(ratio - 1) < OFF_GRID)
-    return np.array_equal(times, np.concatenate([times[:1], following(times[:1], dt, calendar, len(times) - 1)]))
+    return np.array_equal(times, np.concatenate([times[:1], continue_times(times[:1], dt, calendar, len(times) - 1)]))
 
 
-def _grid(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calendar, Any]:
-    """The places of ascending times on a regular grid, from 0 on, the calendar with its frequency, and the step."""
+def _fit_grid(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calendar, Any]:
+    """Fit a regular grid to ascending times.
+
+    Returns:
+        The number of the step of each time, from 0, shape (T,); the calendar with the frequency; and the time step.
+
+    Raises:
+        SeriesError: the times are irregular.
+    """
     dated = times.dtype.kind == "M"
     if len(times) < 2:
         return np.zeros(1, int), calendar, np.timedelta64(1, "D") if dated else 1.0
     dt = _median(np.diff(times))
     if calendar.frequency is not None:
-        return _places_of(times, calendar), calendar, dt
-    local = local_times(times, calendar.zone) if dated else times
+        return _place_on_frequency(times, calendar), calendar, dt
+    local = to_local(times, calendar.zone) if dated else times
     daily = dated and len(np.unique(local - local.astype("datetime64[D]"))) == 1
-    found = _calendar_steps(local, calendar) if daily else None
+    found = _fit_calendar(local, calendar) if daily else None
     if found is not None:
         return *found, dt
     gaps = np.diff(local if daily else times)
     step = _median(gaps)
-    places = _even(gaps / step)
+    places = _place_evenly(gaps / step)
     if places is None:
         _refuse_irregular(times, dt, calendar)
     exact = dated and len(times) > 2 and (gaps % step == np.timedelta64(0)).all()
-    return places, replace(calendar, frequency=_frequency(local, step) if exact else None), dt
+    return places, replace(calendar, frequency=_name_frequency(local, step) if exact else None), dt
 
 
 def _median(gaps: np.ndarray) -> Any:
@@ -165,65 +188,69 @@ def _median(gaps: np.ndarray) -> Any:
     return np.timedelta64(int(np.median(gaps.astype(np.int64))), np.datetime_data(gaps.dtype)[0])
 
 
-def _places_of(times: np.ndarray, calendar: Calendar) -> np.ndarray:
-    """The places of times on the grid of a frequency that was given."""
+def _place_on_frequency(times: np.ndarray, calendar: Calendar) -> np.ndarray:
+    """Find the number of the step of each time on the grid of a given frequency, shape (T,)."""
     shortest = np.diff(times).min()
-    _refuse_hollow(times, (times[-1] - times[0]) / shortest, shortest, calendar)
+    _refuse_sparse(times, (times[-1] - times[0]) / shortest, shortest, calendar)
     count = int((times[-1] - times[0]) / shortest * 1.2) + 3
-    grid = np.concatenate([times[:1], following(times[:1], shortest, calendar, count)])
+    grid = np.concatenate([times[:1], continue_times(times[:1], shortest, calendar, count)])
     places = np.searchsorted(grid, times)
     if (grid[np.minimum(places, count)] != times).any():
         _refuse_irregular(times, shortest, calendar)
     return places
 
 
-def _calendar_steps(local: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calendar] | None:
-    """Places and calendar of dates that go on by months or working days; None for any others."""
-    months = month_rows(local)
-    if months is not None and _mostly_single(months.places):
+def _fit_calendar(local: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calendar] | None:
+    """Fit a grid of months or working days to dates; return step numbers and calendar, or None if neither fits."""
+    months = fit_months(local)
+    if months is not None and _is_mostly_consecutive(months.places):
         return months.places, replace(calendar, frequency=months.frequency, day=months.day)
     days = local.astype("datetime64[D]")
     if len(days) < WEEK or not np.is_busday(days).all():
         return None
     places = np.busday_count(days[0], days)
-    return (places, replace(calendar, frequency="B")) if _mostly_single(places) else None
+    return (places, replace(calendar, frequency="B")) if _is_mostly_consecutive(places) else None
 
 
-def _mostly_single(places: np.ndarray) -> bool:
+def _is_mostly_consecutive(places: np.ndarray) -> bool:
     gaps = np.diff(places)
     return bool((gaps > 0).all() and (gaps == 1).mean() >= SINGLE)
 
 
-def _even(ratios: np.ndarray) -> np.ndarray | None:
-    """The places of times whose gaps are these multiples of a step; None if they lie off an even grid."""
+def _place_evenly(ratios: np.ndarray) -> np.ndarray | None:
+    """Find the step numbers of times on an even grid, shape (T,); None if they are too far from it.
+
+    Args:
+        ratios: shape (T - 1,), the differences of the times, in steps.
+    """
     whole = np.rint(ratios)
     places = np.concatenate([[0.0], np.cumsum(whole)])
-    if (whole < 1).any() or (whole == 1).mean() < SINGLE or places[-1] > MOST_PLACES:
+    if (whole < 1).any() or (whole == 1).mean() < SINGLE or places[-1] > MOST_STEPS:
         return None
     lies = np.concatenate([[0.0], np.cumsum(ratios)])
     grid = places * (lies[-1] / places[-1])
     return places.astype(int) if (np.abs(lies - grid) <= OFF_GRID * lies[-1] / places[-1]).all() else None
 
 
-def _frequency(times: np.ndarray, dt: np.timedelta64) -> str | None:
-    """The frequency of equal steps as pandas writes it."""
+def _name_frequency(times: np.ndarray, dt: np.timedelta64) -> str | None:
+    """Return the pandas frequency of equal steps."""
     if dt == np.timedelta64(WEEK, "D"):
         return f"W-{WEEKDAYS[int(times[0].astype('datetime64[D]').astype(int)) % WEEK]}"
-    return _written(dt)
+    return _format_offset(dt)
 
 
-def _written(dt: np.timedelta64) -> str:
-    """A span of time as pandas writes it."""
+def _format_offset(dt: np.timedelta64) -> str:
+    """Write a duration as a pandas frequency."""
     from pandas.tseries.frequencies import to_offset
 
     days = float(dt / np.timedelta64(1, "D"))
-    if days.is_integer() or days > LONGEST_SPAN:
+    if days.is_integer() or days > LONGEST_DURATION:
         return "D" if days == 1 else f"{days:.0f}D"
     return to_offset(timedelta(seconds=float(dt / np.timedelta64(1, "s")))).freqstr
 
 
-def _refuse_twice(ascending: np.ndarray, times: np.ndarray, calendar: Calendar) -> None:
-    """Refuse times that occur twice."""
+def _refuse_duplicates(ascending: np.ndarray, times: np.ndarray, calendar: Calendar) -> None:
+    """Raise an error if times are duplicated; the advice depends on the share of duplicates."""
     twice = ascending[1:][ascending[1:] == ascending[:-1]]
     if not len(twice):
         return
@@ -232,12 +259,12 @@ def _refuse_twice(ascending: np.ndarray, times: np.ndarray, calendar: Calendar) 
     share = len(twice) / len(times)
     if share >= 1 / 3:
         advice = (
-            f"{len(twice)} rows have the time of another one, as where several series stand below each other (long "
-            "format): name the column that tells them apart (--id), or " + advice
+            f"{len(twice)} rows have the time of another row, as in a table of several series (long format): name the "
+            "column that identifies the series (--id), or " + advice
         )
     elif first.dtype.kind == "M" and calendar.zone is None and _clocks_change(twice, np.timedelta64(1, "h")):
         advice = (
-            "this is the hour in which clocks are set back: name the zone of the clocks (zone='Europe/Berlin', --zone "
+            "this is the hour at which daylight saving time ends: name the time zone (zone='Europe/Berlin', --zone "
             "Europe/Berlin), or " + advice
         )
     rows = np.flatnonzero(times == first)[:2].tolist()
@@ -245,38 +272,38 @@ def _refuse_twice(ascending: np.ndarray, times: np.ndarray, calendar: Calendar) 
 
 
 def _clocks_change(times: np.ndarray, dt: np.timedelta64) -> bool:
-    """Whether times lie in the hours of Sundays in which clocks are changed, in steps of an hour or less."""
+    """Whether all times are hours of Sundays at which daylight saving time may change, and `dt` is at most an hour."""
     days = times.astype("datetime64[D]")
     hours = (times - days) // np.timedelta64(1, "h")
     sunday = (days - np.datetime64("1970-01-04")) / np.timedelta64(WEEK, "D") % 1 == 0
-    return bool(dt <= np.timedelta64(1, "h") and sunday.all() and np.isin(hours.astype(int), BACK).all())
+    return bool(dt <= np.timedelta64(1, "h") and sunday.all() and np.isin(hours.astype(int), CHANGE_HOURS).all())
 
 
 def _refuse_irregular(times: np.ndarray, dt: Any, calendar: Calendar) -> NoReturn:
     gaps = np.diff(times) / dt
-    row, rule = int(np.argmax(np.abs(gaps - 1.0))), _rule(times, dt)
+    row, rule = int(np.argmax(np.abs(gaps - 1.0))), _suggest_rule(times, dt)
     before, after = calendar.shown(times[row]), calendar.shown(times[row + 1])
     raise SeriesError(
-        f"the times are not regular: after {before} (step {row}) comes {after}, where steps are {shown(dt)} apart; "
-        f"average them over steps of equal length (resample={rule!r}, --resample {rule}: steps without a value are "
-        "missing), or take each row for a step (resample='rows', --resample rows)"
+        f"the times are not regular: {after} follows {before} (step {row}), but the time step is {shown(dt)}; "
+        f"average over steps of equal length (resample={rule!r}, --resample {rule}: steps without a value are "
+        "missing), or make each row one step (resample='rows', --resample rows)"
     )
 
 
-def _refuse_hollow(times: np.ndarray, count: float, dt: Any, calendar: Calendar) -> None:
-    """Refuse times whose grid of `count` steps is nearly all holes."""
-    if count <= FULLEST * max(len(times), WEEK):
+def _refuse_sparse(times: np.ndarray, count: float, dt: Any, calendar: Calendar) -> None:
+    """Raise an error if nearly all of the `count` steps of the grid have no row."""
+    if count <= MOST_STEPS_PER_ROW * max(len(times), WEEK):
         return
     row = int(np.argmax(np.diff(times)))
     before, after = calendar.shown(times[row]), calendar.shown(times[row + 1])
     raise SeriesError(
-        f"from {before} to {after} there is no row, for many more steps of {shown(dt)} than there are rows; give the "
-        "parts as several series, or take each row for a step (resample='rows', --resample rows)"
+        f"between {before} and {after} there is no row, and the gap has many more steps of {shown(dt)} than the table "
+        "has rows; give the parts as several series, or make each row one step (resample='rows', --resample rows)"
     )
 
 
-def _rule(times: np.ndarray, dt: Any) -> str:
-    """What to resample to for steps of that length; steps of about a month are months."""
+def _suggest_rule(times: np.ndarray, dt: Any) -> str:
+    """Suggest a value of `resample` for irregular times with a median step of `dt`."""
     if not isinstance(dt, np.timedelta64):
         return f"{float(dt):g}"
     days = dt / np.timedelta64(1, "D")
@@ -284,4 +311,4 @@ def _rule(times: np.ndarray, dt: Any) -> str:
         return "MS"
     if days == 1 and np.is_busday(times.astype("datetime64[D]")).all():
         return "B"
-    return _written(dt)
+    return _format_offset(dt)

@@ -1,4 +1,4 @@
-"""`StoredSeries`: a series in a file that is read a part at a time, since all of it may be larger than memory."""
+"""`StoredSeries`: a series in a file that is read in parts, because it may be larger than memory."""
 
 from __future__ import annotations
 
@@ -21,34 +21,37 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LARGE = 2**28
-"""Bytes, unpacked, from which on the file of a training series is not read whole."""
+"""Unpacked size in bytes from which the file of a training series is read in parts."""
 
 LARGEST_GROUP = 2**31
-"""Most bytes that a row group of a Parquet file may take in memory."""
+"""Largest size of a row group of a Parquet file in memory, in bytes."""
 
-SAMPLED, SAMPLE = 100, 10_000
-"""How many parts of how many steps stand for the whole where all of it need not be seen."""
+SAMPLED = 100
+"""Number of parts in a sample of the series."""
+
+SAMPLE = 10_000
+"""Length of each part of the sample, in steps."""
 
 ENDING = 100_000
-"""How many of the last steps are read as a series like any other, to choose and to judge by."""
+"""Number of last steps that are read into memory, for the choice of settings and for evaluation."""
 
 
 class StoredSeries:
     """A series in an npy or Parquet file, of which any part can be read as a `Series`.
 
-    Of an npy file, memory holds the part alone; of a Parquet file also the row groups that the part lies in.
+    Of an npy file, only the part is held in memory. Of a Parquet file, the row groups of the part are held in memory.
 
     Args:
-        path: of the file.
-        columns: the columns of a Parquet file to take as channels; all number columns when empty.
-        time: the column that holds the times; see `Series.of`.
+        path: path of the file.
+        columns: columns of a Parquet file that become channels; all columns of numbers if empty.
+        time: column of the times; see `Series.of`.
 
     Attributes:
-        path: of the file.
-        channels: the names of the channels.
+        path: path of the file.
+        channels: names of the channels.
 
     Raises:
-        SeriesFileError: the file is absent or damaged, or of a format that can only be read whole.
+        SeriesFileError: the file does not exist, is damaged, or has a format that cannot be read in parts.
     """
 
     def __init__(self, path: str | Path, columns: Sequence[str] = (), time: str | None = None) -> None:
@@ -56,8 +59,7 @@ class StoredSeries:
         reader = _READERS.get(self.path.suffix.lower())
         if reader is None:
             raise SeriesFileError(
-                f"{path}: {self.path.suffix!r} files are read whole; write the series as npy or Parquet to have it "
-                "read a part at a time"
+                f"{path}: {self.path.suffix!r} files cannot be read in parts; write the series as npy or Parquet"
             )
         if not self.path.is_file():
             raise SeriesFileError(f"{path}: no such file; give the path of a series")
@@ -68,7 +70,16 @@ class StoredSeries:
 
     @classmethod
     def if_large(cls, path: str | Path, columns: Sequence[str] = (), time: str | None = None) -> StoredSeries | None:
-        """The series in a file that is too large to be read whole; None for any other."""
+        """Open a file that is too large to be read whole; return None for any other file.
+
+        Args:
+            path: path of the file.
+            columns: columns of a Parquet file that become channels; all columns of numbers if empty.
+            time: column of the times; see `Series.of`.
+
+        Raises:
+            SeriesFileError: the file is damaged.
+        """
         file = Path(path)
         reader = _READERS.get(file.suffix.lower())
         if reader is None or not file.is_file() or not file.stat().st_size:
@@ -82,10 +93,10 @@ class StoredSeries:
         return f"<StoredSeries of {len(self)} steps, {', '.join(self.channels)}, in {self.path}>"
 
     def until(self, step: int) -> StoredSeries:
-        """The first `step` steps.
+        """Return the first `step` steps as a stored series.
 
         Raises:
-            SeriesError: nothing is left of it, or nothing after it.
+            SeriesError: `step` is not between 1 and the number of steps minus 1.
         """
         if not 0 < step < len(self):
             raise SeriesError(
@@ -96,10 +107,10 @@ class StoredSeries:
         return part
 
     def between(self, start: int, stop: int) -> Series:
-        """Steps `start` to `stop` (excluded), counted as in a Python slice.
+        """Read steps `start` to `stop` (excluded), as in a Python slice.
 
         Raises:
-            SeriesFileError: no steps are there, or values that cannot be used.
+            SeriesFileError: there are no steps between them, or their values are invalid.
         """
         first, last, _ = slice(start, stop).indices(len(self))
         if last <= first:
@@ -112,13 +123,13 @@ class StoredSeries:
             raise SeriesFileError(f"{self.path}, in the part that begins at step {first}: {error}") from error
 
     def ending(self) -> Series:
-        """The last steps."""
+        """Read the last `ENDING` steps."""
         return self.between(max(0, len(self) - ENDING), len(self))
 
     def sample(self) -> list[Series]:
-        """Parts that are evenly spread and stand for the whole; the whole itself where it is no longer than these.
+        """Read a sample of `SAMPLED` evenly spaced parts of `SAMPLE` steps; or the whole series, if it is not longer.
 
-        Parts over which a channel does not change are left out, if there are others.
+        Parts in which a channel is constant are left out, unless all parts are like that.
         """
         if self._sample is None:
             self._sample = self._sampled()
@@ -138,7 +149,7 @@ def _varies(series: Series) -> bool:
 
 
 class _Npy:
-    """The rows of an npy file."""
+    """Reader of parts of an npy file."""
 
     def __init__(self, path: Path, columns: tuple[str, ...], time: str | None) -> None:
         self._source = Source.of(path)
@@ -146,29 +157,29 @@ class _Npy:
             refuse_names(ReadOptions(columns, time))
         except SeriesError as error:
             raise SeriesFileError(f"{path}: {error}") from error
-        values = numpy.mapped(self._source)
+        values = numpy.load_array(self._source)
         self.steps, self.size = len(values) if values.ndim else 0, values.size * 8
 
     def between(self, first: int, last: int) -> Series:
-        values = as_matrix(numpy.mapped(self._source)[first:last])
+        values = as_matrix(numpy.load_array(self._source)[first:last])
         return Series(values, times=np.arange(first, last, dtype=float), dt=1.0, given=frozenset())
 
 
 class _Parquet:
-    """The rows of a Parquet file; the row group that was read last is kept."""
+    """Reader of parts of a Parquet file; it keeps the last row group in memory."""
 
     def __init__(self, path: Path, columns: tuple[str, ...], time: str | None) -> None:
         self._source, self._options = Source.of(path), ReadOptions(columns, time)
-        self._file = parquet.opened(self._source)
-        about = self._file.metadata
-        rows = [about.row_group(i).num_rows for i in range(about.num_row_groups)]
+        self._file = parquet.open_file(self._source)
+        metadata = self._file.metadata
+        rows = [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
         self._begins = np.cumsum([0, *rows])
-        self.steps, self.size = about.num_rows, about.num_rows * about.num_columns * 8
-        largest = max(rows, default=0) * about.num_columns * 8
+        self.steps, self.size = metadata.num_rows, metadata.num_rows * metadata.num_columns * 8
+        largest = max(rows, default=0) * metadata.num_columns * 8
         if largest > LARGEST_GROUP:
             raise SeriesFileError(
-                f"{path}: a row group of it takes {largest / 2**30:.1f} GiB in memory; write the file anew with "
-                "smaller ones (row_group_size=1000000)"
+                f"{path}: a row group takes {largest / 2**30:.1f} GiB in memory; write the file again with smaller row "
+                "groups (row_group_size=1000000)"
             )
         self._kept: tuple[int, pd.DataFrame] | None = None
 
@@ -190,8 +201,9 @@ class _Parquet:
 
     def _group(self, number: int) -> pd.DataFrame:
         if self._kept is None or self._kept[0] != number:
-            self._kept = number, parquet.group(self._source.name, self._file, number)
+            self._kept = number, parquet.read_group(self._source.name, self._file, number)
         return self._kept[1]
 
 
 _READERS: dict[str, type[_Npy] | type[_Parquet]] = {".npy": _Npy, ".parquet": _Parquet}
+"""Readers by suffix."""

@@ -1,6 +1,6 @@
-"""`Table`: named columns as they were found, and what they mean: which is the time, which are numbers.
+"""`Table`: named columns of cells, and their conversion to `Rows`.
 
-Every file, DataFrame and other table becomes one of these before it becomes a `Series`.
+Every file with a table, and every DataFrame, is converted to a `Table` before it becomes a `Series`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from freerun.data.columns import Cells, holds_objects, holds_spans, holds_times
-from freerun.data.numerals import OTHER, Decimals, Numerals, is_missing, truth, unit_of
+from freerun.data.columns import Cells, holds_durations, holds_objects, holds_times
+from freerun.data.numerals import OTHER, Decimals, Numerals, find_unit, is_missing, parse_booleans
 from freerun.data.rows import ReadOptions, Rows
-from freerun.data.timecolumn import FoundTimes, times_of
-from freerun.data.timeline import Calendar, in_zone, is_count, to_index
+from freerun.data.timecolumn import FoundTimes, find_times
+from freerun.data.timeline import Calendar, is_count, to_index, to_utc
 from freerun.data.wide import refuse_wide
 from freerun.errors import SeriesError, SeriesFileError
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNIQUE_ID = "unique_id"
-"""The column that tells the series of a table apart unless another one is named."""
+"""Default column with the name of the series of each row."""
 
 NAMED = 20
-"""Most columns that a message names."""
+"""Largest number of names that a message lists."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns by name, as they were found.
+    """Columns of cells by name.
 
     Attributes:
-        columns: cells by name.
-        named: whether the names were found, too.
-        index: the index of a DataFrame, if it is more than a count from 0.
-        source: the path of the file, for messages; empty for a table in memory.
-        lines: of the rows in the file.
-        decimal: the decimal sign where no cell decides.
+        columns: cells of each column, by name.
+        named: whether the names came with the data; otherwise they are generated.
+        index: index of a DataFrame; None if it is 0, 1, 2, ... or absent.
+        source: path of the file, for messages; empty for a table in memory.
+        lines: line number of each row in the file; None without a file of lines.
+        decimal: decimal sign to assume if no cell determines it; None for no assumption.
     """
 
     columns: Mapping[str, Cells]
@@ -51,10 +51,14 @@ class Table:
 
     @classmethod
     def of_frame(cls, frame: pd.DataFrame, source: str = "") -> Table:
-        """The table in a DataFrame.
+        """Make a table from a DataFrame.
+
+        Args:
+            frame: a DataFrame with at least one row and column.
+            source: path of the file, for messages; empty for a table in memory.
 
         Raises:
-            SeriesError: no rows, names that occur twice, or names or an index of several levels.
+            SeriesError: there are no rows, names are duplicated, or the column names have several levels.
         """
         index = frame.index if frame.index.nlevels > 1 or not is_count(frame.index) else None
         table = cls({}, True, index, source)
@@ -70,21 +74,24 @@ class Table:
         return len(next(iter(self.columns.values())))
 
     def rows(self, options: ReadOptions) -> Rows:
-        """The channels and times that are asked for.
+        """Convert the selected channels and the times to rows.
+
+        Args:
+            options: the columns to read, and how to read them.
 
         Raises:
-            SeriesError: a column is absent or is none of numbers, several series stand below each other, or it cannot
-                be told what is the time; a `SeriesFileError` with file, line and column where the table has a file.
+            SeriesError: a column does not exist or is not numeric, the table holds several series, or the column of
+                times is ambiguous. A `SeriesFileError` with file, line and column if the table comes from a file.
         """
         if options.id is None and UNIQUE_ID in self.columns and UNIQUE_ID not in options.columns:
             options = replace(options, id=UNIQUE_ID)
         if options.id is not None:
-            return self._one_of(options)
-        self._refuse_unknown((*options.columns, *((options.time,) if options.time else ())))
+            return self._select_series(options)
+        self._require_columns((*options.columns, *((options.time,) if options.time else ())))
         if not options.columns:
             refuse_wide(self)
-        numerals = self._numerals(options)
-        times = times_of(self, options.time, options.columns, numerals)
+        numerals = self._detect_numerals(options)
+        times = find_times(self, options.time, options.columns, numerals)
         chosen = options.columns or tuple(name for name in self.columns if name not in times.columns)
         if not chosen:
             names = ", ".join(map(repr, times.columns))
@@ -92,54 +99,86 @@ class Table:
             self.fault(f"the only {only} the time; there is no channel")
         if times.timed:
             self._refuse_long_format(times, options)
-        values = self._matrix(chosen, options, numerals)
+        values = self._to_matrix(chosen, options, numerals)
         if not times.timed:
             counted = np.arange(len(self), dtype=float)
             return Rows(values, chosen if self.named else (), counted, labelled=self.index is None and not self.source)
         calendar = times.calendar
         moments = times.times
         if options.zone is not None:
-            moments, calendar = self._in_zone(moments, calendar, options.zone)
+            moments, calendar = self._set_zone(moments, calendar, options.zone)
         return Rows(values, chosen if self.named else (), moments, calendar, timed=True, labelled=True)
 
     def groups(self, column: str) -> dict[str, Table]:
-        """The tables of the series that a column tells apart, in the order in which they come."""
-        self._refuse_unknown([column])
+        """Split the table by a column with names of series.
+
+        Args:
+            column: column with the name of the series of each row.
+
+        Returns:
+            A table without that column for each name, in the order of first rows.
+
+        Raises:
+            SeriesError: the column does not exist, has missing cells, or is the only one.
+        """
+        self._require_columns([column])
         cells = list(self.columns[column])
         for row, cell in enumerate(cells):
             if is_missing(cell):
-                self.refuse(column, row, "names no series; fill it in")
+                self.refuse(column, row, "is not a name of a series; fill it in")
         rows: dict[str, list[int]] = {}
         for row, cell in enumerate(cells):
             rows.setdefault(str(cell), []).append(row)
         rest = {name: cells for name, cells in self.columns.items() if name != column}
         if not rest:
-            self.fault(f"there is no column beside {column!r}, which names the series")
-        return {name: replace(self, columns=rest)._taken(places) for name, places in rows.items()}
+            self.fault(f"there is no column besides {column!r}, which names the series")
+        return {name: replace(self, columns=rest)._take(places) for name, places in rows.items()}
 
     def fault(self, text: str) -> NoReturn:
-        """Refuse the table."""
+        """Raise an error about the table.
+
+        Args:
+            text: the message; the path of the file is put before it.
+
+        Raises:
+            SeriesFileError: if the table comes from a file.
+            SeriesError: otherwise.
+        """
         if self.source:
             raise SeriesFileError(f"{self.source}: {text}")
         raise SeriesError(text)
 
     def refuse(self, column: str, row: int, fault: str) -> NoReturn:
-        """Refuse a cell, with the place where it stands."""
+        """Raise an error about a cell, with its line or row, its column and its content.
+
+        Args:
+            column: name of the column.
+            row: number of the row, from 0.
+            fault: description of the fault, which follows the content of the cell.
+
+        Raises:
+            SeriesFileError: if the table comes from a file.
+            SeriesError: otherwise.
+        """
         cell = str(list(self.columns[column])[row])[:40]
         if self.lines is not None:
             raise SeriesFileError(f"{self.source}, line {self.lines[row]}, column {column!r}: {cell!r} {fault}")
         self.fault(f"row {row}, column {column!r}: {cell!r} {fault}")
 
     def refuse_twice(self, names: Sequence[str]) -> None:
-        """Refuse names that occur twice."""
+        """Raise an error if names are duplicated.
+
+        Raises:
+            SeriesError: two names are equal.
+        """
         seen: set[str] = set()
         for name in names:
             if name in seen:
                 self.fault(f"two columns are named {name!r}; give each a name of its own")
             seen.add(name)
 
-    def _taken(self, rows: Sequence[int]) -> Table:
-        """Some of the rows."""
+    def _take(self, rows: Sequence[int]) -> Table:
+        """Return a table of the given rows."""
         columns = {
             name: [cells[row] for row in rows] if isinstance(cells, list) else cells.iloc[list(rows)]  # pyright: ignore[reportAttributeAccessIssue] - a pandas Series
             for name, cells in self.columns.items()
@@ -148,23 +187,23 @@ class Table:
         index = None if self.index is None else self.index[list(rows)]
         return replace(self, columns=columns, lines=lines, index=index)
 
-    def _one_of(self, options: ReadOptions) -> Rows:
-        """The rows of the one series that is asked for."""
+    def _select_series(self, options: ReadOptions) -> Rows:
+        """Convert the series that `options.id` selects to rows."""
         asked = options.id or ""
         column, equals, wanted = (asked, "", "") if asked in self.columns else asked.partition("=")
         groups = self.groups(column)
         names = ", ".join(list(groups)[:NAMED]) + (", ..." if len(groups) > NAMED else "")
         if equals and wanted not in groups:
-            self.fault(f"column {column!r} names no series {wanted!r}; there are: {names}")
+            self.fault(f"column {column!r} has no series {wanted!r}; there are: {names}")
         if not equals and len(groups) > 1:
             self.fault(
-                f"{len(groups)} series stand below each other (long format), told apart by {column!r}: {names}; name "
-                f"one of them (--id {column}={next(iter(groups))}), or learn them together (--id {column} of `freerun "
+                f"the table holds {len(groups)} series in long format, named by column {column!r}: {names}; select one "
+                f"of them (--id {column}={next(iter(groups))}), or train on all of them (--id {column} of `freerun "
                 "fit`, Series.panel in Python)"
             )
         return groups[wanted if equals else next(iter(groups))].rows(replace(options, id=None))
 
-    def _refuse_unknown(self, wanted: Sequence[str]) -> None:
+    def _require_columns(self, wanted: Sequence[str]) -> None:
         for name in wanted:
             if name not in self.columns:
                 shown = ", ".join(list(self.columns)[:NAMED])
@@ -172,23 +211,23 @@ class Table:
                 self.fault(f"no column {name!r}; there are: {shown}{more}")
 
     def _refuse_long_format(self, times: FoundTimes, options: ReadOptions) -> None:
-        """Refuse several series that stand below each other, where nothing tells them apart but a column."""
+        """Raise an error if times are duplicated, but unique for each value of another column, as in long format."""
         unique, places = np.unique(times.times, return_inverse=True)
         if len(unique) == len(times.times):
             return
         others = [name for name in self.columns if name not in (*times.columns, *options.columns)]
         for name in others:
             cells = [str(cell) for cell in self.columns[name]]
-            kinds = set(cells)
-            if 1 < len(kinds) <= len(cells) // 2 and len(set(zip(cells, places.tolist(), strict=True))) == len(cells):
+            groups = set(cells)
+            if 1 < len(groups) <= len(cells) // 2 and len(set(zip(cells, places.tolist(), strict=True))) == len(cells):
                 self.fault(
-                    f"{len(kinds)} series stand below each other (long format), as column {name!r} tells: times occur "
-                    f"once for each of its names; name that column (--id {name}, or --id {name}={cells[0]} for one "
+                    f"the table seems to hold {len(groups)} series in long format: times are unique only for each "
+                    f"value of column {name!r}; name that column (--id {name}, or --id {name}={cells[0]} for one "
                     f"series; id={name!r} in Python)"
                 )
 
-    def _numerals(self, options: ReadOptions) -> Numerals:
-        """How numbers are written, by the columns that are chosen and the one that may be a time in numbers."""
+    def _detect_numerals(self, options: ReadOptions) -> Numerals:
+        """Detect how numbers are written, from the selected columns and a possible numeric column of times."""
         if options.decimal is not None:
             return Numerals(options.decimal)
         first = options.time or next(iter(self.columns))
@@ -196,14 +235,14 @@ class Table:
         cells = [self.columns[name] for name in dict.fromkeys(names)]
         return Numerals.of([list(column) for column in cells if holds_objects(column)], self.decimal)
 
-    def _matrix(self, chosen: tuple[str, ...], options: ReadOptions, numerals: Numerals) -> np.ndarray:
-        """The columns as numbers, shape (T, D)."""
+    def _to_matrix(self, chosen: tuple[str, ...], options: ReadOptions, numerals: Numerals) -> np.ndarray:
+        """Convert the selected columns to numbers, shape (T, D); NaN where a value is missing."""
         if numerals.doubtful is not None:
             self.fault(
-                f"{numerals.doubtful!r} may be a number with decimals, or a thousand and more; name the decimal sign "
-                "(decimal='.' or ',', --decimal)"
+                f"{numerals.doubtful!r} is ambiguous: its sign may be a decimal or a thousands separator; name the "
+                "decimal sign (decimal='.' or ',', --decimal)"
             )
-        values = np.column_stack([self._numbers(name, numerals) for name in chosen])
+        values = np.column_stack([self._to_numbers(name, numerals) for name in chosen])
         wrong = np.isinf(values) if options.missing == "mask" else ~np.isfinite(values)
         if options.missing != "interpolate" and wrong.any():
             row, column = map(int, np.argwhere(wrong)[0])
@@ -214,8 +253,8 @@ class Table:
             )
         return values
 
-    def _numbers(self, name: str, numerals: Numerals) -> np.ndarray:
-        """A column as numbers, NaN where a value is missing."""
+    def _to_numbers(self, name: str, numerals: Numerals) -> np.ndarray:
+        """Convert a column to numbers, shape (T,); NaN where a value is missing."""
         cells = self.columns[name]
         if not holds_objects(cells):
             kind: Any = cells.dtype  # pyright: ignore[reportAttributeAccessIssue] - a pandas Series
@@ -223,10 +262,10 @@ class Table:
                 self.fault(f"column {name!r} holds complex numbers; give their real and imaginary parts as two columns")
             return np.asarray(cells.to_numpy(np.float64, na_value=np.nan))  # pyright: ignore[reportAttributeAccessIssue] - the same
         if holds_times(cells):
-            kind = "spans of time" if holds_spans(cells) else "dates"
+            kind = "durations" if holds_durations(cells) else "dates"
             self.fault(f"column {name!r} holds {kind}; give numbers, or name it as the time (time={name!r}, --time)")
         cells = list(cells)
-        found = truth(cells)
+        found = parse_booleans(cells)
         if found is not None:
             return found
         numbers = [numerals.number(cell) for cell in cells]
@@ -236,11 +275,11 @@ class Table:
         return np.array(numbers, np.float64)
 
     def _refuse_text(self, name: str, cells: Cells, numbers: Sequence[float | None], numerals: Numerals) -> NoReturn:
-        """Refuse a column for its first cell that is no number, with what helps."""
+        """Raise an error for the first cell that is not a number, with advice that depends on the other cells."""
         row = numbers.index(None)
-        advice = "choose the columns to read by name (--column), or name the one that tells several series apart (--id)"
+        advice = "choose the columns to read by name (--column), or the column that names several series (--id)"
         if Numerals(OTHER[numerals.decimal]).number(cells[row]) is not None:
-            advice = f"other cells have {numerals.decimal!r} as decimal sign; write all numbers alike"
+            advice = f"other cells have {numerals.decimal!r} as decimal sign; use one sign for all numbers"
         elif 2 * sum(number is not None for number in numbers) > len(numbers):
             advice = "leave a cell empty where its value is missing, and write numbers without letters"
         elif any(map(str.isdigit, str(cells[row]))):
@@ -248,22 +287,22 @@ class Table:
         self.refuse(name, row, f"is not a number; {advice}")
 
     def _refuse_mixed_units(self, name: str, cells: Cells, numbers: Sequence[float | None]) -> None:
-        """Refuse a column in which some numbers are percent, or of another currency than others."""
-        units = [unit_of(cell) for cell in cells]
+        """Raise an error if the numbers of a column have different units, such as percent and a currency."""
+        units = [find_unit(cell) for cell in cells]
         if not any(units):
             return
         first = next(unit for unit in units if unit)
         for row, (unit, number) in enumerate(zip(units, numbers, strict=True)):
             bare = not unit and first == "%" and number is not None and abs(number) > 0
             if (unit and unit != first) or bare:
-                self.refuse(name, row, f"is of another unit than the numbers with {first!r} in this column")
+                self.refuse(name, row, f"has another unit than the numbers with {first!r} in this column")
 
-    def _in_zone(self, times: np.ndarray, calendar: Calendar, zone: str) -> tuple[np.ndarray, Calendar]:
-        """Times of which the user named the zone."""
+    def _set_zone(self, times: np.ndarray, calendar: Calendar, zone: str) -> tuple[np.ndarray, Calendar]:
+        """Convert times to UTC and the calendar to the time zone that the user named."""
         if times.dtype.kind != "M":
-            self.fault(f"zone={zone!r}: the times are numbers, which have no time zone; leave it out")
+            self.fault(f"zone={zone!r}: the times are numbers and have no time zone; leave it out")
         if calendar.zone is None:
-            times = in_zone(times, zone)
+            times = to_utc(times, zone)
         calendar = Calendar(zone=zone)
         to_index(times[:1], calendar)
         return times, calendar

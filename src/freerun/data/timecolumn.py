@@ -1,4 +1,4 @@
-"""Which column of a table holds the times, and what they are."""
+"""Finds the column of times of a table and parses it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from freerun.data.clocks import HOURS, with_clock
-from freerun.data.columns import Cells, first_value, holds_objects, holds_spans, holds_times, whole_number
-from freerun.data.dates import COMPACT, YEARS, Dates, compact_dates, dates_of, looks_like_date
-from freerun.data.monthnames import month_of
+from freerun.data.clocks import HOURS, add_clock
+from freerun.data.columns import Cells, first_value, holds_durations, holds_objects, holds_times, parse_integer
+from freerun.data.dates import COMPACT, YEARS, Dates, looks_like_date, parse_compact_dates, parse_dates
+from freerun.data.monthnames import parse_month
 from freerun.data.numerals import Numerals
 from freerun.data.timeline import Calendar, from_index, is_numbered
 from freerun.data.wide import are_years
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 TIME_COLUMNS = {"time", "t", "date", "datetime", "timestamp", "ds", "year", "month", "day", "step", "index"}
 TIME_COLUMNS |= {"date_time", "epoch", "unix", "unixtime", "jahr", "monat", "tag", "datum", "zeit", "zeitpunkt"}
 TIME_COLUMNS |= {"an", "année", "annee", "temps", "año", "ano", "fecha", "tiempo", "anno", "tempo", "jaar", "tijd"}
-"""A first column with one of these names (in any case, a unit behind it) holds the times, unless it is a channel."""
+"""Names of a first column that holds the times, without the unit, in lower case; unless it is selected as a channel."""
 
 ROW_NUMBERS = {"", "unnamed: 0", "index", "rownames", "row.names", "row"}
-"""Names of a first column that may count the rows."""
+"""Names of a first column that may hold row numbers, in lower case."""
 
 DATE_PARTS = {
     "year": {"year", "yr", "yy", "yyyy", "jahr", "année", "annee", "an", "año", "ano", "anno", "jaar"},
@@ -41,18 +41,20 @@ DATE_PARTS = {
     "minute": {"minute", "min", "mn"},
     "second": {"second", "sec"},
 }
-"""Columns that together are a date: a year, a month or quarter, and what follows it without a gap."""
+"""Names of columns that together are a date, by part: a year, a month or quarter, and finer parts without a gap."""
 
 CYCLES = DATE_PARTS["quarter"] | DATE_PARTS["month"] | DATE_PARTS["day"] | DATE_PARTS["hour"]
-"""Columns whose numbers come again, and tell no time without a year."""
+"""Names of columns whose numbers repeat, so that they are no times without a year."""
 
 LIMITS = {"year": (1, 9999), "quarter": (1, 4), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59)}
 LIMITS["second"] = (0, 59)
+"""Smallest and largest number of each part of a date."""
 
 FEWEST_YEARS = 5
-"""Rows by which one year after the other is told from measurements."""
+"""Minimum number of consecutive years in an unnamed column of times; fewer may be measurements."""
 
 UNITS = {"hour": "h", "minute": "m", "second": "s"}
+"""Units of `numpy.timedelta64` by part of a time."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,10 @@ class FoundTimes:
     """The times of a table.
 
     Attributes:
-        columns: that are no channels, since they tell the times or number the rows.
-        times: shape (T,); empty where rows are steps.
-        calendar: of the times.
-        timed: whether there are times.
+        columns: columns that are not channels, because they hold times or row numbers.
+        times: shape (T,), numbers or `datetime64` in UTC; empty if the table has no times.
+        calendar: calendar of the times.
+        timed: whether the table has times.
     """
 
     columns: tuple[str, ...] = ()
@@ -72,113 +74,124 @@ class FoundTimes:
     timed: bool = False
 
 
-def times_of(table: Table, time: str | None, channels: Sequence[str], numerals: Numerals) -> FoundTimes:
-    """The times of a table.
+def find_times(table: Table, time: str | None, channels: Sequence[str], numerals: Numerals) -> FoundTimes:
+    """Find the times of a table.
 
-    They are in the column that is named; else in the index; else in a column of dates, in columns of years and months,
-    in a column of whole numbers that are dates, or in a first column with a name of `TIME_COLUMNS`.
+    The first of these that exists is used: the column that the user names; the index; a column of dates; columns with
+    parts of dates, such as year and month; a column of whole numbers that are dates; a first column with a name in
+    `TIME_COLUMNS`.
 
     Args:
-        table: where they are looked for.
-        time: the column that is named.
-        channels: columns that are chosen as channels and so are no times.
+        table: the table to search.
+        time: column that the user names; None if none is named.
+        channels: columns that are selected as channels, which are not times.
         numerals: how numbers are written.
+
+    Returns:
+        The times and the columns that hold them.
+
+    Raises:
+        SeriesError: several columns may be the times, or a cell is not a time.
     """
     if time is not None:
-        return _of_column(table, time, numerals)
+        return _read_column(table, time, numerals)
     free = [name for name in table.columns if name not in channels]
     first = next(iter(table.columns))
-    numbered = (first,) if first in free and len(table.columns) > 1 and _counts_rows(table, first) else ()
+    numbered = (first,) if first in free and len(table.columns) > 1 and _may_be_row_numbers(table, first) else ()
     dated = [name for name in free if name not in numbered and _is_dated(table.columns[name])]
     if table.index is not None and not (dated and is_numbered(table.index)):
-        return _of_index(table, table.index)
+        return _read_index(table, table.index)
     if len(table.columns) == 1:
         return FoundTimes()
     if not dated:
-        parts = _of_parts(table, free)
+        parts = _read_parts(table, free)
         if parts is not None:
             return parts
         dated = [name for name in free if _is_compact(table.columns[name])]
     if not dated:
-        return _of_first(table, first, numbered, numerals) if first in free else FoundTimes()
+        return _read_first(table, first, numbered, numerals) if first in free else FoundTimes()
     if len(dated) > 1 and first not in dated:
-        table.fault(f"columns {', '.join(dated)} hold dates; name the one that is the time (time=, --time)")
-    found = _of_column(table, first if first in dated else dated[0], numerals)
+        table.fault(f"columns {', '.join(dated)} hold dates; name the column of the times (time=, --time)")
+    found = _read_column(table, first if first in dated else dated[0], numerals)
     return replace(found, columns=(*found.columns, *numbered))
 
 
-def _of_index(table: Table, index: pd.Index) -> FoundTimes:
+def _read_index(table: Table, index: pd.Index) -> FoundTimes:
     try:
         return FoundTimes((), *from_index(index), timed=True)
     except SeriesError as error:
         table.fault(str(error))
 
 
-def _of_first(table: Table, first: str, numbered: tuple[str, ...], numerals: Numerals) -> FoundTimes:
-    """The times in a first column that no date tells, or in the one behind numbers of rows, if it has any."""
+def _read_first(table: Table, first: str, numbered: tuple[str, ...], numerals: Numerals) -> FoundTimes:
+    """Read times that are not dates from the first column, or from the second one if the first holds row numbers."""
     second = [*table.columns][len(numbered)]
-    if numbered and len(table.columns) > 2 and _bare(second) in TIME_COLUMNS:
-        found = _of_column(table, second, numerals)
+    if numbered and len(table.columns) > 2 and _strip_unit(second) in TIME_COLUMNS:
+        found = _read_column(table, second, numerals)
         return replace(found, columns=(*found.columns, *numbered))
-    if numbered and not _tells_steps(table, first):
+    if numbered and not _are_times(table, first):
         return FoundTimes(columns=numbered)
-    if _bare(first) in CYCLES and _comes_again(table.columns[first]):
+    if _strip_unit(first) in CYCLES and _repeats(table.columns[first]):
         table.fault(
-            f"column {first!r} counts without a year, so that its numbers come again; name the column of the times "
-            "(--time), or add one of the years"
+            f"column {first!r} has no year, so its numbers repeat; name the column of the times (--time), or add a "
+            "column of years"
         )
-    if _bare(first) in TIME_COLUMNS or first.lower() in ROW_NUMBERS or _counts_years(table.columns[first]):
-        return _of_column(table, first, numerals)
+    if (
+        _strip_unit(first) in TIME_COLUMNS
+        or first.lower() in ROW_NUMBERS
+        or _are_consecutive_years(table.columns[first])
+    ):
+        return _read_column(table, first, numerals)
     return FoundTimes()
 
 
-def _counts_years(cells: Cells) -> bool:
-    """Whether a column holds one year after the other, up or down."""
-    years = list(cells) if whole_number(first_value(cells)) in YEARS else []
+def _are_consecutive_years(cells: Cells) -> bool:
+    """Whether a column holds consecutive years, ascending or descending."""
+    years = list(cells) if parse_integer(first_value(cells)) in YEARS else []
     return len(years) >= FEWEST_YEARS and (are_years(years) or are_years(years[::-1]))
 
 
-def _comes_again(cells: Cells) -> bool:
-    """Whether numbers start anew."""
-    numbers = [whole_number(cell) for cell in cells]
+def _repeats(cells: Cells) -> bool:
+    """Whether cells are whole numbers of which some occur twice."""
+    numbers = [parse_integer(cell) for cell in cells]
     return None not in numbers and len(set(numbers)) < len(numbers)
 
 
-def _bare(name: str) -> str:
-    """A name in lower case, without the unit behind it: `Zeit [s]`, `time (s)`, `t/s`."""
+def _strip_unit(name: str) -> str:
+    """Remove the unit from a name and convert it to lower case: `Zeit [s]`, `time (s)`, `t/s`."""
     return re.split(r"[\[(/]", name)[0].strip().lower()
 
 
 def _is_dated(cells: Cells) -> bool:
-    """Whether a column holds dates or periods, as its type or its first value tells."""
-    return (holds_times(cells) and not holds_spans(cells)) or looks_like_date(first_value(cells))
+    """Whether a column holds dates or periods, judged by its type or its first value."""
+    return (holds_times(cells) and not holds_durations(cells)) or looks_like_date(first_value(cells))
 
 
 def _is_compact(cells: Cells) -> bool:
-    """Whether a column holds whole numbers that are dates, several ones."""
+    """Whether a column holds whole numbers that are dates, such as 20150131, and at least two different ones."""
     first = str(first_value(cells)).strip().removesuffix(".0")
     if not (first.isdigit() and len(first) in COMPACT):
         return False
-    dates = compact_dates(list(cells))
+    dates = parse_compact_dates(list(cells))
     return dates is not None and len(np.unique(dates)) > 1
 
 
-def _counts_rows(table: Table, name: str) -> bool:
-    """Whether a column numbers the rows, as pandas and R write it in front of a table."""
+def _may_be_row_numbers(table: Table, name: str) -> bool:
+    """Whether a column may hold row numbers, as pandas and R write them before the first column."""
     if name.lower() not in ROW_NUMBERS:
         return False
-    numbers = [whole_number(cell) for cell in table.columns[name]]
-    return None not in numbers and compact_dates(list(table.columns[name])) is None
+    numbers = [parse_integer(cell) for cell in table.columns[name]]
+    return None not in numbers and parse_compact_dates(list(table.columns[name])) is None
 
 
-def _tells_steps(table: Table, name: str) -> bool:
-    """Whether numbers of rows are more than a count from 0 or 1."""
-    numbers = [whole_number(cell) for cell in table.columns[name]]
+def _are_times(table: Table, name: str) -> bool:
+    """Whether row numbers are times, because they are not 0, 1, 2, ... or 1, 2, 3, ..."""
+    numbers = [parse_integer(cell) for cell in table.columns[name]]
     return numbers not in ([*range(len(numbers))], [*range(1, len(numbers) + 1)])
 
 
-def _of_column(table: Table, name: str, numerals: Numerals) -> FoundTimes:
-    """The times in a column, with the time of day in another one where there is such."""
+def _read_column(table: Table, name: str, numerals: Numerals) -> FoundTimes:
+    """Read the times of a column, and the time of day of another column if there is one."""
     cells = table.columns[name]
     if not holds_objects(cells) or holds_times(cells):
         frame: Any = cells
@@ -188,35 +201,46 @@ def _of_column(table: Table, name: str, numerals: Numerals) -> FoundTimes:
 
         times, calendar = from_index(pd.Index(frame))
         found = FoundTimes((name,), times if len(times) else frame.to_numpy(), calendar, timed=True)
-        return _with_clock(table, found) if found.times.dtype.kind == "M" else found
+        return _add_clock(table, found) if found.times.dtype.kind == "M" else found
     cells = list(cells)
-    months = compact_dates(cells)
+    months = parse_compact_dates(cells)
     if months is not None:
-        return _with_clock(table, FoundTimes((name,), months, timed=True))
+        return _add_clock(table, FoundTimes((name,), months, timed=True))
     if numerals.number(cells[0]) is not None:
         numbers = [numerals.number(cell) for cell in cells]
         if all(number is not None and math.isfinite(number) for number in numbers):
             return FoundTimes((name,), np.array(numbers, np.float64), timed=True)
-    found = dates_of(cells)
+    found = parse_dates(cells)
     if not isinstance(found, Dates):
         known = [number is not None and math.isfinite(number) for number in map(numerals.number, cells)]
         table.refuse(name, known.index(False) if 2 * sum(known) > len(known) else found.row, found.fault)
     calendar = Calendar(zone="UTC" if found.zoned else None)
-    return _with_clock(table, FoundTimes((name,), found.times, calendar, timed=True))
+    return _add_clock(table, FoundTimes((name,), found.times, calendar, timed=True))
 
 
-def _with_clock(table: Table, found: FoundTimes) -> FoundTimes:
-    """Days with the times of day in another column, if there is such."""
+def _add_clock(table: Table, found: FoundTimes) -> FoundTimes:
+    """Add the time of day of the first other column that holds one to days."""
     for other in table.columns:
         if other not in found.columns:
-            joined = with_clock(found.times, other, list(table.columns[other]))
+            joined = add_clock(found.times, other, list(table.columns[other]))
             if joined is not None:
                 return replace(found, columns=(*found.columns, other), times=joined)
     return found
 
 
-def _of_parts(table: Table, free: Sequence[str]) -> FoundTimes | None:
-    """The times of a year, a month or quarter, and perhaps a day, an hour and so on in columns of their own."""
+def _read_parts(table: Table, free: Sequence[str]) -> FoundTimes | None:
+    """Read times whose parts are in separate columns: year, month or quarter, and possibly day, hour, minute, second.
+
+    Args:
+        table: the table to search.
+        free: columns that may hold times.
+
+    Returns:
+        The times; None if there are no such columns.
+
+    Raises:
+        SeriesError: a number is out of range, or a month has no such day.
+    """
     by_part = {part: name for name in reversed(free) for part, names in DATE_PARTS.items() if name.lower() in names}
     middle = "month" if "month" in by_part else "quarter"
     parts = ["year", middle, *(("day", *UNITS) if middle == "month" else ())]
@@ -226,27 +250,27 @@ def _of_parts(table: Table, free: Sequence[str]) -> FoundTimes | None:
     columns: dict[str, np.ndarray] = {}
     for part in parts:
         cells = list(table.columns[by_part[part]])
-        numbers = [_part(part, cell) for cell in cells]
+        numbers = [_parse_part(part, cell) for cell in cells]
         if None in numbers:
             return None
         columns[part] = np.array(numbers, np.int64)
         low, high = LIMITS[part]
         wrong = (columns[part] < low) | (columns[part] > high)
         if wrong.any():
-            table.refuse(by_part[part], int(wrong.argmax()), f"is no {part}")
+            table.refuse(by_part[part], int(wrong.argmax()), f"is not a valid {part}")
     month = columns["month"] if middle == "month" else 3 * columns["quarter"] - 2
     months = ((columns["year"] - 1970) * 12 + month - 1).astype("datetime64[M]")
     days = months.astype("datetime64[D]") + (columns.get("day", 1) - np.int64(1))
     beyond = days.astype("datetime64[M]") != months
     if beyond.any():
-        table.refuse(by_part["day"], int(beyond.argmax()), "is no day of its month")
+        table.refuse(by_part["day"], int(beyond.argmax()), "is not a day of its month")
     times = days.astype("datetime64[us]")
     for part in parts[3:]:
         times = times + columns[part].astype(f"timedelta64[{UNITS[part]}]")
     return FoundTimes(tuple(by_part[part] for part in parts), times, timed=True)
 
 
-def _part(part: str, cell: Any) -> int | None:
-    """A part of a date as a number; months may have their names."""
-    number = whole_number(cell)
-    return month_of(cell.strip(". ")) if number is None and part == "month" and isinstance(cell, str) else number
+def _parse_part(part: str, cell: Any) -> int | None:
+    """Convert a part of a date to a number; a month may be a name. None if it is neither."""
+    number = parse_integer(cell)
+    return parse_month(cell.strip(". ")) if number is None and part == "month" and isinstance(cell, str) else number

@@ -1,4 +1,4 @@
-"""The times of a series: numbers, dates, periods; what a calendar makes of them, and how they go on."""
+"""Times of a series: conversion from and to pandas, time zones, continuation, resampling, and display."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from freerun.data.dates import NotADate, compact_dates, dates_of
-from freerun.data.months import months_after
+from freerun.data.dates import NotADate, parse_compact_dates, parse_dates
+from freerun.data.months import continue_months
 from freerun.errors import SeriesError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LAST_YEAR = np.datetime64("9999", "Y")
-"""The last year that dates reach."""
+"""Last year of dates; later years have more than four digits."""
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """What times mean beyond numbers or instants.
+    """Properties of times that an array of numbers or `datetime64` does not hold.
 
     Attributes:
-        frequency: the step as pandas writes it: `D`, `MS`, `W-SUN`, ...; None where it is not known.
-        zone: name of the time zone in which days and months are counted; None means none was given.
-        periods: whether the times stand for whole periods (a pandas `PeriodIndex`).
-        day: the day of the month on which steps of months, quarters or years lie; 0 means that of the frequency.
-        spans: whether the times are spans since a beginning (a pandas `TimedeltaIndex`), in seconds.
+        frequency: pandas frequency of the steps: `D`, `MS`, `W-SUN`, ...; None if unknown.
+        zone: name of the time zone of days and months; None if there is none.
+        periods: whether each time stands for a period (a pandas `PeriodIndex`).
+        day: day of the month of monthly, quarterly and yearly steps; 0 means that of the frequency.
+        spans: whether the times are durations in seconds (a pandas `TimedeltaIndex`).
     """
 
     frequency: str | None = None
@@ -39,29 +39,36 @@ class Calendar:
 
     @property
     def step(self) -> str | None:
-        """The frequency in words, for messages; None where it is not known."""
+        """Description of the frequency for messages; None if unknown."""
         return None if self.frequency is None else f"{self.frequency}{f' on day {self.day}' if self.day else ''}"
 
     def shown(self, time: Any) -> str:
-        """A time as messages show it: as the clocks of the zone do."""
-        return shown(local_times(np.array([time]), self.zone)[0] if isinstance(time, np.datetime64) else time)
+        """Format a time for messages, as local time of the zone."""
+        return shown(to_local(np.array([time]), self.zone)[0] if isinstance(time, np.datetime64) else time)
 
 
 def from_index(index: pd.Index) -> tuple[np.ndarray, Calendar]:
-    """The times that a pandas index holds: numbers, or `datetime64` in UTC; none where it is a mere count from 0.
+    """Convert a pandas index to times.
 
-    Text and objects that are dates are dates; whole numbers such as 201501 are months.
+    Strings and objects are parsed as dates. Whole numbers such as 201501 are months.
+
+    Args:
+        index: T labels.
+
+    Returns:
+        The times, shape (T,), as numbers or `datetime64` in UTC, and their calendar. The times have shape (0,) if the
+        index is 0, 1, 2, ...
 
     Raises:
-        SeriesError: an index of several levels, or of anything that is no time.
+        SeriesError: the index has several levels, or its labels are not times.
     """
     import pandas as pd
 
-    index = plain_index(index)
+    index = normalize_index(index)
     if index.nlevels > 1:
         raise SeriesError(
-            f"the index has {index.nlevels} levels ({', '.join(map(str, index.names))}), and a series has one, its "
-            "times; for several series give the two levels that name the series and the time"
+            f"the index has {index.nlevels} levels ({', '.join(map(str, index.names))}), but a series has one level, "
+            "the times; several series have two levels, the name of the series and the time"
         )
     if index.hasnans:
         raise SeriesError(f"row {int(index.isna().argmax())} of the index has no time; drop it or fill it in")
@@ -70,17 +77,17 @@ def from_index(index: pd.Index) -> tuple[np.ndarray, Calendar]:
     if isinstance(index, pd.TimedeltaIndex):
         return index.to_numpy() / np.timedelta64(1, "s"), Calendar(spans=True)
     if pd.api.types.is_bool_dtype(index.dtype):
-        raise SeriesError("the index holds true and false, which are no times; drop it (reset_index(drop=True))")
+        raise SeriesError("the index holds true and false, which are not times; drop it (reset_index(drop=True))")
     if isinstance(index, pd.DatetimeIndex):
         zone = None if index.tz is None else str(index.tz)
         times = index if zone is None else index.tz_convert("UTC").tz_localize(None)
-        return times.to_numpy(), Calendar(_known(index.freqstr), zone)
+        return times.to_numpy(), Calendar(_normalize_frequency(index.freqstr), zone)
     if is_count(index):
         return np.empty(0), Calendar()
     if pd.api.types.is_numeric_dtype(index.dtype) and not pd.api.types.is_complex_dtype(index.dtype):
-        months = compact_dates(index.tolist())
+        months = parse_compact_dates(index.tolist())
         return (index.to_numpy(), Calendar()) if months is None else (months, Calendar())
-    found = dates_of(index.tolist())
+    found = parse_dates(index.tolist())
     if isinstance(found, NotADate):
         raise SeriesError(
             f"row {found.row} of the index, {str(index[found.row])[:40]!r}, {found.fault}"
@@ -94,8 +101,11 @@ def from_index(index: pd.Index) -> tuple[np.ndarray, Calendar]:
     return found.times, Calendar(zone="UTC" if found.zoned else None)
 
 
-def _known(frequency: str | None) -> str | None:
-    """A frequency that goes forward and that pandas can read back; calendars of one's own holidays it cannot."""
+def _normalize_frequency(frequency: str | None) -> str | None:
+    """Return a frequency as pandas writes it; None if it is negative, or pandas cannot parse it.
+
+    Pandas cannot parse frequencies with custom holidays.
+    """
     from pandas.tseries.frequencies import to_offset
 
     if frequency is None or frequency.startswith("-") or frequency.lstrip("0123456789") == "C":
@@ -106,12 +116,12 @@ def _known(frequency: str | None) -> str | None:
         return None
 
 
-def plain_index(index: pd.Index) -> pd.Index:
-    """An index in the plainest kind that holds it: numbers and times out of categories, objects and Arrow."""
+def normalize_index(index: pd.Index) -> pd.Index:
+    """Convert an index of categories, objects or Arrow types to a NumPy type of numbers or times, if possible."""
     import pandas as pd
 
     if isinstance(index, pd.MultiIndex):
-        return index if index.nlevels > 1 else plain_index(index.get_level_values(0))
+        return index if index.nlevels > 1 else normalize_index(index.get_level_values(0))
     if isinstance(index, pd.CategoricalIndex):
         index = index.astype(index.categories.dtype)
     kind = str(index.dtype)
@@ -125,18 +135,25 @@ def plain_index(index: pd.Index) -> pd.Index:
     return inferred if pd.api.types.is_numeric_dtype(inferred.dtype) else index
 
 
-def plain_times(times: Any, calendar: Calendar) -> tuple[np.ndarray, Calendar]:
-    """Times as numbers or `datetime64`, whatever holds them, and their calendar.
+def normalize_times(times: Any, calendar: Calendar) -> tuple[np.ndarray, Calendar]:
+    """Convert times of any type to numbers or `datetime64` in UTC.
+
+    Args:
+        times: an array, list or pandas index of T times.
+        calendar: calendar that the user gives; the default calendar is replaced by that of the times.
+
+    Returns:
+        The times, shape (T,), and their calendar.
 
     Raises:
-        SeriesError: they are no times.
+        SeriesError: the labels are not times.
     """
     array = times if isinstance(times, np.ndarray) else None
     if array is not None and array.dtype.kind in "iufM":
         return array, calendar
     import pandas as pd
 
-    index = plain_index(times if isinstance(times, pd.Index) else pd.Index(np.asarray(times, object).ravel()))
+    index = normalize_index(times if isinstance(times, pd.Index) else pd.Index(np.asarray(times, object).ravel()))
     if isinstance(index, pd.Index) and not len(index):
         return np.empty(0), calendar
     if not isinstance(times, pd.Index):
@@ -146,10 +163,10 @@ def plain_times(times: Any, calendar: Calendar) -> tuple[np.ndarray, Calendar]:
 
 
 def is_count(index: pd.Index) -> bool:
-    """Whether an index counts the rows from 0 and tells no times."""
+    """Whether an index is 0, 1, 2, ..."""
     import pandas as pd
 
-    index = plain_index(index)
+    index = normalize_index(index)
     if isinstance(index, pd.RangeIndex):
         return index.start == 0 and index.step == 1
     whole = pd.api.types.is_integer_dtype(index.dtype)
@@ -157,14 +174,14 @@ def is_count(index: pd.Index) -> bool:
 
 
 def is_numbered(index: pd.Index) -> bool:
-    """Whether an index holds whole numbers."""
+    """Whether an index has one level of whole numbers."""
     import pandas as pd
 
-    return index.nlevels == 1 and pd.api.types.is_integer_dtype(plain_index(index).dtype)
+    return index.nlevels == 1 and pd.api.types.is_integer_dtype(normalize_index(index).dtype)
 
 
 def to_index(times: np.ndarray, calendar: Calendar) -> pd.Index:
-    """The times as a pandas index, as they came."""
+    """Convert times, shape (T,), to a pandas index with the time zone, periods or durations of the calendar."""
     import pandas as pd
 
     if calendar.spans:
@@ -178,7 +195,7 @@ def to_index(times: np.ndarray, calendar: Calendar) -> pd.Index:
 
 
 def drawn_times(index: pd.Index) -> np.ndarray:
-    """Times as they are drawn: the starts of periods, local time where a zone is known, spans as seconds."""
+    """Convert an index to times for plots, shape (T,): starts of periods, local times, durations in seconds."""
     import pandas as pd
 
     if isinstance(index, pd.PeriodIndex):
@@ -188,11 +205,20 @@ def drawn_times(index: pd.Index) -> np.ndarray:
     return index.tz_localize(None).to_numpy() if isinstance(index, pd.DatetimeIndex) else index.to_numpy()
 
 
-def in_zone(times: np.ndarray, zone: str) -> np.ndarray:
-    """Local times of a zone in UTC; the hour that comes twice when clocks are set back is told by the order of rows.
+def to_utc(times: np.ndarray, zone: str) -> np.ndarray:
+    """Convert local times of a zone to UTC.
+
+    When clocks are set back, an hour occurs twice; the order of the rows resolves the ambiguity.
+
+    Args:
+        times: shape (T,), `datetime64`.
+        zone: name of the time zone.
+
+    Returns:
+        Shape (T,), `datetime64` in UTC.
 
     Raises:
-        SeriesError: no such zone, or times that are not there when clocks are set forward.
+        SeriesError: the zone is unknown, or a time does not exist because clocks are set forward.
     """
     import pandas as pd
 
@@ -200,38 +226,47 @@ def in_zone(times: np.ndarray, zone: str) -> np.ndarray:
         local = pd.DatetimeIndex(times).tz_localize(zone, ambiguous="infer")
     except (ValueError, KeyError, OSError) as error:
         raise SeriesError(
-            f"zone={zone!r}: the times are no local times of that zone ({error}); name the zone of the clocks that "
-            "they were read from (--zone Europe/Berlin)"
+            f"zone={zone!r}: the times are not local times of that zone ({error}); name the zone of the clocks "
+            "(--zone Europe/Berlin)"
         ) from error
     return local.tz_convert("UTC").tz_localize(None).to_numpy()
 
 
-def following(times: np.ndarray, dt: Any, calendar: Calendar, steps: int) -> np.ndarray:
-    """Continue `times` by `steps` further ones, by the calendar where its frequency is known.
+def continue_times(times: np.ndarray, dt: Any, calendar: Calendar, steps: int) -> np.ndarray:
+    """Compute the next times after a series, by the frequency of the calendar if it is known.
+
+    Args:
+        times: shape (T,), numbers or `datetime64` in UTC; only the last one is used.
+        dt: time between two steps.
+        calendar: calendar of the times.
+        steps: number of steps.
+
+    Returns:
+        Shape (steps,).
 
     Raises:
-        SeriesError: the calendar ends before.
+        SeriesError: the last time is after the year 9999 or out of bounds, or the times do not fit into memory.
     """
     try:
-        further = _following(times, dt, calendar, steps)
+        further = _continue_times(times, dt, calendar, steps)
         if times.dtype.kind == "M" and further[-1:].astype("datetime64[Y]") > LAST_YEAR:
             raise OverflowError(f"they end in the year {further[-1].astype('datetime64[Y]')}")
         return further
     except (OverflowError, ValueError, MemoryError) as error:  # pandas' out-of-bounds errors are of these
         raise SeriesError(
-            f"{steps} steps of {calendar.step or shown(dt)} after {calendar.shown(times[-1])} lie beyond the calendar "
-            "or the memory; give fewer"
+            f"{steps} steps of {calendar.step or shown(dt)} after {calendar.shown(times[-1])} exceed the calendar or "
+            "the memory; reduce the number of steps"
         ) from error
 
 
-def _following(times: np.ndarray, dt: Any, calendar: Calendar, steps: int) -> np.ndarray:
+def _continue_times(times: np.ndarray, dt: Any, calendar: Calendar, steps: int) -> np.ndarray:
     import pandas as pd
 
     if times.dtype.kind != "M" or calendar.frequency is None:
         return times[-1] + dt * np.arange(1, steps + 1)
     if calendar.day:
-        local = months_after(local_times(times[-1:], calendar.zone)[0], calendar.frequency, calendar.day, steps)
-        return (in_zone(local, calendar.zone) if calendar.zone else local).astype(times.dtype)
+        local = continue_months(to_local(times[-1:], calendar.zone)[0], calendar.frequency, calendar.day, steps)
+        return (to_utc(local, calendar.zone) if calendar.zone else local).astype(times.dtype)
     last = to_index(times[-1:], calendar)
     if isinstance(last, pd.PeriodIndex):
         return pd.period_range(last[0], periods=steps + 1, freq=calendar.frequency).to_timestamp().to_numpy()[1:]
@@ -239,17 +274,20 @@ def _following(times: np.ndarray, dt: Any, calendar: Calendar, steps: int) -> np
     return from_index(index)[0].astype(times.dtype)[1:]
 
 
-def resampled(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: str) -> tuple[np.ndarray, np.ndarray]:
-    """The means over steps of equal length, and their times; a step without any value is missing.
+def resample(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: str) -> tuple[np.ndarray, np.ndarray]:
+    """Average values over steps of equal length; a step without values is missing.
 
     Args:
         values: shape (T, D).
         times: shape (T,), in any order.
-        calendar: of the times.
-        rule: a pandas frequency (`D`, `h`, `MS`, ...) for dates, a number for numeric times.
+        calendar: calendar of the times.
+        rule: length of a step: a pandas frequency (`D`, `h`, `MS`, ...) for dates, a number for numeric times.
+
+    Returns:
+        The means, shape (S, D), and the times of the steps, shape (S,).
 
     Raises:
-        SeriesError: no such frequency.
+        SeriesError: the rule is not a frequency, or not a positive number for numeric times.
     """
     import pandas as pd
 
@@ -267,7 +305,7 @@ def resampled(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: s
     except ValueError:
         width = 0.0
     if not 0 < width < np.inf:
-        raise SeriesError(f"resample={rule!r}: the times are numbers, so give the length of a step as a number")
+        raise SeriesError(f"resample={rule!r}: the times are numbers; give the length of a step as a positive number")
     step = np.rint((times - times[0]) / width).astype(int)
     means: pd.DataFrame = pd.DataFrame(values).groupby(step).mean()  # pyright: ignore[reportAssignmentType] - stubs
     frame = means.reindex(range(step[-1] + 1))
@@ -275,9 +313,9 @@ def resampled(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: s
 
 
 def shown(time: Any) -> str:
-    """A time, or a span of time, as messages show it."""
+    """Format a time or a duration for messages."""
     if isinstance(time, np.datetime64):
-        return _short(str(np.datetime_as_string(time))) if not np.isnat(time) else "NaT"
+        return _shorten(str(np.datetime_as_string(time))) if not np.isnat(time) else "NaT"
     if isinstance(time, np.timedelta64):
         import pandas as pd
 
@@ -286,7 +324,7 @@ def shown(time: Any) -> str:
     return f"{float(time):.15g}"
 
 
-def _short(stamp: str) -> str:
+def _shorten(stamp: str) -> str:
     date, _, clock = stamp.partition("T")
     clock = clock.rstrip("0").rstrip(".") if "." in clock else clock
     return (
@@ -294,8 +332,8 @@ def _short(stamp: str) -> str:
     )
 
 
-def local_times(times: np.ndarray, zone: str | None) -> np.ndarray:
-    """UTC as the clocks of a zone show it."""
+def to_local(times: np.ndarray, zone: str | None) -> np.ndarray:
+    """Convert times in UTC, shape (T,), to local times of a zone; None changes nothing."""
     if zone is None:
         return times
     import pandas as pd

@@ -1,10 +1,20 @@
-"""The networks: what they are, how they begin, and how they run.
+"""Networks: their weights, their initialization, and their runs.
 
-`network` and `cells` are the networks themselves, frozen dataclasses of arrays, and `initial` draws them. These three
-know nothing of JAX, so that a model can be read and run where JAX has not been imported.
+The functions take arrays of weights and standardized values, and return predictions and free runs.
 
-`jax_runs` runs a network in JAX, with derivatives: `recurrence` holds the loops, `parallel` the same in pieces side by
-side, and `jax_cells` and `updates` what a cell does in a step. To JAX, a network is a tree of arrays: see `pytrees`.
+network     the network: a window of past values, layers of cells, and a readout
+cells       one class for each kind of cell
+initial     initial weights
+numpy_runs  runs in NumPy, in batches
+ridge       ridge regression of readouts
+jax_runs    runs in JAX, with derivatives
+engines     the choice between NumPy and JAX for a free run
+recurrence  loops over steps in JAX, with their derivative rules
+parallel    the same loops, parallel in time
+updates     elementwise updates of cells, with their derivative rules
+jax_cells   one step of a cell in JAX
+pytrees     registration of networks as pytrees
 
-Import from the modules.
+`network`, `cells`, `initial`, `numpy_runs` and `ridge` do not import JAX. This package does not know series, settings
+or training.
 """

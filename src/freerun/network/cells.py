@@ -1,12 +1,14 @@
-"""Cells: one affine map of the hidden state, then an elementwise update.
+"""Cells: an affine map of hidden state and input, then an elementwise update.
 
-A cell with H units and D inputs turns its carry into the next one,
+A cell with H units and D inputs computes its next carry as
 
-    carry_t = update(elementwise, carry_{t-1}, h_{t-1} @ recurrent, x_t @ input + bias),
+    carry_t = update(elementwise, carry_{t-1}, h_{t-1} @ recurrent, x_t @ input + bias).
 
-where the hidden state h is the first entry of the carry, and the update acts on each unit by itself. That form is what
-the loops rely on for their speed. A cell with gates has several maps side by side: A = gates * H. Here are the weights;
-what is computed with them in JAX stands in `freerun.network.jax_cells`.
+The hidden state h is the first entry of the carry. The update acts on each unit by itself; the loops rely on that for
+their speed. A cell with gates has one affine map for each gate. Their columns stand one after the other, A = gates * H
+in all.
+
+The classes here hold the weights. `freerun.network.jax_cells` and `freerun.network.numpy_runs` compute with them.
 """
 
 from __future__ import annotations
@@ -21,17 +23,18 @@ if TYPE_CHECKING:
     from freerun.network.updates import Array, Carry
 
 Shapes = dict[str, tuple[int, ...]]
+"""The shapes of weights by field name."""
 
 
 @dataclass(frozen=True, eq=False)
 class AnyCell:
-    """What all cells share; D inputs, A columns of the map of the inputs.
+    """Base class of all cells, with D inputs and A columns of the affine map.
 
     Attributes:
-        input: shape (D, A).
+        input: input weights, shape (D, A).
         bias: shape (A,).
-        additive: whether the update depends on the parts of the affine map by their sum alone.
-        static: fields that are no weights.
+        additive: whether the update depends on the sum of the two parts of the affine map alone.
+        static: names of the fields that are not weights.
     """
 
     input: Float[Array, "D A"]
@@ -43,7 +46,7 @@ class AnyCell:
     @property
     def hidden(self) -> int:
         """H, the length of the hidden state."""
-        raise NotImplementedError(f"{type(self).__name__} does not tell the length of its hidden state")
+        raise NotImplementedError(f"{type(self).__name__} does not define `hidden`, the length of its hidden state")
 
     @property
     def weights(self) -> int:
@@ -55,17 +58,17 @@ class AnyCell:
         return [getattr(self, field.name) for field in fields(self) if field.name not in self.static]
 
     def rest(self) -> Carry:
-        """The carry before the first step: hidden state zero."""
+        """The carry before the first step: zeros."""
         return (np.zeros(self.hidden, self.bias.dtype),)
 
 
 @dataclass(frozen=True, eq=False)
 class Cell(AnyCell):
-    """What cells with a non-linearity share; H units, A = gates * H columns of the affine map.
+    """Base class of cells with H units and one non-linearity; A = gates * H.
 
     Attributes:
-        nonlinearity: a name of `freerun.network.updates.NONLINEARITIES`.
-        gates: maps side by side.
+        nonlinearity: a key of `freerun.network.updates.NONLINEARITIES`.
+        gates: number of affine maps.
         input, bias, additive, static: see `AnyCell`.
     """
 
@@ -76,7 +79,7 @@ class Cell(AnyCell):
 
     @classmethod
     def shapes(cls, inputs: int, hidden: int) -> Shapes:
-        """The shape of each weight, by the name of its field."""
+        """The shapes of the weights by field name, for D = `inputs` and H = `hidden`."""
         return {"input": (inputs, cls.gates * hidden), "bias": (cls.gates * hidden,)}
 
     @property
@@ -88,14 +91,15 @@ class Cell(AnyCell):
 class MemorylessCell(Cell):
     """A layer without recurrent weights: h_t = f(x_t @ input + bias).
 
-    Its memory is the window of delays that the network feeds it, which makes the network a NARX network (Lin, Horne,
-    Tino and Giles, 1996) and, with random weights and a solved readout, an extreme learning machine.
+    Its only memory is the window of delayed values that the network reads. The network is then a NARX network (Lin,
+    Horne, Tino and Giles, 1996). With random weights and a solved readout, it is an extreme learning machine (Huang et
+    al., 2006).
     """
 
 
 @dataclass(frozen=True, eq=False)
 class RecurrentCell(Cell):
-    """A cell with recurrent weights.
+    """Base class of cells with recurrent weights.
 
     Attributes:
         recurrent: shape (H, A).
@@ -117,7 +121,7 @@ class LeakyCell(RecurrentCell):
     """Leaky integrators (Jaeger et al., 2007): h_t = (1 - leak) h_{t-1} + leak f(h_{t-1} @ recurrent + ...).
 
     Attributes:
-        logit: shape (H,), the leak of each unit as its logit, so that it stays between 0 and 1 while it is trained.
+        logit: shape (H,). The leak of each unit is sigmoid(logit), so that it stays between 0 and 1 in training.
     """
 
     logit: Float[Array, " H"]
@@ -129,12 +133,16 @@ class LeakyCell(RecurrentCell):
 
 @dataclass(frozen=True, eq=False)
 class GRUCell(RecurrentCell):
-    """The gated recurrent unit (Cho et al., 2014), with the reset gate after the recurrent map as in cuDNN.
+    """The gated recurrent unit (Cho et al., 2014).
 
-    Reset r and update gate z are sigmoids; n = f(x @ input + r * (h @ recurrent + candidate)), h' = (1 - z) n + z h.
+    The reset gate r and the update gate z are sigmoids of affine maps. The new hidden state is
+
+        h' = (1 - z) n + z h,    n = f(x @ input + bias + r * (h @ recurrent + candidate)).
+
+    The reset gate acts after the recurrent map, as in cuDNN.
 
     Attributes:
-        candidate: shape (H,), the bias inside the reset gate.
+        candidate: shape (H,), the bias that the reset gate multiplies.
     """
 
     candidate: Float[Array, " H"]
@@ -150,7 +158,9 @@ class GRUCell(RecurrentCell):
 class LSTMCell(RecurrentCell):
     """Long short-term memory (Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000).
 
-    Gates i, f, o are sigmoids, g = nonlinearity; c' = f c + i g, h' = o nonlinearity(c'). The carry is (h, c).
+    The gates i, f, o are sigmoids of affine maps, and g is the non-linearity of one. The new carry (h', c') is
+
+        c' = f c + i g,    h' = o nonlinearity(c').
     """
 
     gates: ClassVar[int] = 4
@@ -161,12 +171,14 @@ class LSTMCell(RecurrentCell):
 
 @dataclass(frozen=True, eq=False)
 class PiecewiseLinearCell(AnyCell):
-    """The shallow piecewise-linear cell (Hess et al., 2023), of M latent variables z and L units:
+    """The shallow piecewise-linear cell (Hess et al., 2023), with M latent variables z and L units.
 
-        z_t = diagonal * z_{t-1} + phi(z_{t-1} @ expand) @ shrink + x_t @ input + bias,
+        z_t = diagonal * z_{t-1} + phi(z_{t-1} @ expand) @ shrink + x_t @ input + bias
 
-    with phi(s) = relu(s + threshold), or, clipped, relu(s + threshold) - relu(s), which keeps the free run bounded
-    where |diagonal| < 1. The hidden state is (z, phi), H = M + L units, so that one affine map makes both.
+    The non-linearity is phi(s) = relu(s + threshold). The clipped cell has phi(s) = relu(s + threshold) - relu(s). Its
+    free run is bounded if |diagonal| < 1.
+
+    The hidden state is (z, phi), of length H = M + L, so that a single affine map computes both parts.
 
     Attributes:
         input: shape (D, M).
@@ -175,7 +187,7 @@ class PiecewiseLinearCell(AnyCell):
         shrink: shape (L, M).
         expand: shape (M, L).
         threshold: shape (L,).
-        clipped: which phi.
+        clipped: whether phi is clipped.
         additive, static: see `AnyCell`.
     """
 
@@ -189,7 +201,7 @@ class PiecewiseLinearCell(AnyCell):
 
     @staticmethod
     def shapes(inputs: int, hidden: int, latent: int) -> Shapes:
-        """The shape of each weight, by the name of its field."""
+        """The shapes of the weights by field name, for D = `inputs`, L = `hidden` and M = `latent`."""
         return {
             "input": (inputs, latent),
             "bias": (latent,),
@@ -212,4 +224,4 @@ CELLS: dict[str, type[Cell]] = {
     "lstm": LSTMCell,
     "memoryless": MemorylessCell,
 }
-"""The cells with a non-linearity, by name; `plrnn` and `clipped-plrnn` are the two of `PiecewiseLinearCell`."""
+"""The cells with a non-linearity by name. `plrnn` and `clipped-plrnn` name the two forms of `PiecewiseLinearCell`."""

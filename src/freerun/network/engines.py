@@ -1,4 +1,4 @@
-"""Which engine lets a single network run free: NumPy at once, or JAX after compiling."""
+"""Free runs of a single network, in NumPy or, for long runs, in compiled JAX."""
 
 from __future__ import annotations
 
@@ -12,41 +12,45 @@ from freerun.network import numpy_runs
 from freerun.network.network import Network, State
 
 COMPILED = 100_000
-"""Steps of a single run from which on it is compiled.
+"""Number of steps from which on a single run is compiled.
 
-NumPy takes 25 to 60 microseconds a step, whatever the size of the network; JAX 0.3 (15 units) to 10 (1000 units), and
-1.5 s to be loaded and to compile.
+NumPy takes 25 to 60 microseconds per step. JAX takes 0.3 (15 units) to 10 (1000 units), after 1.5 s of importing and
+compiling.
 """
 
 
-def free_run(network: Network, state: State, value: np.ndarray, steps: int, known: np.ndarray) -> np.ndarray:
-    """Closed loop of a single run, by the engine that is quicker.
+def free_run(network: Network, state: State, value: np.ndarray, steps: int, future_inputs: np.ndarray) -> np.ndarray:
+    """Run in closed loop, with the faster engine.
 
-    The engines agree to rounding, so the runs of a chaotic system part after a while.
+    The engines agree up to rounding. Runs of a chaotic system therefore differ after some time.
 
     Args:
         network: the network.
-        state, value: the value of a step, shape (D,), and the state before it.
-        steps: how many values to generate.
-        known: the external inputs of the steps that are generated, shape (steps, E).
+        state: the state before the step of `value`.
+        value: the last known value, shape (D,).
+        steps: number of values to generate.
+        future_inputs: external inputs of the generated steps, shape (steps, E).
 
     Returns:
-        Shape (steps, D), in double precision. Values beyond the range of floating-point numbers are infinite or NaN.
+        Shape (steps, D), in double precision. Values that overflow are infinite or NaN.
     """
     dtype = network.bias.dtype
     if steps < COMPILED:
-        run = numpy_runs.run(network, numpy_runs.beside(state), value[None], steps, known=known).values[0, 0]
+        run = numpy_runs.run(network, numpy_runs.beside(state), value[None], steps, future_inputs=future_inputs).values[
+            0, 0
+        ]
     else:
-        from freerun.computing import computing
+        from freerun.compute.programs import computing
 
         with computing(str(dtype)):
-            run = np.asarray(_compiled()(network, state, value.astype(dtype), steps, known.astype(dtype)))
+            run = np.asarray(_compiled()(network, state, value.astype(dtype), steps, future_inputs.astype(dtype)))
     return run.astype(np.float64)
 
 
 @cache
 def _compiled() -> Callable[..., Any]:
-    from freerun.computing import jitted
+    """The compiled free run of JAX, imported when it is first needed."""
+    from freerun.compute.programs import jitted
     from freerun.network.jax_runs import run_free
 
     return jitted(run_free, static_argnames="steps")

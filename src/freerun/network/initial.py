@@ -1,8 +1,11 @@
-"""Initial weights: the tutorial's normals, Glorot's uniforms, orthogonal matrices, and reservoirs.
+"""Initial weights: normal, Glorot uniform, orthogonal, and those of reservoirs.
 
-All draws come from NumPy's legacy `RandomState(seed)`, layer by layer in the order input, recurrent, readout, so that
-a seed gives the same weights on every machine and the tutorial's own weights can be repeated. The recurrent weights of
-reservoirs come from a second one, so that recipes which differ in their inputs share them.
+Weights are drawn from NumPy's legacy `RandomState(seed)`, whose stream never changes. They are drawn layer by layer, in
+the order input, recurrent, readout. A seed therefore gives the same weights on every machine, and the weights of the
+tutorial can be reproduced.
+
+The recurrent weights of a reservoir are drawn from a second generator. Reservoirs that differ in their inputs therefore
+share them.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ from freerun.network.cells import CELLS
 from freerun.network.network import Network, Shape, assemble
 
 Draw = np.random.RandomState
+"""The random generator."""
 Matrix = Callable[[Draw, str, int, int], np.ndarray]
-"""Draws the matrix `input`, `recurrent`, `readout`, `shrink` or `expand` of so many rows and columns."""
+"""Draws a matrix, given its name (`input`, `recurrent`, `readout`, `shrink` or `expand`), its rows and its columns."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,12 @@ class Start:
     """How initial weights are drawn.
 
     Attributes:
-        name: a key of `MATRICES`.
+        name: a key of `MATRICES`, or `reservoir`.
         seed: seed of the draws.
-        spectral_radius: of a reservoir's recurrent weights.
-        input_scale: of a reservoir: standard deviation of the drive of a unit by standardised values.
-        bias_scale: of a reservoir: biases are uniform on +-bias_scale.
-        leak: of leaky cells, between 0 and 1.
+        spectral_radius: spectral radius of the recurrent weights of a reservoir.
+        input_scale: for a reservoir, the standard deviation of x_t @ input if the values x_t are standardized.
+        bias_scale: for a reservoir, biases are uniform on +-bias_scale.
+        leak: leak of leaky cells, between 0 and 1.
     """
 
     name: str
@@ -43,10 +47,16 @@ class Start:
 
 
 def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Network:
-    """A network with fresh weights; readout bias and direct connections start at zero.
+    """Draw the weights of a network.
 
-    A reservoir's readout is zero too. The forget gates of an LSTM start with a bias of 1 (Gers et al., 2000), the
-    diagonal of a piecewise-linear cell is uniform on 0.5 to 1, and its thresholds are standard normal.
+    The bias of the readout and the direct connections are zero, and so is the readout of a reservoir. The forget gates
+    of an LSTM have a bias of 1 (Gers et al., 2000). The diagonal of a piecewise-linear cell is uniform on 0.5 to 1. Its
+    thresholds are standard normal.
+
+    Args:
+        shape: the architecture.
+        start: how the weights are drawn.
+        dtype: `float64` or `float32`.
     """
     draw = Draw(start.seed)
     recurrent = Draw(start.seed)
@@ -58,31 +68,31 @@ def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Netwo
             weights = np.zeros(size)
         elif name in ("input", "recurrent"):
             source = recurrent if name == "recurrent" and start.name == "reservoir" else draw
-            blocks = [_matrix(start, source, name, size[0], size[1] // gates) for _ in range(gates)]
+            blocks = [_draw_matrix(start, source, name, size[0], size[1] // gates) for _ in range(gates)]
             weights = np.concatenate(blocks, axis=1)
         elif len(size) == 2:
-            weights = _matrix(start, draw, name, *size)
+            weights = _draw_matrix(start, draw, name, *size)
         else:
-            weights = _vector(shape, start, draw, path, size[0])
+            weights = _draw_vector(shape, start, draw, path, size[0])
         return np.asarray(weights, dtype)
 
     return assemble(shape, take)
 
 
 def tutorial(draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
-    """The tutorial's: normal with standard deviation 0.01, recurrent weights 0.02."""
+    """Draw as in the tutorial: normal, with standard deviation 0.02 for recurrent weights and 0.01 for all others."""
     return draw.normal(0.0, 0.02 if name == "recurrent" else 0.01, (rows, columns))
 
 
 def glorot(draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
-    """Uniform on +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010)."""
+    """Draw uniformly on +-sqrt(6 / (fan in + fan out)) (Glorot and Bengio, 2010)."""
     del name
     bound = np.sqrt(6.0 / (rows + columns))
     return draw.uniform(-bound, bound, (rows, columns))
 
 
 def orthogonal(draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
-    """Glorot's, but recurrent matrices are orthogonal, uniform over all such (Mezzadri, 2007)."""
+    """Draw orthogonal recurrent matrices from the Haar measure (Mezzadri, 2007), and all others by `glorot`."""
     if name != "recurrent":
         return glorot(draw, name, rows, columns)
     q, r = np.linalg.qr(draw.normal(size=(rows, columns)))
@@ -90,25 +100,27 @@ def orthogonal(draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
 
 
 MATRICES: dict[str, Matrix] = {"tutorial": tutorial, "glorot": glorot, "orthogonal": orthogonal}
-"""The ways to draw a matrix that need no further number, by name."""
+"""Functions that draw matrices, by name of the initialization."""
 
 
-def _matrix(start: Start, draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
+def _draw_matrix(start: Start, draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
+    """Draw a matrix. Inputs of a reservoir are normal with standard deviation input_scale / sqrt(rows)."""
     if start.name != "reservoir":
         return MATRICES[start.name](draw, name, rows, columns)
     if name == "recurrent":
-        return start.spectral_radius * _of_unit_radius(int(draw.randint(2**31)), rows)
+        return start.spectral_radius * _draw_unit_radius(int(draw.randint(2**31)), rows)
     return draw.normal(size=(rows, columns)) * start.input_scale / np.sqrt(rows)
 
 
 @lru_cache(maxsize=8)
-def _of_unit_radius(seed: int, size: int) -> np.ndarray:
-    """A normal matrix of spectral radius 1; kept, since its eigenvalues take longer than all else of a reservoir."""
+def _draw_unit_radius(seed: int, size: int) -> np.ndarray:
+    """Draw a normal matrix and scale it to spectral radius 1. Cached, since its eigenvalues take most of the time."""
     normal = Draw(seed).normal(size=(size, size))
     return normal / np.abs(np.linalg.eigvals(normal)).max()
 
 
-def _vector(shape: Shape, start: Start, draw: Draw, path: str, size: int) -> np.ndarray:
+def _draw_vector(shape: Shape, start: Start, draw: Draw, path: str, size: int) -> np.ndarray:
+    """Draw a vector of weights; `path` is its name, such as `cells.0.bias`."""
     name = path.rsplit(".", 1)[-1]
     if name == "logit":
         return np.full(size, np.log(start.leak / (1.0 - start.leak)))

@@ -1,6 +1,6 @@
-"""What a cell does in a step, in JAX: the two parts of its affine map, and its update.
+"""One step of a cell in JAX: the two parts of its affine map, and its update.
 
-The update takes the units along the leading axis: of one sequence, (H,), or of S sequences that are columns, (H, S).
+Updates act on arrays whose leading axis is the units: shape (H,) for one sequence, (H, S) for a batch of S sequences.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-import freerun.network.pytrees  # noqa: F401 - JAX knows networks from here on
+import freerun.network.pytrees  # noqa: F401 - registers networks with JAX
 from freerun.network.cells import (
     AnyCell,
     Cell,
@@ -40,13 +40,14 @@ _UPDATES: dict[type[Cell], Callable[[str], Update]] = {
     LSTMCell: lstm_update,
     MemorylessCell: simple_update,
 }
+"""The update of each class of cells with a non-linearity."""
 
 
 def update_of(cell: AnyCell) -> Update:
-    """The elementwise update, the same object for equal cells, so that nothing compiles twice.
+    """The elementwise update of a cell. Equal cells share one update, so that JAX compiles it once.
 
     Raises:
-        TypeError: a class of cells that has none here.
+        TypeError: this class of cells has no update.
     """
     if isinstance(cell, PiecewiseLinearCell):
         return piecewise_update(cell.clipped)
@@ -56,7 +57,7 @@ def update_of(cell: AnyCell) -> Update:
 
 
 def elementwise_of(cell: AnyCell) -> tuple[Array, ...]:
-    """Parameters of the elementwise update."""
+    """The parameters of the elementwise update: the leak, the candidate bias or the threshold; empty if none."""
     if isinstance(cell, LeakyCell):
         return (jax.nn.sigmoid(cell.logit),)
     if isinstance(cell, GRUCell):
@@ -65,7 +66,10 @@ def elementwise_of(cell: AnyCell) -> tuple[Array, ...]:
 
 
 def recurrent_of(cell: RecurrentCell | PiecewiseLinearCell) -> Float[Array, "H A"]:
-    """The recurrent weights; of a piecewise-linear cell the map of (z, phi) to z', and through z' to phi'."""
+    """The recurrent weights.
+
+    For a piecewise-linear cell, they map its hidden state (z, phi) to the next z' and to z' @ expand.
+    """
     if isinstance(cell, RecurrentCell):
         return cell.recurrent
     to_latent = jnp.concatenate([jnp.diag(cell.diagonal), cell.shrink])
@@ -73,7 +77,7 @@ def recurrent_of(cell: RecurrentCell | PiecewiseLinearCell) -> Float[Array, "H A
 
 
 def drive(cell: AnyCell, inputs: Float[Array, "*T D"]) -> Float[Array, "*T A"]:
-    """The input part of the affine map, for any number of steps at once."""
+    """The input part of the affine map, x_t @ input + bias, for any number of steps."""
     driven = inputs @ cell.input + cell.bias
     if isinstance(cell, PiecewiseLinearCell):
         return jnp.concatenate([driven, driven @ cell.expand], axis=-1)
@@ -81,7 +85,7 @@ def drive(cell: AnyCell, inputs: Float[Array, "*T D"]) -> Float[Array, "*T A"]:
 
 
 def mix(cell: AnyCell, hidden: Float[Array, "*T H"]) -> Float[Array, "*T A"]:
-    """The recurrent part of the affine map; zero in a cell without recurrent weights."""
+    """The recurrent part of the affine map, h_{t-1} @ recurrent; zero for a cell without recurrent weights."""
     if isinstance(cell, RecurrentCell | PiecewiseLinearCell):
         return hidden @ recurrent_of(cell)
     return jnp.zeros((*hidden.shape[:-1], cell.bias.shape[0]), cell.bias.dtype)

@@ -1,8 +1,14 @@
-"""Running a network in JAX: open loop (by data), forced (by a mixture) and closed loop (by its own output).
+"""Runs of a network in JAX: open loop, forced, and closed loop.
 
-Every run has derivatives with respect to the weights, the data and the state. In a forced or free run the output is fed
-back through readout and input weights, which are affine too, so its derivative takes the form that
-`freerun.network.recurrence` describes: all that does not depend on the tangent before is formed for all steps at once.
+In open loop, the network reads data. In closed loop, it reads its own output. In a forced run, it reads a mixture of
+both. Every run has derivatives with respect to the weights, the data and the state.
+
+In a forced or free run, the output returns to the input through the readout and the input weights. Both maps are
+affine. The derivative rule therefore has the form that `freerun.network.recurrence` describes: the terms that do not
+depend on the tangent of the step before are computed for all steps at once.
+
+Shapes: T steps; N = D + E numbers read in a step, D channels and E external inputs; H hidden states of all layers.
+*S stands for a batch axis that may be absent.
 """
 
 from __future__ import annotations
@@ -19,15 +25,21 @@ from jaxtyping import Float, Int
 from freerun.network import parallel, recurrence
 from freerun.network.jax_cells import drive, elementwise_of, mix, update_of
 from freerun.network.network import Network, State, Window, left_out
-from freerun.network.recurrence import by_rows, cut, linearized_updates, loop, mixed, shifted
+from freerun.network.recurrence import cut, linearize_updates, loop, mix_inputs, multiply_rows, shift
 from freerun.network.updates import Array, Carry
 
-Reached = tuple[State, Float[Array, " D"]]
-"""The state after a step, and the estimate of the next value."""
+StepResult = tuple[State, Float[Array, " D"]]
+"""The state after a step, and the prediction of the next value."""
 
 
 def windows(network: Network, inputs: Float[Array, "T *S N"], past: Float[Array, "depth *S N"]) -> Window:
-    """The window of each step of `inputs`, given what was read before the first of them, latest last."""
+    """Compute the window of each step.
+
+    Args:
+        network: the network.
+        inputs: what the network reads, shape (T, *S, N).
+        past: what it read in the steps before, oldest first, shape (depth, *S, N).
+    """
     steps, channels, depth = inputs.shape[0], network.bias.shape[0], network.depth
     known = jnp.concatenate([past, inputs])
     values = known[..., :channels]
@@ -44,18 +56,29 @@ def windows(network: Network, inputs: Float[Array, "T *S N"], past: Float[Array,
 
 
 def output(network: Network, hidden: Float[Array, "*T H"], window: Window) -> Float[Array, "*T D"]:
-    """The estimate of the next value from the hidden states and the window that led to them."""
-    outputs = by_rows(lambda rows: rows @ network.readout, hidden) + network.bias
+    """Compute predictions of the next values, shape (*T, D), from hidden states and the windows of the same steps."""
+    outputs = multiply_rows(lambda rows: rows @ network.readout, hidden) + network.bias
     direct = network.direct
     if direct is not None:
-        outputs = outputs + by_rows(lambda rows: rows @ direct, window.seen)
+        outputs = outputs + multiply_rows(lambda rows: rows @ direct, window.seen)
     return outputs if window.base is None else outputs + window.base
 
 
 def read(
     network: Network, inputs: Float[Array, "T *S N"], state: State | None = None
 ) -> tuple[tuple[Carry, ...], Float[Array, "T *S H"], Window]:
-    """Open loop, from `state` or from rest: the carries of all layers and the hidden states after each step."""
+    """Run in open loop.
+
+    Args:
+        network: the network.
+        inputs: what the network reads, shape (T, *S, N).
+        state: the state before the first step; None is the zero state.
+
+    Returns:
+        carries: for each layer, the carry after each step.
+        hidden: the hidden states of all layers after each step, shape (T, *S, H).
+        window: the windows.
+    """
     state = network.rest(inputs.shape[1:-1]) if state is None else state
     window = windows(network, inputs, state.past)
     carries, driven_by = [], window.seen
@@ -66,27 +89,43 @@ def read(
 
 
 def read_on(network: Network, inputs: Float[Array, "T N"], state: State) -> tuple[Float[Array, "T H"], Window, State]:
-    """Open loop from `state`: the hidden states, the windows, and the state after the last step."""
+    """Run in open loop, and return the hidden states, the windows, and the state after the last step."""
     carries, hidden, window = read(network, inputs, state)
     return hidden, window, _state_after(state, carries, inputs)
 
 
 def predict(network: Network, inputs: Float[Array, "T *S N"], state: State | None = None) -> Float[Array, "T *S D"]:
-    """Open loop: the estimate of the step after each input, from `state` or from rest.
+    """Predict the next value after each step, in open loop.
 
-    Along one sequence, or along several side by side, S of them, each from a state of its own: carries of shape
-    (S, H), and a past of shape (depth, S, N).
+    Args:
+        network: the network.
+        inputs: one sequence, shape (T, N), or a batch of S sequences, shape (T, S, N).
+        state: the state before the first step; None is the zero state. For a batch, the entries of its carries have
+            shape (S, H), and its past has shape (depth, S, N).
+
+    Returns:
+        Shape (T, *S, D).
     """
     _, hidden, window = read(network, inputs, state)
     return output(network, hidden, window)
 
 
-def moments(
+def run_starts(
     network: Network, inputs: Float[Array, "T N"], at: Int[Array, " S"], state: State | None = None
 ) -> tuple[State, Float[Array, "S D"]]:
-    """Open loop, from `state` or rest: the states before each of the steps `at`, stacked, and the values there."""
+    """Compute where free runs start, in open loop.
+
+    Args:
+        network: the network.
+        inputs: what the network reads, shape (T, N).
+        at: the first step of each of S runs, shape (S,).
+        state: the state before the first step of `inputs`; None is the zero state.
+
+    Returns:
+        The states before the steps `at`, stacked, and the values of these steps, shape (S, D).
+    """
     state = network.rest() if state is None else state
-    carries = shifted(state.cells, read(network, inputs, state)[0])
+    carries = shift(state.cells, read(network, inputs, state)[0])
     past = jnp.concatenate([state.past, inputs])[at[:, None] + jnp.arange(network.depth)]
     return State(jax.tree.map(lambda entry: entry[at], carries), past), inputs[at, : network.bias.shape[0]]
 
@@ -94,25 +133,29 @@ def moments(
 def completed(
     network: Network, inputs: Float[Array, "T N"], observed: Float[Array, "T D"], state: State | None = None
 ) -> Float[Array, "T N"]:
-    """What the network reads, from `state` or rest, when its own output stands in for what is not observed.
+    """Fill missing values with the predictions of the network.
 
     Args:
         network: the network.
-        inputs: any number where there is no value.
-        observed: 1 where there is one, 0 where there is none.
-        state: before the first step.
+        inputs: what the network reads, with any number in place of a missing value.
+        observed: 1 for an observed value, 0 for a missing one.
+        state: the state before the first step; None is the zero state.
+
+    Returns:
+        The inputs without missing values. A value that is missing in the first step is zero.
     """
     first = jnp.zeros_like(network.bias)
     outputs = _forced(network, network.rest() if state is None else state, first, inputs, observed)
-    return mixed(inputs, shifted(first, outputs), observed)
+    return mix_inputs(inputs, shift(first, outputs), observed)
 
 
-def step(network: Network, state: State, value: Float[Array, " N"]) -> Reached:
-    """Read one value and the external inputs beside it: the state after it, and the estimate of the next value."""
+def step(network: Network, state: State, value: Float[Array, " N"]) -> StepResult:
+    """Run one step on `value`, a value with its external inputs, and predict the next value."""
     return _advance(network, state, value, [partial(update_of(cell), elementwise_of(cell)) for cell in network.cells])
 
 
-def _advance(network: Network, state: State, value: Array, updates: Sequence[Callable[..., Carry]]) -> Reached:
+def _advance(network: Network, state: State, value: Array, updates: Sequence[Callable[..., Carry]]) -> StepResult:
+    """Run one step. `updates` holds the update of each layer, with its parameters bound."""
     window = jax.tree.map(lambda entry: entry[0], windows(network, value[None], state.past))
     driven_by = window.seen
     carries: list[Carry] = []
@@ -125,7 +168,7 @@ def _advance(network: Network, state: State, value: Array, updates: Sequence[Cal
 
 
 def _state_after(state: State, carries: tuple[Carry, ...], inputs: Float[Array, "T N"]) -> State:
-    """The state after steps that read `inputs` from `state`, given the carries after each of them."""
+    """The state after the last step, from the state before the first, the carries after all steps, and the inputs."""
     past = jnp.concatenate([state.past, inputs])[inputs.shape[0] :]
     return State(jax.tree.map(lambda entry: entry[-1], carries), past)
 
@@ -135,25 +178,41 @@ def run_free(
     state: State,
     value: Float[Array, " D"],
     steps: int,
-    known: Float[Array, "steps E"] | None = None,
+    future_inputs: Float[Array, "steps E"] | None = None,
 ) -> Float[Array, "steps D"]:
-    """Closed loop: the `steps` values that follow `value`; see `forced_loop`.
+    """Run in closed loop.
 
     Args:
         network: the network.
-        state, value: the value of a step, and the state before it.
-        steps: how many values to generate.
-        known: the external inputs of the steps that are generated.
+        state: the state before the step of `value`.
+        value: the last known value, shape (D,).
+        steps: number of values to generate.
+        future_inputs: external inputs of the generated steps, shape (steps, E).
+
+    Returns:
+        The values that follow `value`, shape (steps, D).
     """
     none = jnp.zeros((steps, value.shape[0]), network.bias.dtype)
-    inputs = none if known is None or not known.shape[1] else jnp.concatenate([none, known], axis=1)
+    inputs = (
+        none if future_inputs is None or not future_inputs.shape[1] else jnp.concatenate([none, future_inputs], axis=1)
+    )
     return forced_loop(network, state, value, inputs, none[:, :1])[1]
 
 
 def run_forced(
     network: Network, inputs: Float[Array, "T N"], strength: Float[Array, " T"], state: State | None = None
 ) -> Float[Array, "T D"]:
-    """From `state` or rest, driven by a mixture of data and own output; see `forced_loop`."""
+    """Run on mixtures of data and output; see `forced_loop`.
+
+    Args:
+        network: the network.
+        inputs: the data, shape (T, N). The first step is read as it is.
+        strength: forcing strength of each step, shape (T,).
+        state: the state before the first step; None is the zero state.
+
+    Returns:
+        The outputs, shape (T, D).
+    """
     state = network.rest() if state is None else state
     return _forced(network, state, inputs[0, : network.bias.shape[0]], inputs, strength[:, None])
 
@@ -164,25 +223,25 @@ def forced_on(
     value: Float[Array, " D"],
     inputs: Float[Array, "T N"],
     strength: Float[Array, "T S"],
-) -> tuple[Float[Array, "T D"], Reached]:
-    """The outputs of `forced_loop`, and the state and the output from which it would go on."""
+) -> tuple[Float[Array, "T D"], StepResult]:
+    """Run `forced_loop`, and return its outputs, and the state and output from which a next run continues."""
     carries, outputs = forced_loop(network, state, value, inputs, strength)
-    known = mixed(inputs, shifted(value, outputs), strength)
+    known = mix_inputs(inputs, shift(value, outputs), strength)
     return outputs, (_state_after(state, carries, known), outputs[-1])
 
 
 def _forced(network: Network, state: State, value: Array, inputs: Array, strength: Array) -> Float[Array, "T D"]:
-    """The outputs of `forced_loop`, step by step or in pieces side by side."""
+    """The outputs of `forced_loop`, computed step by step, or parallel in time if `network.parallel`."""
     if not network.parallel:
         return forced_loop(network, state, value, inputs, strength)[1]
 
-    def run(network: Network, at: Reached, piece: tuple[Array, Array]) -> Reached:
+    def run(network: Network, at: StepResult, piece: tuple[Array, Array]) -> StepResult:
         return forced_on(network, *at, *piece)[1]
 
     pieces = cut(inputs, parallel.PIECE), cut(strength, parallel.PIECE)
-    begun = parallel.starts(run, network, (state, value), pieces)
+    begun = parallel.solve_starts(run, network, (state, value), pieces)
     _, along = jax.vmap(partial(forced_loop, network), out_axes=1)(*begun, *pieces)
-    return parallel.joined(len(inputs), along)
+    return parallel.join_pieces(len(inputs), along)
 
 
 @jax.custom_jvp
@@ -193,22 +252,24 @@ def forced_loop(
     inputs: Float[Array, "T N"],
     strength: Float[Array, "T S"],
 ) -> tuple[tuple[Carry, ...], Float[Array, "T D"]]:
-    """Run with each input mixed of data and own output, strength * data + (1 - strength) * output.
+    """Run on mixtures of data and output: step t reads strength_t * data_t + (1 - strength_t) * output_{t-1}.
+
+    This is generalized teacher forcing (Doya, 1992; Hess et al., 2023). Strength 1 is the open loop, 0 the closed loop.
 
     Args:
         network: the network.
-        state, value: before the first step, and the output that led to it.
-        inputs: the data; columns beyond the D of the output are external inputs, which are always read as they are.
-        strength: forcing strength at each step: 1 is the open loop, 0 the closed loop; of each value (S = D) or of
-            all of them (S = 1).
+        state: the state before the first step.
+        value: the output of the step before the first, shape (D,).
+        inputs: the data, shape (T, N). External inputs, the last E columns, are not mixed.
+        strength: the forcing strength of each step, for each channel (S = D) or for all channels (S = 1).
 
     Returns:
-        The carries after each step and the output of each step.
+        For each layer, the carry after each step, and the output of each step, shape (T, D).
     """
 
-    def follow(at: Reached, now: tuple[Array, Array]) -> tuple[Reached, tuple[tuple[Carry, ...], Array]]:
+    def follow(at: StepResult, now: tuple[Array, Array]) -> tuple[StepResult, tuple[tuple[Carry, ...], Array]]:
         (state, estimate), (data, alpha) = at, now
-        state, estimate = step(network, state, mixed(data, estimate, alpha))
+        state, estimate = step(network, state, mix_inputs(data, estimate, alpha))
         return (state, estimate), (state.cells, estimate)
 
     return loop(follow, (state, value), (inputs, strength))[1]
@@ -216,42 +277,63 @@ def forced_loop(
 
 @forced_loop.defjvp
 def _forced_loop_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+    """The derivative of `forced_loop`.
+
+    With alpha the strength, the tangent of what step t reads is
+
+        dr_t = k_t + (1 - alpha_t) dy_{t-1},    k_t = alpha_t dx_t + dalpha_t (x_t - y_{t-1}).
+
+    Each layer has the tangent dh_t = f'(a_t) (dh_{t-1} @ W + dr_t @ V + b_t), where b_t holds the tangents of the
+    weights; the output has dy_t = dh_t @ R + c_t, with c_t = h_t @ dR + dbias. After the run, k_t, b_t, c_t and the
+    slopes f'(a_t) are computed for all steps at once. A second loop then computes the tangents.
+    """
     network, state, value, inputs, strength = primals
     d_network, d_state, d_value, d_inputs, d_strength = tangents
     carries, outputs = result = forced_loop(*primals)
-    fed_back = shifted(value, outputs)
+    fed_back = shift(value, outputs)
     seen, known = jax.jvp(
-        lambda inputs, strength: mixed(inputs, fed_back, strength), (inputs, strength), (d_inputs, d_strength)
+        lambda inputs, strength: mix_inputs(inputs, fed_back, strength), (inputs, strength), (d_inputs, d_strength)
     )
-    linear = _linearized(network, d_network, state, shifted(state.cells, carries), seen)
+    linear = _linearize_steps(network, d_network, state, shift(state.cells, carries), seen)
 
-    def follow(at: Reached, now: tuple[Linear, Array, Array]) -> tuple[Reached, tuple[tuple[Carry, ...], Array]]:
+    def follow(
+        at: StepResult, now: tuple[LinearSteps, Array, Array]
+    ) -> tuple[StepResult, tuple[tuple[Carry, ...], Array]]:
         (d_state, d_output), (linear, known, alpha) = at, now
-        d_read = known + mixed(jnp.zeros_like(known), d_output, alpha)
+        d_read = known + mix_inputs(jnp.zeros_like(known), d_output, alpha)
         d_state, d_output = _linear_step(network, linear, d_state, d_read)
         return (d_state, d_output), (d_state.cells, d_output)
 
     return result, loop(follow, (d_state, d_value), (linear, known, strength))[1]
 
 
-class Linear(NamedTuple):
-    """Steps of a network, linearised.
+class LinearSteps(NamedTuple):
+    """Linearized steps of a network.
 
     Attributes:
-        layers: of each layer, the slopes of its update, and what the tangent of its weights adds to its carry.
-        output: what the tangent of the readout adds to the output.
+        layers: for each layer, the linearization of its update, and the tangent of its carry that comes from the
+            tangent of its weights (b_t in `_forced_loop_jvp`).
+        output: the tangent of the output that comes from the tangent of the readout (c_t).
     """
 
     layers: tuple[tuple[Any, Carry], ...]
     output: Array
 
 
-def _linearized(
+def _linearize_steps(
     network: Network, tangent: Network, state: State, carries: tuple[Carry, ...], values: Float[Array, "T N"]
-) -> Linear:
-    """The steps that read `values` from `state` on, linearised, stacked; `carries` are those before each of them.
+) -> LinearSteps:
+    """Linearize all steps of a run.
 
-    `tangent` is the tangent of the weights, whose effect is a part of the result.
+    Args:
+        network: the network.
+        tangent: tangent of its weights.
+        state: the state before the first step.
+        carries: for each layer, the carry before each step, stacked.
+        values: what each step reads, shape (T, N).
+
+    Returns:
+        The linearized steps, stacked.
     """
     window = windows(network, values, state.past)
     driven_by = window.seen
@@ -260,17 +342,17 @@ def _linearized(
     for cell, d_cell, before in zip(network.cells, tangent.cells, carries, strict=True):
         a, da = jax.jvp(mix, (cell, before[0]), (d_cell, jnp.zeros_like(before[0])))
         u, du = jax.jvp(drive, (cell, driven_by), (d_cell, jnp.zeros_like(driven_by)))
-        carry, linear, known = linearized_updates(cell, d_cell, before, (a, u), (da, du))
+        carry, linear, known = linearize_updates(cell, d_cell, before, (a, u), (da, du))
         layers.append((linear, known))
         driven_by = carry[0]
         hidden.append(driven_by)
     at = (jnp.concatenate(hidden, axis=1), window)
     _, known = jax.jvp(lambda network: output(network, *at), (network,), (tangent,))
-    return Linear(tuple(layers), known)
+    return LinearSteps(tuple(layers), known)
 
 
-def _linear_step(network: Network, linear: Linear, state: State, value: Array) -> Reached:
-    """One linearised step: the tangents of state and output after it, from those of state and value before it."""
+def _linear_step(network: Network, linear: LinearSteps, state: State, value: Array) -> StepResult:
+    """Map the tangents of the state and of what a step reads to those of the next state and of the output."""
 
     def updated(slope: Any, known: Carry) -> Callable[..., Carry]:
         return lambda *tangents: jax.tree.map(jnp.add, slope(*tangents), known)

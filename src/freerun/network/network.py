@@ -1,4 +1,4 @@
-"""`Network`: layers of cells, a readout and, if wanted, direct connections from input to output."""
+"""`Network`: layers of cells, a readout, and optional direct connections from input to output."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network is built from.
+    """The architecture of a network.
 
     Attributes:
-        channels: D.
-        inputs: E, external inputs.
-        hidden: units of each layer.
-        cell: a name of `freerun.network.cells.CELLS`, `plrnn` or `clipped-plrnn`.
-        lags: the delays of the values in a window, ascending; 0 is the current value.
+        channels: D, the number of channels of the series.
+        hidden: number of units of each layer.
+        cell: a key of `freerun.network.cells.CELLS`, `plrnn` or `clipped-plrnn`.
+        lags: delays of the values in a window, in steps, ascending; 0 is the current value.
         layers: number of layers.
-        direct: direct connections or not.
-        nonlinearity: of the hidden units.
-        latent: latent variables M of a piecewise-linear cell.
-        differences: lags of the differences that are taken of the values, one after the other.
+        direct: whether there are direct connections from the window to the output.
+        nonlinearity: non-linearity of the hidden units.
+        latent: M, the number of latent variables of a piecewise-linear cell.
+        inputs: E, the number of external inputs.
+        differences: lags of the differences that are taken of the values one after the other, in steps.
     """
 
     channels: int
@@ -45,16 +45,16 @@ class Shape:
 
     @property
     def window(self) -> int:
-        """K = len(lags) * (D + E), the number of inputs of the first layer."""
+        """K = len(lags) * (D + E), the length of a window."""
         return len(self.lags) * (self.channels + self.inputs)
 
 
 class State(NamedTuple):
-    """What a network remembers between two steps.
+    """The state of a network between two steps.
 
     Attributes:
         cells: the carry of each layer.
-        past: the last values read, latest last, shape (max(lags) + sum(differences), N).
+        past: what the network read last, oldest first, shape (depth, N) with depth = max(lags) + sum(differences).
     """
 
     cells: tuple[Carry, ...]
@@ -62,11 +62,12 @@ class State(NamedTuple):
 
 
 class Window(NamedTuple):
-    """What a network makes of the latest values before anything else.
+    """The inputs of the first layer and of the direct connections.
 
     Attributes:
-        seen: the differenced values and the external inputs at each lag, one after the other, shape (*T, K).
-        base: what the differences leave out, to be added to the output, shape (*T, D); None without differences.
+        seen: the differenced values and the external inputs at each lag, concatenated, shape (*T, K).
+        base: the next value minus its difference, which is added to the output, shape (*T, D); None without
+            differences.
     """
 
     seen: Array
@@ -75,28 +76,31 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Predicts the next step of a series: y_t = h_t @ readout + bias (+ w_t @ direct), an estimate of x_{t+1}.
+    """A recurrent network that predicts the next value of a series: y_t = h_t @ readout + bias + w_t @ direct.
 
-    At step t it reads N = D + E numbers: the D values x_t, and E external inputs, those of step t + 1. The window w_t
-    holds what was read at steps t - lag for each lag, one after the other; before the first step all is zero. It drives
-    the first layer and the direct connections; each further layer is driven by the hidden state of the one below, and
-    h_t is the hidden states of all layers side by side.
+    The output y_t predicts x_{t+1}. At step t, the network reads N = D + E numbers: the values x_t of the D channels,
+    and the E external inputs of step t + 1. The window w_t is the concatenation of what was read at steps t - lag, for
+    each lag. Everything before the first step is zero.
 
-    With differences d1, d2, ... the window holds (1 - B^d1)(1 - B^d2) ... x instead of x, where B is the step back, and
-    the output is the estimate of the next difference plus what the differences leave out of x_{t+1}.
+    The window is the input of the first layer and of the direct connections. The input of each further layer is the
+    hidden state of the layer below. The vector h_t is the concatenation of the hidden states of all layers.
 
-    All arrays in it are weights; several networks of one shape are one whose arrays have a leading axis more.
+    With differences d1, d2, ..., the window holds (1 - B^d1)(1 - B^d2) ... x instead of x, where B is the backshift
+    operator. The readout then predicts the next difference. The output is that prediction plus x_{t+1} minus its
+    difference, which depends on past values alone.
+
+    All arrays are weights. A stack of networks of one shape is a `Network` whose arrays have one more leading axis.
 
     Attributes:
         cells: the layers, from the bottom up.
-        readout: shape (H, D), H the length of all hidden states together.
+        readout: shape (H, D); H is the length of the hidden states of all layers.
         bias: shape (D,).
-        direct: shape (K, D) with K = len(lags) * N, from window to output, or None.
-        lags: the delays of the values in a window, ascending.
+        direct: direct connections, shape (K, D) with K = len(lags) * N; None if there are none.
+        lags: delays of the values in a window, in steps, ascending.
         inputs: E, the number of external inputs.
-        differences: the lags of the differences.
-        parallel: whether data are read in pieces side by side, see `freerun.network.parallel`, or step by step.
-        static: fields that are no weights.
+        differences: lags of the differences, in steps.
+        parallel: whether JAX runs are computed parallel in time; see `freerun.network.parallel`.
+        static: names of the fields that are not weights.
     """
 
     cells: tuple[AnyCell, ...]
@@ -118,12 +122,12 @@ class Network:
 
     @property
     def memoryless(self) -> bool:
-        """Whether it remembers nothing but the last values read."""
+        """Whether its state consists of the last values read alone."""
         return all(isinstance(cell, MemorylessCell) for cell in self.cells)
 
     @property
     def depth(self) -> int:
-        """Steps before the current one that a window reaches back."""
+        """Number of steps before the current one on which a window depends."""
         return max(self.lags) + sum(self.differences)
 
     def arrays(self) -> list[Array]:
@@ -132,17 +136,24 @@ class Network:
         return [*(array for cell in self.cells for array in cell.arrays()), *own]
 
     def with_readout(self, readout: Array, bias: Array, direct: Array | None) -> Network:
-        """The same network with another readout, bias and direct connections."""
+        """Return the network with another readout, bias and direct connections."""
         return replace(self, readout=readout, bias=bias, direct=direct)
 
     def rest(self, several: tuple[int, ...] = ()) -> State:
-        """The state before the first step; its past is that of one sequence, or of `several` side by side."""
+        """The zero state. `several` is the shape of a batch: its past then has shape (depth, *several, N)."""
         past = np.zeros((self.depth, *several, self.bias.shape[0] + self.inputs), self.bias.dtype)
         return State(tuple(cell.rest() for cell in self.cells), past)
 
 
 def left_out(differences: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Of x_{t+1} = (its difference) + sum of coefficient * x_{t - back}: the pairs (back, coefficient)."""
+    """Compute how a value follows from its difference: x_{t+1} = difference + sum of coefficient * x_{t - back}.
+
+    Args:
+        differences: lags d1, d2, ... of the differences (1 - B^d1)(1 - B^d2) ... x.
+
+    Returns:
+        The pairs (back, coefficient) of the sum.
+    """
     polynomial = np.ones(1, int)  # (1 - B^d1)(1 - B^d2) ... in the powers of B
     for lag in differences:
         polynomial = np.convolve(polynomial, [1, *[0] * (lag - 1), -1])
@@ -150,11 +161,11 @@ def left_out(differences: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 Take = Callable[[str, tuple[int, ...]], "Array"]
-"""Hands out the array of a name and a shape: `cells.0.input`, `readout`, ..."""
+"""Returns the array of a weight, given its name (`cells.0.input`, `readout`, ...) and its shape."""
 
 
 def assemble(shape: Shape, take: Take) -> Network:
-    """A network of the given shape whose weights come from `take`, which is asked for each of them once."""
+    """Make a network of the given shape. `take` is called once for each weight, layer by layer."""
 
     def cell(layer: int) -> AnyCell:
         inputs = shape.window if layer == 0 else _hidden_state(shape)
@@ -178,4 +189,5 @@ def assemble(shape: Shape, take: Take) -> Network:
 
 
 def _hidden_state(shape: Shape) -> int:
+    """Length of the hidden state of a layer: the units, and the latent variables of a piecewise-linear cell."""
     return shape.hidden + (0 if shape.cell in CELLS else shape.latent)

@@ -1,11 +1,13 @@
-"""Networks run by NumPy: open loop, closed loop, and anything between, many runs side by side.
+"""Runs of a network in NumPy: open loop, closed loop, and closed loop with given values, in batches.
 
-This is the engine of all that needs no derivative: nothing is compiled, and JAX is not imported.
-`freerun.network.jax_runs` has the same meaning and adds derivatives; a test holds the two together for every cell.
+This engine serves everything that needs no derivative. It compiles nothing and does not import JAX.
+`freerun.network.jax_runs` computes the same with derivatives. A test compares the two for every cell.
 
-Several runs stand side by side along one axis S: carries have shape (S, H) and what was read (depth, S, N), so that a
-step of all of them is one matrix product. Networks that share everything but the readout run side by side as well: the
-hidden weights then serve every candidate penalty at once.
+A batch has S runs: carries have shape (S, H), and the past has shape (depth, S, N). A step of a batch is one matrix
+product. Networks that differ in their readouts alone also run in one batch, for instance those of several penalties.
+
+Shapes: T steps; N = D + E numbers read in a step, D channels and E external inputs; H hidden states of all layers.
+*S stands for a batch axis that may be absent.
 """
 
 from __future__ import annotations
@@ -23,16 +25,16 @@ if TYPE_CHECKING:
     from freerun.network.updates import Array, Carry
 
 PIECE = 10_000
-"""Steps of a long series whose hidden states are in memory at a time."""
+"""Most steps of a series whose hidden states are in memory at once, in steps; 1000 units take 80 MB."""
 
 
 class Readouts(NamedTuple):
-    """Readouts of one network, for each of R candidates.
+    """R candidate readouts of one network.
 
     Attributes:
         hidden: shape (R, H, D).
         bias: shape (R, 1, D).
-        direct: shape (R, K, D), or None without direct connections.
+        direct: shape (R, K, D); None without direct connections.
     """
 
     hidden: Array
@@ -41,28 +43,29 @@ class Readouts(NamedTuple):
 
     @classmethod
     def of(cls, networks: list[Network]) -> Readouts:
-        """The readouts of networks that share everything else."""
+        """Stack the readouts of networks that are otherwise equal."""
         first = networks[0]
         direct = None if first.direct is None else np.stack([np.asarray(n.direct) for n in networks])
         return cls(np.stack([n.readout for n in networks]), np.stack([n.bias[None] for n in networks]), direct)
 
     def in_precision(self, dtype: type[np.floating]) -> Readouts:
-        """The same in another precision."""
+        """Convert to another precision."""
         direct = None if self.direct is None else np.asarray(self.direct, dtype)
         return Readouts(np.asarray(self.hidden, dtype), np.asarray(self.bias, dtype), direct)
 
     def of_network(self, network: Network, candidate: int) -> Network:
-        """The network with the readout of one candidate."""
+        """Return the network with the readout of one candidate."""
         direct = None if self.direct is None else self.direct[candidate]
         return network.with_readout(self.hidden[candidate], self.bias[candidate, 0], direct)
 
 
 class FreeRun(NamedTuple):
-    """What a run generated, and where it would go on.
+    """The result of a closed loop.
 
     Attributes:
-        values: shape (R, S, steps, D).
-        state, value: the value of the last step, shape (R * S, D), and the state before it.
+        values: the generated values, shape (R, S, steps, D).
+        state: the state before the last step. Its batch has R * S runs.
+        value: the value of the last step, shape (R * S, D).
     """
 
     values: np.ndarray
@@ -71,7 +74,7 @@ class FreeRun(NamedTuple):
 
 
 def tanh(a: Array) -> Array:
-    """The hyperbolic tangent by the exponential function, which NumPy computes faster; exact to 4e-16."""
+    """The hyperbolic tangent as 2 / (1 + exp(-2 a)) - 1, which NumPy computes faster; its error is below 4e-16."""
     b = np.multiply(a, -2.0)
     np.exp(b, out=b)
     b += 1.0
@@ -81,7 +84,7 @@ def tanh(a: Array) -> Array:
 
 
 def sigmoid(a: Array) -> Array:
-    """The logistic function."""
+    """The logistic function, 1 / (1 + exp(-a))."""
     b = np.negative(a)
     np.exp(b, out=b)
     b += 1.0
@@ -99,18 +102,26 @@ NONLINEARITIES: dict[str, Callable[[Array], Array]] = {
 
 
 def advance(cell: AnyCell, carry: Carry, driven_by: Array) -> Carry:
-    """The carry after a step, from the one before it, shape (*S, H), and what drives the cell, shape (*S, D).
+    """Run one step of a cell.
+
+    Args:
+        cell: the cell, with D inputs.
+        carry: the carry before the step. Each entry has shape (*S, H).
+        driven_by: the input of the cell, shape (*S, D).
+
+    Returns:
+        The carry after the step.
 
     Raises:
-        TypeError: a class of cells that this engine does not know.
+        TypeError: there is no step for this class of cells.
     """
     drive = driven_by @ cell.input
     drive += cell.bias
-    return _updated(cell, carry, drive)
+    return _update(cell, carry, drive)
 
 
-def _updated(cell: AnyCell, carry: Carry, drive: Array) -> Carry:
-    """The elementwise update, given the input part of the affine map, shape (*S, A)."""
+def _update(cell: AnyCell, carry: Carry, drive: Array) -> Carry:
+    """Compute the next carry from the carry and the input part of the affine map, shape (*S, A)."""
     h = carry[0]
     match cell:
         case MemorylessCell():
@@ -144,7 +155,13 @@ def _updated(cell: AnyCell, carry: Carry, drive: Array) -> Carry:
 
 
 def windows(network: Network, inputs: Array, past: Array) -> Window:
-    """The window of each step of `inputs`, shape (T, *S, N), given what was read before, shape (depth, *S, N)."""
+    """Compute the window of each step.
+
+    Args:
+        network: the network.
+        inputs: what the network reads, shape (T, *S, N).
+        past: what it read in the steps before, oldest first, shape (depth, *S, N).
+    """
     steps, channels = len(inputs), network.bias.shape[0]
     known = np.concatenate([past, inputs])
     values = known[..., :channels]
@@ -162,7 +179,13 @@ def windows(network: Network, inputs: Array, past: Array) -> Window:
 
 
 def output(network: Network, hidden: Array, window: Window) -> Array:
-    """The estimate of the next value from the hidden states, shape (*T, H), and the window that led to them."""
+    """Compute predictions of the next values, shape (*T, D).
+
+    Args:
+        network: the network.
+        hidden: hidden states, shape (*T, H).
+        window: the windows of the same steps.
+    """
     outputs = hidden @ network.readout + network.bias
     if network.direct is not None:
         outputs += window.seen @ network.direct
@@ -170,13 +193,13 @@ def output(network: Network, hidden: Array, window: Window) -> Array:
 
 
 class Reading(NamedTuple):
-    """What came of an open loop over T steps.
+    """The result of an open loop over T steps.
 
     Attributes:
-        carries: of each layer, the carry after each step, (T, *S, H) each entry.
-        hidden: the hidden states of all layers side by side, shape (T, *S, H).
+        carries: for each layer, the carry after each step. Each entry has shape (T, *S, H).
+        hidden: the hidden states of all layers, concatenated, shape (T, *S, H).
         window: the windows.
-        state: after the last step.
+        state: the state after the last step.
     """
 
     carries: tuple[Carry, ...]
@@ -186,12 +209,19 @@ class Reading(NamedTuple):
 
 
 def read(network: Network, inputs: Array, state: State | None = None) -> Reading:
-    """Open loop along `inputs`, shape (T, *S, N), from `state`, or from rest."""
+    """Run in open loop.
+
+    Args:
+        network: the network.
+        inputs: what the network reads, shape (T, *S, N).
+        state: the state before the first step; None is the zero state.
+    """
     inputs = np.asarray(inputs, network.bias.dtype)
     state = network.rest(inputs.shape[1:-1]) if state is None else state
     window = windows(network, inputs, state.past)
-    driven_by, carries = window.seen, []
-    with np.errstate(all="ignore"):  # numbers that run away are looked for by the caller
+    driven_by = window.seen
+    carries: list[Carry] = []
+    with np.errstate(all="ignore"):  # the caller checks for overflow
         for cell, carry in zip(network.cells, state.cells, strict=True):
             carries.append(_open_loop(cell, driven_by, carry))
             driven_by = carries[-1][0]
@@ -202,22 +232,31 @@ def read(network: Network, inputs: Array, state: State | None = None) -> Reading
 
 
 def _open_loop(cell: AnyCell, inputs: Array, carry: Carry) -> Carry:
-    """The carry after each step, every entry stacked along a leading axis of length T."""
+    """Run a cell over T steps; return the carry after each step. Each entry has a leading axis of length T."""
     drive = inputs @ cell.input
     drive += cell.bias
     if isinstance(cell, MemorylessCell):
-        return _updated(cell, carry, drive)
+        return _update(cell, carry, drive)
     shape = inputs.shape[:-1]
     after = tuple(np.empty((*shape, entry.shape[-1]), drive.dtype) for entry in carry)
     for t in range(len(inputs)):
-        carry = _updated(cell, carry, drive[t])
+        carry = _update(cell, carry, drive[t])
         for kept, entry in zip(after, carry, strict=True):
             kept[t] = entry
     return after
 
 
 def predict(network: Network, inputs: Array, state: State | None = None) -> np.ndarray:
-    """Open loop: the estimate of the step after each input, shape (T, *S, D), from `state` or from rest."""
+    """Predict the next value after each step, in open loop.
+
+    Args:
+        network: the network.
+        inputs: what the network reads, shape (T, *S, N).
+        state: the state before the first step; None is the zero state.
+
+    Returns:
+        Shape (T, *S, D).
+    """
     pieces = [output(network, reading.hidden, reading.window) for reading in read_in_pieces(network, inputs, state)]
     return np.concatenate([np.empty((0, *inputs.shape[1:-1], network.bias.shape[0]), network.bias.dtype), *pieces])
 
@@ -225,7 +264,7 @@ def predict(network: Network, inputs: Array, state: State | None = None) -> np.n
 def read_in_pieces(
     network: Network, inputs: Array, state: State | None = None, piece: int = PIECE
 ) -> Iterator[Reading]:
-    """Open loop, `piece` steps in memory at a time."""
+    """Run in open loop, and yield a `Reading` for each `piece` consecutive steps."""
     for first in range(0, len(inputs), piece):
         reading = read(network, inputs[first : first + piece], state)
         state = reading.state
@@ -233,9 +272,9 @@ def read_in_pieces(
 
 
 def state_after(network: Network, inputs: Array, state: State | None = None) -> State:
-    """The state after reading all of `inputs`, shape (T, N)."""
+    """Run in open loop over `inputs`, shape (T, N), and return the state after the last step."""
     if network.memoryless and len(inputs) > network.depth:
-        inputs = inputs[len(inputs) - network.depth - 1 :]  # nothing before has an effect
+        inputs = inputs[len(inputs) - network.depth - 1 :]  # the state depends on these alone
     state = network.rest() if state is None else state
     for reading in read_in_pieces(network, inputs, state):
         state = reading.state
@@ -243,15 +282,16 @@ def state_after(network: Network, inputs: Array, state: State | None = None) -> 
 
 
 def states_before(network: Network, inputs: Array, at: Array, state: State | None = None) -> tuple[State, np.ndarray]:
-    """Open loop along one sequence: the states before each of the steps `at`, side by side, and what is read there.
+    """Compute where free runs start, in open loop along one sequence.
 
     Args:
-        inputs: shape (T, N).
-        at: shape (S,), ascending or not.
-        state: before the first step; None is at rest.
+        network: the network.
+        inputs: what the network reads, shape (T, N).
+        at: the first step of each of S runs, shape (S,), in any order.
+        state: the state before the first step of `inputs`; None is the zero state.
 
     Returns:
-        The states, and the values, shape (S, D).
+        The states before the steps `at`, as a batch, and the values of these steps, shape (S, D).
     """
     inputs = np.asarray(inputs, network.bias.dtype)
     state = network.rest() if state is None else state
@@ -276,7 +316,7 @@ def states_before(network: Network, inputs: Array, at: Array, state: State | Non
 
 
 def _keep(kept: list[list[np.ndarray]], cells: tuple[Carry, ...], where: Array) -> None:
-    """Note the carries of a single state at some places."""
+    """Copy the carries of a single state to some places of a batch, which `where` selects."""
     for layer, carry in zip(kept, cells, strict=True):
         for entry, value in zip(layer, carry, strict=True):
             entry[where] = value
@@ -288,43 +328,48 @@ def run(
     value: Array,
     steps: int,
     *,
-    known: Array | None = None,
+    future_inputs: Array | None = None,
     given: Array | None = None,
     shocks: Array | None = None,
     readouts: Readouts | None = None,
 ) -> FreeRun:
-    """Closed loop: S runs side by side, each of which reads its own output.
+    """Run a batch of S runs in closed loop.
 
     Args:
         network: the network.
-        state, value: where each run begins: the value of a step, shape (S, D), and the state before it.
-        steps: how many values to generate.
-        known: the external inputs of the steps that are generated, shape (steps, E), the same for all runs, or
-            (steps, S, E).
-        given: shape (steps, S, D): what is read instead of the output where it is not NaN.
-        shocks: shape (steps, S, D): added to each output before it is read.
-        readouts: R readouts in place of the network's own; each goes through all S runs.
+        state: the state of each run before the step of `value`.
+        value: the last known value of each run, shape (S, D).
+        steps: number of values to generate.
+        future_inputs: external inputs of the generated steps, shape (steps, E) for all runs, or (steps, S, E).
+        given: values that replace outputs, shape (steps, S, D). NaN keeps the output.
+        shocks: numbers that are added to the outputs before the network reads them, shape (steps, S, D).
+        readouts: R readouts, each of which makes all S runs; None is the readout of the network, R = 1.
 
     Returns:
-        Values of shape (R, S, steps, D), R = 1 without `readouts`, and where the runs end. Runs that leave the range of
-        floating-point numbers go on as infinity or NaN.
+        The generated values, shape (R, S, steps, D), and the state at the end. A run that overflows continues with
+        infinity or NaN.
     """
-    loop = _Loop(network, state, value, steps, known, readouts)
+    loop = _Loop(network, state, value, steps, future_inputs, readouts)
     with np.errstate(all="ignore"):
         for step in range(steps):
             loop.step(step, None if given is None else given[step], None if shocks is None else shocks[step])
-    return loop.ended()
+    return loop.result()
 
 
 class _Loop:
-    """A closed loop on its way.
+    """A batch of closed loops.
 
-    What was read and what is read stands in one array with the latest step first, so that a window of evenly spaced
-    lags is a slice of it.
+    One array holds all that the networks read, the latest step first. A window of evenly spaced lags is a slice of it.
     """
 
     def __init__(
-        self, network: Network, state: State, value: Array, steps: int, known: Array | None, readouts: Readouts | None
+        self,
+        network: Network,
+        state: State,
+        value: Array,
+        steps: int,
+        future_inputs: Array | None,
+        readouts: Readouts | None,
     ) -> None:
         self.network, self.steps = network, steps
         self.readouts = Readouts.of([network]) if readouts is None else readouts
@@ -339,8 +384,8 @@ class _Loop:
         past = np.asarray(state.past, dtype).transpose(1, 0, 2)[:, ::-1]
         self.read[:, steps + 1 :] = np.tile(past, (self.candidates, 1, 1))
         self.read[:, steps, : self.channels] = np.tile(np.asarray(value, dtype), (self.candidates, 1))
-        if network.inputs and known is not None:
-            ahead = np.asarray(known, dtype)
+        if network.inputs and future_inputs is not None:
+            ahead = np.asarray(future_inputs, dtype)
             ahead = np.broadcast_to(ahead[:, None], (steps, self.starts, network.inputs)) if ahead.ndim == 2 else ahead
             self.read[:, 1 : steps + 1, self.channels :] = np.tile(
                 ahead.transpose(1, 0, 2)[:, ::-1], (self.candidates, 1, 1)
@@ -360,12 +405,13 @@ class _Loop:
         self.window = slice(first, last + 1, apart) if even else np.array(network.lags)
 
     def step(self, step: int, given: Array | None, shock: Array | None) -> None:
-        """Compute the output of a step, and write what is read of it."""
+        """Compute the output of a step, and store what the next step reads."""
         at = self.steps - step
         window = self.window
         lags = slice(at + window.start, at + window.stop, window.step) if isinstance(window, slice) else at + window
         seen = self.seen[:, lags].reshape(len(self.seen), -1)
-        driven_by, hidden = seen, []
+        driven_by = seen
+        hidden: list[Array] = []
         for layer, cell in enumerate(self.network.cells):
             self.carries[layer] = advance(cell, self.carries[layer], driven_by)
             driven_by = self.carries[layer][0]
@@ -384,6 +430,7 @@ class _Loop:
             self.seen[:, at - 1, : self.channels] = output - base
 
     def _output(self, hidden: Array, seen: Array) -> Array:
+        """The outputs of all readouts, shape (R * S, D), without what the differences leave out."""
         shape = (self.candidates, self.starts, -1)
         output = hidden.reshape(shape) @ self.readouts.hidden
         output += self.readouts.bias
@@ -391,8 +438,8 @@ class _Loop:
             output += seen.reshape(shape) @ self.readouts.direct
         return output.reshape(-1, self.channels)
 
-    def ended(self) -> FreeRun:
-        """What was generated, and where it would go on."""
+    def result(self) -> FreeRun:
+        """The generated values, and the state at the end."""
         values = self.read[:, : self.steps, : self.channels][:, ::-1]
         past = self.read[:, 1 : 1 + self.network.depth][:, ::-1].transpose(1, 0, 2)
         shaped = values.reshape(self.candidates, self.starts, self.steps, self.channels)
@@ -400,7 +447,7 @@ class _Loop:
 
 
 def in_precision(network: Network, dtype: type[np.floating]) -> Network:
-    """The network with its weights in another precision, in which it then runs."""
+    """Convert the weights of a network to another precision, in which it then runs."""
 
     def cast(array: Array) -> np.ndarray:
         return np.asarray(array, dtype)
@@ -414,20 +461,26 @@ def in_precision(network: Network, dtype: type[np.floating]) -> Network:
 
 
 def beside(state: State, times: int = 1) -> State:
-    """A single state as that of several runs side by side, or of one."""
+    """Make a batch of `times` copies of a single state."""
     cells = tuple(tuple(np.repeat(entry[None], times, axis=0) for entry in carry) for carry in state.cells)
     return State(cells, np.repeat(state.past[:, None], times, axis=1))
 
 
 def alone(state: State) -> State:
-    """The state of the first of several runs side by side: the reverse of `beside`."""
+    """The state of the first run of a batch, the inverse of `beside`."""
     return State(tuple(tuple(entry[0] for entry in carry) for carry in state.cells), state.past[:, 0])
 
 
 def filled(network: Network, inputs: Array, state: State | None = None) -> np.ndarray:
-    """What the network reads of `inputs`, shape (T, N), when its own output stands in for missing values (NaN).
+    """Fill missing values with the predictions of the network.
 
-    A value that is missing at the first step is read as zero, the mean. External inputs must be known.
+    Args:
+        network: the network.
+        inputs: what the network reads, shape (T, N), NaN where a value is missing. External inputs must be complete.
+        state: the state before the first step; None is the zero state.
+
+    Returns:
+        The inputs without missing values, shape (T, N). A value that is missing in the first step is zero, the mean.
     """
     channels = network.bias.shape[0]
     inputs = np.array(inputs, network.bias.dtype)
@@ -446,7 +499,7 @@ def filled(network: Network, inputs: Array, state: State | None = None) -> np.nd
         beside(before),
         inputs[first : first + 1, :channels],
         last - first,
-        known=inputs[first:last, channels:] if network.inputs else None,
+        future_inputs=inputs[first:last, channels:] if network.inputs else None,
         given=inputs[following, None, :channels],
     )
     inputs[following, :channels] = ran.values[0, 0]

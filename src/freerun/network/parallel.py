@@ -1,18 +1,18 @@
-"""Parallel in time: the pieces of a long run side by side, for devices that are slow at one step and fast at many.
+"""Parallel in time: a long run as pieces that are computed in parallel, for GPUs.
 
-A run is cut into K pieces. The states s_1, ..., s_K before them, with s_{k+1} = f(s_k, x_k) for a whole piece f, are
-the root of one system of equations (multiple shooting: Bellen and Zennaro, 1989; with pieces of one step: Lim, Zhu,
-Selfridge and Kasim, 2024). Newton's method on it runs all pieces side by side from the states so far, with their
-derivatives J_k, and then solves a linear recurrence,
+A run is cut into K pieces. A piece maps the state before it, s_k, and its inputs x_k to the next state: s_{k+1} =
+f(s_k, x_k). These K equations determine the states s_1, ..., s_K. This is multiple shooting (Bellen and Zennaro, 1989);
+Lim, Zhu, Selfridge and Kasim (2024) use pieces of one step. Newton's method solves the equations. An iteration runs all
+pieces in parallel from the current states, with their Jacobians J_k. It then solves the linear recurrence
 
     d_{k+1} = d_k @ J_k + r_k,    r_k = f(s_k, x_k) - s_{k+1},
 
-whose solution adds to the states. Affine maps compose, so log K rounds of products solve it. The derivatives of the
-states solve the same recurrence once, with another r; in reverse mode it runs backwards.
+and adds d_k to s_k. A composition of affine maps is affine, so a parallel scan solves the recurrence in log K rounds.
+The derivatives of the states solve the same recurrence with another r. In reverse mode it runs backward.
 
-That takes few iterations where a network forgets its state, as networks do that read data, or their own output mixed
-with enough of it (generalized forcing; why, see Gonzalez, Kozachkov, Zoltowski, Clarkson and Linderman, 2025). Where it
-does not converge, the pieces are run one after the other.
+Few iterations suffice if the network forgets its state (Gonzalez, Kozachkov, Zoltowski, Clarkson and Linderman, 2025).
+Networks do so that read data, or mixtures with enough data in them. If the iteration does not converge, the pieces run
+one after the other.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from jaxtyping import Float
 
 from freerun.network import recurrence
 from freerun.network.cells import AnyCell, MemorylessCell
-from freerun.network.recurrence import cut, shifted
+from freerun.network.recurrence import cut, shift
 from freerun.network.updates import Array, Carry
 
 Run = Callable[[Any, Any, Any], Any]
-"""From weights, the state before a piece and what is read in it to the state after it."""
+"""Computes the state after a piece from the weights, the state before it and its inputs."""
 
 PIECE = 32
-"""Steps of a piece."""
+"""Number of steps of a piece."""
 
 MOST_ITERATIONS = 20
-"""Of Newton's method, before the pieces are run one after the other."""
+"""Most iterations of Newton's method; if it has not converged then, the pieces run one after the other."""
 
 
 def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Carry:
-    """What `recurrence.open_loop` gives."""
+    """Run a cell along one sequence or a batch, parallel in time; arguments and result as in `recurrence.open_loop`."""
     if isinstance(cell, MemorylessCell):
         return recurrence.open_loop(cell, inputs, carry)
     if inputs.ndim == 3:
@@ -54,60 +54,68 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
         return tuple(entry[-1] for entry in recurrence.open_loop(cell, piece, carry))
 
     pieces = cut(inputs, PIECE)
-    begun = starts(run, cell, carry, pieces)
-    return jax.tree.map(partial(joined, len(inputs)), recurrence.open_loop(cell, pieces.swapaxes(0, 1), begun))
+    begun = solve_starts(run, cell, carry, pieces)
+    return jax.tree.map(partial(join_pieces, len(inputs)), recurrence.open_loop(cell, pieces.swapaxes(0, 1), begun))
 
 
-def joined(steps: int, along: Float[Array, "L K D"]) -> Float[Array, "T D"]:
-    """The steps of pieces that were run side by side, in their order."""
+def join_pieces(steps: int, along: Float[Array, "L K D"]) -> Float[Array, "T D"]:
+    """Join K pieces of L steps to one sequence of `steps` steps, without the padding of the last piece."""
     return along.swapaxes(0, 1).reshape(-1, along.shape[-1])[:steps]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def starts(run: Run, weights: Any, first: Any, read: Any) -> Any:
-    """The states before K pieces, s_1 = first and s_{k+1} = run(weights, s_k, x_k), stacked along a leading axis.
+def solve_starts(run: Run, weights: Any, first: Any, read: Any) -> Any:
+    """Compute the states before K pieces: s_1 = first, s_{k+1} = run(weights, s_k, x_k).
 
-    They are those of a loop to rounding: an iteration squares the error, and the last one changes no number by more
-    than a tenth of the square root of the precision.
+    The result equals that of a loop up to rounding. Newton's method stops when no number changes by more than a tenth
+    of the square root of the machine epsilon, and each iteration squares the error.
 
     Args:
-        run: what happens in a piece.
-        weights: a pytree.
-        first: a pytree of floating numbers of one type.
-        read: what is read in each piece, a pytree whose arrays have a leading axis of length K.
+        run: computes the state after a piece.
+        weights: the weights, a pytree.
+        first: the state before the first piece, a pytree of floating-point numbers of one type.
+        read: the inputs of the pieces, a pytree whose arrays have a leading axis of length K.
+
+    Returns:
+        The states, stacked along a leading axis of length K.
     """
     begin, restore = ravel_pytree(first)
     guess = jnp.broadcast_to(begin, (jax.tree.leaves(read)[0].shape[0], begin.size))
 
     def iterate(at: tuple[jax.Array, jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array, jax.Array]:
         states, _, count = at
-        ends, slopes = _linearized(run, weights, restore, states, read)
-        change = linear_recurrence(slopes, shifted(begin, ends) - states)
+        ends, slopes = _linearize_pieces(run, weights, restore, states, read)
+        change = solve_recurrence(slopes, shift(begin, ends) - states)
         return states + change, jnp.abs(change).max(), count + 1
 
-    def goes_on(at: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
+    def not_converged(at: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
         _, largest, count = at
-        return (largest > enough) & (largest < jnp.inf) & (count < MOST_ITERATIONS)
+        return (largest > tolerance) & (largest < jnp.inf) & (count < MOST_ITERATIONS)
 
-    def one_by_one(_: Any) -> tuple[jax.Array, jax.Array]:
+    def run_in_turn(_: Any) -> tuple[jax.Array, jax.Array]:
         def follow(state: jax.Array, piece: Any) -> tuple[jax.Array, jax.Array]:
             return ravel_pytree(run(weights, restore(state), piece))[0], state
 
-        return lax.scan(follow, begin, read)[1], jnp.zeros_like(enough)
+        return lax.scan(follow, begin, read)[1], jnp.zeros_like(tolerance)
 
-    enough = 0.1 * jnp.sqrt(jnp.finfo(begin.dtype).eps).astype(begin.dtype)
-    begun = guess, jnp.full_like(enough, jnp.finfo(begin.dtype).max), jnp.asarray(0)
-    states, largest, _ = lax.while_loop(goes_on, iterate, begun)
-    # a loop and no condition: of several networks side by side it is entered only if one of them needs it
-    states, _ = lax.while_loop(lambda at: ~(at[1] <= enough), one_by_one, (states, largest))
+    tolerance = 0.1 * jnp.sqrt(jnp.finfo(begin.dtype).eps).astype(begin.dtype)
+    begun = guess, jnp.full_like(tolerance, jnp.finfo(begin.dtype).max), jnp.asarray(0)
+    states, largest, _ = lax.while_loop(not_converged, iterate, begun)
+    # A loop, since under vmap a condition would always compute both branches.
+    states, _ = lax.while_loop(lambda at: ~(at[1] <= tolerance), run_in_turn, (states, largest))
     return jax.vmap(restore)(states)
 
 
-@starts.defjvp
+@solve_starts.defjvp
 def _starts_jvp(run: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+    """The derivative of `solve_starts`.
+
+    Differentiating s_{k+1} = f(weights, s_k, x_k) gives the recurrence ds_{k+1} = ds_k @ J_k + c_k with ds_1 = dfirst.
+    Here c_k is the tangent of f at a fixed state s_k, from the tangents of the weights and the inputs.
+    """
     weights, first, read = primals
     d_weights, d_first, d_read = tangents
-    states = starts(run, *primals)
+    states = solve_starts(run, *primals)
     _, restore = ravel_pytree(first)
 
     def known(state: Any, piece: Any, d_piece: Any) -> jax.Array:
@@ -115,28 +123,32 @@ def _starts_jvp(run: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -
         return ravel_pytree(end)[0]
 
     flat = jax.vmap(lambda state: ravel_pytree(state)[0])(states)
-    _, slopes = _linearized(run, weights, restore, flat, read)
+    _, slopes = _linearize_pieces(run, weights, restore, flat, read)
     ends = jax.vmap(known)(states, read, d_read)
-    return states, jax.vmap(restore)(linear_recurrence(slopes, shifted(ravel_pytree(d_first)[0], ends)))
+    return states, jax.vmap(restore)(solve_recurrence(slopes, shift(ravel_pytree(d_first)[0], ends)))
 
 
-def linear_recurrence(slopes: Float[jax.Array, "K n n"], known: Float[jax.Array, "K n"]) -> Float[jax.Array, "K n"]:
-    """The solution of d_1 = known_1, d_{k+1} = d_k @ slopes_k + known_{k+1}; the transpose of it runs backwards."""
+def solve_recurrence(slopes: Float[jax.Array, "K n n"], known: Float[jax.Array, "K n"]) -> Float[jax.Array, "K n"]:
+    """Solve d_1 = known_1, d_{k+1} = d_k @ slopes_k + known_{k+1} by a parallel scan.
 
-    def left_over(d: jax.Array) -> jax.Array:
-        return d - shifted(jnp.zeros_like(d[0]), jnp.einsum("ki,kij->kj", d, slopes))
+    The last entry of `slopes` has no effect. The transpose is the adjoint recurrence
+    e_K = known_K, e_k = e_{k+1} @ slopes_k^T + known_k, which reverse mode solves.
+    """
 
-    def forwards(_: Any, known: jax.Array) -> jax.Array:
-        return _composed(shifted(jnp.zeros_like(slopes[0]), slopes), known)
+    def residual(d: jax.Array) -> jax.Array:
+        return d - shift(jnp.zeros_like(d[0]), jnp.einsum("ki,kij->kj", d, slopes))
 
-    def backwards(_: Any, known: jax.Array) -> jax.Array:
-        return _composed(slopes.at[-1].set(0.0)[::-1].swapaxes(1, 2), known[::-1])[::-1]
+    def solve_forward(_: Any, known: jax.Array) -> jax.Array:
+        return _compose(shift(jnp.zeros_like(slopes[0]), slopes), known)
 
-    return lax.custom_linear_solve(left_over, known, forwards, backwards)
+    def solve_backward(_: Any, known: jax.Array) -> jax.Array:
+        return _compose(slopes.at[-1].set(0.0)[::-1].swapaxes(1, 2), known[::-1])[::-1]
+
+    return lax.custom_linear_solve(residual, known, solve_forward, solve_backward)
 
 
-def _composed(slopes: Float[jax.Array, "K n n"], known: Float[jax.Array, "K n"]) -> Float[jax.Array, "K n"]:
-    """The values after each of the affine maps d -> d @ slopes_k + known_k, one after the other from zero."""
+def _compose(slopes: Float[jax.Array, "K n n"], known: Float[jax.Array, "K n"]) -> Float[jax.Array, "K n"]:
+    """Apply the affine maps d -> d @ slopes_k + known_k one after the other, from zero; return all K values."""
 
     def then(one: tuple[jax.Array, jax.Array], after: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         (a, b), (c, d) = one, after
@@ -145,10 +157,10 @@ def _composed(slopes: Float[jax.Array, "K n n"], known: Float[jax.Array, "K n"])
     return lax.associative_scan(then, (slopes, known))[1]
 
 
-def _linearized(
+def _linearize_pieces(
     run: Run, weights: Any, restore: Callable[[jax.Array], Any], states: Float[jax.Array, "K n"], read: Any
 ) -> tuple[Float[jax.Array, "K n"], Float[jax.Array, "K n n"]]:
-    """The states after all pieces, and row by row their derivatives with respect to each entry of those before."""
+    """The states after all pieces, and their Jacobians J_k: entry (i, j) is the derivative of s'_j by s_i."""
 
     def piece(state: jax.Array, read: Any) -> tuple[jax.Array, jax.Array]:
         end, push = jax.linearize(lambda state: ravel_pytree(run(weights, restore(state), read))[0], state)

@@ -1,4 +1,4 @@
-"""Networks and cells as trees of arrays, which JAX maps over and differentiates: their leaves are the weights."""
+"""Registers networks and cells with JAX as pytrees, whose leaves are the weights."""
 
 from __future__ import annotations
 

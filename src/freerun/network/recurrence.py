@@ -1,13 +1,13 @@
-"""Loops over steps, and a cell driven along a series.
+"""Loops over time steps, and cells that run along a sequence.
 
-Every loop that is trained through carries its own derivative rule. With the affine map a_t = h_{t-1} @ W + u_t and an
-elementwise update after it, all that does not depend on the tangent before,
+Each loop that training differentiates has a derivative rule of its own. A cell computes h_t = f(a_t) with the affine
+map a_t = h_{t-1} @ W + u_t. The tangent of h_t is
 
-    b_t = h_{t-1} @ dW + du_t,
+    dh_t = f'(a_t) * (dh_{t-1} @ W + b_t),    b_t = h_{t-1} @ dW + du_t.
 
-is formed for all steps by one matrix product before the loop, and so are the slopes of the update; the loop itself is
-left with dh_t = slope_t * (dh_{t-1} @ W + b_t). JAX transposes the rule by itself, so that in reverse mode the
-gradient of W is one matrix product after the backward loop instead of a rank-one update in each step.
+The terms b_t do not depend on the tangent of the step before. One matrix product computes all of them before the loop.
+JAX transposes this rule for reverse mode. The gradient of W is then one matrix product after the backward loop, instead
+of a rank-one update in each step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float
 
-from freerun.computing import current_device
+from freerun.compute.programs import current_device
 from freerun.network.cells import AnyCell, MemorylessCell, PiecewiseLinearCell, RecurrentCell
 from freerun.network.jax_cells import drive, elementwise_of, recurrent_of, update_of
 from freerun.network.updates import Array, Carry, Update
@@ -29,35 +29,40 @@ from freerun.network.updates import Array, Carry, Update
 State = TypeVar("State")
 
 Weights = tuple[Array, Array, Array]
-"""Of a cell: recurrent, input and bias."""
+"""The recurrent weights, the input weights and the bias of a cell."""
 
-TURN = 8
-"""Steps in a turn of a loop on a GPU, which takes longer to begin one than to compute a step."""
+UNROLL = 8
+"""Steps per iteration of a loop on a GPU, where an iteration takes longer to start than a step takes to compute."""
 
 Maps = Callable[[Array, Array], tuple[Array, Array]]
-"""From the hidden state and what is read to the recurrent part of the affine map and the part that drives it."""
+"""Computes the two parts of the affine map, h_{t-1} @ W and u_t, from the hidden state and the input of a step."""
 
 
 def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Carry:
-    """Drive `cell` by `inputs` from `carry`: along one sequence, or along several side by side.
+    """Run a cell along one sequence, or along a batch of S sequences.
+
+    Args:
+        cell: the cell, with D inputs and H hidden units.
+        inputs: shape (T, D), or (T, S, D) for a batch.
+        carry: the carry before the first step. Each entry has shape (H,), or (S, H).
 
     Returns:
-        The carry after each step, every entry stacked along a leading axis of length T; entry 0 holds the hidden
-        states, shape (T, *S, H).
+        The carry after each step. Each entry has a leading axis of length T. Entry 0 holds the hidden states, shape
+        (T, *S, H).
 
     Raises:
-        TypeError: a class of cells that no loop here is made for, whose recurrence would be lost.
+        TypeError: there is no loop for this class of cells.
     """
     carry = tuple(jnp.broadcast_to(entry, (*inputs.shape[1:-1], entry.shape[-1])) for entry in carry)
     if isinstance(cell, RecurrentCell) and inputs.ndim == 3 and cell.gates > 1:
         weights = cell.recurrent, cell.input, cell.bias
         elementwise = tuple(a[:, None] for a in elementwise_of(cell))
         columns = inputs.swapaxes(1, 2), tuple(entry.T for entry in carry)
-        after = _driven_in_columns(update_of(cell), cell.additive, elementwise, weights, *columns)
+        after = _run_columns(update_of(cell), cell.additive, elementwise, weights, *columns)
         return tuple(entry.swapaxes(1, 2) for entry in after)
-    driven = by_rows(lambda rows: drive(cell, rows), inputs)
+    driven = multiply_rows(lambda rows: drive(cell, rows), inputs)
     if isinstance(cell, RecurrentCell | PiecewiseLinearCell):
-        return _driven(update_of(cell), cell.additive, elementwise_of(cell), recurrent_of(cell), driven, carry)
+        return _run_rows(update_of(cell), cell.additive, elementwise_of(cell), recurrent_of(cell), driven, carry)
     if isinstance(cell, MemorylessCell):
         return update_of(cell)(elementwise_of(cell), carry, jnp.zeros_like(driven), driven)
     raise TypeError(
@@ -67,13 +72,16 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
 
 
 def in_pieces(consume: Callable[[State, Any], State], state: State, arrays: Any, length: int) -> State:
-    """Run `consume` over arrays of many steps, piece by piece, so that memory holds one piece at a time.
+    """Fold `consume` over consecutive pieces of arrays. Memory holds the intermediate values of one piece at a time.
 
     Args:
-        consume: from a state and a piece to the state after it.
-        state: at the beginning.
+        consume: returns the state after a piece, given the state before it and the piece.
+        state: the state before the first piece.
         arrays: a pytree of arrays whose leading axis is time.
-        length: steps of a piece; the last may be shorter.
+        length: number of steps of a piece. The last piece may be shorter.
+
+    Returns:
+        The state after the last piece.
     """
     steps = jax.tree.leaves(arrays)[0].shape[0]
     whole = steps // length
@@ -88,81 +96,117 @@ def in_pieces(consume: Callable[[State, Any], State], state: State, arrays: Any,
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _driven(update: Update, additive: bool, elementwise: Any, recurrent: Array, drive: Array, carry: Carry) -> Carry:
+def _run_rows(update: Update, additive: bool, elementwise: Any, recurrent: Array, drive: Array, carry: Carry) -> Carry:
+    """Run a cell along sequences whose drive is computed already.
+
+    Args:
+        update: the elementwise update.
+        additive: whether the update depends on the sum of the two parts of the affine map alone.
+        elementwise: parameters of the update.
+        recurrent: W, shape (H, A).
+        drive: u_t for all steps, shape (T, *S, A).
+        carry: the carry before the first step.
+
+    Returns:
+        The carry after each step, stacked.
+    """
     del additive
-    return _followed(update, elementwise, _maps_of_rows(recurrent), carry, drive)
+    return _scan_updates(update, elementwise, _maps_of_rows(recurrent), carry, drive)
 
 
-@_driven.defjvp
-def _driven_jvp(
+@_run_rows.defjvp
+def _run_rows_jvp(
     update: Update, additive: bool, primals: tuple[Any, ...], tangents: tuple[Any, ...]
 ) -> tuple[Carry, Carry]:
+    """The derivative of `_run_rows`: dh_t = f'(a_t) * (dh_{t-1} @ W + b_t), b_t = h_{t-1} @ dW + du_t.
+
+    The first loop runs the cell and keeps the slopes f'(a_t). One matrix product then gives b_t for all steps. The
+    second loop computes the tangents.
+    """
     elementwise, recurrent, drive, carry = primals
     d_elementwise, d_recurrent, d_drive, d_carry = tangents
-    after, linear = _followed_with_slopes(update, elementwise, _maps_of_rows(recurrent), carry, drive)
-    d_maps = by_rows(lambda hidden: hidden @ d_recurrent, shifted(carry[0], after[0])), d_drive
-    return after, _tangents(linear, d_elementwise, lambda d_hidden: d_hidden @ recurrent, d_carry, d_maps, additive)
+    after, linear = _scan_linearized(update, elementwise, _maps_of_rows(recurrent), carry, drive)
+    d_maps = multiply_rows(lambda hidden: hidden @ d_recurrent, shift(carry[0], after[0])), d_drive
+    return after, _scan_tangents(
+        linear, d_elementwise, lambda d_hidden: d_hidden @ recurrent, d_carry, d_maps, additive
+    )
 
 
 def _maps_of_rows(recurrent: Array) -> Maps:
-    """The two parts of the affine map, where what is read is what drives the cell."""
+    """The two parts of the affine map for sequences that are rows. The input of a step is its drive u_t."""
     return lambda hidden, u: (hidden @ recurrent, u)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _driven_in_columns(
+def _run_columns(
     update: Update, additive: bool, elementwise: Any, weights: Weights, inputs: Float[Array, "T D S"], carry: Carry
 ) -> Carry:
-    """As `_driven`, of sequences that are columns: carries of shape (H, S), the parts of the affine map (A, S).
+    """Run a gated cell along a batch of S sequences that are the columns of its arrays.
 
-    The gates are then whole blocks of memory, and the weights come first in each product, which suits XLA better. The
-    inputs go into the loop instead of what they drive, which would be the largest array of all.
+    Each gate is then a contiguous block of memory, and the weights are the left factor of each product. XLA compiles
+    this layout to faster code. The loop reads the inputs and not their drive, which would be the largest array.
+
+    Args:
+        update, additive: see `_run_rows`.
+        elementwise: parameters of the update, each of shape (H, 1).
+        weights: recurrent, shape (H, A); input, shape (D, A); bias, shape (A,).
+        inputs: shape (T, D, S).
+        carry: the carry before the first step. Each entry has shape (H, S).
+
+    Returns:
+        The carry after each step. Each entry has shape (T, H, S).
     """
     del additive
-    return _followed(update, elementwise, _maps_of_columns(*weights), carry, inputs)
+    return _scan_updates(update, elementwise, _maps_of_columns(*weights), carry, inputs)
 
 
-@_driven_in_columns.defjvp
-def _driven_in_columns_jvp(
+@_run_columns.defjvp
+def _run_columns_jvp(
     update: Update, additive: bool, primals: tuple[Any, ...], tangents: tuple[Any, ...]
 ) -> tuple[Carry, Carry]:
+    """The derivative of `_run_columns`; the rule is that of `_run_rows`, transposed.
+
+    With the input weights V and the bias c, the drive is u_t = V^T x_t + c, and its tangent is
+    du_t = dV^T x_t + dc + V^T dx_t. The bias is the weight of an input that is always 1. If the update is additive,
+    b_t = dW^T h_{t-1} + dV^T x_t + dc is a single matrix product, and so is the gradient of all weights.
+    """
     elementwise, weights, inputs, carry = primals
     d_elementwise, (d_recurrent, d_input, d_bias), d_inputs, d_carry = tangents
-    after, linear = _followed_with_slopes(update, elementwise, _maps_of_columns(*weights), carry, inputs)
-    with_ones, before = jnp.pad(inputs, [(0, 0), (0, 1), (0, 0)], constant_values=1.0), shifted(carry[0], after[0])
+    after, linear = _scan_linearized(update, elementwise, _maps_of_columns(*weights), carry, inputs)
+    with_ones, before = jnp.pad(inputs, [(0, 0), (0, 1), (0, 0)], constant_values=1.0), shift(carry[0], after[0])
     d_affine, known = jnp.concatenate([d_input, d_bias[None]]), _by_columns(weights[1], d_inputs)
-    if additive:  # the gradient of all weights is one product then
+    if additive:
         together = jnp.concatenate([d_recurrent, d_affine]), jnp.concatenate([before, with_ones], axis=1)
         d_maps = _by_columns(*together), known
     else:
         d_maps = _by_columns(d_recurrent, before), _by_columns(d_affine, with_ones) + known
 
-    def mix(d_hidden: Array) -> Array:  # no transposed weights, and none in the transpose of it, the loop backwards
+    def mix(d_hidden: Array) -> Array:  # a contraction, so that neither loop, forward or backward, transposes weights
         return lax.dot_general(weights[0], d_hidden, (((0,), (0,)), ((), ())))
 
-    return after, _tangents(linear, d_elementwise, mix, d_carry, d_maps, additive)
+    return after, _scan_tangents(linear, d_elementwise, mix, d_carry, d_maps, additive)
 
 
 def _maps_of_columns(recurrent: Array, driven: Array, bias: Array) -> Maps:
-    """The two parts of the affine map; the barrier keeps the transpositions out of the loop."""
-    of_hidden, of_input = lax.optimization_barrier((recurrent.T, driven.T))
-    return lambda hidden, x: (of_hidden @ hidden, of_input @ x + bias[:, None])
+    """The two parts of the affine map for sequences that are columns. The barrier keeps transpositions out of loops."""
+    recurrent_t, input_t = lax.optimization_barrier((recurrent.T, driven.T))
+    return lambda hidden, x: (recurrent_t @ hidden, input_t @ x + bias[:, None])
 
 
 def _by_columns(weights: Float[Array, "K L"], columns: Float[Array, "T K S"]) -> Float[Array, "T L S"]:
-    """The product of weights with the columns of all steps, as one of two matrices; see `by_rows`."""
+    """Multiply the columns of all steps by weights, weights^T @ columns_t, as one product of two matrices."""
     steps, _, several = columns.shape
     products = weights.T @ columns.swapaxes(0, 1).reshape(-1, steps * several)
     return products.reshape(-1, steps, several).swapaxes(0, 1)
 
 
 def loop(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, read: Any = None, length: int | None = None) -> Any:
-    """A loop over steps, of which a GPU takes several in each turn."""
-    return lax.scan(step, carry, read, length, unroll=TURN if current_device().platform == "gpu" else 1)
+    """`lax.scan` over steps; on a GPU, each iteration has `UNROLL` steps."""
+    return lax.scan(step, carry, read, length, unroll=UNROLL if current_device().platform == "gpu" else 1)
 
 
-def _followed(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> Carry:
-    """The carries after each step, given the two parts of the affine map from hidden state and what is read."""
+def _scan_updates(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> Carry:
+    """The carry after each step, stacked. `maps` gives the affine map, and `read` holds the inputs of all steps."""
 
     def step(before: Carry, now: Array) -> tuple[Carry, Carry]:
         after = update(elementwise, before, *maps(before[0], now))
@@ -171,8 +215,8 @@ def _followed(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: 
     return loop(step, carry, read)[1]
 
 
-def _followed_with_slopes(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> tuple[Carry, Any]:
-    """The carries after each step, and the updates linearised there."""
+def _scan_linearized(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> tuple[Carry, Any]:
+    """The carry after each step, and the linearization of each update, both stacked."""
 
     def step(before: Carry, now: Array) -> tuple[Carry, tuple[Carry, Any]]:
         after, linear = jax.linearize(update, elementwise, before, *maps(before[0], now))
@@ -181,7 +225,7 @@ def _followed_with_slopes(update: Update, elementwise: Any, maps: Maps, carry: C
     return loop(step, carry, read)[1]
 
 
-def _tangents(
+def _scan_tangents(
     linear: Any,
     d_elementwise: Any,
     mix: Callable[[Array], Array],
@@ -189,9 +233,18 @@ def _tangents(
     d_maps: tuple[Array, Array],
     additive: bool,
 ) -> Carry:
-    """The tangents of the carries after each step; `d_maps` are those of the maps as far as known before the loop."""
+    """The tangents of the carries after each step, stacked.
+
+    Args:
+        linear: the linearizations of the updates, stacked.
+        d_elementwise: tangents of the parameters of the update.
+        mix: multiplies the tangent of a hidden state by the recurrent weights.
+        d_carry: tangent of the carry before the first step.
+        d_maps: the terms of the tangents of the affine map that are known before the loop: h_{t-1} @ dW and du_t.
+        additive: whether the two terms may be added before the loop.
+    """
     outside, d_drive = d_maps
-    if additive:  # one sum goes into the loop, and in reverse mode its gradient comes out once
+    if additive:  # the loop then reads one array, and the backward loop writes one
         outside, d_drive = outside + d_drive, jnp.zeros_like(d_drive)
 
     def step(tangent: Carry, now: tuple[Any, Array, Array]) -> tuple[Carry, Carry]:
@@ -202,10 +255,23 @@ def _tangents(
     return loop(step, d_carry, (linear, outside, d_drive))[1]
 
 
-def linearized_updates(
+def linearize_updates(
     cell: AnyCell, d_cell: AnyCell, before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]
 ) -> tuple[Carry, Any, Carry]:
-    """The updates of all steps: the carry after each, its slopes, and what the tangent of the weights adds to it."""
+    """Linearize the updates of all steps.
+
+    Args:
+        cell: the cell.
+        d_cell: tangent of its weights.
+        before: the carry before each step, stacked.
+        maps: the two parts of the affine map at each step, stacked.
+        d_maps: their tangents, for carries and inputs that are held fixed.
+
+    Returns:
+        after: the carry after each step.
+        linear: the linearization of each update in the carry and the affine map.
+        known: the tangent of each carry that comes from the tangent of the weights.
+    """
 
     update, elementwise = update_of(cell), elementwise_of(cell)
     _, d_elementwise = jax.jvp(elementwise_of, (cell,), (d_cell,))
@@ -220,26 +286,38 @@ def linearized_updates(
     return jax.vmap(at_each)(before, maps, d_maps)
 
 
-def by_rows(product: Callable[[Array], Array], array: Float[Array, "*T K"]) -> Float[Array, "*T L"]:
-    """A product along the last axis, as one of two matrices: XLA is slow at the gradient of one over several axes."""
+def multiply_rows(product: Callable[[Array], Array], array: Float[Array, "*T K"]) -> Float[Array, "*T L"]:
+    """Apply a matrix product to the last axis of an array, with all leading axes merged.
+
+    XLA computes the gradient of a product over several leading axes slowly.
+    """
     if array.ndim <= 2:
         return product(array)
     return product(array.reshape(-1, array.shape[-1])).reshape(*array.shape[:-1], -1)
 
 
 def cut(array: Float[Array, "T D"], length: int) -> Float[Array, "K L D"]:
-    """An array in pieces of equal length, the last filled up with zeros."""
+    """Cut an array into K pieces of `length` steps. The last piece is padded with zeros."""
     missing = -len(array) % length
     return jnp.pad(array, [(0, missing), (0, 0)]).reshape(-1, length, array.shape[1])
 
 
-def mixed(data: Float[Array, "*T N"], output: Float[Array, "*T D"], alpha: Float[Array, "*T S"]) -> Array:
-    """alpha * data + (1 - alpha) * output, and the columns of the data beyond those of the output as they are."""
+def mix_inputs(data: Float[Array, "*T N"], output: Float[Array, "*T D"], alpha: Float[Array, "*T S"]) -> Array:
+    """The forced input alpha * data + (1 - alpha) * output.
+
+    Args:
+        data: the first D columns are mixed with the output. The others are external inputs and stay as they are.
+        output: the output of the network.
+        alpha: forcing strength, of each channel (S = D) or of all channels (S = 1).
+
+    Returns:
+        Shape (*T, N).
+    """
     channels = output.shape[-1]
     values = alpha * data[..., :channels] + (1.0 - alpha) * output
     return values if data.shape[-1] == channels else jnp.concatenate([values, data[..., channels:]], axis=-1)
 
 
-def shifted(first: Any, rest: Any) -> Any:
-    """What was there before each step, from what was there at first and after each step."""
+def shift(first: Any, rest: Any) -> Any:
+    """The values before each step: `first`, then those after each step but the last. Both arguments are pytrees."""
     return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), first, rest)

@@ -1,9 +1,13 @@
-"""Ridge regression of the readout, all other weights left as they were drawn (Jaeger, 2001; Huang et al., 2006).
+"""Ridge regression of the readout; all other weights stay as they were drawn (Jaeger, 2001; Huang et al., 2006).
 
-The readout minimises  mean squared error + penalty * (sum of its squares).  Rows (hidden states, 1, window) with their
-targets pass through a QR factorisation (Golub and Van Loan, Matrix Computations, 5.2), which keeps all digits, unlike
-the normal equations, and has room for a series of any length. A triangle is all that is left of the rows: more rows can
-be joined to it, so that the parts left out in turn, the final fit and the calibration of intervals share their work.
+With rows A = (hidden states, 1, window) and targets B, the readout W minimizes
+
+    (sum of squares of A W - B) / (number of errors) + penalty * (sum of squares of W).
+
+The rows are reduced by a QR factorization (Golub and Van Loan, Matrix Computations, 5.2), a piece at a time. It is more
+accurate than the normal equations, and its memory does not grow with the length of the series. The triangular factor R
+replaces the rows, and further rows can be appended to it. Cross-validation, the final fit and the calibration of
+intervals therefore share their work.
 """
 
 from __future__ import annotations
@@ -13,45 +17,52 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from freerun.cores import physical_memory
+from freerun.compute.cores import physical_memory
 from freerun.data.arrays import interpolated
 from freerun.errors import TrainingDiverged
 from freerun.network.network import Network, Shape
 from freerun.network.numpy_runs import Readouts, filled, read_in_pieces
 
 BLOCK = 32
-"""Columns in a block of LAPACK's structured QR factorisation; 16 to 64 take the same time."""
+"""Columns per block of LAPACK's tpqrt; 16 to 64 take the same time."""
 
 SINGULAR = 10
-"""Penalties from which on the singular values, which give all of them, cost less than a factorisation for each.
+"""Number of penalties from which on one singular value decomposition replaces a QR factorization per penalty.
 
-At 100 to 1000 columns a singular value decomposition takes as long as 11 to 15 factorisations.
+With 100 to 1000 columns, a singular value decomposition takes as long as 11 to 15 factorizations.
 """
 
 PIECE = 2_000
-"""Steps that are reduced at a time: 20000 at once took 1.4 times as long, with 1000 units, on memory that is ten times as
-large."""
+"""Steps that are reduced at a time. With 1000 units, 20000 at once took 1.4 times as long, and ten times the memory."""
 
 ROUNDS = 3
-"""How often a readout is solved anew with the network's own output in the gaps of a series."""
+"""How often a readout is solved again after missing values are filled with the predictions of the network."""
 
 FAR = 1e3
-"""Output in a gap that is larger than this, in standard deviations, has run away."""
+"""Largest prediction that fills a missing value, in standard deviations; a larger one has diverged."""
 
 
 def washout_of(washout: int, panel: Sequence[np.ndarray]) -> int:
-    """The washout, or as much of it as leaves the shortest series an error that counts."""
+    """Limit the washout so that at least one error of each series counts.
+
+    Args:
+        washout: in steps.
+        panel: the series, arrays of shape (T, N).
+    """
     return min(washout, min(map(len, panel)) - 2)
 
 
 def lack_of_memory(shape: Shape, steps: int, stretches: int = 0, runs: int = 0) -> str:
-    """Whether this machine has too little memory to solve a readout, as words for a message; empty where it has enough.
+    """Check whether this machine has enough memory to solve a readout.
 
     Args:
-        shape: of the network.
-        steps: of the series.
-        stretches: parts that are left out in turn.
-        runs: free runs side by side.
+        shape: the architecture of the network.
+        steps: number of steps of the series.
+        stretches: number of parts that are left out in turn.
+        runs: number of free runs in a batch.
+
+    Returns:
+        The beginning of an error message; empty if there is enough memory.
     """
     hidden = shape.layers * shape.hidden
     columns = hidden + 1 + (shape.window if shape.direct else 0) + shape.channels
@@ -64,13 +75,13 @@ def lack_of_memory(shape: Shape, steps: int, stretches: int = 0, runs: int = 0) 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of the least-squares problem.
+    """n rows of the least-squares problem.
 
     Attributes:
-        features: hidden states, 1, and the window where there are direct connections, shape (n, F).
-        targets: what the readout is to give, shape (n, D), zero where it is not known.
+        features: hidden states, 1, and the window if there are direct connections, shape (n, F).
+        targets: target values of the readout, shape (n, D); zero where they are missing.
         counts: whether the error counts, shape (n, D).
-        steps: the step of each target in its series, counted from its end, shape (n,): 1 is the last.
+        steps: step of each target, counted from the end of its series, shape (n,); 1 is the last step.
     """
 
     features: np.ndarray
@@ -79,7 +90,7 @@ class Rows:
     steps: np.ndarray
 
     def where(self, which: np.ndarray) -> Rows:
-        """Some of the rows."""
+        """Select rows, by a mask or by indices."""
         return Rows(self.features[which], self.targets[which], self.counts[which], self.steps[which])
 
 
@@ -91,22 +102,25 @@ def rows_of(
     seed: int = 0,
     read: Sequence[np.ndarray] | None = None,
 ) -> Iterator[Rows]:
-    """The rows of a network on standardised series, a piece at a time, without those in which no error counts.
+    """Compute the rows of the least-squares problem, a piece at a time. Rows without an error that counts are left out.
 
-    Steps whose window holds a missing value are left out, or read as interpolated where most are of that kind.
+    If `read` is None, missing values are interpolated. Steps whose window holds a missing value do not count, unless
+    most steps are of that kind.
 
     Args:
-        network: its readout has no part in this.
-        panel: arrays of shape (T, N), NaN where a value is missing; see `Scaling.apply`.
-        washout: the first `washout` predictions of each do not count.
-        noise: standard deviation of normal noise on what is read.
-        seed: of the noise.
-        read: what the network reads of each series, shape (T - 1, N), nothing missing; None is the series, missing
-            values interpolated.
+        network: the network. Its readout has no effect.
+        panel: standardized series, arrays of shape (T, N), NaN where a value is missing; see `Scaling.apply`.
+        washout: number of first predictions of each series that do not count.
+        noise: standard deviation of normal noise on what the network reads.
+        seed: seed of the noise.
+        read: what the network reads of each series, shape (T - 1, N), without missing values.
+
+    Yields:
+        The rows of a piece.
     """
     channels = network.bias.shape[0]
     random = np.random.default_rng(seed)
-    counted = _counted(network, panel, washout, whole_windows=read is None)
+    counted = _counted_errors(network, panel, washout, whole_windows=read is None)
     read = [interpolated(values)[:-1] for values in panel] if read is None else read
     for values, counts, inputs in zip(panel, counted, read, strict=True):
         shaken = inputs + noise * random.normal(size=inputs.shape) if noise else inputs
@@ -125,10 +139,15 @@ def rows_of(
             yield rows if len(some) == len(rows.steps) else rows.where(some)
 
 
-def _counted(network: Network, panel: Sequence[np.ndarray], washout: int, whole_windows: bool) -> list[np.ndarray]:
-    """Of each series, which errors count, shape (T - 1, D)."""
+def _counted_errors(
+    network: Network, panel: Sequence[np.ndarray], washout: int, whole_windows: bool
+) -> list[np.ndarray]:
+    """Determine which errors of each series count, shape (T - 1, D).
+
+    With `whole_windows`, the window must be complete too, unless that leaves fewer than half of the errors.
+    """
     channels = network.bias.shape[0]
-    counted, whole = [], []
+    counted, whole = list[np.ndarray](), list[np.ndarray]()
     for values in panel:
         known = np.isfinite(values[:, :channels])
         counts = known[1:].copy()
@@ -144,12 +163,12 @@ def _counted(network: Network, panel: Sequence[np.ndarray], washout: int, whole_
 
 @dataclass(frozen=True)
 class Triangle:
-    """Rows reduced to triangular factors, one for all channels whose errors count at the same steps.
+    """Rows reduced to triangular factors. Channels whose errors count at the same steps share a factor.
 
     Attributes:
         groups: the channels of each factor.
-        factors: upper triangular, of F columns for the features and one for each channel.
-        counted: how many errors of each channel count, shape (D,).
+        factors: upper triangular factors. They have F columns for the features and one for each of their channels.
+        counted: number of errors of each channel that count, shape (D,); None before the first row.
     """
 
     groups: tuple[tuple[int, ...], ...] = ()
@@ -158,7 +177,7 @@ class Triangle:
 
     @classmethod
     def of(cls, pieces: Iterator[Rows] | Sequence[Rows]) -> Triangle:
-        """All rows, reduced."""
+        """Reduce the rows of all pieces."""
         triangle = cls()
         for rows in pieces:
             triangle = triangle.joined(rows)
@@ -170,24 +189,31 @@ class Triangle:
         return self.factors[0].shape[1] - len(self.groups[0])
 
     def joined(self, rows: Rows) -> Triangle:
-        """These rows and more."""
+        """Append rows to those that are reduced already."""
         if not len(rows.features):
             return self
         width = rows.features.shape[1]
-        groups, factors = self._divided(_alike(rows.counts))
-        reduced = []
+        groups, factors = self._divide_groups(_group_channels(rows.counts))
+        reduced = list[np.ndarray]()
         for channels, factor in zip(groups, factors, strict=True):
             some = rows.counts[:, channels[0]]
             new = np.concatenate([rows.features, rows.targets[:, list(channels)]], axis=1)
-            reduced.append(_reduced(factor, new if some.all() else new[some], width + len(channels)))
+            reduced.append(_reduce(factor, new if some.all() else new[some], width + len(channels)))
         counted = rows.counts.sum(axis=0) + (0 if self.counted is None else self.counted)
         return Triangle(groups, tuple(reduced), counted)
 
-    def _divided(self, patterns: list[np.ndarray]) -> tuple[tuple[tuple[int, ...], ...], list[np.ndarray | None]]:
-        """The problems, divided so that the channels of each also count alike in what is to come."""
+    def _divide_groups(self, patterns: list[np.ndarray]) -> tuple[tuple[tuple[int, ...], ...], list[np.ndarray | None]]:
+        """Divide the groups, so that the channels of a group also share a pattern of counted errors in new rows.
+
+        Args:
+            patterns: the channels that share a pattern in the new rows.
+
+        Returns:
+            The groups, and the factor of each; None if there are no rows yet.
+        """
         if not self.groups:
             return tuple(tuple(pattern.tolist()) for pattern in patterns), [None] * len(patterns)
-        groups, factors = [], []
+        groups, factors = list[tuple[int, ...]](), list[np.ndarray | None]()
         for group, factor in zip(self.groups, self.factors, strict=True):
             for pattern in patterns:
                 places = [place for place, channel in enumerate(group) if channel in pattern]
@@ -196,14 +222,21 @@ class Triangle:
                     width = factor.shape[1] - len(group)
                     columns = [*range(width), *(width + place for place in places)]
                     factors.append(
-                        factor if len(places) == len(group) else _reduced(None, factor[:, columns], len(columns))
+                        factor if len(places) == len(group) else _reduce(None, factor[:, columns], len(columns))
                     )
         return tuple(groups), factors
 
     def readouts(self, network: Network, penalties: Sequence[float]) -> Readouts:
-        """The readouts that minimise mean squared error + penalty * (sum of their squares), for each penalty.
+        """Solve for the readouts that minimize mean squared error + penalty * (sum of squares of the readout).
 
-        With a penalty of 0, directions in which the rows do not reach beyond rounding get no weight.
+        With a penalty of 0, the solution is that of the pseudoinverse: singular values below rounding are dropped.
+
+        Args:
+            network: the network. Its readout has no effect.
+            penalties: R of them.
+
+        Returns:
+            R readouts.
 
         Raises:
             TrainingDiverged: the hidden states are not finite.
@@ -213,17 +246,17 @@ class Triangle:
         for factor, group in zip(self.factors, self.groups, strict=True):
             count = self.counted[group[0]]
             damping = self.counted.sum() / count * np.asarray(penalties)  # the mean is over the errors of all channels
-            weights[:, :, list(group)] = _solutions(factor / np.sqrt(count), self.width, damping)
+            weights[:, :, list(group)] = _solve_penalties(factor / np.sqrt(count), self.width, damping)
         hidden = network.readout.shape[0]
         direct = None if network.direct is None else weights[:, hidden + 1 :]
         return Readouts(weights[:, :hidden], weights[:, hidden : hidden + 1], direct)
 
     def solved(self, network: Network, penalty: float) -> Network:
-        """The network with the readout for one penalty."""
+        """Solve for one penalty, and return the network with that readout; see `readouts`."""
         return self.readouts(network, [penalty]).of_network(network, 0)
 
     def mean_squared_error(self, network: Network) -> float:
-        """That of the readout of a network over the rows, the errors that count alone."""
+        """Mean squared error of a network over the errors that count, in squared standard deviations."""
         assert self.counted is not None
         direct = [] if network.direct is None else [network.direct]
         weights = np.concatenate([network.readout, network.bias[None], *direct])
@@ -236,18 +269,18 @@ class Triangle:
 
 @dataclass(frozen=True)
 class Divided:
-    """Rows without each of several stretches in turn, and all of them.
+    """Reduced rows that leave out each of several stretches in turn.
 
     Attributes:
-        without: the rows without each stretch.
-        first: the rows of the first stretch; all rows are in `without` where there is no stretch.
+        without: for each stretch, all rows outside it; without stretches, a single entry that holds all rows.
+        first: the rows of the first stretch; empty without stretches.
     """
 
     without: tuple[Triangle, ...]
     first: tuple[Rows, ...]
 
     def whole(self) -> Triangle:
-        """All rows."""
+        """All rows, reduced."""
         triangle = self.without[0]
         for rows in self.first:
             triangle = triangle.joined(rows)
@@ -262,14 +295,16 @@ def divided(
     noise: float = 0.0,
     seed: int = 0,
 ) -> Divided:
-    """The rows of a network without each of several stretches in turn; each row is reduced as seldom as possible.
+    """Reduce the rows of a network, leaving out each of several stretches in turn.
+
+    Rows outside all stretches are reduced once.
 
     Args:
-        stretches: first and last step (excluded) of each, counted from the end of the series: 0 < last < first; they
-            do not overlap.
         network, panel, washout, noise, seed: see `rows_of`.
+        stretches: pairs (first, last) of steps counted from the end of the series. A stretch holds the steps s with
+            last < s <= first. Stretches do not overlap.
     """
-    common, apart = Triangle(), [[] for _ in stretches]
+    common, apart = Triangle(), [list[Rows]() for _ in stretches]
     for rows in rows_of(network, panel, washout, noise, seed):
         rest = np.ones(len(rows.steps), bool)
         for held, (first, last) in zip(apart, stretches, strict=True):
@@ -279,7 +314,7 @@ def divided(
         common = common.joined(rows.where(rest) if stretches else rows)
     if not stretches:
         return Divided((common,), ())
-    without = []
+    without = list[Triangle]()
     for left in range(len(stretches)):
         triangle = common
         for other, held in enumerate(apart):
@@ -300,16 +335,19 @@ def solve(
     stretches: Sequence[tuple[int, int]] = (),
     rows: Divided | None = None,
 ) -> tuple[Network, list[Network]]:
-    """The network with its readout solved for standardised series, and for them without each of some stretches.
+    """Solve the readout of a network for standardized series, and for the series without each of several stretches.
 
-    Steps that read a gap are left out at first; then the network's own output stands in for it, and the readout for the
-    whole series is solved again.
+    If values are missing, the readout for the whole series is solved again. The predictions of the network then fill
+    the missing values.
 
     Args:
         network, panel, washout, noise, seed: see `rows_of`.
-        penalty: factor of the sum of squares.
+        penalty: penalty on the sum of squares of the readout.
         stretches: see `divided`.
-        rows: what `divided` gives for all these, where it is known already.
+        rows: the result of `divided` for these arguments, if it is known already.
+
+    Returns:
+        The network with the readout for the whole series, and one network for each stretch, which is left out.
 
     Raises:
         TrainingDiverged: the hidden states are not finite.
@@ -329,61 +367,73 @@ def solve(
     return solved, parts
 
 
-def _alike(counts: np.ndarray) -> list[np.ndarray]:
-    """The channels whose errors count at the same steps, together."""
+def _group_channels(counts: np.ndarray) -> list[np.ndarray]:
+    """Group the channels whose errors count at the same steps; `counts` has shape (n, D)."""
     if counts.all():
         return [np.arange(counts.shape[1])]
     patterns = np.unique(counts, axis=1, return_inverse=True)[1].ravel()
     return [np.flatnonzero(patterns == pattern) for pattern in range(patterns.max() + 1)]
 
 
-def _reduced(factor: np.ndarray | None, rows: np.ndarray, width: int) -> np.ndarray:
-    """The triangular factor, shape (width, width), of a factor and more rows."""
+def _reduce(factor: np.ndarray | None, rows: np.ndarray, width: int) -> np.ndarray:
+    """The triangular factor, shape (width, width), of the rows of a factor and of further rows."""
     from scipy.linalg import qr
 
     if factor is not None:
-        return _joined(0, factor, np.asfortranarray(rows))
+        return _append_rows(0, factor, np.asfortranarray(rows))
     factor = np.zeros((width, width), rows.dtype, order="F")
     triangle = np.asarray(qr(rows, mode="r", overwrite_a=True, check_finite=False)[0])[:width]
     factor[: len(triangle)] = triangle
     return factor
 
 
-def _joined(trapezoid: int, factor: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The triangular factor of a factor over rows of which the last `trapezoid` are upper trapezoidal; see LAPACK."""
+def _append_rows(trapezoid: int, factor: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The triangular factor of a factor on top of rows, by LAPACK tpqrt. The last `trapezoid` rows are trapezoidal."""
     from scipy.linalg import get_lapack_funcs
 
     (update,) = get_lapack_funcs(("tpqrt",), (factor, rows))
     return update(trapezoid, min(BLOCK, factor.shape[1]), factor, rows)[0]
 
 
-def _solutions(factor: np.ndarray, width: int, damping: np.ndarray) -> np.ndarray:
-    """The weights for each of R penalties, shape (R, F, channels), of a factor over the root of the number of rows."""
+def _solve_penalties(factor: np.ndarray, width: int, damping: np.ndarray) -> np.ndarray:
+    """Solve for each of R penalties.
+
+    Args:
+        factor: the triangular factor, divided by the square root of the number of rows.
+        width: F, the number of features.
+        damping: the penalties, shape (R,).
+
+    Returns:
+        Weights, shape (R, F, channels).
+
+    Raises:
+        TrainingDiverged: the factor is not finite.
+    """
     if not np.isfinite(factor).all():
         raise TrainingDiverged(
-            "the hidden states are not finite at the weights drawn, so that no readout can be solved; standardise "
+            "the hidden states are not finite at the weights drawn, so that no readout can be solved; standardize "
             "the series, draw smaller weights (spectral_radius, input_scale), or choose a bounded nonlinearity"
         )
     if len(damping) < SINGULAR and damping.min() > 0:
-        return np.stack([_damped(factor, width, one) for one in damping])
+        return np.stack([_solve_damped(factor, width, one) for one in damping])
     u, singular, right = np.linalg.svd(factor[:width, :width], full_matrices=False)
     left = u.T @ factor[:width, width:]
     return np.stack([right.T @ (_gain(singular, one)[:, None] * left) for one in damping])
 
 
-def _damped(factor: np.ndarray, width: int, damping: float) -> np.ndarray:
-    """The weights for one penalty, by the factor of the rows over sqrt(damping) times the identity."""
+def _solve_damped(factor: np.ndarray, width: int, damping: float) -> np.ndarray:
+    """Solve for one penalty: least squares with the rows sqrt(damping) * identity and targets 0 appended."""
     from scipy.linalg import solve_triangular
 
     below = np.zeros((width, factor.shape[1]), factor.dtype, order="F")
     below[range(width), range(width)] = np.sqrt(damping)
-    joined = _joined(width, np.asfortranarray(factor), below)
+    joined = _append_rows(width, np.asfortranarray(factor), below)
     return solve_triangular(joined[:width, :width], joined[:width, width:], check_finite=False)
 
 
 def _gain(singular: np.ndarray, damping: float) -> np.ndarray:
-    """s / (s^2 + damping) of the singular values s; without damping, of those above rounding alone."""
-    with np.errstate(over="ignore"):  # hidden states that run away; their share is 0 then
+    """s / (s^2 + damping) for singular values s; without damping, 0 for those below rounding."""
+    with np.errstate(over="ignore"):  # the gain of a singular value whose square overflows is 0
         sizes = singular**2 + damping
     reached = singular > singular[0] * len(singular) * np.finfo(singular.dtype).eps if damping == 0 else sizes > 0
     return np.divide(singular, sizes, out=np.zeros_like(singular), where=reached)

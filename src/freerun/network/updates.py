@@ -1,6 +1,9 @@
-"""Elementwise updates: what a cell makes of its affine map, each unit by itself, and its derivative.
+"""Elementwise updates of cells in JAX, with their derivative rules.
 
-The same object serves equal cells, so that nothing compiles twice.
+An update computes the next carry from the carry before it and the two parts of the affine map: p = h_{t-1} @ W, the
+argument `recurrent`, and u = x_t @ V + c, the argument `drive`. Each unit is updated by itself.
+
+The factories are cached. Equal cells therefore share one update, and JAX compiles it once.
 """
 
 from __future__ import annotations
@@ -15,10 +18,13 @@ import numpy as np
 from jax import lax
 
 Array = jax.Array | np.ndarray
-"""Weights are JAX arrays while they are trained, and NumPy arrays in a model, where no JAX setting can touch them."""
+"""Weights are JAX arrays in training, and NumPy arrays in a model, so that no JAX setting affects them there."""
 
 Carry = tuple[Array, ...]
+"""What a cell keeps between two steps; the first entry is the hidden state h."""
+
 Update = Callable[[Any, Carry, Array, Array], Carry]
+"""Computes the next carry from the parameters of the update, the carry, and the two parts of the affine map."""
 
 NONLINEARITIES: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -36,24 +42,24 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
     "softplus": lambda value: -jnp.expm1(-value),
     "identity": jnp.ones_like,
 }
-"""Their derivatives by name, as functions of their values."""
+"""The derivatives of the non-linearities by name, as functions of the value f(a): f'(a) = slope(f(a))."""
 
 
-def _with_slopes(reached: Callable[..., tuple[Carry, Any]], tangent: Callable[..., Carry]) -> Update:
-    """An update with a derivative of its own, which keeps no more of each step than it needs.
+def _make_update(forward: Callable[..., tuple[Carry, Any]], tangent: Callable[..., Carry]) -> Update:
+    """Make an update with its own derivative rule. The rule stores only the slopes of each step.
 
     Args:
-        reached: from what the update reads to the carry after it, and slopes.
-        tangent: from these slopes and the tangents of what the update reads to that of the carry.
+        forward: returns the next carry and the slopes, given the arguments of the update.
+        tangent: returns the tangent of the next carry, given the slopes and the tangents of the arguments.
     """
 
     @jax.custom_jvp
     def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-        return reached(elementwise, carry, recurrent, drive)[0]
+        return forward(elementwise, carry, recurrent, drive)[0]
 
     @update.defjvp
     def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Carry, Carry]:
-        after, slopes = reached(*primals)
+        after, slopes = forward(*primals)
         return after, tangent(slopes, *tangents)
 
     return update
@@ -61,59 +67,91 @@ def _with_slopes(reached: Callable[..., tuple[Carry, Any]], tangent: Callable[..
 
 @cache
 def simple_update(nonlinearity: str) -> Update:
-    def reached(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, Array]:
+    """The update of the simple cell, h' = f(a) with a = p + u.
+
+    The derivative is dh' = f'(a) (dp + du).
+    """
+
+    def forward(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, Array]:
         del carry
-        hidden, slope = _sloped(nonlinearity, recurrent + drive)
+        hidden, slope = _value_and_slope(nonlinearity, recurrent + drive)
         return (hidden,), slope
 
     def tangent(slope: Array, _: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         del carry
         return (slope * (recurrent + drive),)
 
-    return _with_slopes(reached, tangent)
+    return _make_update(forward, tangent)
 
 
 @cache
 def leaky_update(nonlinearity: str) -> Update:
-    def reached(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
+    """The update of leaky integrators, h' = (1 - l) h + l f(a) with a = p + u and the leak l.
+
+    The derivative is dh' = (1 - l) dh + (f(a) - h) dl + l f'(a) (dp + du).
+    """
+
+    def forward(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
         (leak,), (h,) = elementwise, carry
-        new, slope = _sloped(nonlinearity, recurrent + drive)
+        new, slope = _value_and_slope(nonlinearity, recurrent + drive)
         return ((1.0 - leak) * h + leak * new,), (1.0 - leak, new - h, leak * slope)
 
     def tangent(slopes: Any, elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-        (of_h, of_leak, of_sum), (leak,), (h,) = slopes, elementwise, carry
-        return (of_h * h + of_leak * leak + of_sum * (recurrent + drive),)
+        (by_h, by_leak, by_sum), (leak,), (h,) = slopes, elementwise, carry
+        return (by_h * h + by_leak * leak + by_sum * (recurrent + drive),)
 
-    return _with_slopes(reached, tangent)
+    return _make_update(forward, tangent)
 
 
 @cache
 def gru_update(nonlinearity: str) -> Update:
-    def reached(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
+    """The update of the GRU.
+
+    The affine map has three blocks: r, z and n. With the bias k inside the reset gate and s the sigmoid,
+
+        r = s(p_r + u_r),  z = s(p_z + u_z),  q = p_n + k,  n = f(u_n + r q),  h' = (1 - z) n + z h.
+
+    With g = (1 - z) f'(u_n + r q), the derivative is
+
+        dh' = z dh + g q r (1 - r) (dp_r + du_r) + (h - n) z (1 - z) (dp_z + du_z) + g du_n + g r (dp_n + dk).
+    """
+
+    def forward(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
         (candidate,), (h,) = elementwise, carry
         both = 2 * h.shape[0]
         reset, keep = jnp.split(_gates(recurrent[:both] + drive[:both]), 2, axis=0)
         inside = recurrent[both:] + candidate
-        new, slope = _sloped(nonlinearity, drive[both:] + reset * inside)
-        of_drive = (1.0 - keep) * slope
-        of_reset, of_keep = of_drive * inside * reset * (1.0 - reset), (h - new) * keep * (1.0 - keep)
-        return ((1.0 - keep) * new + keep * h,), (keep, of_reset, of_keep, of_drive, of_drive * reset)
+        new, slope = _value_and_slope(nonlinearity, drive[both:] + reset * inside)
+        by_drive = (1.0 - keep) * slope
+        by_reset, by_keep = by_drive * inside * reset * (1.0 - reset), (h - new) * keep * (1.0 - keep)
+        return ((1.0 - keep) * new + keep * h,), (keep, by_reset, by_keep, by_drive, by_drive * reset)
 
     def tangent(slopes: Any, elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-        (of_h, of_reset, of_keep, of_drive, of_inside), (candidate,), (h,) = slopes, elementwise, carry
+        (by_h, by_reset, by_keep, by_drive, by_inside), (candidate,), (h,) = slopes, elementwise, carry
         both = 2 * h.shape[0]
         reset, keep = jnp.split(recurrent[:both] + drive[:both], 2, axis=0)
-        gates = of_h * h + of_reset * reset + of_keep * keep
-        return (gates + of_drive * drive[both:] + of_inside * (recurrent[both:] + candidate),)
+        gates = by_h * h + by_reset * reset + by_keep * keep
+        return (gates + by_drive * drive[both:] + by_inside * (recurrent[both:] + candidate),)
 
-    return _with_slopes(reached, tangent)
+    return _make_update(forward, tangent)
 
 
 @cache
 def lstm_update(nonlinearity: str) -> Update:
+    """The update of the LSTM.
+
+    The affine map a = p + u has four blocks: i, f, g and o. With s the sigmoid and phi the non-linearity,
+
+        i = s(a_i),  f = s(a_f),  g = phi(a_g),  o = s(a_o),  c' = f c + i g,  h' = o phi(c').
+
+    The derivative is
+
+        dc' = f dc + g i (1 - i) da_i + c f (1 - f) da_f + i phi'(a_g) da_g,
+        dh' = phi(c') o (1 - o) da_o + o phi'(c') dc'.
+    """
     function, slope = NONLINEARITIES[nonlinearity], SLOPES[nonlinearity]
 
-    def reached(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
+    def forward(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
         gates, c = _lstm_gates(nonlinearity, lax.optimization_barrier(recurrent + drive)), carry[1]
         i, f, g, o = jnp.split(gates, 4, axis=0)
         memory = lax.optimization_barrier(f * c + i * g)
@@ -127,11 +165,17 @@ def lstm_update(nonlinearity: str) -> Update:
         memory = f * carry[1] + g * i * (1.0 - i) * di + c * f * (1.0 - f) * df + i * slope(g) * dg
         return (out * o * (1.0 - o) * do + o * slope(out) * memory, memory)
 
-    return _with_slopes(reached, tangent)
+    return _make_update(forward, tangent)
 
 
 @cache
 def piecewise_update(clipped: bool) -> Update:
+    """The update of the piecewise-linear cell; JAX differentiates it.
+
+    The affine map a = p + u has two blocks: the next latent variables z', and s = z' @ expand. The next hidden state is
+    (z', phi(s)), where phi(s) = relu(s + threshold), or relu(s + threshold) - relu(s) if `clipped`.
+    """
+
     def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         del carry
         (threshold,), total = elementwise, recurrent + drive
@@ -143,12 +187,15 @@ def piecewise_update(clipped: bool) -> Update:
 
 
 def _gates(a: Array) -> Array:
-    """The sigmoid by way of tanh, and of a whole array before it is cut: XLA makes slower code of slices."""
+    """The sigmoid of all gates at once, (1 + tanh(a / 2)) / 2.
+
+    The barrier makes XLA compute the whole array before it is split. Code for the slices would be slower.
+    """
     return lax.optimization_barrier(0.5 + 0.5 * jnp.tanh(0.5 * a))
 
 
 def _lstm_gates(nonlinearity: str, total: Array) -> Array:
-    """The gates i, f, o and g, as one array; one tanh makes all of them where it can."""
+    """The gates i, f, g and o of an LSTM as one array; with the non-linearity tanh, by a single tanh."""
     if nonlinearity != "tanh":
         i, f, g, o = jnp.split(total, 4, axis=0)
         return jnp.concatenate([_gates(i), _gates(f), NONLINEARITIES[nonlinearity](g), _gates(o)])
@@ -157,7 +204,7 @@ def _lstm_gates(nonlinearity: str, total: Array) -> Array:
     return lax.optimization_barrier(scale * jnp.tanh(scale * total) + (1.0 - scale))
 
 
-def _sloped(nonlinearity: str, a: Array) -> tuple[Array, Array]:
-    """A non-linearity at `a`, and its derivative there."""
+def _value_and_slope(nonlinearity: str, a: Array) -> tuple[Array, Array]:
+    """The value f(a) of a non-linearity, and its derivative f'(a)."""
     value = NONLINEARITIES[nonlinearity](a)
     return value, SLOPES[nonlinearity](value)

@@ -1,23 +1,27 @@
-"""Search: let the machine try the things to try, from one process to a cluster (extra `search`).
+"""Hyperparameter search and sweeps, in one process or on a cluster (extra `search`).
 
-space      what may be tried, and what a proposal means
-trials     judges trials that share a program, and stops the hopeless ones early
-proposals  what to try next, from what is known of the trials so far
-purpose    what a study is for
-database   databases that hold studies
-study      the record of a search: an Optuna study in SQLite or PostgreSQL that can be joined and resumed
-engines    where trials are judged: in this process, or on Dask
-searching  the search from end to end
-sweeping   a grid of series, settings and seeds over the same engines
-spec       the file that describes a sweep
-report     a page about a search
+In: training series, settings that stay fixed, and a search space. Out: the winner, fitted to the whole training series,
+and a study that records all trials; a sweep gives a table of scores. Training and scoring of single networks do not
+belong here: see `freerun.training` and `freerun.selection`.
+
+space      search spaces, and what a proposal from one means as settings
+proposals  which settings to try next, from the trials so far
+trials     trains and scores trials, and stops poor ones early
+purpose    checks that a study belongs to this series, these settings and this space
+database   connections to the databases that hold studies
+study      the record of a search: an Optuna study in SQLite or PostgreSQL that can be shared and resumed
+engines    run tasks in this process, or on Dask
+searching  `search`, from series to winner
+sweeping   `sweep`: fit and score a grid of series, settings and seeds
+spec       the TOML file that describes a sweep
+report     an HTML report on a search
 """
 
 from freerun.errors import MissingExtraError
 
 try:
-    import optuna as _optuna  # noqa: F401 - to say that it is missing before anything needs it
-    import psutil as _psutil  # noqa: F401 - to say that it is missing before anything needs it
+    import optuna as _optuna  # noqa: F401 - so that a missing package is reported at once
+    import psutil as _psutil  # noqa: F401 - the same
 except ImportError as error:
     raise MissingExtraError(
         f"a search needs {error.name}, which is not installed; pip install 'freerun[search]'"

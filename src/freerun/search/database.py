@@ -1,4 +1,4 @@
-"""Databases that hold studies: opening them, and what to say when one does not answer."""
+"""Databases that hold studies: opening and closing them, and explaining their errors."""
 
 from __future__ import annotations
 
@@ -8,25 +8,35 @@ from typing import Any
 import optuna
 import sqlalchemy.exc
 
-from freerun.search.proposals import quietly
+from freerun.search.proposals import quiet_optuna
 
-HEARTBEAT, GRACE = 20, 120
-"""Seconds between two signs of life of a trial, and after how many without one it is taken to be dead."""
+HEARTBEAT = 20
+"""Seconds between two heartbeats of a running trial."""
+
+GRACE = 120
+"""Seconds without a heartbeat after which the process of a trial counts as dead: six heartbeats."""
 
 RETRIES = 3
-"""How often a trial whose process died is judged again."""
+"""Most retries of a trial whose process died, so that a trial that kills its process does not run forever."""
 
 ATTEMPTS = 5
-"""How often the tables of a database are tried to be made, which several processes may do at once."""
+"""Most attempts to create or read what another process may be creating at the same moment."""
 
 FAULTS = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError)
 
 
-def opened(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
-    """The database, its tables made where there are none; another process may be making them."""
+def open_database(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
+    """Open a database and create its tables if they are missing.
+
+    Another process may create them at the same moment, so the attempt is repeated up to `ATTEMPTS` times.
+
+    Args:
+        url: of the database, with its password.
+        options: for `sqlalchemy.create_engine`.
+    """
     for attempt in range(ATTEMPTS):
         try:
-            with quietly():
+            with quiet_optuna():
                 return optuna.storages.RDBStorage(
                     url,
                     engine_kwargs=options,
@@ -42,28 +52,32 @@ def opened(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
 
 
 def close(base: optuna.storages.RDBStorage) -> None:
-    """Give back the connections to a database."""
+    """Close all connections to a database."""
     base.remove_session()
     base.engine.dispose()
 
 
-def begun_or_joined(base: optuna.storages.RDBStorage, name: str) -> tuple[optuna.Study, bool]:
-    """The study of that name, and whether this process began it."""
+def create_or_load(base: optuna.storages.RDBStorage, name: str) -> tuple[optuna.Study, bool]:
+    """Create the study of that name, or load it if it exists.
+
+    Returns:
+        The study, and whether it was created.
+    """
     try:
         return optuna.create_study(storage=base, study_name=name), True
     except optuna.exceptions.DuplicatedStudyError:
         return optuna.load_study(storage=base, study_name=name), False
 
 
-def cause(error: BaseException) -> str:
-    """What went wrong at the bottom, in one line."""
+def root_cause(error: BaseException) -> str:
+    """Return the message of the first exception of a chain, in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def advice(server: bool) -> str:
-    """What to do about it."""
+def suggest_remedy(server: bool) -> str:
+    """Suggest what to check when a database cannot be used."""
     if server:
         return "is the server running, and the address right (postgresql://user:password@host/database)?"
     return "is it an SQLite file of a search, in a folder that can be written, on a disk that is not full?"

@@ -1,6 +1,6 @@
-"""Where work is done: in this process, or on Dask.
+"""Engines: run a function on many tasks, in this process or on the workers of a Dask cluster.
 
-An engine gives the results of a function for each of several tasks, as they come.
+Results come in the order in which tasks finish.
 """
 
 from __future__ import annotations
@@ -13,52 +13,56 @@ from contextlib import nullcontext
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
-from freerun.computing import forget_programs
-from freerun.cores import on_cores, spread
+from freerun.compute.cores import on_cores, thread_map
+from freerun.compute.programs import forget_programs
 from freerun.errors import FreerunError, MissingExtraError, SearchError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 PATIENCE = 300.0
-"""Seconds for which a scheduler may be away in the middle of a search."""
+"""Seconds to wait for a scheduler that goes away during a search: enough for a restart."""
 
 FIRST_ANSWER = 10.0
-"""Seconds within which a scheduler has to answer at first."""
+"""Seconds to wait for the first answer of a scheduler; longer, the address is probably wrong."""
 
 RETRIES = 3
-"""How often a task is given to another worker when the one that had it dies."""
+"""Most times that a task is moved to another worker because its worker died."""
 
 
 class Engine(Protocol):
-    """Does tasks."""
+    """Runs tasks."""
 
-    def results(
+    def run_tasks(
         self, function: Callable[[Task], Result], tasks: Sequence[Task], threads: bool
     ) -> Iterator[tuple[int, Result | FreerunError]]:
-        """The number of a task and its result, or the error that kept it from one, as they come.
+        """Run a function on each task, and yield results as tasks finish.
 
         Args:
-            function: a function of a module, so that it can be sent to other processes.
-            threads: whether it may run in several threads of a process at once.
+            function: a function at the top level of a module, so that it can be sent to other processes.
+            tasks: its arguments, one per call.
+            threads: whether the function may run in several threads of a process at once.
+
+        Yields:
+            The index of a task, with its result or with the `FreerunError` that it ended in.
         """
         ...
 
     def close(self) -> None:
-        """Give back what the engine holds."""
+        """Release processes and connections."""
         ...
 
 
-class Here:
-    """Does tasks in this process: on all cores where they may run in threads, one by one otherwise."""
+class LocalEngine:
+    """Runs tasks in this process: in threads on all cores if they allow it, one by one otherwise."""
 
-    def results(
+    def run_tasks(
         self, function: Callable[[Task], Result], tasks: Sequence[Task], threads: bool
     ) -> Iterator[tuple[int, Result | FreerunError]]:
-        """See `Engine.results`."""
+        """See `Engine.run_tasks`."""
         if threads:
             forget_programs()
-            yield from enumerate(spread(function, tasks))
+            yield from enumerate(thread_map(function, tasks))
             return
         for number, task in enumerate(tasks):
             forget_programs()
@@ -68,15 +72,19 @@ class Here:
         """See `Engine.close`."""
 
 
-class OnDask:
-    """Does tasks on the workers of a Dask cluster: one on each thread of a worker, or one at a time on a worker.
+class DaskEngine:
+    """Runs tasks on the workers of a Dask cluster.
 
-    A worker that dies loses nothing but time: its task goes to another. When the scheduler goes away, the tasks that
-    are not done are given to it again once it is back.
+    A worker runs one task per thread if tasks allow threads, and one task at a time otherwise. The task of a worker
+    that dies goes to another worker. After a scheduler was away, unfinished tasks are submitted to it again.
     """
 
     def __init__(self, scheduler: str | None, workers: int | None) -> None:
-        """Connect to the scheduler at an address (`tcp://host:8786`), or start so many workers on this machine.
+        """Connect to a scheduler, or start workers on this machine.
+
+        Args:
+            scheduler: its address, such as `tcp://host:8786`; None starts workers.
+            workers: number of worker processes to start.
 
         Raises:
             SearchError: no scheduler answers.
@@ -93,26 +101,26 @@ class OnDask:
             self._cluster = distributed.LocalCluster(
                 n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50
             )
-        self._client = self._connected(FIRST_ANSWER)
+        self._client = self._connect(FIRST_ANSWER)
 
-    def results(
+    def run_tasks(
         self, function: Callable[[Task], Result], tasks: Sequence[Task], threads: bool
     ) -> Iterator[tuple[int, Result | FreerunError]]:
-        """See `Engine.results`."""
+        """See `Engine.run_tasks`."""
         from distributed.comm.core import CommClosedError
 
         left = dict(enumerate(tasks))
         while left:
             try:
                 futures = {
-                    self._client.submit(_done, function, task, threads, pure=False, retries=RETRIES): number
+                    self._client.submit(_run_task, function, task, threads, pure=False, retries=RETRIES): number
                     for number, task in left.items()
                 }
                 for future in self._distributed.as_completed(futures, loop=self._client.loop):
                     try:
                         result = future.result()
                     except self._distributed.KilledWorker as error:
-                        result = SearchError(f"its worker died {RETRIES + 1} times ({error})")
+                        result = SearchError(f"the worker of this task died {RETRIES + 1} times ({error})")
                     number = futures[future]
                     del left[number]
                     yield number, result
@@ -127,11 +135,11 @@ class OnDask:
 
     def _reconnect(self) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns that its scheduler is gone, which is why it is closed
+            warnings.simplefilter("ignore")  # it warns that the scheduler is gone, which is known
             self._client.close(timeout=1)
-        self._client = self._connected(PATIENCE)
+        self._client = self._connect(PATIENCE)
 
-    def _connected(self, patience: float) -> Any:
+    def _connect(self, patience: float) -> Any:
         end = time.monotonic() + patience
         address = self._cluster or self._scheduler
         while True:
@@ -141,28 +149,32 @@ class OnDask:
                 if time.monotonic() > end or isinstance(error, ValueError):
                     raise SearchError(
                         f"{self._scheduler}: no Dask scheduler answers within {patience:.0f} s ({error}); start one "
-                        "(dask scheduler), and name its address (tcp://host:8786)"
+                        "(dask scheduler), and give its address (tcp://host:8786)"
                     ) from error
                 time.sleep(1.0)
 
 
 def engine_for(scheduler: str | None, workers: int | None) -> Engine:
-    """The engine that is asked for; this process where nothing is, or one worker.
+    """Create the engine for a scheduler address or a number of workers.
+
+    Args:
+        scheduler: address of a Dask scheduler, or None.
+        workers: number of processes on this machine; None or 1 uses this process.
 
     Raises:
-        SearchError, MissingExtraError: see `OnDask`.
+        SearchError, MissingExtraError: see `DaskEngine`.
     """
-    return OnDask(scheduler, workers) if scheduler is not None or (workers or 1) > 1 else Here()
+    return DaskEngine(scheduler, workers) if scheduler is not None or (workers or 1) > 1 else LocalEngine()
 
 
-_alone = Lock()
+_exclusive = Lock()
 
 
-def _done(function: Callable[[Task], Result], task: Task, threads: bool) -> Result:
-    """The result of a task, on a worker; it takes one core, or, where it is done alone, those of all threads there."""
+def _run_task(function: Callable[[Task], Result], task: Task, threads: bool) -> Result:
+    """Run a task on a worker: on one core, or, without `threads`, alone and on a core for each thread of the worker."""
     from distributed import get_worker
 
     most = 1 if threads else get_worker().state.nthreads
-    with nullcontext() if threads else _alone, on_cores(most):
+    with nullcontext() if threads else _exclusive, on_cores(most):
         forget_programs()
         return function(task)

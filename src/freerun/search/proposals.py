@@ -1,7 +1,7 @@
-"""What to try next, from what is known of the trials so far.
+"""Propose the next settings to try, from the trials so far.
 
-Proposals come in groups that share a program: from a tree-structured Parzen estimator (Bergstra et al., 2011), and
-from the neighbourhood of the best trials, in turn.
+Proposals come in groups that share one compiled program. Groups alternate between a tree-structured Parzen estimator
+(Bergstra et al., 2011) and a local search near one of the best trials.
 """
 
 from __future__ import annotations
@@ -18,19 +18,32 @@ from optuna.trial import FrozenTrial, TrialState
 from freerun.search.space import Space
 
 GROUP = 4
-"""Trials that are proposed with one program."""
+"""Proposals in a group: they share one compiled program and are trained together."""
 
-NEAR, MOVES = 3, 20
-"""Of how many of the best trials the neighbourhood is searched, and how often a move is drawn that was not made yet."""
+NEAR = 3
+"""Number of best trials that the local search starts from."""
+
+MOVES = 20
+"""Most random moves from a trial before one that was proposed already is accepted."""
 
 
-def proposals(
+def propose(
     known: Sequence[FrozenTrial], count: int, space: Space, draw: np.random.Generator
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """New proposals and the distributions that they come from, on a copy of the study in memory."""
+    """Propose settings to try, on a copy of the study in memory.
+
+    Args:
+        known: the trials so far.
+        count: number of proposals.
+        space: the search space.
+        draw: the source of all randomness, so that the same trials and seed give the same proposals.
+
+    Yields:
+        A proposal, and the Optuna distributions of its values.
+    """
     made = [trial.params for trial in known]
-    best = [trial.params for trial in ranked(known)[:NEAR]]
-    with quietly():
+    best = [trial.params for trial in rank(known)[:NEAR]]
+    with quiet_optuna():
         tpe = optuna.samplers.TPESampler(
             seed=int(draw.integers(2**31)), multivariate=True, group=True, warn_independent_sampling=False
         )
@@ -38,7 +51,7 @@ def proposals(
         copy.add_trials(known)
         for first in range(0, count, GROUP):
             local = bool(best) and first // GROUP % 2 == 1
-            fixed = _moved(best[draw.integers(len(best))], (), made, space, draw) if local else {}
+            fixed = _move(best[draw.integers(len(best))], (), made, space, draw) if local else {}
             for _ in range(min(GROUP, count - first)):
                 copy.sampler = optuna.samplers.PartialFixedSampler(fixed, tpe)
                 trial = copy.ask()
@@ -46,17 +59,25 @@ def proposals(
                 yield proposal, trial.distributions
                 made.append(proposal)
                 program = space.program(proposal)
-                fixed = _moved(proposal, program, made, space, draw) if local else program
+                fixed = _move(proposal, program, made, space, draw) if local else program
 
 
-def _moved(
+def _move(
     proposal: Mapping[str, Any],
     kept: Iterable[str],
     made: Sequence[Mapping[str, Any]],
     space: Space,
     draw: np.random.Generator,
 ) -> dict[str, Any]:
-    """A proposal near another that has not been made yet, unless none is found; `kept` values stay."""
+    """Draw a proposal near another one, if possible one that was not proposed before.
+
+    Args:
+        proposal: where to start.
+        kept: names whose values stay.
+        made: all proposals so far.
+        space: the search space.
+        draw: random generator.
+    """
     names = [name for name in proposal if name not in kept]
     moved = dict(proposal)
     for _ in range(MOVES):
@@ -66,23 +87,23 @@ def _moved(
     return moved
 
 
-def ranked(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that were judged to the end, the best first."""
+def rank(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the complete trials, sorted by error, lowest first."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     return sorted(complete, key=lambda trial: (trial.value, trial.number))
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Within this context Optuna does not tell of studies made, nor warn that parts that we use are experimental."""
+def quiet_optuna() -> Iterator[None]:
+    """Context in which Optuna neither logs new studies nor warns of experimental features."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="optuna")  # where they name a module of Optuna
-            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # where they name ours
-            for said in ("Heartbeat of storage", "`warn_independent_sampling`"):
-                warnings.filterwarnings("ignore", said)  # from Python 3.12 on, Optuna lays its warnings at our door
+            warnings.filterwarnings("ignore", module="optuna")  # warnings attributed to Optuna
+            warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # to its caller
+            for message in ("Heartbeat of storage", "`warn_independent_sampling`"):
+                warnings.filterwarnings("ignore", message)  # from Python 3.12 on, these are attributed to the caller
             yield
     finally:
         optuna.logging.set_verbosity(before)

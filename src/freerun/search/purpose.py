@@ -1,4 +1,4 @@
-"""What a study is for, so that it is not joined for anything else."""
+"""`Purpose`: identifies what a study was made for, so that a different search is not mixed into it."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any
 from freerun.data.panel import fingerprint
 from freerun.data.series import Series
 from freerun.errors import SearchError
-from freerun.provenance import differences, versions
+from freerun.files.provenance import differences, versions
 from freerun.search.space import Space
 
 FORMAT = 1
-"""Of what a study holds; one of another format is not joined."""
+"""Version of the contents of a study; a study with another one is refused."""
 
 PACKAGES = ("jax", "numpy", "optuna")
-"""What the errors of trials depend on, beside freerun itself."""
+"""Packages besides freerun whose versions the errors of trials depend on."""
 
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a study is for; a process joins it for the same only.
+    """What a study was made for; only a search with an equal purpose may join it.
 
     Attributes:
-        series: a fingerprint of the training series.
-        settings: what is not for it to change.
-        space: what may be tried.
-        folds: on how many stretches trials are judged.
-        packages: the versions that errors depend on.
+        series: fingerprint of the training series.
+        settings: settings that the search does not change.
+        space: the search space, as text by name.
+        folds: number of held-out parts on which trials are scored.
+        packages: versions of `PACKAGES` and freerun.
         format: see `FORMAT`.
     """
 
@@ -42,15 +42,15 @@ class Purpose:
 
     @classmethod
     def of(cls, training: Sequence[Series], space: Space, folds: int) -> Purpose:
-        """The purpose of a search on this machine."""
+        """Describe a search with the package versions of this process."""
         given = space.given.model_dump(mode="json", exclude={"device", "parallel"})
-        return cls(fingerprint(training), given, space.described(), folds, versions(*PACKAGES))
+        return cls(fingerprint(training), given, space.describe(), folds, versions(*PACKAGES))
 
     def require_packages(self) -> None:
-        """Refuse to judge trials with other versions of packages than those of the study.
+        """Check that this process has the package versions of the study.
 
         Raises:
-            SearchError: the message names them.
+            SearchError: it has other ones; the message names them.
         """
         differ = differences(self.packages, versions(*PACKAGES))
         if differ:
@@ -60,23 +60,27 @@ class Purpose:
             )
 
     def require(self, found: Mapping[str, Any], where: str) -> None:
-        """Refuse a study that is for something else.
+        """Check that a study was made for this purpose.
+
+        Args:
+            found: the purpose that is stored in the study.
+            where: name of the study, for the message.
 
         Raises:
-            SearchError: the message says for what.
+            SearchError: it was made for another one; the message says how they differ.
         """
         if found.get("format") != self.format:
             raise SearchError(
-                f"{where}: no study of freerun's, or of another version's (format {found.get('format', 'none')}, this "
-                f"version has {self.format}); name another study"
+                f"{where}: no study of freerun, or one of another version (format {found.get('format', 'none')} "
+                f"instead of {self.format}); choose another study"
             )
         mine = asdict(self)
         for key, what in (("series", "other data"), ("folds", "another number of folds")):
             if found[key] != mine[key]:
-                raise SearchError(f"{where}: this study was made for {what}; name another study, or give the same")
+                raise SearchError(f"{where}: this study was made for {what}; choose another study, or use the same")
         for key, what in (("settings", "settings"), ("space", "search space"), ("packages", "package versions")):
             differ = differences(found[key], mine[key])
             if differ:
                 raise SearchError(
-                    f"{where}: this study was made with other {what} ({differ}); use the same, or name another study"
+                    f"{where}: this study was made with other {what} ({differ}); use the same, or choose another study"
                 )

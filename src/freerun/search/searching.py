@@ -1,4 +1,4 @@
-"""The search from end to end: propose, judge, note, and in the end fit the winner to the whole training series."""
+"""`search`: propose trials, score them, record them in a study, and fit the winner to the whole training series."""
 
 from __future__ import annotations
 
@@ -13,72 +13,74 @@ from freerun import fitting
 from freerun.data.panel import panel_of
 from freerun.errors import FreerunError, SearchError, SettingError
 from freerun.estimator import RNN
-from freerun.history import Progress, Watcher
 from freerun.search.engines import Engine, engine_for
-from freerun.search.proposals import GROUP, ranked
+from freerun.search.proposals import GROUP, rank
 from freerun.search.purpose import Purpose
-from freerun.search.space import Dimension, Space, parsed
-from freerun.search.study import Asked, Study, choice_of
+from freerun.search.space import Dimension, Space, parse_dimension
+from freerun.search.study import StartedTrial, Study, to_candidate
 from freerun.search.trials import WORST, Outcome, Trials
 from freerun.selection.holdout import SHARE
-from freerun.selection.judge import Choice
+from freerun.selection.judge import Candidate
 from freerun.selection.race import kinds_first
 from freerun.settings import Settings
+from freerun.training.history import Progress, ProgressCallback
 
 if TYPE_CHECKING:
     import pandas as pd
 
 GENERATION = 16
-"""Trials that are proposed together, from what is known of all before them."""
+"""Trials proposed together, from the results of all trials before them: four groups."""
 
 FOLDS = 2
-"""Stretches of the training series on which a trial is judged."""
+"""Held-out parts of the training series on which a trial is scored."""
 
-LOOK = 2.0
-"""Seconds between two looks at what other processes have found, where there is nothing else to do."""
+POLL_INTERVAL = 2.0
+"""Seconds between two queries of the study, while other processes run the last trials."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a search has come.
+    """The progress of a search.
 
     Attributes:
-        done, total: trials, in the whole study.
-        stopped: how many of them were stopped early.
-        best: the best of them, at most five, the best first.
-        seconds: since this process joined.
-        begun: trials that were done by then.
+        done: finished trials in the study, of all processes.
+        total: trials that the study will have.
+        stopped: finished trials that were stopped early.
+        best: the best trials, at most five, lowest error first.
+        seconds: time since this process joined the study.
+        begun: trials that were finished at that time.
     """
 
     done: int
     total: int
     stopped: int
-    best: list[Choice]
+    best: list[Candidate]
     seconds: float
     begun: int
 
     @property
     def progress(self) -> Progress:
-        """The same as the progress of any long work."""
+        """The same as a `Progress`, with the lowest error so far."""
         best = self.best[0].error if self.best else None
         return Progress("trial", self.done, self.total, None, None, best, self.seconds, begun=self.begun)
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        rnn: the winner, fitted to the whole training series; where several networks are kept, the best few.
-        best: the settings of the best trial, nothing left open, and its error.
-        trials: a row for each trial: number, error, whether it was finished, seconds, and what was tried.
-        rungs: the errors of each trial, rung by rung.
-        importances: of what was tried, summing to 1; empty after a few trials.
-        where: the study is.
+        rnn: the winner, fitted to the whole training series; an ensemble of the best trials with `members` above 1.
+        best: all settings of the best trial, and its error.
+        trials: one row per trial: number, error, whether it finished all rungs, seconds, failure, and a column for
+            each parameter of the space.
+        rungs: the errors of each trial after each of its rungs.
+        importances: share of each parameter in the differences between trials, summing to 1; empty below nine trials.
+        where: path or URL of the study.
     """
 
     rnn: RNN
-    best: Choice
+    best: Candidate
     trials: pd.DataFrame
     rungs: list[list[float]]
     importances: dict[str, float]
@@ -100,38 +102,40 @@ def search(
     workers: int | None = None,
     scheduler: str | None = None,
     watch: Callable[[Standing], None] | None = None,
-    progress: Watcher | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Found:
-    """Search for the settings whose free runs are best on parts of the training series that they were not fitted to.
+    """Search for the settings whose free runs are best on held-out parts of the training series.
 
-    Joins the study if it is there already, and goes on until it has so many trials. What is proposed depends on the
-    seed and on the trials so far, not on how many workers judge them.
+    A study that exists is resumed, until it has `trials` trials. Proposals depend on the seed and on the trials so far.
+    They do not depend on the number of workers.
 
     Args:
-        series: the training series, or several, as for `freerun.RNN.fit`. No later data has a say.
-        trials: how many the study is to have when it ends.
-        time_limit: seconds after which no more trials are proposed once one has been judged to the end; None for no
-            limit.
-        settings: parameters of `RNN` that are not for the search to change.
-        space: what to try, instead of or beside what is usual: by name a range `1e-4..1e-1`, values `gru,lstm`, or a
-            `Range` or `Among`.
-        storage: the path of an SQLite file, made where there is none, or the URL of a PostgreSQL database.
-        name: of the study in it.
+        series: one training series or several, as for `freerun.RNN.fit`. Later data are not used.
+        trials: total number of trials in the study.
+        time_limit: seconds after which no more trials are proposed, if at least one is complete; None means no limit.
+        settings: parameters of `RNN` that stay fixed.
+        space: dimensions to add to the default space, or to replace in it, by name: a range `1e-4..1e-1`, values
+            `gru,lstm`, or a `Range` or `Among`.
+        storage: path of an SQLite file, created if missing, or URL of a PostgreSQL database.
+        name: name of the study in the storage.
         inputs: external inputs of the series.
-        folds: stretches of the series on which trials that are trained are judged, one window of the series before
-            each.
-        generation: trials that are proposed together; with W workers, 4 W or more keep all of them busy.
-        workers: so many processes on this machine, Dask's workers; None or 1 works in this process, which solves
-            readouts on all its cores, but trains networks on one.
-        scheduler: the address of a Dask scheduler whose workers are to do the work.
-        watch: called at the start and when trials are over.
+        folds: held-out parts of the series on which trained networks are scored; each follows the window that the
+            network is trained on. Solved readouts are always scored on two.
+        generation: trials that are proposed together; give at least four per worker.
+        workers: number of worker processes on this machine. With None or 1 this process does the work: it solves
+            readouts on all cores, and trains networks on one.
+        scheduler: address of a Dask scheduler whose workers are used instead.
+        watch: called at the start and whenever trials finish.
         progress: called while the winner is fitted.
 
+    Returns:
+        The winner and the record of all trials.
+
     Raises:
-        SettingError, SeriesError: see `freerun.RNN.fit`; also a space that cannot be.
-        SearchError: the study or the scheduler cannot be reached, or the study is for something else; or no trial
-            has a free run.
-        KeyboardInterrupt: on Ctrl-C; all finished trials are in the study.
+        SettingError, SeriesError: see `freerun.RNN.fit`; also for a dimension that cannot be searched.
+        SearchError: the study or the scheduler cannot be reached, the study was made for another search, or no trial
+            finished.
+        KeyboardInterrupt: on Ctrl-C; all finished trials are kept in the study.
     """
     for option, count in (("trials", trials), ("folds", folds), ("generation", generation)):
         if count < 1:
@@ -139,55 +143,63 @@ def search(
     if time_limit is not None and not time_limit >= 0:
         raise SettingError(f"time_limit={time_limit}: must be 0 seconds or more")
     given = Settings.checked(**(settings or {}))
-    wanted = dict(parsed(f"{n}={one}") if isinstance(one, str) else (n, one) for n, one in (space or {}).items())
+    wanted = dict(
+        parse_dimension(f"{n}={value}") if isinstance(value, str) else (n, value) for n, value in (space or {}).items()
+    )
     training = panel_of(series, inputs)
     fitting.require_trainable(given, training, None)
     tried = Space.of(given, training, wanted)
     purpose = Purpose.of(training, tried, folds)
     study = Study.join(str(storage), name, purpose, tried.grid(training))
-    one = _Search(study, tried, Trials(given, training, folds), purpose, trials, time_limit, generation, watch)
+    running = _Search(study, tried, Trials(given, training, folds), purpose, trials, time_limit, generation, watch)
     try:
         engine = engine_for(scheduler, workers)
         try:
-            with study.beating():
-                one.run(engine)
+            with study.send_heartbeats():
+                running.run(engine)
         finally:
             engine.close()
         finished, ranking, importances = study.finished(), study.ranking(), study.importances()
         if not ranking:
             failures = [trial.user_attrs["outcome"]["failure"] for trial in finished]
-            raise SearchError(f"{study.where}: none of {len(failures)} trials came to an end: {failures[0]}")
+            raise SearchError(
+                f"{study.where}: none of {len(failures)} trials finished; the first one failed with: {failures[0]}"
+            )
         table = study.table()
     finally:
         study.close()
-    rnn = _refitted(given, ranking, one.trials, progress)
+    rnn = _refit(given, ranking, running.trials, progress)
     rungs = [list(trial.intermediate_values.values()) for trial in finished]
     return Found(rnn, ranking[0], table, rungs, importances, study.where)
 
 
-def _refitted(given: Settings, ranking: list[Choice], trials: Trials, progress: Watcher | None) -> RNN:
-    """The best choices, fitted to the whole training series."""
+def _refit(given: Settings, ranking: list[Candidate], trials: Trials, progress: ProgressCallback | None) -> RNN:
+    """Fit the best trials to the whole training series.
+
+    If readouts are solved, the best trials are fitted again, and an ensemble takes different kinds of networks first.
+    If networks are trained, all members have the settings of the best trial.
+    """
     best = ranking[0].settings
     if best.method == "ridge":
-        solved = [choice for choice in ranking if choice.settings.method == "ridge"]
+        solved = [candidate for candidate in ranking if candidate.settings.method == "ridge"]
         if (given.members or 1) > 1:
             solved = kinds_first(solved)
-        asked, choices = given, [choice.settings for choice in solved]
+        settings, candidates = given, [candidate.settings for candidate in solved]
     else:
         members = given.members or 1
-        asked = best.with_(holdout=given.holdout or SHARE, members=members, restarts=members)
-        choices = [asked]
-    fitted = fitting.fit(asked, trials.training, None, None, progress, choices)
+        settings = best.with_(holdout=given.holdout or SHARE, members=members, restarts=members)
+        candidates = [settings]
+    fitted = fitting.fit(settings, trials.training, None, None, progress, candidates)
     if fitted.failure is not None:
         raise fitted.failure
-    rnn = RNN(**asked.model_dump())
+    rnn = RNN(**settings.model_dump())
     rnn.model_ = fitted.model
     return rnn
 
 
 @dataclass
 class _Search:
-    """A search by this process."""
+    """The part of a search that this process runs."""
 
     study: Study
     space: Space
@@ -199,9 +211,9 @@ class _Search:
     watch: Callable[[Standing], None] | None
 
     def run(self, engine: Engine) -> None:
-        """Go on until the study has all its trials, or time is over."""
+        """Score trials until the study has all of them, or the time is over."""
         self._began, self._begun = time.perf_counter(), len(self.study.finished())
-        self._tell()
+        self._report()
         while True:
             self.study.reclaim()
             missing = self.total - len(self.study.finished())
@@ -209,58 +221,65 @@ class _Search:
                 return
             free = missing - self.study.elsewhere()
             if free > 0:
-                self._judge(engine, self.study.ask(min(self.generation, free), self.space, self.space.given.seed))
+                self._score_generation(
+                    engine, self.study.ask(min(self.generation, free), self.space, self.space.given.seed)
+                )
             else:
-                time.sleep(LOOK)
-                self._tell()
+                time.sleep(POLL_INTERVAL)
+                self._report()
 
     def _late(self) -> bool:
         return self.time_limit is not None and time.perf_counter() - self._began >= self.time_limit
 
-    def _judge(self, engine: Engine, asked: list[Asked]) -> None:
-        """Judge a generation, group by group."""
-        left = {id(one): one for one in asked}
+    def _score_generation(self, engine: Engine, asked: list[StartedTrial]) -> None:
+        """Score a generation, and record each group in the study as soon as it is done."""
+        left = {id(trial): trial for trial in asked}
         groups = list(self._groups(asked))
-        tasks = [_Task(self.purpose, self.trials, [one.settings for one in group], group[0].bars) for group in groups]
-        threads = all(one.settings.method == "ridge" for one in asked)
+        tasks = [
+            _Task(self.purpose, self.trials, [trial.settings for trial in group], group[0].bars) for group in groups
+        ]
+        threads = all(trial.settings.method == "ridge" for trial in asked)
         try:
-            for number, outcomes in engine.results(_judged, tasks, threads):
+            for number, outcomes in engine.run_tasks(_score_group, tasks, threads):
                 group = groups[number]
-                for place, one in enumerate(group):
+                for place, trial in enumerate(group):
                     lost = isinstance(outcomes, FreerunError)
-                    self.study.tell(one, _failed(one, outcomes) if lost else outcomes[place])
-                    del left[id(one)]
-                self._tell()
+                    self.study.tell(trial, _fail(trial, outcomes) if lost else outcomes[place])
+                    del left[id(trial)]
+                self._report()
         except BaseException:
             self.study.release(list(left.values()))
             raise
 
-    def _groups(self, asked: Sequence[Asked]) -> Iterator[list[Asked]]:
-        """Trials that share a program, a few at a time."""
-        groups: dict[Any, list[Asked]] = {}
-        for one in asked:
-            program = sorted(self.space.program(one.proposal).items())
-            groups.setdefault((*program, one.bars), []).append(one)
+    def _groups(self, asked: Sequence[StartedTrial]) -> Iterator[list[StartedTrial]]:
+        """Split trials into groups that share a program, of at most `GROUP`."""
+        groups: dict[Any, list[StartedTrial]] = {}
+        for trial in asked:
+            program = sorted(self.space.program(trial.proposal).items())
+            groups.setdefault((*program, trial.bars), []).append(trial)
         for group in groups.values():
             yield from (group[i : i + GROUP] for i in range(0, len(group), GROUP))
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self.watch is not None:
             finished = self.study.finished()
-            complete = ranked(finished)
+            complete = rank(finished)
             stopped = len(finished) - len(complete)
-            best = [choice_of(trial) for trial in complete[:5]]
+            best = [to_candidate(trial) for trial in complete[:5]]
             seconds = time.perf_counter() - self._began
             self.watch(Standing(len(finished), self.total, stopped, best, seconds, self._begun))
 
 
-def _failed(asked: Asked, error: FreerunError) -> Outcome:
+def _fail(asked: StartedTrial, error: FreerunError) -> Outcome:
     return Outcome(asked.settings, (WORST,), finished=False, failure=str(error))
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A group of trials to judge, with all that a worker needs to know."""
+    """A group of trials to score, with all data that a worker needs.
+
+    The errors `bars` are those below which a trial continues, rung by rung.
+    """
 
     purpose: Purpose
     trials: Trials
@@ -268,21 +287,21 @@ class _Task:
     bars: tuple[float, ...]
 
 
-_known: dict[str, Trials] = {}
-_knowing = Lock()
+_prepared: dict[str, Trials] = {}
+_preparing = Lock()
 
 
-def _judged(task: _Task) -> list[Outcome]:
-    """What becomes of a group; a process prepares the series once.
+def _score_group(task: _Task) -> list[Outcome]:
+    """Score a group of trials in a worker, which prepares the training series once per search.
 
     Raises:
-        SearchError: this worker has other versions of the packages.
+        SearchError: this worker has other package versions than the study.
     """
-    with _knowing:
+    with _preparing:
         purpose = repr(task.purpose)
-        if purpose not in _known:
+        if purpose not in _prepared:
             task.purpose.require_packages()
-            _known.clear()
-            _known[purpose] = task.trials
-        trials = _known[purpose]
-    return trials.judged(task.group, task.bars)
+            _prepared.clear()
+            _prepared[purpose] = task.trials
+        trials = _prepared[purpose]
+    return trials.score(task.group, task.bars)

@@ -1,6 +1,6 @@
-"""The space of a search: what may be tried, and what a proposal means.
+"""Search spaces: their dimensions, and what a proposal from one means as settings.
 
-A proposal is a dict of names and values: parameters of `Settings`, and `spacing`, the steps between two delays.
+A proposal is a dict of values by name: parameters of `Settings`, and `spacing`, the number of steps between two delays.
 """
 
 from __future__ import annotations
@@ -24,21 +24,30 @@ if TYPE_CHECKING:
     import optuna
 
 SEEDS = 4
-"""Seeds that are tried, from the given one on."""
+"""Number of seeds in the default space, from the given seed on."""
 
-STEP, CHANGED = 0.1, 0.4
-"""How far a value near another lies, as a share of its range, and how many values are changed at a time."""
+STEP = 0.1
+"""Standard deviation of a local move, as a share of the range."""
+
+CHANGED = 0.4
+"""Probability that a local move changes a given value."""
 
 MOST_FIRST = 24
-"""Proposals that a search begins with at most."""
+"""Most initial proposals from the grid of `freerun fit`; a longer grid is thinned evenly."""
 
 FIRST = ("optimizer", "forcing", "cell", "initial", "delays")
-"""What is proposed first, since others have an effect only with some of its values."""
+"""Dimensions that are proposed first, since their values decide which others have an effect."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; whole ones if both are; evenly in their logarithm if `log`."""
+    """A range of numbers.
+
+    Attributes:
+        low: smallest value.
+        high: largest value. The range holds integers only if both bounds are integers.
+        log: whether values are distributed evenly on a logarithmic scale.
+    """
 
     low: float
     high: float
@@ -46,7 +55,7 @@ class Range:
 
     @property
     def whole(self) -> bool:
-        """Whether these are whole numbers."""
+        """Whether the values are integers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     def __contains__(self, value: Any) -> bool:
@@ -56,7 +65,7 @@ class Range:
         return f"{self.low:g}..{self.high:g}"
 
     def near(self, value: float, draw: np.random.Generator) -> float:
-        """A value near another: a tenth of the range away, more or less."""
+        """Draw a value near another: a normal move by `STEP` of the range, clipped to its bounds."""
         low, high, at = (math.log(x) if self.log else x for x in (self.low, self.high, value))
         moved = np.clip(at + STEP * (high - low) * draw.normal(), low, high)
         near = float(np.clip(math.exp(moved) if self.log else moved, self.low, self.high))
@@ -71,7 +80,11 @@ class Range:
 
 @dataclass(frozen=True)
 class Among:
-    """One of these values: numbers, names, or lists as text (`0,1,2`)."""
+    """A choice among values.
+
+    Attributes:
+        values: numbers, names, or lists as text (`0,1,2`).
+    """
 
     values: tuple[Any, ...]
 
@@ -82,7 +95,7 @@ class Among:
         return " ".join(map(str, self.values))
 
     def near(self, value: Any, draw: np.random.Generator) -> Any:
-        """Any of the values."""
+        """Draw any of the values, since they have no order."""
         del value
         return self.values[draw.integers(len(self.values))]
 
@@ -94,25 +107,30 @@ class Among:
 Dimension = Range | Among
 
 
-def parsed(option: str) -> tuple[str, Dimension]:
-    """`learning_rate=1e-4..1e-1` is a range, in its logarithm from a factor of ten on; `cell=gru,lstm` are names.
+def parse_dimension(option: str) -> tuple[str, Dimension]:
+    """Parse a dimension, `learning_rate=1e-4..1e-1` or `cell=gru,lstm`.
+
+    A range that spans a factor of ten or more is logarithmic.
+
+    Returns:
+        The name and the dimension.
 
     Raises:
-        SettingError: neither.
+        SettingError: it has neither form.
     """
     name, equals, text = option.partition("=")
-    example = "write a range, learning_rate=1e-4..1e-1, or values, cell=gru,lstm"
+    example = "give a range, learning_rate=1e-4..1e-1, or values, cell=gru,lstm"
     if not equals or not text:
         raise SettingError(f"--try {option}: {example}")
     if ".." not in text:
-        return name, Among(tuple(_number(part) for part in text.split(",")))
-    low, high = (_number(part) for part in text.split("..", 1))
+        return name, Among(tuple(_parse_number(part) for part in text.split(",")))
+    low, high = (_parse_number(part) for part in text.split("..", 1))
     if isinstance(low, str) or isinstance(high, str) or not low < high:
-        raise SettingError(f"--try {option}: a range goes from a number to a larger one; {example}")
+        raise SettingError(f"--try {option}: the bounds of a range are two numbers, the smaller one first; {example}")
     return name, Range(low, high, log=low > 0 and high >= 10 * low)
 
 
-def _number(text: str) -> Any:
+def _parse_number(text: str) -> Any:
     for kind in (int, float):
         try:
             return kind(text)
@@ -123,12 +141,12 @@ def _number(text: str) -> Any:
 
 @dataclass(frozen=True)
 class Space:
-    """What a search may try on a training series.
+    """The search space for a training series.
 
     Attributes:
-        given: what is not for it to change, with the optimiser that it comes to.
-        dimensions: what may be tried, by name.
-        steps: of the longest training series.
+        given: settings that stay fixed, including the optimizer unless it is a dimension.
+        dimensions: by name, in the order in which values are proposed.
+        steps: length of the longest training series.
     """
 
     given: Settings
@@ -137,31 +155,36 @@ class Space:
 
     @classmethod
     def of(cls, given: Settings, training: Sequence[Series], wanted: Mapping[str, Dimension]) -> Space:
-        """The usual space for what is left open, and what is `wanted` beside it or instead.
+        """Build the default space for parameters that are not given, and add or replace dimensions.
+
+        Args:
+            given: settings that stay fixed.
+            training: the training series.
+            wanted: dimensions to add or replace, by name.
 
         Raises:
-            SettingError: a name that is no parameter, or is given as well, or a value out of its range.
+            SettingError: a dimension is no parameter, is fixed as well, or has a value out of range.
         """
         steps = max(map(len, training))
         for name, dimension in wanted.items():
-            _require(given, name, dimension)
+            _check_dimension(given, name, dimension)
         methods = [given.method]
         if isinstance(asked := wanted.get("optimizer"), Among):
             methods = list(asked.values)
         usual: dict[str, Dimension] = {}
         for method in methods:
             with_method = given.with_(optimizer=method)
-            usual = _usual(with_method, training) | usual
-        open_ones = {n: d for n, d in usual.items() if n in ("seed", "spacing") or getattr(given, n) is None}
+            usual = _default_dimensions(with_method, training) | usual
+        free = {n: d for n, d in usual.items() if n in ("seed", "spacing") or getattr(given, n) is None}
         if given.delays is not None or isinstance(wanted.get("delays"), Among):
-            open_ones.pop("spacing", None)
-        dimensions = open_ones | dict(wanted)
+            free.pop("spacing", None)
+        dimensions = free | dict(wanted)
         ordered = [*(n for n in FIRST if n in dimensions), *(n for n in dimensions if n not in FIRST)]
         method = None if "optimizer" in dimensions else given.method
         return cls(given.with_(optimizer=method), {name: dimensions[name] for name in ordered}, steps)
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """A proposal: a value for all that has an effect with the values before."""
+        """Propose a value for each dimension that has an effect, given the values before it."""
         proposal: dict[str, Any] = {}
         for name, dimension in self.dimensions.items():
             if self._has_effect(name, proposal):
@@ -169,12 +192,15 @@ class Space:
         return proposal
 
     def near(self, proposal: Mapping[str, Any], names: Iterable[str], draw: np.random.Generator) -> dict[str, Any]:
-        """The proposal with some of the named values changed a little, or for another."""
+        """Draw a proposal near another: each named value is moved with probability `CHANGED`."""
         changed = {name for name in names if draw.random() < CHANGED}
         return {n: self.dimensions[n].near(v, draw) if n in changed else v for n, v in proposal.items()}
 
     def settings(self, proposal: Mapping[str, Any]) -> Settings:
-        """What a proposal means, nothing left open but what the judge chooses by itself: the penalty of a readout."""
+        """Turn a proposal into complete settings.
+
+        Only the penalty of a solved readout stays None, unless it is proposed: it is chosen when the trial is scored.
+        """
         values = {name: value for name, value in proposal.items() if name != "spacing"}
         spacing = proposal.get("spacing", 1)
         count = values.get("delays", self.given.delays)
@@ -187,7 +213,7 @@ class Space:
         return settings.with_(l2=values.get("l2", self.given.l2)) if settings.method == "ridge" else settings
 
     def grid(self, training: Sequence[Series]) -> list[dict[str, Any]]:
-        """The proposals with which a fit begins its own choice, as far as they lie in this space."""
+        """Return the candidates of `freerun fit` that lie in this space, at most `MOST_FIRST` of them."""
         if self.given.method != "ridge" or "optimizer" in self.dimensions:
             return []
         proposals: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -195,20 +221,20 @@ class Space:
             lags = recipe.lags
             values = {name: getattr(recipe, name) for name in self.dimensions if name not in ("spacing", "delays")}
             values |= {"delays": len(lags), "spacing": lags[1] if len(lags) > 1 else 1, "seed": 0}
-            values["difference"] = _text(recipe.differences)
+            values["difference"] = _format_lags(recipe.differences)
             proposal = {n: v for n, v in values.items() if n in self.dimensions and v is not None}
             if all(value in self.dimensions[name] for name, value in proposal.items()):
                 proposals[tuple(proposal.items())] = proposal
-        several = list(proposals.values())
-        return several[:: math.ceil(len(several) / MOST_FIRST)] if several else []
+        unique = list(proposals.values())
+        return unique[:: math.ceil(len(unique) / MOST_FIRST)] if unique else []
 
     def program(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
-        """The part of a proposal that decides which program is compiled."""
+        """Return the part of a proposal that decides which program is compiled."""
         shared = {"spacing", *Settings.named(varies_in_program=False)}
         return {name: value for name, value in proposal.items() if name in shared}
 
-    def described(self) -> dict[str, str]:
-        """What may be tried, for people and for comparison."""
+    def describe(self) -> dict[str, str]:
+        """Return the dimensions as text, which is compared with that of a study."""
         return {name: str(dimension) for name, dimension in self.dimensions.items()}
 
     def _has_effect(self, name: str, proposal: Mapping[str, Any]) -> bool:
@@ -220,20 +246,24 @@ class Space:
         return self.given.with_(**values).has_effect(name)
 
 
-def _require(given: Settings, name: str, dimension: Dimension) -> None:
-    """Refuse a dimension that no trial could use."""
+def _check_dimension(given: Settings, name: str, dimension: Dimension) -> None:
+    """Check that a dimension can be searched.
+
+    Raises:
+        SettingError: it is no searchable parameter, a value is out of range, or the parameter is fixed as well.
+    """
     if name in Settings.named(searchable=False):
-        raise SettingError(f"--try {name}: not for a search to try; say --set {name}=... instead")
+        raise SettingError(f"--try {name}: this parameter cannot be searched; fix it with --set {name}=...")
     if name == "spacing":
         return
     for value in dimension.values if isinstance(dimension, Among) else (dimension.low, dimension.high):
         Settings.require_range(name, value)
     if getattr(given, name) != Settings.model_fields[name].default:
-        raise SettingError(f"--try {name}: it is set to {getattr(given, name)} as well; leave one of them out")
+        raise SettingError(f"--try {name}: it is fixed to {getattr(given, name)} as well; give only one of them")
 
 
-def _usual(given: Settings, training: Sequence[Series]) -> dict[str, Dimension]:
-    """What is tried unless something is said."""
+def _default_dimensions(given: Settings, training: Sequence[Series]) -> dict[str, Dimension]:
+    """Return the default dimensions for the optimizer of `given`."""
     steps = max(map(len, training))
     longest = max(2, min(64, steps // 4))
     gradient = given.method in GRADIENT_METHODS
@@ -264,10 +294,10 @@ def _usual(given: Settings, training: Sequence[Series]) -> dict[str, Dimension]:
         }
     differences = differences_of(Profile.of(training))
     if len(differences) > 1:
-        usual["difference"] = Among(tuple(map(_text, differences)))
+        usual["difference"] = Among(tuple(map(_format_lags, differences)))
     return usual | {"seed": Among(tuple(range(SEEDS)))}
 
 
-def _text(lags: Sequence[int]) -> str:
-    """Lags of differences as they are written on the command line."""
+def _format_lags(lags: Sequence[int]) -> str:
+    """Format lags of differences as on the command line."""
     return ",".join(map(str, lags)) or "0"

@@ -1,4 +1,4 @@
-"""The file that describes a sweep, in TOML."""
+"""The TOML file that describes a sweep: its fields, their checks, and reading it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from freerun.settings import Ensemble, Missing
 
 
 class Part(BaseModel):
-    """A `[[series]]` of the file: files, or a synthetic series.
+    """A table `[[series]]` of the file: files of series, or a synthetic series.
 
     Attributes:
-        file: a path, or a pattern like `data/*.csv`, seen from the file of the sweep.
-        system: a synthetic series by name; see `freerun data --help`.
-        name: in the table; of the file or the system unless it is said.
-        columns: the channels to read; all unless they are said.
-        inputs: columns that are known and not predicted.
-        apart: whether each channel is a series of its own.
+        file: path or pattern such as `data/*.csv`, relative to the folder of the TOML file.
+        system: name of a synthetic series; see `freerun data --help`.
+        name: name in the results; by default that of the file or system.
+        columns: channels to read; by default all.
+        inputs: columns of external inputs.
+        apart: whether each channel becomes a series of its own.
         time, missing, resample: see `freerun.Series.read`.
-        steps: of a synthetic series.
-        parameters: of a synthetic series: `seed`, `tau`, ...
+        steps: length of a synthetic series.
+        parameters: parameters of a synthetic series, such as `seed` or `tau`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -44,20 +44,23 @@ class Part(BaseModel):
     parameters: dict[str, Any] = {}
 
     def series(self, folder: Path) -> dict[str, Series]:
-        """The series by name.
+        """Read or generate the series, by name.
+
+        Args:
+            folder: the folder of the TOML file.
 
         Raises:
-            SettingError: not one of `file` and `system`, or no file of that name.
-            SeriesError: a file that cannot be read.
+            SettingError: both or neither of `file` and `system` are given, or no file matches.
+            SeriesError: a file cannot be read.
         """
         if (self.file is None) == (self.system is None):
-            raise SettingError("series: each needs a file or a system, one of them")
+            raise SettingError("series: give each one either a file or a system")
         if self.system is not None:
             return self._named(self.name or self.system, systems.make(self.system, self.steps, **self.parameters))
         assert self.file is not None
         paths = sorted(folder.glob(self.file)) if not Path(self.file).is_absolute() else [Path(self.file)]
         if not paths:
-            raise SettingError(f"series: there is no file {folder / self.file}")
+            raise SettingError(f"series: no file matches {folder / self.file}")
         found: dict[str, Series] = {}
         for path in paths:
             name = path.stem if self.name is None else self.name if len(paths) == 1 else f"{self.name} {path.stem}"
@@ -70,10 +73,10 @@ class Part(BaseModel):
 
 
 class Spec(BaseModel):
-    """The whole file.
+    """The contents of the file.
 
     Attributes:
-        series: at least one.
+        series: at least one table.
         train, test, seeds, ensembles, settings, grid: see `freerun.search.sweep`.
     """
 
@@ -89,30 +92,36 @@ class Spec(BaseModel):
     version: Literal[1] = 1
 
     def all_series(self, folder: Path) -> dict[str, Series]:
-        """The series by name.
+        """Read or generate all series, by name.
+
+        Args:
+            folder: the folder of the TOML file.
 
         Raises:
-            SettingError: two have the same name; see also `Part.series`.
+            SettingError: two series have the same name; see also `Part.series`.
         """
         found: dict[str, Series] = {}
         for part in self.series:
             for name, series in part.series(folder).items():
                 if name in found:
-                    raise SettingError(f"series: two are called {name!r}; give them a name each")
+                    raise SettingError(f"series: two are named {name!r}; give each its own name")
                 found[name] = series
         return found
 
 
 def read_spec(path: Path) -> Spec:
-    """The sweep that a TOML file describes.
+    """Read the description of a sweep.
+
+    Args:
+        path: a TOML file.
 
     Raises:
-        SettingError: no such file, not TOML, or a key that is unknown or out of its range; the message says which.
+        SettingError: there is no such file, it is not TOML, or a key is unknown or out of range.
     """
     try:
         return Spec(**tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
-        raise SettingError(f"{path}: there is no such file; name the TOML file of a sweep") from error
+        raise SettingError(f"{path}: there is no such file; give the TOML file of a sweep") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingError(f"{path}: cannot be read as TOML ({error})") from error
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""The record of a search: an Optuna study in SQLite or PostgreSQL that can be joined and resumed.
+"""`Study`: the record of a search, an Optuna study in SQLite or PostgreSQL that processes can share and resume.
 
-Every trial that has been judged is in it as soon as it is; what a process was judging when it died is judged again by
-another, or by the same command run again.
+A trial is recorded as soon as it finishes. The unfinished trials of a process that died are run again, by another
+process or by the same command.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from freerun.search.database import (
     GRACE,
     HEARTBEAT,
     RETRIES,
-    advice,
-    begun_or_joined,
-    cause,
     close,
-    opened,
+    create_or_load,
+    open_database,
+    root_cause,
+    suggest_remedy,
 )
-from freerun.search.proposals import proposals, quietly, ranked
+from freerun.search.proposals import propose, quiet_optuna, rank
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.trials import Outcome
-from freerun.selection.judge import Choice
+from freerun.selection.judge import Candidate
 from freerun.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,26 +50,27 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 PATIENCE = 300.0
-"""Seconds for which a database server may be away in the middle of a search."""
+"""Seconds to wait for a database server that goes away during a search: enough for a restart."""
 
 ENOUGH = 9
-"""Errors at a rung from which on they set a bar."""
+"""Least number of errors from which the bar of a rung, or importances, are computed."""
 
 NOT_BEGUN: dict[str, Any] = {"bars": [], "deaths": 0, "generation": None}
-"""What is known of a trial that no process has begun to judge."""
+"""The attribute `begun` of a trial that no process has started."""
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+"""States of finished trials: all rungs, or stopped early."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A proposal that has been asked for.
+class StartedTrial:
+    """A trial that this process has started.
 
     Attributes:
-        trial: Optuna's.
-        proposal: names and values.
-        settings: what they mean.
-        bars: the errors that let it go on, rung by rung, as they were when it was proposed.
+        trial: Optuna's trial.
+        proposal: values by name.
+        settings: the proposal as complete settings.
+        bars: highest errors with which the trial continues, rung by rung, fixed when it was proposed.
     """
 
     trial: optuna.Trial
@@ -79,27 +80,30 @@ class Asked:
 
 
 class Study:
-    """An Optuna study that this process works on.
+    """An Optuna study that this process has joined.
 
     Attributes:
-        where: it is, for people; without a password.
+        where: path or URL of the study for messages, without a password.
     """
 
     def __init__(self, storage: optuna.storages.RDBStorage, study: optuna.Study, where: str) -> None:
         self.where = where
         self._storage, self._study = storage, study
         self._server = not storage.url.startswith("sqlite")
-        self._alive: set[int] = set()
+        self._running: set[int] = set()
 
     @classmethod
     def join(cls, storage: str, name: str, purpose: Purpose, first: Sequence[Mapping[str, Any]]) -> Study:
-        """Open the study of that name, or begin it with the proposals of `first`.
+        """Open a study, or create it.
 
         Args:
-            storage: the path of an SQLite file, or the URL of a database (`postgresql://user:password@host/name`).
+            storage: path of an SQLite file, or URL of a database (`postgresql://user:password@host/name`).
+            name: name of the study.
+            purpose: what the search is; an existing study must have been made for the same.
+            first: proposals that a new study begins with.
 
         Raises:
-            SearchError: no database answers, or the study is for something else.
+            SearchError: the database cannot be opened, or the study was made for another search.
         """
         url = storage if "://" in storage else f"sqlite:///{storage}"
         parts = sqlalchemy.make_url(url)
@@ -110,56 +114,60 @@ class Study:
         options = {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}} if server else {}
         try:
             with ExitStack() as refused:
-                base = opened(parts.render_as_string(hide_password=False), options)
+                base = open_database(parts.render_as_string(hide_password=False), options)
                 refused.callback(close, base)
-                with quietly():
-                    study, began = begun_or_joined(base, name)
-                found = None if began else _purpose_of(study)
+                with quiet_optuna():
+                    study, began = create_or_load(base, name)
+                found = None if began else _read_purpose(study)
                 if found is None and not study.get_trials(deepcopy=False):
                     study.set_user_attr("purpose", asdict(purpose))
                 else:
                     purpose.require(found or {}, where)
-                for proposal in first[0 if began else _enqueued(study, len(first)) :]:
+                for proposal in first[0 if began else _count_enqueued(study, len(first)) :]:
                     study.enqueue_trial(dict(proposal))
                 refused.pop_all()
         except (*FAULTS, ImportError, RuntimeError, ValueError) as error:
-            raise SearchError(f"{where}: cannot be opened ({cause(error)}); {advice(server)}") from error
+            raise SearchError(f"{where}: cannot be opened ({root_cause(error)}); {suggest_remedy(server)}") from error
         return cls(base, study, where)
 
     def close(self) -> None:
-        """Give back the connections to the database."""
+        """Close the connections to the database."""
         close(self._storage)
 
     def finished(self) -> list[FrozenTrial]:
-        """The trials that are over, with an error."""
-        return self._patiently(lambda: self._study.get_trials(deepcopy=False, states=DONE))
+        """Return the finished trials, of all processes."""
+        return self._retry(lambda: self._study.get_trials(deepcopy=False, states=DONE))
 
     def elsewhere(self) -> int:
-        """How many trials other processes are judging."""
-        running = self._patiently(lambda: self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
-        return sum(trial._trial_id not in self._alive for trial in running)
+        """Count the trials that other processes are running."""
+        running = self._retry(lambda: self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+        return sum(trial._trial_id not in self._running for trial in running)
 
-    def ask(self, count: int, space: Space, seed: int) -> list[Asked]:
-        """Proposals: those that wait, if there are any, or else groups of new ones with one program each.
+    def ask(self, count: int, space: Space, seed: int) -> list[StartedTrial]:
+        """Start trials: waiting ones if there are any, new proposals otherwise.
 
-        Groups are proposed by the tree-structured Parzen estimator (Bergstra et al., 2011) and near one of the best
-        trials, in turn. What is proposed depends on the seed and on the trials in the study alone.
+        Proposals depend only on the seed and on the trials in the study; see `propose`.
+
+        Args:
+            count: most trials to start.
+            space: the search space.
+            seed: of the proposals.
         """
-        begun: list[Asked] = []
+        begun: list[StartedTrial] = []
 
-        def again() -> list[Asked]:
-            self._give_back(begun)  # of an attempt that a fault has ended
+        def again() -> list[StartedTrial]:
+            self._give_back(begun)  # those of an attempt that failed
             begun.clear()
-            begun.extend(self._ask(count, space, seed))
+            begun.extend(self._start_trials(count, space, seed))
             return begun
 
-        return self._patiently(again)
+        return self._retry(again)
 
-    def tell(self, asked: Asked, outcome: Outcome) -> None:
-        """Note what became of a trial."""
+    def tell(self, asked: StartedTrial, outcome: Outcome) -> None:
+        """Record the outcome of a trial."""
 
-        def note() -> None:
-            with quietly():
+        def record() -> None:
+            with quiet_optuna():
                 for rung, error in enumerate(outcome.errors):
                     asked.trial.report(error, rung)
             kept = {"settings": outcome.settings.model_dump_json(), "seconds": outcome.seconds}
@@ -168,24 +176,24 @@ class Study:
             value = outcome.errors[-1] if outcome.finished else None
             self._study.tell(asked.trial, value, state, skip_if_finished=True)
 
-        with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another process has judged it too, and was first
-            self._patiently(note)
-        self._alive.discard(asked.trial._trial_id)
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another process ran it too, and recorded it first
+            self._retry(record)
+        self._running.discard(asked.trial._trial_id)
 
     def bars(self) -> list[float]:
-        """For each rung the error that a third of the trials reached, where there are enough of them."""
+        """Return for each rung the lower tertile of the errors, up to the first rung with fewer than `ENOUGH`."""
         bars: list[float] = []
         rungs = [list(trial.intermediate_values.values()) for trial in self.finished()]
-        while len(errors := [one[len(bars)] for one in rungs if len(one) > len(bars)]) >= ENOUGH:
+        while len(errors := [trial[len(bars)] for trial in rungs if len(trial) > len(bars)]) >= ENOUGH:
             bars.append(float(np.quantile(errors, 1 / 3)))
         return bars
 
-    def ranking(self) -> list[Choice]:
-        """The trials that were judged to the end, the best first."""
-        return [choice_of(trial) for trial in ranked(self.finished())]
+    def ranking(self) -> list[Candidate]:
+        """Return the complete trials, lowest error first."""
+        return [to_candidate(trial) for trial in rank(self.finished())]
 
     def table(self) -> pd.DataFrame:
-        """A row for each finished trial: its number, error, whether it was finished, seconds, and what was tried."""
+        """Return one row per finished trial: number, last error, completeness, seconds, failure and parameters."""
         import pandas as pd
 
         rows = [
@@ -202,42 +210,49 @@ class Study:
         return pd.DataFrame(rows)
 
     def importances(self) -> dict[str, float]:
-        """How much of the difference between the best tenth of the trials and all is owed to each parameter (PED-ANOVA:
-        Watanabe et al., 2023), summing to 1; empty where there are too few trials to tell.
+        """Compute the importance of each parameter by PED-ANOVA (Watanabe et al., 2023).
 
-        Trials that were stopped early count with their last error.
+        It is the share of a parameter in what distinguishes the best tenth of the trials from all trials. Trials that
+        were stopped early count with their last error.
+
+        Returns:
+            Shares that sum to 1; empty with fewer than `ENOUGH` trials.
         """
         trials = self.finished()
         if len(trials) < ENOUGH:
             return {}
-        with quietly():
+        with quiet_optuna():
             copy = optuna.create_study(storage=optuna.storages.InMemoryStorage())
             for trial in trials:
                 error = list(trial.intermediate_values.values())[-1]
                 copy.add_trial(optuna.create_trial(value=error, params=trial.params, distributions=trial.distributions))
             return optuna.importance.get_param_importances(copy)
 
-    def release(self, asked: Sequence[Asked]) -> None:
-        """Give back trials that this process will not judge; others may have them."""
-        with suppress(*FAULTS), _uninterrupted():
+    def release(self, asked: Sequence[StartedTrial]) -> None:
+        """Return trials that this process will not run, so that others can start them."""
+        with suppress(*FAULTS), _defer_interrupts():
             self._give_back(asked)
 
     def reclaim(self) -> None:
-        """Let trials be judged again whose process has died: at once on this machine, after a while on others."""
-        self._patiently(self._reclaim)
+        """Return the trials of processes that died.
+
+        A process on this machine is checked directly. One on another machine counts as dead after `GRACE` seconds
+        without a heartbeat.
+        """
+        self._retry(self._reclaim)
 
     @contextmanager
-    def beating(self) -> Iterator[None]:
-        """Within this context the trials that this process judges give signs of life."""
+    def send_heartbeats(self) -> Iterator[None]:
+        """Context in which a thread sends heartbeats for the trials of this process."""
         over = Event()
 
         def beat() -> None:
             while not over.wait(HEARTBEAT):
-                for number in list(self._alive):
+                for number in list(self._running):
                     try:
                         self._storage.record_heartbeat(number)
                     except FAULTS:
-                        break  # the search itself meets the fault too, and waits or ends
+                        break  # the search meets the same error, and retries or ends
             self._storage.remove_session()
 
         thread = Thread(target=beat, daemon=True)
@@ -248,95 +263,103 @@ class Study:
             over.set()
             thread.join()
 
-    def _give_back(self, asked: Sequence[Asked]) -> None:
-        for one in asked:
-            self._alive.discard(one.trial._trial_id)
+    def _give_back(self, asked: Sequence[StartedTrial]) -> None:
+        for started in asked:
+            self._running.discard(started.trial._trial_id)
             with suppress(optuna.exceptions.UpdateFinishedTrialError):
-                self._storage.set_trial_state_values(one.trial._trial_id, state=TrialState.WAITING)
+                self._storage.set_trial_state_values(started.trial._trial_id, state=TrialState.WAITING)
 
-    def _ask(self, count: int, space: Space, seed: int) -> Iterator[Asked]:
+    def _start_trials(self, count: int, space: Space, seed: int) -> Iterator[StartedTrial]:
         generation = [len(self.finished()), self.elsewhere(), count]
         waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        for one in waiting[:count]:
-            begun = one.user_attrs.get("begun", NOT_BEGUN)
-            self._study.sampler = optuna.samplers.RandomSampler(seed + one.number)
-            self._storage.set_trial_user_attr(one._trial_id, "begun", begun | {"process": _process()})
-            with quietly():
+        for enqueued in waiting[:count]:
+            begun = enqueued.user_attrs.get("begun", NOT_BEGUN)
+            self._study.sampler = optuna.samplers.RandomSampler(seed + enqueued.number)
+            self._storage.set_trial_user_attr(enqueued._trial_id, "begun", begun | {"process": _identify_process()})
+            with quiet_optuna():
                 trial = self._study.ask()
-            yield self._begun(trial, space)
+            yield self._start(trial, space)
         if not waiting:
-            yield from self._proposed(generation, self.bars(), space, seed)
+            yield from self._propose(generation, self.bars(), space, seed)
         elif len(waiting) <= count and (begun := waiting[-1].user_attrs.get("begun", NOT_BEGUN))["generation"]:
-            yield from self._proposed(begun["generation"], begun["bars"], space, seed)
+            yield from self._propose(begun["generation"], begun["bars"], space, seed)
 
-    def _proposed(self, generation: list[int], bars: list[float], space: Space, seed: int) -> Iterator[Asked]:
-        """What is missing of a generation: all of it, or what a process that died has not noted.
+    def _propose(self, generation: list[int], bars: list[float], space: Space, seed: int) -> Iterator[StartedTrial]:
+        """Propose and start the missing trials of a generation, after a process died while it proposed them.
 
-        A generation is known by how many trials were over, and judged elsewhere, when it was proposed, and by how many
-        it has.
+        Args:
+            generation: its identity: the numbers of finished trials and of trials running elsewhere when it was
+                proposed, and its size.
+            bars: of the generation.
+            space: the search space.
+            seed: of the proposals.
         """
-        begun = {"bars": bars, "deaths": 0, "process": _process(), "generation": generation}
+        begun = {"bars": bars, "deaths": 0, "process": _identify_process(), "generation": generation}
         trials = self._study.get_trials(deepcopy=False, states=(*DONE, TrialState.RUNNING))
-        mine = [one for one in trials if one.user_attrs.get("begun", NOT_BEGUN)["generation"] == generation]
-        known = [one for one in trials if one not in mine]
+        proposed = [trial for trial in trials if trial.user_attrs.get("begun", NOT_BEGUN)["generation"] == generation]
+        known = [trial for trial in trials if trial not in proposed]
         finished, elsewhere, count = generation
-        if len(mine) == count:
+        if len(proposed) == count:
             return
         draw = np.random.default_rng([seed, finished, elsewhere])
-        for proposal, distributions in islice(proposals(known, count, space, draw), len(mine), None):
+        for proposal, distributions in islice(propose(known, count, space, draw), len(proposed), None):
             whole = optuna.trial.create_trial(
                 state=TrialState.RUNNING, params=proposal, distributions=distributions, user_attrs={"begun": begun}
             )
             number = self._storage.create_new_trial(self._study._study_id, template_trial=whole)
-            yield self._begun(optuna.Trial(self._study, number), space)
+            yield self._start(optuna.Trial(self._study, number), space)
 
-    def _begun(self, trial: optuna.Trial, space: Space) -> Asked:
-        self._alive.add(trial._trial_id)
+    def _start(self, trial: optuna.Trial, space: Space) -> StartedTrial:
+        self._running.add(trial._trial_id)
         self._storage.record_heartbeat(trial._trial_id)
         begun = trial.user_attrs.get("begun", NOT_BEGUN)
-        if begun.get("process") != _process():
-            trial.set_user_attr("begun", begun | {"process": _process()})
+        if begun.get("process") != _identify_process():
+            trial.set_user_attr("begun", begun | {"process": _identify_process()})
         proposal = space.suggest(trial)
-        return Asked(trial, proposal, space.settings(proposal), tuple(begun["bars"]))
+        return StartedTrial(trial, proposal, space.settings(proposal), tuple(begun["bars"]))
 
     def _reclaim(self) -> None:
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             begun, start = trial.user_attrs.get("begun"), trial.datetime_start
             silent = begun is None and start is not None and time.time() - start.timestamp() > GRACE
-            if trial._trial_id not in self._alive and (silent or _died(begun)):
+            if trial._trial_id not in self._running and (silent or _has_died(begun)):
                 deaths = 1 + (begun or NOT_BEGUN)["deaths"]
                 if begun is not None:
                     self._storage.set_trial_user_attr(trial._trial_id, "begun", begun | {"deaths": deaths})
                 again = TrialState.WAITING if deaths <= RETRIES else TrialState.FAIL
                 with suppress(optuna.exceptions.UpdateFinishedTrialError):
                     self._storage.set_trial_state_values(trial._trial_id, state=again)
-        with quietly():
+        with quiet_optuna():
             optuna.storages.fail_stale_trials(self._study)
 
-    def _patiently(self, call: Callable[[], Result]) -> Result:
-        """The result of a call to the database, which may be away for a while if it is a server.
+    def _retry(self, call: Callable[[], Result]) -> Result:
+        """Call the database, and retry for `PATIENCE` seconds if it is a server that does not answer.
 
         Raises:
-            SearchError: it stays away, or the disk is full.
+            SearchError: it still does not answer, or an SQLite file cannot be read or written.
         """
         end = time.monotonic() + PATIENCE
         wait = 0.5
         while True:
             try:
-                with _uninterrupted():
+                with _defer_interrupts():
                     return call()
             except FAULTS as error:
                 if not self._server or time.monotonic() > end:
                     raise SearchError(
-                        f"{self.where}: cannot be read or written ({cause(error)}); {advice(self._server)}; "
-                        "what is in the study is safe, and the same command goes on from there"
+                        f"{self.where}: cannot be read or written ({root_cause(error)}); "
+                        f"{suggest_remedy(self._server)}; finished trials are kept in the study, and the same "
+                        "command resumes the search"
                     ) from error
                 time.sleep(wait)
                 wait = min(10.0, 2 * wait)
 
 
-def _purpose_of(study: optuna.Study) -> Mapping[str, Any] | None:
-    """What the study is for; the process that began it may be about to say, or have been killed before it could."""
+def _read_purpose(study: optuna.Study) -> Mapping[str, Any] | None:
+    """Read the purpose of a study; None if the process that created it was killed before it wrote one.
+
+    The attempt is repeated, since that process may be about to write it.
+    """
     for _ in range(ATTEMPTS):
         found = study.user_attrs.get("purpose")
         if found is not None:
@@ -345,8 +368,8 @@ def _purpose_of(study: optuna.Study) -> Mapping[str, Any] | None:
     return None
 
 
-def _enqueued(study: optuna.Study, wanted: int) -> int:
-    """How many of the first proposals are in a study, once the process that began it enqueues no more."""
+def _count_enqueued(study: optuna.Study, wanted: int) -> int:
+    """Count the initial proposals in a study, after waiting for the process that created it to enqueue them."""
     before, there = -1, len(study.get_trials(deepcopy=False))
     while before < there < wanted:
         time.sleep(1.0)
@@ -354,18 +377,19 @@ def _enqueued(study: optuna.Study, wanted: int) -> int:
     return there
 
 
-def choice_of(trial: FrozenTrial) -> Choice:
-    """The error of a trial that was judged to the end, and what it was judged with."""
+def to_candidate(trial: FrozenTrial) -> Candidate:
+    """Return the error and the settings of a complete trial."""
     settings = Settings.checked(**json.loads(trial.user_attrs["outcome"]["settings"]))
-    return Choice(float(trial.value or 0.0), settings)
+    return Candidate(float(trial.value or 0.0), settings)
 
 
-def _process() -> list[Any]:
+def _identify_process() -> list[Any]:
+    """Identify this process: host name, process id and start time, since ids are reused."""
     return [socket.gethostname(), os.getpid(), psutil.Process().create_time()]
 
 
-def _died(begun: Mapping[str, Any] | None) -> bool:
-    """Whether the process that began a trial was one of this machine, and is no more."""
+def _has_died(begun: Mapping[str, Any] | None) -> bool:
+    """Whether the process that started a trial ran on this machine and is gone."""
     if begun is None or begun["process"][0] != socket.gethostname():
         return False
     _, number, start = begun["process"]
@@ -379,8 +403,8 @@ def _died(begun: Mapping[str, Any] | None) -> bool:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Within this context Ctrl-C waits, so that no transaction is left half done."""
+def _defer_interrupts() -> Iterator[None]:
+    """Context that defers Ctrl-C to its end, so that no transaction is interrupted."""
     if current_thread() is not main_thread():
         yield
         return

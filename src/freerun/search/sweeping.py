@@ -1,6 +1,7 @@
-"""Sweeps: a grid of series, settings and seeds over the same engines as a search; one table of results.
+"""`sweep`: fit and score every combination of series, settings and seeds, on the same engines as a search.
 
-The table is a Parquet file, whole at any time: after a crash or Ctrl-C the same sweep goes on where it was.
+Results are kept in a Parquet file that is always complete, so that the same call resumes a sweep after a crash or
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,23 +17,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from freerun import evaluation, metrics
+from freerun import metrics
 from freerun._version import __version__
 from freerun.data.panel import fingerprint
 from freerun.data.series import Series
 from freerun.errors import FreerunError, SearchError, SeriesError, SettingError
 from freerun.estimator import RNN
-from freerun.forecasting import endures, free_run
-from freerun.history import Progress, Watcher
+from freerun.files.writing import replacing, require_folder
+from freerun.forecasting import evaluation
+from freerun.forecasting.runs import endures, free_run
 from freerun.search.engines import Engine, engine_for
 from freerun.settings import Ensemble, Settings
-from freerun.writing import replacing, require_folder
+from freerun.training.history import Progress, ProgressCallback
 
 WRITING = 0.02
-"""Most of the time of a sweep that goes into writing its table."""
+"""Largest share of the time of a sweep that is spent on writing its table."""
 
 KEY = ["series", "settings", "seed"]
-"""The columns that make a row unlike all others."""
+"""Columns that identify a row."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ class Case:
     """One fit of a sweep.
 
     Attributes:
-        name: of the series.
-        series: as much of it as is trained on and compared with.
-        data: a fingerprint of it.
-        train: steps to train on.
+        name: name of the series.
+        series: its steps for training and scoring.
+        data: fingerprint of these steps.
+        train: number of steps to train on.
         settings: parameters of `RNN`.
-        varied: those of them that differ within the sweep, as they stand in the table.
-        seed: of the fit.
-        ensembles: which runs are scored.
+        varied: the parameters of the grid, as they are written to the table.
+        seed: seed of the fit.
+        ensembles: how members are combined in the free runs that are scored.
     """
 
     name: str
@@ -61,7 +63,7 @@ class Case:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What its row has in the columns of `KEY`."""
+        """The values of the columns `KEY`."""
         return self.name, json.dumps(self.settings, sort_keys=True), self.seed
 
 
@@ -77,52 +79,53 @@ def sweep(
     ensembles: Sequence[Ensemble] = ("best",),
     workers: int | None = None,
     scheduler: str | None = None,
-    progress: Watcher | None = None,
+    progress: ProgressCallback | None = None,
 ) -> pd.DataFrame:
-    """Fit and score every combination of series, settings and seeds, but for those whose scores are there already.
+    """Fit and score every combination of series, settings and seeds that is not in the table yet.
 
     Args:
-        series: by name, each as for `freerun.RNN.fit`.
+        series: series by name, each as for `freerun.RNN.fit`.
         output: Parquet file of the results.
-        train: steps to train on, or a share of the series below 1.
-        test: steps of the free run that is compared with what followed; None means all there are.
-        settings: parameters of `RNN` that are the same for all.
-        grid: parameters with several values each.
-        seeds: so many from 0 on, or these.
-        ensembles: which runs are scored; see `freerun.RNN.generate`.
+        train: number of steps to train on, or below 1 the share of the series.
+        test: length of the free run that is score_case, in steps; None means the rest of the series.
+        settings: parameters of `RNN` that are the same for all fits.
+        grid: lists of values by parameter.
+        seeds: a list of seeds, or their number, counted from 0.
+        ensembles: how members are combined in the free runs that are scored; see `freerun.RNN.generate`.
         workers: see `freerun.search.search`.
         scheduler: see `freerun.search.search`.
-        progress: called when a fit is over.
+        progress: called after each fit.
 
     Returns:
-        A row for each fit: `series`, `settings` (JSON), `seed`, a column for each parameter of the grid; `train`,
-        `test`, `one_step_mse`, `nrmse84`, `vpt` and `smape` (see `freerun.evaluation.Evaluation`; with the name of the
-        ensemble behind them for those that are not `best`), `endures` (whether a free run of 100000 steps stays near
-        the data), `chosen` (the settings of the best network, JSON), `seconds` (of the fit), `failure` (why there is no
-        score), `data` (a fingerprint), `version`.
+        One row per fit with the columns `series`, `settings` (JSON), `seed`, one per parameter of the grid, `train`,
+        `test`, `one_step_mse`, `nrmse84`, `vpt` and `smape` (see `freerun.forecasting.evaluation.Evaluation`; for
+        ensembles other than `best`, the name is appended), `endures` (whether a free run of 100000 steps stays near the
+        data), `chosen` (settings of the best network, JSON), `seconds` (of the fit), `failure` (why there are no
+        scores), `data` (fingerprint) and `version`.
 
     Raises:
-        SettingError, SeriesError: a combination that cannot be, or a series too short.
+        SettingError: a combination of parameters is invalid.
+        SeriesError: a series cannot be used, or is too short.
         SearchError: the scheduler cannot be reached, or the file has results of other data or another version.
         OutputError: the file cannot be written.
-        KeyboardInterrupt: on Ctrl-C; what is finished is in the file.
+        KeyboardInterrupt: on Ctrl-C; finished fits are kept in the file.
     """
     output = Path(output)
     require_folder(output)
     numbers = range(seeds) if isinstance(seeds, int) else seeds
-    cases = list(_cases(series, train, test, dict(settings or {}), dict(grid or {}), numbers, tuple(ensembles)))
+    cases = list(_list_cases(series, train, test, dict(settings or {}), dict(grid or {}), numbers, tuple(ensembles)))
     table = _Table(output, cases)
     engine = engine_for(scheduler, workers)
     try:
-        table.fill(engine, progress)
+        table.complete(engine, progress)
     finally:
         engine.close()
         table.write()
     return table.rows()
 
 
-def _cases(
-    several: Mapping[str, Any],
+def _list_cases(
+    series: Mapping[str, Any],
     train: float,
     test: int | None,
     given: dict[str, Any],
@@ -130,24 +133,25 @@ def _cases(
     seeds: Sequence[int],
     ensembles: tuple[Ensemble, ...],
 ) -> Iterator[Case]:
+    """Check all combinations, and list the fits."""
     for name in grid:
         if name in given:
-            raise SettingError(f"{name}: it is set to {given[name]} and in the grid as well; leave one of them out")
-    columns = {name: _column(values) for name, values in grid.items()}
+            raise SettingError(f"{name}: it is set to {given[name]} and is in the grid as well; give only one of them")
+    columns = {name: _to_column(values) for name, values in grid.items()}
     places = list(product(*(range(len(values)) for values in grid.values())))
     varied = [{name: columns[name][i] for name, i in zip(grid, place, strict=True)} for place in places]
     combinations = [given | {name: grid[name][i] for name, i in zip(grid, place, strict=True)} for place in places]
     for combination in combinations:
         if "seed" in combination:
-            raise SettingError("seed: say seeds instead, which are those of the fits")
+            raise SettingError("seed: give seeds instead, a number or a list of seeds")
         Settings.checked(**combination)
-    for name, data in several.items():
+    for name, data in series.items():
         whole = Series.of(data)
         steps = int(train * len(whole)) if train < 1 else int(train)
         end = len(whole) if test is None else steps + test
         if not 0 < steps < end <= len(whole):
             raise SeriesError(
-                f"series {name!r} has {len(whole)} steps: too few to train on {steps} and compare with {end - steps}"
+                f"series {name!r} has {len(whole)} steps: too few to train on {steps} and score {end - steps}"
             )
         part = whole.between(0, end)
         marked = fingerprint([part])
@@ -155,8 +159,8 @@ def _cases(
             yield Case(name, part, marked, steps, combination, shown, seed, ensembles)
 
 
-def _column(values: Sequence[Any]) -> list[Any]:
-    """The values of a parameter as a column of one type: as text where they are not all numbers, or all names."""
+def _to_column(values: Sequence[Any]) -> list[Any]:
+    """Convert the values of a parameter to one type: to text unless all are numbers, or all are names."""
     for kind in (bool, str, int | float):
         if all(isinstance(value, kind) for value in values):
             return list(values)
@@ -164,22 +168,24 @@ def _column(values: Sequence[Any]) -> list[Any]:
 
 
 class _Table:
-    """The results of a sweep, kept in a file."""
+    """The results of a sweep, with the file that keeps them."""
 
     def __init__(self, path: Path, cases: list[Case]) -> None:
         self._path, self._cases = path, cases
         self._rows: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._written, self._took = time.monotonic(), 0.0
         if path.exists():
-            self._read()
+            self._load()
 
-    def fill(self, engine: Engine, progress: Watcher | None) -> None:
-        """Do what is missing."""
+    def complete(self, engine: Engine, progress: ProgressCallback | None) -> None:
+        """Fit and score the cases that are missing, and write the file from time to time."""
         missing = [case for case in self._cases if case.key not in self._rows]
         began, before = time.perf_counter(), len(self._cases) - len(missing)
-        for done, (number, row) in enumerate(engine.results(scored, missing, threads=False), 1):
+        for done, (number, row) in enumerate(engine.run_tasks(score_case, missing, threads=False), 1):
             case = missing[number]
-            self._rows[case.key] = _row(case) | {"failure": str(row)} if isinstance(row, FreerunError) else row
+            self._rows[case.key] = (
+                _describe_case(case) | {"failure": str(row)} if isinstance(row, FreerunError) else row
+            )
             if time.monotonic() - self._written > self._took / WRITING:
                 self.write()
             if progress is not None:
@@ -187,50 +193,51 @@ class _Table:
                 progress(Progress("fit", before + done, len(self._cases), None, None, None, seconds, begun=before))
 
     def rows(self) -> pd.DataFrame:
-        """The results in the order of the sweep."""
+        """Return the results in the order of the sweep."""
         return pd.DataFrame([self._rows[case.key] | case.varied for case in self._cases if case.key in self._rows])
 
     def write(self) -> None:
-        """Put the results in the place of the file, whole or not at all."""
+        """Write all results; the file is replaced only when the new one is complete."""
         if not self._rows:
             return
         began = time.monotonic()
-        with replacing(self._path) as beside:
-            _of_one_type(pd.DataFrame(list(self._rows.values()))).to_parquet(beside, index=False)
+        with replacing(self._path) as temporary:
+            _unify_types(pd.DataFrame(list(self._rows.values()))).to_parquet(temporary, index=False)
         self._written, self._took = time.monotonic(), time.monotonic() - began
 
-    def _read(self) -> None:
+    def _load(self) -> None:
         try:
             found = pd.read_parquet(self._path)
-            rows = [{name: _plain(value) for name, value in row.items()} for row in found.to_dict("records")]
+            rows = [{name: _to_python(value) for name, value in row.items()} for row in found.to_dict("records")]
             self._rows = {tuple(row[name] for name in KEY): row for row in rows}
             versions, data = {row["version"] for row in rows}, {row["series"]: row["data"] for row in rows}
         except (OSError, ValueError, KeyError) as error:
-            raise SearchError(f"{self._path}: holds no results of a sweep ({error}); name another file") from error
+            raise SearchError(f"{self._path}: holds no results of a sweep ({error}); choose another file") from error
         if versions - {__version__}:
             raise SearchError(
                 f"{self._path}: holds results of freerun {', '.join(sorted(versions))}, and this is {__version__}; "
-                "name another file"
+                "choose another file"
             )
         for case in self._cases:
             if data.get(case.name, case.data) != case.data:
                 raise SearchError(
                     f"{self._path}: holds results for other data of series {case.name!r}, or for other train and test "
-                    "steps; name another file"
+                    "steps; choose another file"
                 )
 
 
-def scored(case: Case) -> dict[str, Any]:
-    """The row of a case; one that cannot be fitted has a failure instead of scores."""
+def score_case(case: Case) -> dict[str, Any]:
+    """Fit and score a case, and return its row; a fit that fails has a `failure` instead of scores."""
     began = time.perf_counter()
     try:
-        found = _scores(case)
+        found = _fit_and_score(case)
     except FreerunError as error:
         found = {"failure": str(error)}
-    return _row(case) | {"seconds": time.perf_counter() - began} | found
+    return _describe_case(case) | {"seconds": time.perf_counter() - began} | found
 
 
-def _scores(case: Case) -> dict[str, Any]:
+def _fit_and_score(case: Case) -> dict[str, Any]:
+    """Fit a case, and score its free runs."""
     training, truth = case.series.split(case.train)
     began = time.perf_counter()
     rnn = RNN(**case.settings, seed=case.seed).fit(training)
@@ -249,7 +256,8 @@ def _scores(case: Case) -> dict[str, Any]:
     return row | {"chosen": best.settings.model_dump_json()}
 
 
-def _row(case: Case) -> dict[str, Any]:
+def _describe_case(case: Case) -> dict[str, Any]:
+    """Return the columns of a row that are known before the fit."""
     name, settings, seed = case.key
     return {
         "series": name,
@@ -264,8 +272,8 @@ def _row(case: Case) -> dict[str, Any]:
     }
 
 
-def _of_one_type(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with text in columns that hold both text and numbers, since the grid has changed."""
+def _unify_types(table: pd.DataFrame) -> pd.DataFrame:
+    """Convert columns that hold both text and numbers to text; they occur when the grid has changed."""
     for name in table.columns:
         kinds = {isinstance(value, str) for value in table[name].dropna()}
         if len(kinds) == 2:
@@ -273,8 +281,8 @@ def _of_one_type(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _plain(value: Any) -> Any:
-    """A value of a table as Python has it; what is not there is None."""
+def _to_python(value: Any) -> Any:
+    """Convert a value of a table to a Python object; NaN becomes None."""
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and np.isnan(value) else value

@@ -1,10 +1,15 @@
 """Selection: what is tried for a series, and what wins.
 
-In come the settings and the training series, out go settings with nothing left open, the best first.
+In come settings and the training series, out go candidates with nothing left to choose, the best first.
 
-profile    what the series is: steps, channels, seasons, noise
-policies   what is worth trying for such a series, and with how much effort
-holdout    which parts of the series are left out of a fit in turn, for free runs to be judged on
-judge      how good free runs of a candidate are on these parts
-race       the effort: all candidates get a little, the good ones more
+profile     what the series is: steps, channels, seasons, noise
+policies    what is worth trying for such a series, and with how much effort
+candidates  from proposals of a policy to settings
+holdout     which parts of the series are left out of a fit in turn
+judge       how good free runs of a candidate are on these parts
+attractor   how much long runs resemble the series
+race        all candidates get a little effort, the good ones more
+choosing    selection from end to end
+
+The final fit belongs to `freerun.fitting`.
 """

@@ -1,16 +1,16 @@
-"""From what a policy proposes to settings with nothing left open but the penalty."""
+"""From the proposals of a policy to settings in which only the penalty is left to choose."""
 
 from __future__ import annotations
 
 from freerun.errors import SettingError
 from freerun.plan import default_units, settled
-from freerun.selection.policies import MOST_RECURRENT, Candidate, Policy
+from freerun.selection.policies import MOST_RECURRENT, Policy, Proposal
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
 
 
-def filled_in(settings: Settings, candidate: Candidate, steps: int) -> Settings:
-    """The settings with what a candidate fills in, nothing left open but the penalty; what they give stays as given."""
+def filled_in(settings: Settings, candidate: Proposal, steps: int) -> Settings:
+    """Fill a proposal into the settings. Values that are given are kept; only the penalty is left to choose."""
     values = {name: value for name, value in candidate.items() if getattr(settings, name) is None}
     cell = values.get("cell", settings.cell)
     if cell != "leaky":
@@ -23,7 +23,7 @@ def filled_in(settings: Settings, candidate: Candidate, steps: int) -> Settings:
 
 
 def candidates_of(settings: Settings, policy: Policy, profile: Profile) -> list[Settings]:
-    """What a policy tries first for a series, as settings.
+    """The first proposals of a policy for a series, as settings.
 
     Raises:
         SettingError: it proposes nothing.
@@ -35,7 +35,7 @@ def candidates_of(settings: Settings, policy: Policy, profile: Profile) -> list[
 
 
 def all_units(settings: Settings, cell: str | None, steps: int) -> int:
-    """The units of a candidate with this cell: those asked for, or the default."""
+    """Hidden units of a candidate with this cell: those given, or the default."""
     if settings.hidden is not None:
         return settings.hidden
     units = default_units(steps)
@@ -43,7 +43,7 @@ def all_units(settings: Settings, cell: str | None, steps: int) -> int:
 
 
 def is_open(settings: Settings) -> bool:
-    """Whether anything that free runs choose is left open, for a readout solved by ridge regression."""
+    """Whether free runs have anything to choose, for a readout solved by ridge regression."""
     names = ["cell", "delays", "input_scale", "l2"]
     if settings.cell == "leaky":
         names += ["leak"]

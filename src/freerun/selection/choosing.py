@@ -1,4 +1,4 @@
-"""Choosing what the settings leave open."""
+"""Choose the settings that the user left open."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from freerun.checkpoint import Checkpoint
 from freerun.data.series import Series
-from freerun.history import Watcher
 from freerun.plan import default_units, settled
 from freerun.selection.candidates import is_open
-from freerun.selection.judge import Choice
+from freerun.selection.judge import Candidate
 from freerun.selection.policies import ATTRACTOR, FORECAST, Policy, is_clean_sample, policy_for
 from freerun.selection.profile import Profile
 from freerun.selection.race import RaceStopped, race
 from freerun.settings import Settings
+from freerun.training.checkpoint import Checkpoint
+from freerun.training.history import ProgressCallback
 
 KEPT_BY_PROBE = {
     *("seed", "holdout", "nonlinearity", "standardize", "dtype", "device", "difference", "detrend", "log"),
 }
-"""What the networks that probe for the delays of others share with them."""
+"""Parameters that a network shares with the one that probes for its delays."""
 
 MEMBERS = 5
-"""Networks to keep unless the settings say: those that are no worse than the best beyond chance, at most so many."""
+"""Most networks that are kept by default: those that are no worse than the best beyond chance."""
 
 CHANCE = 2.0
-"""Standard errors of the mean difference between the free runs of two candidates that count as chance."""
+"""Chance, in standard errors of the mean difference between the free runs of two candidates."""
 
 UNITS_OF_PROBE = 300
-"""Most units of these networks."""
+"""Most hidden units of networks that probe for delays."""
 
 
 def choose(
     settings: Settings,
     training: Sequence[Series],
-    progress: Watcher | None = None,
+    progress: ProgressCallback | None = None,
     checkpoint: Checkpoint | None = None,
     policy: Policy | None = None,
-) -> list[Choice]:
-    """What the settings come to on these series, the best first; one alone when nothing is left open.
+) -> list[Candidate]:
+    """Choose settings for series, the best first; a single candidate where nothing is left to choose.
 
     Networks that are trained by Levenberg-Marquardt read the delays that a race of solved readouts comes to.
     """
@@ -59,16 +59,16 @@ def choose(
         )
         found = race(probe, policy or FORECAST, training, profile, progress, checkpoint)[0].settings
         settings = settings.with_(cell="memoryless", delays=found.delays, difference=found.difference)
-    return [Choice(0.0, settled(settings, steps))]
+    return [Candidate(0.0, settled(settings, steps))]
 
 
 def _by_suitable_policy(
     settings: Settings,
     training: Sequence[Series],
     profile: Profile,
-    progress: Watcher | None,
+    progress: ProgressCallback | None,
     checkpoint: Checkpoint | None,
-) -> list[Choice]:
+) -> list[Candidate]:
     """The race of the policy that suits the series.
 
     On a long sample without noise the network that forecasts best reproduces the system as well, as a rule. Where it
@@ -88,8 +88,8 @@ def _by_suitable_policy(
         raise RaceStopped(found) from None
 
 
-def members_of(settings: Settings, choices: Sequence[Choice]) -> int:
-    """How many networks are kept: as many as the settings say, or the best and those that may be as good.
+def members_of(settings: Settings, choices: Sequence[Candidate]) -> int:
+    """The number of networks to keep: as given, or the best and those that may be as good.
 
     Candidates ran free from the same places, so that the difference run by run tells chance from merit.
     """

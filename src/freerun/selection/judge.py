@@ -26,24 +26,24 @@ from freerun.selection.holdout import folds_of, recent, require_held_out
 from freerun.settings import Settings
 
 RUNS, LONGEST = 32, 200
-"""Free runs over a part that is left out, all series together, and the most steps of each."""
+"""Free runs over a part that is left out, over all series together, and the most steps of each."""
 
 SHORTEST = 12
-"""Steps of a free run at least, where the part is long enough: networks that run away show it only after some steps."""
+"""Fewest steps of a free run, where the part is long enough: divergence shows only after some steps."""
 
 LOST = 1.0
-"""Standard deviations of the series at which an error is cut off: the run has lost the data there."""
+"""Cap of an error, in standard deviations of the series: there the run has lost the data."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """Settings with nothing left open, and how they did.
+class Candidate:
+    """Settings with nothing left to choose, and the errors of their free runs.
 
     Attributes:
         error: mean of `errors`; infinite where there is no run.
-        settings: nothing left open.
-        errors: of each free run on the parts left out, in standard deviations of the series, cut off at 1.
-            The same runs for all candidates, so that candidates can be compared run by run.
+        settings: nothing left to choose.
+        errors: of each free run on the parts left out, in standard deviations of the series, capped at 1. All
+            candidates run from the same places, so that they can be compared run by run.
         finalist: whether it was judged with the most effort.
         rows: of the least-squares problem that it was judged by, without each part left out, so that the final fit
             need not reduce them again.
@@ -56,18 +56,18 @@ class Choice:
     rows: Divided | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def of(cls, settings: Settings, errors: Sequence[float], rows: Divided | None = None) -> Choice:
-        """The choice whose free runs had these errors."""
+    def of(cls, settings: Settings, errors: Sequence[float], rows: Divided | None = None) -> Candidate:
+        """Make a candidate from the errors of its free runs."""
         return cls(sum(errors) / len(errors) if len(errors) else math.inf, settings, tuple(errors), rows=rows)
 
     @property
     def kind(self) -> tuple[object, ...]:
-        """What makes one candidate unlike another."""
+        """Cell, lags, differences and logarithm: what makes candidates differ."""
         return self.settings.cell, self.settings.lags, self.settings.differences, self.settings.log
 
 
 class Judge:
-    """Judges candidates for a readout solved by ridge regression, from several threads at once if need be."""
+    """Judges candidates whose readout is solved by ridge regression. Threads may share it."""
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
         self._held_out = require_held_out(settings, min(map(len, training)))
@@ -76,8 +76,8 @@ class Judge:
         self._prepared: dict[tuple[tuple[int, ...], bool, bool], _Panel] = {}
         self._preparing = Lock()
 
-    def __call__(self, settings: Settings, penalties: Sequence[float], runs: int = RUNS) -> Choice:
-        """The settings with the best of the penalties.
+    def __call__(self, settings: Settings, penalties: Sequence[float], runs: int = RUNS) -> Candidate:
+        """Judge settings with each of some penalties, and keep the best penalty.
 
         Args:
             settings: a candidate.
@@ -93,13 +93,13 @@ class Judge:
                 for fold, triangle in enumerate(rows.without)
             ]
         except TrainingDiverged:
-            return Choice.of(settings.with_(l2=penalties[-1]), ())
+            return Candidate.of(settings.with_(l2=penalties[-1]), ())
         together = np.concatenate(errors, axis=1)
         best = int(np.argmin(together.mean(axis=1)))
-        return Choice.of(settings.with_(l2=penalties[best]), together[best].tolist(), rows)
+        return Candidate.of(settings.with_(l2=penalties[best]), together[best].tolist(), rows)
 
     def plan_of(self, settings: Settings) -> SolvePlan:
-        """The plan of a candidate; what becomes of its penalty has no part in it."""
+        """The plan of a candidate; its penalty does not matter here."""
         first = self._training[0]
         return solve_plan(settings, first.shape[1], first.inputs.shape[1])
 
@@ -172,7 +172,7 @@ class _Panel:
         ahead = values[at - 1, self.channels :] if network.inputs else None
         begin = numpy_runs.states_before(network, known, starts)
         with np.errstate(all="ignore"):
-            ran = numpy_runs.run(network, *begin, horizon, known=ahead, readouts=readouts).values
+            ran = numpy_runs.run(network, *begin, horizon, future_inputs=ahead, readouts=readouts).values
             truth = values[at, : self.channels].transpose(1, 0, 2)
             squares = ((ran - truth) / self.unit) ** 2
             there = np.isfinite(truth)

@@ -18,11 +18,11 @@ from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.plan import LEAK, MOST_UNITS, SPECTRAL_RADIUS, default_units
 from freerun.selection.attractor import AttractorJudge
-from freerun.selection.judge import Choice, Judge
+from freerun.selection.judge import Candidate, Judge
 from freerun.selection.profile import NOISY, Profile
 from freerun.settings import Settings
 
-Candidate = Mapping[str, Any]
+Proposal = Mapping[str, Any]
 """Values of parameters by name; those that the settings give are left as given."""
 
 
@@ -64,17 +64,17 @@ class Policy(Protocol):
         """The rounds of the race."""
         ...
 
-    def candidates(self, profile: Profile) -> Iterable[Candidate]:
+    def candidates(self, profile: Profile) -> Iterable[Proposal]:
         """What the first round tries."""
         ...
 
-    def neighbours(self, best: Settings, profile: Profile) -> Iterable[Candidate]:
+    def neighbours(self, best: Settings, profile: Profile) -> Iterable[Proposal]:
         """What differs a little from the best so far."""
         ...
 
     def judge(
         self, settings: Settings, training: Sequence[Series]
-    ) -> Callable[[Settings, Sequence[float], int], Choice]:
+    ) -> Callable[[Settings, Sequence[float], int], Candidate]:
         """What gives a candidate its error: from a candidate, penalties and the number of runs to the best of them."""
         ...
 
@@ -152,7 +152,7 @@ class ForecastPolicy:
             Round(1.0, fine, 32, 4, near=30, seeds=seeds),
         )
 
-    def candidates(self, profile: Profile) -> Iterator[Candidate]:
+    def candidates(self, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
         shapes = [*self.windows, *((season + 1, 1) for season in profile.seasons)]
         if profile.channels > 1:
@@ -166,7 +166,7 @@ class ForecastPolicy:
             reservoir = {"leak": leak, "spectral_radius": radius}
             yield {"cell": "leaky", "delays": 1, "input_scale": self.scales[0], "difference": 0} | reservoir
 
-    def neighbours(self, best: Settings, profile: Profile) -> Iterator[Candidate]:
+    def neighbours(self, best: Settings, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
         assert best.input_scale is not None
         for factor in (0.5, 2.0):
@@ -223,7 +223,7 @@ class AttractorPolicy:
             Round(1.0, penalties, 128, 1, near=20, seeds=3),
         )
 
-    def candidates(self, profile: Profile) -> Iterator[Candidate]:
+    def candidates(self, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
         for delays in self.delays:
             for scale in self.scales:
@@ -232,7 +232,7 @@ class AttractorPolicy:
                         "input_noise": noise
                     }
 
-    def neighbours(self, best: Settings, profile: Profile) -> Iterator[Candidate]:
+    def neighbours(self, best: Settings, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
         assert best.input_scale is not None
         yield from ({"input_scale": best.input_scale * factor} for factor in (0.5, 2.0))

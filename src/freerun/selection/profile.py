@@ -75,7 +75,7 @@ def observation_noise(values: np.ndarray) -> np.ndarray:
     """
     steps = min(SEGMENT, len(values) // 8)
     if steps < 16:
-        return np.zeros(values.shape[1])
+        return np.zeros_like(values[0])
     segments = values[: len(values) // steps * steps].reshape(-1, steps, values.shape[1])
     window = np.hanning(steps)[:, None]
     centred = (segments - segments.mean(axis=1, keepdims=True)) * window

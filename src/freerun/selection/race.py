@@ -13,32 +13,32 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from freerun.checkpoint import Checkpoint, Judged
-from freerun.cores import spread
+from freerun.compute.cores import thread_map
 from freerun.data.series import Series
 from freerun.errors import MachineError, warn
-from freerun.history import Progress, Watcher
 from freerun.network import ridge
 from freerun.plan import FEWEST_UNITS, solve_plan
 from freerun.selection.candidates import all_units, candidates_of, filled_in
 from freerun.selection.holdout import FOLDS
-from freerun.selection.judge import Choice
+from freerun.selection.judge import Candidate
 from freerun.selection.policies import Policy, Round
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
+from freerun.training.checkpoint import Checkpoint, Judged
+from freerun.training.history import Progress, ProgressCallback
 
 SMALLER = "give fewer hidden units, or train in windows (optimizer='adam', window=200)"
-"""What to do where no network fits in memory."""
+"""The remedy where no network fits in memory."""
 
 
 class RaceStopped(KeyboardInterrupt):
     """Ctrl-C during a race.
 
     Attributes:
-        ranking: what was judged by then, the best first; at least one that has runs.
+        ranking: the candidates judged so far, the best first; at least one has free runs.
     """
 
-    def __init__(self, ranking: list[Choice]) -> None:
+    def __init__(self, ranking: list[Candidate]) -> None:
         super().__init__()
         self.ranking = ranking
 
@@ -48,18 +48,21 @@ def race(
     policy: Policy,
     training: Sequence[Series],
     profile: Profile,
-    progress: Watcher | None = None,
+    progress: ProgressCallback | None = None,
     checkpoint: Checkpoint | None = None,
-) -> list[Choice]:
-    """What the settings come to on these series, the best first; what they give stays as given.
+) -> list[Candidate]:
+    """Race the candidates of a policy on training series.
 
     Args:
-        settings: for a readout solved by ridge regression.
+        settings: of a readout solved by ridge regression. Values that are given are never changed.
         policy: what is tried.
         training: one series, or several that are learned together.
-        profile: of these.
-        progress: told of every candidate that was judged.
-        checkpoint: candidates that it knows are not judged again, and it is told of the others.
+        profile: of these series.
+        progress: called after every candidate.
+        checkpoint: candidates in it are not judged again; new ones are noted in it.
+
+    Returns:
+        The candidates, the best of those that came furthest first.
 
     Raises:
         SettingError: the policy proposes nothing.
@@ -69,12 +72,12 @@ def race(
     return _Race(settings, policy, training, profile, progress, checkpoint).run()
 
 
-_Judged = dict[Settings, Choice]
-"""What came of the candidates of a round, by the settings that were asked for."""
+_Judged = dict[Settings, Candidate]
+"""The judged candidates of a round, by the settings that were proposed."""
 
 
 class _Race:
-    """A race on its way."""
+    """A race in progress."""
 
     def __init__(
         self,
@@ -82,7 +85,7 @@ class _Race:
         policy: Policy,
         training: Sequence[Series],
         profile: Profile,
-        progress: Watcher | None,
+        progress: ProgressCallback | None,
         checkpoint: Checkpoint | None,
     ) -> None:
         self.settings, self.policy, self.profile = settings, policy, profile
@@ -92,10 +95,10 @@ class _Race:
         self.progress, self.checkpoint = progress, checkpoint
         self.counts = _Counts()
 
-    def run(self) -> list[Choice]:
-        """All rounds; those that came furthest first, the best of them first."""
+    def run(self) -> list[Candidate]:
+        """Run all rounds."""
         contenders = candidates_of(self.settings, self.policy, self.profile)
-        finished: list[Choice] = []
+        finished: list[Candidate] = []
         judged: _Judged = {}
         try:
             for number, effort in enumerate(self.rounds):
@@ -105,7 +108,7 @@ class _Race:
                 if judged:
                     self._try_neighbours(effort, number, judged)
                     self._try_seeds(effort, number, judged)
-                furthest: dict[Settings, Choice] = {}
+                furthest: dict[Settings, Candidate] = {}
                 for choice in (*ranked(judged.values()), *finished):
                     furthest.setdefault(_recipe(choice), choice)
                 last = set(judged.values())
@@ -122,7 +125,7 @@ class _Race:
         return finished
 
     def _judge_all(self, several: Iterable[Settings], effort: Round, number: int, known: _Judged) -> None:
-        """Judge candidates that are not known yet, and fit in memory."""
+        """Judge the candidates that are new and fit in memory."""
         asked = list(dict.fromkeys(self._sized(one, effort.units) for one in several))
         asked = self._fitting(asked, effort, number)
         by = f"{self.policy.name} {number + 1}"
@@ -130,19 +133,19 @@ class _Race:
             for one in asked:
                 found = self.checkpoint.judged(by, one)
                 if found is not None:
-                    known[one] = Choice.of(found.settings, found.errors)
+                    known[one] = Candidate.of(found.settings, found.errors)
         new = [one for one in asked if one not in known]
         self.counts.total += len(new)
         final = number == self.last
-        for one, choice in zip(new, spread(lambda s: self._judge(s, effort), new), strict=True):
+        for one, choice in zip(new, thread_map(lambda s: self._judge(s, effort), new), strict=True):
             known[one] = choice if final else replace(choice, rows=None)
             if self.checkpoint is not None:
                 self.checkpoint.note_judged(by, one, Judged(choice.settings, choice.errors))
             self.counts.done += 1
-            self._tell(known)
+            self._report(known)
 
     def _fitting(self, several: list[Settings], effort: Round, number: int) -> list[Settings]:
-        """Those that memory suffices for; which are left out is said where others are in the race."""
+        """Keep the candidates that fit in memory; warn of the others where some are kept."""
         faults = {one: self._lack_of_memory(one, effort) for one in several}
         fitting = [one for one in several if not faults[one]]
         if fitting or number:
@@ -154,8 +157,8 @@ class _Race:
         shape = solve_plan(settings, self.profile.channels, self.profile.inputs).shape
         return ridge.lack_of_memory(shape, self.profile.steps, FOLDS, len(effort.penalties) * effort.runs)
 
-    def _judge(self, settings: Settings, effort: Round) -> Choice:
-        """Judge a candidate by the penalties of the round, or those near its penalty so far."""
+    def _judge(self, settings: Settings, effort: Round) -> Candidate:
+        """Judge a candidate with the penalties of the round that are near its best so far."""
         if self.settings.l2 is not None:
             return self.judge(settings, (self.settings.l2,), effort.runs)
         so_far = settings.l2
@@ -163,7 +166,7 @@ class _Race:
         return self.judge(settings, penalties, effort.runs)
 
     def _try_neighbours(self, effort: Round, number: int, judged: _Judged) -> None:
-        """Try the neighbours of the best as long as one of them is better."""
+        """Judge neighbours of the best until none is better."""
         for _ in range(effort.neighbours):
             best = _best(judged)
             near = [
@@ -181,15 +184,15 @@ class _Race:
         self._judge_all([best.with_(seed=best.seed + i) for i in range(1, seeds)], effort, number, judged)
 
     def _varied(self, settings: Settings) -> dict[str, Any]:
-        """What a policy may have filled in."""
+        """The parameters that a policy may have filled in."""
         return settings.model_dump(exclude={"hidden", "washout", "seed", "restarts", "members", "optimizer"})
 
     def _sized(self, settings: Settings, share: float) -> Settings:
-        """The same with a share of all units."""
+        """The settings with a share of all hidden units."""
         units = all_units(self.settings, settings.cell, self.profile.steps)
         return settings.with_(hidden=max(min(units, FEWEST_UNITS), round(share * units)))
 
-    def _tell(self, known: _Judged) -> None:
+    def _report(self, known: _Judged) -> None:
         if self.progress is not None:
             counts = self.counts
             seconds = time.perf_counter() - counts.began
@@ -199,7 +202,7 @@ class _Race:
 
 @dataclass
 class _Counts:
-    """How many candidates are judged in a round, and are to be at least."""
+    """How many candidates of a round are judged, of how many that are known of."""
 
     task: str = ""
     done: int = 0
@@ -207,25 +210,25 @@ class _Counts:
     began: float = field(default_factory=time.perf_counter)
 
     def begin(self, task: str) -> None:
-        """Count anew."""
+        """Begin a round."""
         self.task, self.done, self.total, self.began = task, 0, 0, time.perf_counter()
 
 
-def ranked(choices: Iterable[Choice]) -> list[Choice]:
-    """The best first."""
+def ranked(choices: Iterable[Candidate]) -> list[Candidate]:
+    """Sort candidates by their error, the best first."""
     return sorted(choices, key=lambda choice: choice.error)
 
 
-def kinds_first(ranking: Sequence[Choice]) -> list[Choice]:
-    """The best of each kind before the others: networks that are to forecast together should differ."""
+def kinds_first(ranking: Sequence[Candidate]) -> list[Candidate]:
+    """Sort the best of each kind before the others: networks that forecast together should differ."""
     first = ranked({choice.kind: choice for choice in reversed(ranking)}.values())
     return first + [choice for choice in ranking if choice not in first]
 
 
-def _best(judged: _Judged) -> Choice:
+def _best(judged: _Judged) -> Candidate:
     return min(judged.values(), key=lambda choice: choice.error)
 
 
-def _recipe(choice: Choice) -> Settings:
-    """What choices share that differ in the effort alone."""
+def _recipe(choice: Candidate) -> Settings:
+    """The settings without units and penalty, which change with the effort of a round."""
     return choice.settings.with_(hidden=1, l2=None)

@@ -1,7 +1,6 @@
-"""How to draw: options of ECharts, as plain dicts, from plain numbers.
+"""Charts: options of ECharts as dicts, made from numbers.
 
-Points go out as NumPy arrays: NiceGUI watches every list that it is given, which for thousands of
-points takes longer than all else.
+Points are NumPy arrays. NiceGUI tracks changes of every list, which for thousands of points takes longer than drawing.
 """
 
 from __future__ import annotations
@@ -13,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
-# Okabe and Ito's palette; the grey of the data is readable on white and on black
+# the palette of Okabe and Ito (2008); the grey of the data is readable on white and on black
 TRUTH, NETWORK, MARK, SECOND = "#7d7d7d", "#D55E00", "#2f8fd0", "#009E73"
 RUNS = (NETWORK, MARK, SECOND, "#CC79A7", "#E69F00", "#56B4E9")
-"""Colours of runs that are compared."""
+"""Colors of runs that are compared, in this order."""
 
 _TEXT = "#808080"
+"""Color of text and axes: readable on white and on black."""
 
 LONGEST_NAME = 200
-"""Pixels of a name beside an axis or in a legend, which ends in three dots where it is longer."""
+"""Largest width of a name at an axis or in a legend, in pixels; a longer name is truncated."""
 
 Points = Sequence[Sequence[float | None]] | np.ndarray
 
@@ -31,11 +31,11 @@ class Curve:
     """A curve, or a cloud of points.
 
     Attributes:
-        name: for the legend.
-        points: pairs (x, y), or triples for a view in space; None or NaN where there is no value.
-        color: of the palette.
-        kind: `line` for values over time; `back` for one that others are drawn over; `orbit` for a line that may turn
-            back; `scatter` for points.
+        name: in the legend.
+        points: pairs (x, y), or triples (x, y, z) in 3-D; None or NaN for a missing value.
+        color: CSS color.
+        kind: `line` for values over time, `back` for a line in the background, `orbit` for a line whose x is not
+            monotonic, `scatter` for points.
     """
 
     name: str
@@ -52,16 +52,17 @@ def chart(
     marks: Sequence[tuple[float, str]] = (),
     empty: str = "",
 ) -> dict[str, Any]:
-    """Curves over a common axis.
+    """Make the options of a 2-D chart.
 
     Args:
-        curves: what to draw.
-        x, y: names of the axes, with units.
-        log: whether the ordinate is logarithmic.
-        marks: places on the abscissa with a word for each, drawn as upright lines.
-        empty: what stands there while there is no curve.
+        curves: curves over a common x axis.
+        x: name of the x axis, with its unit.
+        y: name of the y axis, with its unit.
+        log: whether the y axis is logarithmic.
+        marks: vertical lines, as pairs of an x value and a label.
+        empty: text that is shown if there are no curves.
     """
-    drawn = [_flat(curve) for curve in curves]
+    drawn = [_series_of(curve) for curve in curves]
     if marks:
         drawn[0]["markLine"] = {
             "symbol": "none",
@@ -87,8 +88,13 @@ _BELOW = {"nameLocation": "middle", "nameGap": 26, "splitLine": {"show": False}}
 _WHOLE = {"min": "dataMin", "max": "dataMax"}
 
 
-def in_space(curves: Sequence[Curve], names: tuple[str, str, str]) -> dict[str, Any]:
-    """Curves of triples in a box that can be turned."""
+def chart_3d(curves: Sequence[Curve], names: tuple[str, str, str]) -> dict[str, Any]:
+    """Make the options of a 3-D chart that can be rotated.
+
+    Args:
+        curves: curves of triples.
+        names: names of the three axes.
+    """
     axes = [
         {"type": "value", "scale": True, "name": name, "axisLabel": {"color": _TEXT}, "nameTextStyle": {"color": _TEXT}}
         for name in names
@@ -111,8 +117,14 @@ def in_space(curves: Sequence[Curve], names: tuple[str, str, str]) -> dict[str, 
     }
 
 
-def over_steps(values: Sequence[float | None] | np.ndarray, first: int = 0, every: int = 1) -> np.ndarray:
-    """Values of every so many steps as points."""
+def to_points(values: Sequence[float | None] | np.ndarray, first: int = 0, every: int = 1) -> np.ndarray:
+    """Turn values into points (step, value).
+
+    Args:
+        values: one value per point, shape (N,).
+        first: step of the first value.
+        every: steps between two values.
+    """
     return np.column_stack([first + every * np.arange(len(values)), np.array(values, np.float64)])
 
 
@@ -123,7 +135,8 @@ def _legend(curves: Sequence[Curve]) -> dict[str, Any]:
     return {"top": 0, "type": "scroll", "textStyle": style, "data": names} | look
 
 
-def _flat(curve: Curve) -> dict[str, Any]:
+def _series_of(curve: Curve) -> dict[str, Any]:
+    """Make the ECharts series of a curve in 2-D."""
     shown: dict[str, Any] = {
         "type": "scatter" if curve.kind == "scatter" else "line",
         "name": curve.name,
@@ -139,14 +152,14 @@ def _flat(curve: Curve) -> dict[str, Any]:
 
 
 def _decades(curves: Sequence[Curve]) -> float:
-    """Over how many powers of ten the ordinates reach, at least one."""
+    """Count the powers of ten that the positive y values span, at least 1."""
     values = np.concatenate([np.reshape(np.array(curve.points, np.float64), (-1, 2))[:, 1] for curve in curves])
     values = values[values > 0]
     return max(1.0, math.log10(values.max() / values.min())) if values.size else 1.0
 
 
 def _axis(name: str, decades: float = 0.0) -> dict[str, Any]:
-    """An axis; a logarithmic one, over so many decades, has labels at powers of ten, at all of them if they are few."""
+    """Make an axis: linear, or logarithmic over `decades` powers of ten, with about four labels at powers of ten."""
     every = max(1, math.ceil(decades / 4))
     powers = {":formatter": f"x => Math.round(Math.log10(x)) % {every} ? '' : x.toExponential(0)"} if decades else {}
     return {

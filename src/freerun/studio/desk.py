@@ -1,4 +1,4 @@
-"""What is on the table of one open page: the series in view and the run in view. Panes share it."""
+"""`Desk`: the state of one open page, that is, its series and its selected run. All panes of the page share it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ class Desk:
     """The state of one page.
 
     Attributes:
-        store, jobs: the runs, and what trains them; shared by all pages.
+        store: the runs; shared by all pages.
+        jobs: the training processes; shared by all pages.
         source: where the series comes from.
-        series: the series in view.
-        split: the first step that is not trained on.
-        selected: number of the run in view.
-        listeners: called when another run comes into view, or what there is to see of it has changed.
+        series: the series that is shown.
+        split: first step after the training part.
+        selected: number of the selected run.
+        listeners: called when another run is selected, or the selected one has changed.
     """
 
     store: Store
@@ -36,7 +37,7 @@ class Desk:
     listeners: list[Callable[[], None]] = field(default_factory=list)
 
     def run(self) -> Run | None:
-        """The run in view, if there is one and it still exists."""
+        """Return the selected run; None if there is none, or it was deleted."""
         if self.selected is None:
             return None
         try:
@@ -46,29 +47,29 @@ class Desk:
             return None
 
     def select(self, number: int | None) -> None:
-        """Bring a run into view."""
+        """Select a run, and redraw all panes."""
         self.selected = number
         self.changed()
 
     def changed(self) -> None:
-        """Let all panes look again."""
+        """Call all listeners, so that panes redraw."""
         for listener in self.listeners:
             listener()
 
 
 def without_options(text: str) -> str:
-    """What a message says to people on a page, where options of the command line and of Python are of no use."""
+    """Remove hints at command-line options and Python arguments from a message; they do not apply on a page."""
     return re.sub(r" \((?:\w+=[^()]*, )?--[^()]*\)", "", text)
 
 
-def complain(error: Exception) -> None:
-    """Show an error to the user, who closes it; options of the command line are of no use here."""
+def show_error(error: Exception) -> None:
+    """Show an error on the page until the user closes it."""
     text = without_options(str(error))
     ui.notify(text, type="negative", position="top", multi_line=True, timeout=0, close_button="Close")
 
 
 def redraw(picture: ui.echart, options: dict[str, Any]) -> None:
-    """Let a picture show something else."""
+    """Replace the options of a chart."""
     picture.options.clear()
     picture.options.update(options)
     picture.update()

@@ -1,4 +1,4 @@
-"""A free run that keeps scrolling, with a kick."""
+"""The pane of the endless free run, which scrolls and can be perturbed by a kick."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from freerun.studio.charts import NETWORK, RUNS, Curve, chart
 from freerun.studio.desk import Desk, redraw
 from freerun.studio.runner import Runner
 
-SHOWN, STEPS, EVERY = 600, 12, 0.2
-"""Steps on the screen, steps at a time, and seconds between two times."""
+SHOWN = 600
+"""Most steps in the chart."""
+
+STEPS = 12
+"""Steps per update, 60 a second."""
+
+EVERY = 0.2
+"""Seconds between two updates."""
 
 
 class FreePane:
-    """The endless free run of one page."""
+    """Controls and chart of the endless free run, on one page."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -30,7 +36,9 @@ class FreePane:
             ui.label("strength").classes("hint")
             self._strength = ui.slider(min=0.01, max=2.0, step=0.01, value=0.3).classes("w-40")
             self._strength.props('label aria-label="Strength of the kick in standard deviations"')
-            self._about = ui.label("A kick disturbs value and hidden state; does the run come back?").classes("hint")
+            self._about = ui.label(
+                "A kick adds noise to value and hidden state. Does the run return to the attractor?"
+            ).classes("hint")
         self._chart = (
             ui.echart(chart([], "", "", empty="press Let it run"))
             .classes("w-full h-80")
@@ -41,7 +49,7 @@ class FreePane:
         self._enable()
 
     def end(self) -> None:
-        """Let the network rest."""
+        """Stop the run and its process."""
         self._timer.deactivate()
         if self._runner is not None:
             self._runner.end()
@@ -79,7 +87,7 @@ class FreePane:
         if runner is not self._runner:
             return
         if values is None:
-            self._about.set_text("The run ended: its process was killed, or the values grew beyond all bounds.")
+            self._about.set_text("The run ended: its process was killed, or the values diverged.")
             self.end()
             return
         self._curves = self._curves or [deque(maxlen=SHOWN) for _ in values]

@@ -1,8 +1,8 @@
-"""Who may speak to the studio: this machine, or whoever has the token; and no page of another site.
+"""`Guard`: middleware that refuses requests without the token, from other origins, or for unknown host names.
 
-The token comes once in the address (`?token=...`) and then in a cookie that other sites' pages do not send. A request
-from a page of another origin is refused, whatever it carries, and so is one for a host name that is not ours, by which
-a page elsewhere could reach a loopback address.
+The token is sent once in the address (`?token=...`), then in a cookie with `SameSite=Strict`. A request whose origin is
+another site is refused even with the cookie (cross-site request forgery). A request for an unknown host name is
+refused, since by DNS rebinding a page of another site could reach a loopback address.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 COOKIE = "freerun-studio"
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Host names of this machine."""
+"""Host names of the loopback address."""
 
 
 class Guard:
-    """ASGI middleware that lets through what may pass.
+    """ASGI middleware that passes allowed requests on, and answers others with a refusal.
 
     Args:
-        app: what is guarded.
-        token: None where everyone on this machine may come in.
-        hosts: names under which the studio may be addressed.
-        most: bytes that a request may send.
+        app: the application behind it.
+        token: that a browser must send; None allows all requests from this machine.
+        hosts: host names that requests may use for the studio.
+        most: largest body of a request, in bytes.
     """
 
     def __init__(self, app: ASGIApp, token: str | None, hosts: tuple[str, ...], most: int) -> None:
         self._app, self._token, self._hosts, self._most = app, token, hosts, most
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with a refusal."""
+        """Pass a request on, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
@@ -51,7 +51,7 @@ class Guard:
             if not hmac.compare_digest(held.encode(), self._token.encode()):
                 refusal = "This studio needs a token: open the address that `freerun studio` printed."
         if refusal is None and scope.get("method") in ("POST", "PUT", "PATCH") and not self._fits(headers):
-            return await PlainTextResponse(f"At most {self._most} bytes can be sent.", 413)(scope, receive, send)
+            return await PlainTextResponse(f"A request may have at most {self._most} bytes.", 413)(scope, receive, send)
         if refusal is None:
             return await self._app(scope, receive, send)
         if scope["type"] == "websocket":
@@ -59,14 +59,15 @@ class Guard:
         return await PlainTextResponse(refusal, 403)(scope, receive, send)
 
     def _fits(self, headers: Headers) -> bool:
-        """Whether a request says how much it sends, and that is not too much."""
+        """Whether a request declares its length, and it is within the limit."""
         length = headers.get("content-length", "")
         return length.isdigit() and int(length) <= self._most
 
     def _refusal(self, headers: Headers) -> str | None:
+        """Return why the host or the origin of a request is refused; None if they are allowed."""
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
         if host not in self._hosts:
-            return f"This studio is not called {host!r}."
+            return f"This studio has no host name {host!r}."
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
             return "A page of another site may not use this studio."

@@ -1,4 +1,4 @@
-"""Starts and stops the processes that train, and notes in the store how they end."""
+"""`Jobs`: starts and stops training processes, and records in the store how they ended."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from freerun.errors import OutputError
 from freerun.studio.store import Run, Store, tell, told
 
 LAST_WORDS = 400
-"""Most characters of what a process printed last that are shown when it ends without a word."""
+"""Most characters of the log that are read when a process ended without a result; its last line is shown."""
 
 
 @dataclass
 class Jobs:
-    """The training processes of a store; there is one at a time for each run, and each outlives the page.
+    """The training processes of a store, at most one per run.
+
+    A process continues when the page is closed.
 
     Attributes:
         store: the runs.
@@ -29,20 +31,24 @@ class Jobs:
     _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, run: Run, further: Path | None = None) -> None:
-        """Train a run, or train the model `further` with its settings.
+        """Start to train a run.
+
+        Args:
+            run: the run.
+            further: model file whose weights training starts from; None starts from initial weights.
 
         Raises:
-            OutputError: its folder cannot be written.
+            OutputError: the folder of the run cannot be written, or no process can be started.
         """
         job = {"split": run.split, "settings": run.settings, "further": "" if further is None else str(further)}
         tell(self.store.folder_of(run.id), "job", job)
         self.resume(run)
 
     def resume(self, run: Run) -> None:
-        """Train a run whose process was killed: it goes on from its checkpoint, if there is one.
+        """Start the process of a run again; it resumes from the checkpoint if there is one.
 
         Raises:
-            OutputError: its folder cannot be written.
+            OutputError: the folder of the run cannot be written, or no process can be started.
         """
         folder = self.store.folder_of(run.id)
         for name in ("result", "progress", "live"):
@@ -62,26 +68,26 @@ class Jobs:
         self.store.mark(run.id, "running")
 
     def stop(self, number: int) -> None:
-        """Ask a process to stop; the last good weights are kept."""
+        """Interrupt the process of a run, which then saves its last good weights."""
         if (pid := self._pid(number)) is not None:
             os.kill(pid, signal.SIGINT)
 
     def kill(self, number: int) -> None:
-        """End a process at once, whatever it does."""
+        """Terminate the process of a run, and wait for its end."""
         if (pid := self._pid(number)) is not None:
             os.kill(pid, signal.SIGTERM)
             if number in self._processes:
                 self._processes[number].wait()
 
     def look_after(self) -> None:
-        """Note which processes have ended, and how."""
+        """Record in the store which processes have ended, and how."""
         for run in self.store.running():
             if self._pid(run.id) is None:
                 self.store.mark(run.id, *self._ending(run.id))
                 self._processes.pop(run.id, None)
 
     def _pid(self, number: int) -> int | None:
-        """The process of a run while it lives, whoever started it."""
+        """Return the id of the living process of a run, also if an earlier studio started it."""
         process = self._processes.get(number)
         if process is not None:
             return None if process.poll() is not None else process.pid
@@ -89,6 +95,7 @@ class Jobs:
         return pid if isinstance(pid, int) and _is_worker(pid) else None
 
     def _ending(self, number: int) -> tuple[str, str, dict[str, Any]]:
+        """Return state, message and scores of a run whose process has ended."""
         folder = self.store.folder_of(number)
         if (result := told(folder, "result")) is not None:
             return result["state"], result["message"], result["scores"]
@@ -96,12 +103,12 @@ class Jobs:
             words = (folder / "log.txt").read_text(errors="replace").strip()[-LAST_WORDS:]
         except OSError:
             words = ""
-        last = words.splitlines()[-1] if words else "it said nothing"
-        return "killed", f"the training process was killed or ended by itself ({last}); Resume goes on with it", {}
+        last = words.splitlines()[-1] if words else "no output"
+        return "killed", f"the training process was killed or ended by itself ({last}); press Resume to continue it", {}
 
 
 def _is_worker(pid: int) -> bool:
-    """Whether that process is one of ours, and not another that has got the number since."""
+    """Whether a process is a training process, and not another one that reuses its id."""
     try:
         return b"freerun.studio.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

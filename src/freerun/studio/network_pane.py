@@ -1,4 +1,4 @@
-"""The second pane: the things to try."""
+"""The second pane: a control for each parameter of the network and its training."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from freerun.errors import SettingError
 from freerun.studio.presets import GROUPS, PRESETS, Control, control, settings_of
 
 LEFT_OPEN = "chosen by the fit"
-"""What a control shows whose parameter is left open."""
+"""Placeholder of a control whose parameter is not set."""
 
 
 class NetworkPane:
-    """Network pane of one page."""
+    """Presets and controls, on one page."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Any] = {}
@@ -27,19 +27,19 @@ class NetworkPane:
                 for group, names in GROUPS.items():
                     with ui.expansion(group, value=group == "Network").classes("w-full"):
                         for name in names:
-                            self._entries[name] = self._entry(control(name))
-        self._tell()
+                            self._entries[name] = self._add_entry(control(name))
+        self._describe()
 
     def settings(self) -> dict[str, Any]:
-        """The parameters that are set, checked.
+        """Return the parameters that differ from their defaults.
 
         Raises:
-            SettingError: one cannot be used.
+            SettingError: a value is invalid.
         """
         return settings_of({name: entry.value for name, entry in self._entries.items()})
 
     def show(self, settings: dict[str, Any]) -> None:
-        """Set the controls; what is not named gets its default."""
+        """Set the controls to `settings`; all others are set to their defaults."""
         for name, entry in self._entries.items():
             what = control(name)
             value = settings.get(name, what.default)
@@ -49,18 +49,19 @@ class NetworkPane:
                 value = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             entry.set_value(value)
 
-    def _entry(self, what: Control) -> Any:
+    def _add_entry(self, what: Control) -> Any:
+        """Add a control to the page."""
         label = what.name.replace("_", " ")
         default = LEFT_OPEN if what.default is None else f"default {what.default}"
         if what.kind == "switch":
-            entry = ui.switch(label, value=what.default, on_change=self._tell)
+            entry = ui.switch(label, value=what.default, on_change=self._describe)
         elif what.kind == "choice":
             options = ({"": LEFT_OPEN} if what.default is None else {}) | {option: option for option in what.options}
-            entry = ui.select(options, value=what.default or "", label=label, on_change=self._tell)
+            entry = ui.select(options, value=what.default or "", label=label, on_change=self._describe)
         elif what.kind == "number":
-            entry = ui.number(label, value=what.default, placeholder=default, on_change=self._tell)
+            entry = ui.number(label, value=what.default, placeholder=default, on_change=self._describe)
         else:
-            entry = ui.input(label, placeholder=default, on_change=self._tell)
+            entry = ui.input(label, placeholder=default, on_change=self._describe)
         if what.default is None and what.kind in ("number", "text"):
             entry.props("clearable")
         if what.kind != "switch":
@@ -68,8 +69,8 @@ class NetworkPane:
         ui.label(what.help).classes("hint")
         return entry
 
-    def _tell(self) -> None:
-        """Say what is set, or what is wrong with it, and mark the controls that are not at their default."""
+    def _describe(self) -> None:
+        """Show which parameters are set, or which value is invalid, and mark controls that differ from the default."""
         for name, entry in self._entries.items():
             default = control(name).default
             entry.classes(**{"remove" if entry.value in (default, "", None) else "add": "changed"})
@@ -78,6 +79,6 @@ class NetworkPane:
         except SettingError as error:
             self._about.set_text(str(error)).classes(replace="hint wrong")
             return
-        said = ", ".join(f"{name}={value}" for name, value in settings.items())
-        self._about.set_text(said or "All at default: what is left open is chosen by free runs.")
+        described = ", ".join(f"{name}={value}" for name, value in settings.items())
+        self._about.set_text(described or "All defaults: parameters that are not set are chosen by free runs.")
         self._about.classes(replace="hint")

@@ -1,4 +1,4 @@
-"""The page: three panes side by side, and below them the runs, the system, the endless run and the way out."""
+"""The page: panes for series, network and run, and tabs for all runs, attractors, the endless run and downloads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from freerun.studio.system_pane import SystemPane
 from freerun.studio.takeaway_pane import TakeAwayPane, download
 
 LOOK_AFTER = 0.5
-"""Seconds between two looks at which training processes have ended."""
+"""Seconds between two checks for training processes that have ended."""
 
 STYLE = Path(__file__).with_name("style.css")
 
@@ -35,11 +35,13 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, say
     """Serve the studio until Ctrl-C.
 
     Args:
-        folder: where the runs are kept.
-        host, port: the address to listen at.
-        token: what a browser must bring; None needs none on this machine, and makes one up for any other address.
+        folder: folder of the runs.
+        host: address to listen on.
+        port: port to listen on.
+        token: token that a browser must send. With None, the loopback address needs none, and any other address gets a
+            random one.
         show: whether to open a browser.
-        say: told the address.
+        say: called with a line that names the address.
 
     Raises:
         OutputError: the folder cannot be used.
@@ -62,7 +64,7 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, say
         _page(Desk(store, jobs))
 
     app.timer(LOOK_AFTER, jobs.look_after)
-    app.on_startup(gc.freeze)  # what is loaded by now stays, so collecting garbage need not look at it
+    app.on_startup(gc.freeze)  # loaded modules stay, so garbage collection can skip them
     shown = "127.0.0.1" if host in ("0.0.0.0", *LOOPBACK) else host
     query = "" if token is None else f"?token={token}"
     say(f"studio at http://{shown}:{port}/{query}, runs in {folder}; Ctrl-C ends it")

@@ -1,4 +1,4 @@
-"""What the controls of the page are: the parameters of a network, in groups, and presets of them."""
+"""Controls and presets: the parameters of a network in groups, what their controls need, and checking entries."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ PRESETS: dict[str, dict[str, Any]] = {
     "15 units": {"hidden": 15},
     "echo state": {"hidden": 500, "cell": "leaky", "leak": 0.3, "spectral_radius": 0.9, "delays": 1},
 }
-"""What is set in each; all else is at its default."""
+"""Parameters of each preset; all others have their defaults."""
 
 GROUPS: dict[Group, tuple[str, ...]] = {
     group: Settings.named(group=group) for group in get_args(Group) if group != "Computing"
 }
-"""The parameters that have a control, in the order of the page."""
+"""Parameters with a control, by group, in the order of the page."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """What a control needs to know.
+    """The description of a control.
 
     Attributes:
-        name: of the parameter.
-        kind: how a value is entered.
-        default: None where it is chosen by the fit.
-        options: of a choice.
-        whole: whether a number has no fraction.
-        help: one sentence.
+        name: name of the parameter.
+        kind: kind of entry.
+        default: default value; None if the fit chooses it.
+        options: values to choose from, for a choice.
+        whole: whether a number must be an integer.
+        help: one sentence of help.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Control:
 
 
 def control(name: str) -> Control:
-    """The control of a parameter, by its type."""
+    """Describe the control of a parameter."""
     field, kind = Settings.model_fields[name], Settings.kind_of(name)
     options = Settings.choices_of(name) if kind == "choice" else ()
     whole = int in (field.annotation, *get_args(field.annotation))
@@ -53,10 +53,13 @@ def control(name: str) -> Control:
 
 
 def settings_of(entries: dict[str, Any]) -> dict[str, Any]:
-    """The parameters that entries of the controls come to, those at their default left out.
+    """Convert the entries of the controls to parameters, without those at their defaults.
+
+    Args:
+        entries: the value of each control, by parameter.
 
     Raises:
-        SettingError: one cannot be used; the message names it.
+        SettingError: a value is invalid; the message names the parameter.
     """
     given: dict[str, Any] = {}
     for name, entry in entries.items():

@@ -1,4 +1,4 @@
-"""The third pane: train, watch, stop, go on."""
+"""The third pane: start, watch, stop and continue training."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 from nicegui import ui
 
 from freerun.errors import FreerunError, SeriesError
-from freerun.studio.charts import MARK, NETWORK, SECOND, TRUTH, Curve, chart, over_steps
-from freerun.studio.desk import Desk, complain, redraw
+from freerun.studio.charts import MARK, NETWORK, SECOND, TRUTH, Curve, chart, to_points
+from freerun.studio.desk import Desk, redraw, show_error
 from freerun.studio.network_pane import NetworkPane
 from freerun.studio.presets import PRESETS
 from freerun.studio.store import Run, told
 
 REFRESH = 0.5
-"""Seconds between two looks at what the training process says."""
+"""Seconds between two updates from the files of the training process."""
 
 
 class RunPane:
-    """Run pane of one page."""
+    """State, losses and current free run of the selected run, on one page."""
 
     def __init__(self, desk: Desk, network: NetworkPane) -> None:
         self._desk, self._network = desk, network
@@ -26,9 +26,9 @@ class RunPane:
         with ui.card().classes("pane").props("role=region aria-label=Run"):
             with ui.row().classes("w-full items-center no-wrap gap-2"):
                 ui.label("Run").classes("pane-title grow")
-                self._train = ui.button("Train", icon="play_arrow", on_click=self._begin)
-                self._stop = ui.button("Stop", icon="stop", on_click=self._end).props("outline")
-                self._further = ui.button("Continue", icon="redo", on_click=self._go_on).props("outline")
+                self._train = ui.button("Train", icon="play_arrow", on_click=self._train_new)
+                self._stop = ui.button("Stop", icon="stop", on_click=self._interrupt).props("outline")
+                self._further = ui.button("Continue", icon="redo", on_click=self._continue).props("outline")
             self._state = ui.label().classes("state").props("role=status aria-live=polite")
             self._bar = ui.linear_progress(0, show_value=False).props('aria-label="Progress of training"')
             self._losses = ui.echart({}).classes("w-full h-40").props('aria-label="Losses"')
@@ -37,7 +37,7 @@ class RunPane:
         ui.timer(REFRESH, self.refresh)
 
     def refresh(self) -> None:
-        """Show what the run in view has come to."""
+        """Show the progress of the selected run."""
         run = self._desk.run()
         running = run is not None and run.state == "running"
         self._stop.set_enabled(running)
@@ -60,15 +60,15 @@ class RunPane:
         self._show("live", (run.id, live), lambda: redraw(self._live, _live(live)))
 
     def _show(self, what: str, content: Any, draw: Any) -> None:
-        """Draw only what has changed."""
+        """Call `draw` if the content of this part has changed."""
         if self._shown.get(what, self) != content:
             self._shown[what] = content
             draw()
 
-    def _begin(self) -> None:
+    def _train_new(self) -> None:
         self._start(further=False)
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         run = self._desk.run()
         if run is None or run.state != "killed":
             self._start(further=True)
@@ -76,7 +76,7 @@ class RunPane:
         try:
             self._desk.jobs.resume(run)
         except FreerunError as error:
-            complain(error)
+            show_error(error)
         self._desk.changed()
 
     def _start(self, further: bool) -> None:
@@ -92,24 +92,25 @@ class RunPane:
             model = desk.store.model_of(before.id) if further and before is not None else None
             desk.jobs.start(run, model)
         except FreerunError as error:
-            complain(error)
+            show_error(error)
             return
         desk.select(run.id)
 
-    def _end(self) -> None:
+    def _interrupt(self) -> None:
         if self._desk.selected is not None:
             self._desk.jobs.stop(self._desk.selected)
-            ui.notify("Stopping; the weights reached are kept.", position="top")
+            ui.notify("Stopping; the last weights are kept.", position="top")
 
 
 def _name(settings: dict[str, Any]) -> str:
-    """What a run is called until it is given a name."""
+    """Name a new run after its preset, or after its first three settings."""
     preset = next((name for name, given in PRESETS.items() if given == settings), None)
     words = [f"{name} {value}" for name, value in settings.items()]
     return preset or ", ".join(words[:3]) + (", ..." if len(words) > 3 else "")
 
 
 def _sentence(run: Run, progress: dict[str, Any]) -> str:
+    """Describe the state of a run in one line."""
     if run.state == "running":
         if not progress:
             return f"{run.name}: starting"
@@ -125,7 +126,7 @@ def _losses(losses: dict[str, list[Any]]) -> dict[str, Any]:
     if losses.get("tried") and len(losses["done"]) < 3:
         points = [[x, y] for x, y in enumerate(losses["tried"], 1) if y]
         return chart(
-            [Curve("best free-run error on the held-out part", points, NETWORK)], "recipes tried", "", log=True
+            [Curve("best free-run error on the held-out part", points, NETWORK)], "candidates tried", "", log=True
         )
     names = {"training": ("training MSE", TRUTH), "validation": ("validation MSE", MARK), "free": ("free run", NETWORK)}
     curves = []
@@ -142,6 +143,6 @@ def _live(live: dict[str, Any] | None) -> dict[str, Any]:
     curves = []
     for name, key, color in (("data", "truth", TRUTH), ("one step", "one_step", SECOND), ("free run", "run", NETWORK)):
         if live.get(key) is not None:
-            curves.append(Curve(name, over_steps(live[key][0]), color, "back" if key == "truth" else "line"))
+            curves.append(Curve(name, to_points(live[key][0]), color, "back" if key == "truth" else "line"))
     marks = [] if live.get("vpt") is None else [(live["vpt"], f"VPT {live['vpt']}")]
     return chart(curves, "steps after the split", live["channels"][0], marks=marks)

@@ -1,7 +1,7 @@
-"""Lets a network run free without end, in a process of its own: `python -m freerun.studio.runner MODEL`.
+"""Runs a network free without end, in a separate process: `python -m freerun.studio.runner MODEL`.
 
-Reads commands from standard input, a line each, and answers `go N` with one line of JSON, the next N values of each
-channel. `kick S` disturbs value and hidden state by normal noise of S standard deviations.
+The process reads one command per line from standard input, and answers each with one line of JSON. `go N` returns the
+next N values of each channel. `kick S` adds normal noise of S standard deviations to value and hidden state.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from freerun.network.network import State
 
 
 class Runner:
-    """The other end: a running network that a page listens to."""
+    """The page's connection to the process that runs the network."""
 
     def __init__(self, model: Path) -> None:
         self._model = model
         self._process: asyncio.subprocess.Process | None = None
-        self._speaking = asyncio.Lock()
+        self._answering = asyncio.Lock()
 
     @property
     def busy(self) -> bool:
-        """Whether it has not answered yet."""
-        return self._speaking.locked()
+        """Whether a command has not been answered yet."""
+        return self._answering.locked()
 
     async def begin(self) -> None:
         """Start the process."""
@@ -41,11 +41,11 @@ class Runner:
         )
 
     async def go(self, steps: int) -> list[list[float]] | None:
-        """The next values of each channel; None when the process has ended."""
+        """Run on, and return the next values of each channel; None if the process has ended."""
         return await self._ask(f"go {steps}")
 
     async def kick(self, strength: float) -> None:
-        """Disturb the state."""
+        """Add normal noise of `strength` standard deviations to value and hidden state."""
         await self._ask(f"kick {strength}")
 
     def end(self) -> None:
@@ -57,7 +57,7 @@ class Runner:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None or process.returncode is not None:
             return None
-        async with self._speaking:
+        async with self._answering:
             try:
                 process.stdin.write(f"{command}\n".encode())
                 await process.stdin.drain()
@@ -66,26 +66,26 @@ class Runner:
                 return None
 
 
-def _kicked(state: State, strength: float, draw: np.random.Generator) -> State:
-    """The state with noise of that standard deviation on all of it."""
+def _kick(state: State, strength: float, draw: np.random.Generator) -> State:
+    """Add normal noise of standard deviation `strength` to all parts of a state."""
 
-    def kicked(array: Any) -> np.ndarray:
+    def perturb(array: Any) -> np.ndarray:
         return array + strength * draw.normal(size=array.shape)
 
-    return State(tuple(tuple(map(kicked, carry)) for carry in state.cells), kicked(state.past))
+    return State(tuple(tuple(map(perturb, carry)) for carry in state.cells), perturb(state.past))
 
 
 def main() -> None:
-    """Run free on command."""
-    from freerun.modelfile import load_model
+    """Answer commands until standard input is closed."""
+    from freerun.forecasting.modelfile import load_model
 
     model = load_model(sys.argv[1])
     member, draw, done = model.best, np.random.default_rng(), 0
-    state, value = numpy_runs.beside(member.ending.state), member.ending.value[None]
+    state, value = numpy_runs.beside(member.run_start.state), member.run_start.value[None]
     for line in sys.stdin:
         word, number = line.split()
         if word == "kick":
-            state = _kicked(state, float(number), draw)
+            state = _kick(state, float(number), draw)
             value = value + float(number) * draw.normal(size=value.shape)
             print("[]", flush=True)
             continue

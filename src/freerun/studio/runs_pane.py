@@ -1,4 +1,4 @@
-"""All runs: a table, several of them in one picture, and one with one thing changed."""
+"""The tab of all runs: a table, a chart that compares selected runs, and buttons to copy, rename and delete."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from nicegui import ui
 
 from freerun.data.series import Series
-from freerun.studio.charts import RUNS, TRUTH, Curve, chart, over_steps
-from freerun.studio.desk import Desk, complain, redraw
+from freerun.studio.charts import RUNS, TRUTH, Curve, chart, to_points
+from freerun.studio.desk import Desk, redraw, show_error
 from freerun.studio.network_pane import NetworkPane
 from freerun.studio.store import Run, RunGoneError, told
 
@@ -28,16 +28,16 @@ COLUMNS = {
     "seconds": "seconds",
     "created": "when",
 }
-"""Columns of the table by the names of their cells."""
+"""Headers of the table by the key of the column."""
 
 WORDS = ("name", "settings", "series", "state")
-"""Columns that hold words and not numbers."""
+"""Columns of text, which are aligned to the left."""
 
 SHOWN = 20
-"""Most runs that the table shows at once."""
+"""Rows on a page of the table."""
 
 WIDE = "white-space: normal; min-width: 12rem; max-width: 20rem"
-"""How columns look whose words may go over several lines."""
+"""CSS of columns whose text may wrap."""
 
 
 class RunsPane:
@@ -53,13 +53,13 @@ class RunsPane:
         ]
         with ui.row().classes("w-full items-center gap-2"):
             ui.label("Select one run to see it above, two or more to compare them.").classes("hint grow")
-            self._copy = ui.button("Change one thing", icon="content_copy", on_click=self._change).props("outline")
+            self._copy = ui.button("Change one thing", icon="content_copy", on_click=self._copy_run).props("outline")
             self._rename = ui.button("Rename", icon="edit", on_click=self._ask_name).props("outline")
-            self._drop = ui.button("Delete", icon="delete", on_click=self._ask_delete).props("outline")
+            self._delete = ui.button("Delete", icon="delete", on_click=self._ask_delete).props("outline")
         self._table = ui.table(rows=[], columns=columns, row_key="id", selection="multiple", on_select=self._select)
         self._table.classes("w-full").props("dense flat")
-        self._turn = ui.pagination(1, 1, direction_links=True, on_change=self.refresh).classes("self-center")
-        self._turn.set_visibility(False)
+        self._pages = ui.pagination(1, 1, direction_links=True, on_change=self.refresh).classes("self-center")
+        self._pages.set_visibility(False)
         for place, label in (("header", "'Select all runs'"), ("body", "'Select ' + props.row.name")):
             box = f'<q-checkbox dense v-model="props.selected" :aria-label="{label}" />'
             self._table.add_slot(f"{place}-selection", box)
@@ -69,8 +69,8 @@ class RunsPane:
         self._draw()
 
     def refresh(self) -> None:
-        """Show the runs as they are now."""
-        rows = [_row(run) for run in self._turned_to()]
+        """Update the table from the store."""
+        rows = [_to_row(run) for run in self._read_page()]
         if rows != self._rows:
             self._rows = rows
             known = {run.id for run in self._desk.store.those(self._selected)}
@@ -79,14 +79,14 @@ class RunsPane:
             self._draw()
         self._enable()
 
-    def _turned_to(self) -> list[Run]:
-        """The runs on the page of the table that is open."""
+    def _read_page(self) -> list[Run]:
+        """Return the runs on the current page of the table, and update the number of its pages."""
         pages = max(1, math.ceil(self._desk.store.count() / SHOWN))
-        if pages != self._turn.max:
-            self._turn.max = pages
-            self._turn.set_visibility(pages > 1)
-            self._turn.set_value(min(self._turn.value or 1, pages))
-        return self._desk.store.runs(((self._turn.value or 1) - 1) * SHOWN, SHOWN)
+        if pages != self._pages.max:
+            self._pages.max = pages
+            self._pages.set_visibility(pages > 1)
+            self._pages.set_value(min(self._pages.value or 1, pages))
+        return self._desk.store.runs(((self._pages.value or 1) - 1) * SHOWN, SHOWN)
 
     @property
     def _selected(self) -> list[int]:
@@ -101,7 +101,7 @@ class RunsPane:
     def _enable(self) -> None:
         for button in (self._copy, self._rename):
             button.set_enabled(len(self._selected) == 1)
-        self._drop.set_enabled(bool(self._selected))
+        self._delete.set_enabled(bool(self._selected))
 
     def _draw(self) -> None:
         runs = self._desk.store.those(self._selected)
@@ -111,30 +111,30 @@ class RunsPane:
             if live is None or live.get("run") is None:
                 continue
             if not curves and live.get("truth") is not None:
-                curves.append(Curve("data", over_steps(live["truth"][0]), TRUTH, "back"))
-            curves.append(Curve(f"{run.id}: {run.name}", over_steps(live["run"][0]), color))
-        empty = "the free runs of the runs that are selected"
+                curves.append(Curve("data", to_points(live["truth"][0]), TRUTH, "back"))
+            curves.append(Curve(f"{run.id}: {run.name}", to_points(live["run"][0]), color))
+        empty = "free runs of the selected runs"
         redraw(self._chart, chart(curves, "steps after the split", "", empty=empty))
 
-    def _chosen(self) -> Run | None:
-        """The run that is selected, if no other page has deleted it meanwhile."""
+    def _read_selected(self) -> Run | None:
+        """Return the selected run; show an error if another page has deleted it."""
         try:
             return self._desk.store.run(self._selected[0])
         except RunGoneError as error:
-            complain(error)
+            show_error(error)
             self._desk.changed()
             return None
 
-    def _change(self) -> None:
-        if (run := self._chosen()) is None:
+    def _copy_run(self) -> None:
+        if (run := self._read_selected()) is None:
             return
         self._network.show(run.settings)
         self._desk.series = Series.read(self._desk.store.series_of(run.id))
         self._desk.source, self._desk.split = run.source, run.split
-        ui.notify(f"Settings and series of {run.name!r} taken over: change one thing and press Train.", position="top")
+        ui.notify(f"Settings and series of {run.name!r} are copied: change one thing and press Train.", position="top")
 
     async def _ask_name(self) -> None:
-        if (run := self._chosen()) is None:
+        if (run := self._read_selected()) is None:
             return
         with ui.dialog() as dialog, ui.card():
             entry = ui.input("Name of the run", value=run.name).classes("w-80").props("maxlength=80 autofocus")
@@ -162,7 +162,8 @@ class RunsPane:
             self._desk.select(None)
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _to_row(run: Run) -> dict[str, Any]:
+    """Format a run as a row of the table."""
     scores = run.scores
     vpt = scores.get("vpt")
     return {

@@ -1,4 +1,4 @@
-"""The first pane: which series, and how much of it is for training."""
+"""The first pane: choose or upload a series, and choose the split between training and test part."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from freerun import systems
 from freerun.data.io import READ
 from freerun.data.series import Series
 from freerun.errors import FreerunError
-from freerun.studio.charts import MARK, SECOND, TRUTH, Curve, chart, over_steps
-from freerun.studio.desk import Desk, complain, redraw, without_options
-from freerun.studio.intake import MOST_BYTES, taken_in
+from freerun.studio.charts import MARK, SECOND, TRUTH, Curve, chart, to_points
+from freerun.studio.desk import Desk, redraw, show_error, without_options
+from freerun.studio.intake import MOST_BYTES, read_upload
 from freerun.studio.store import Source
 
 SYSTEMS = {
@@ -28,19 +28,19 @@ SYSTEMS = {
 """The built-in systems, by the names of `freerun data`."""
 
 SHOWN = 3000
-"""Most steps that are drawn."""
+"""Most points of a curve in the chart; of a longer series, steps are left out evenly."""
 
 COLORS = (TRUTH, MARK, SECOND, "#CC79A7")
-"""Of the channels that are drawn."""
+"""Colors of channels; only the first four are drawn."""
 
 LONGEST = 100_000
-"""Most steps of a system."""
+"""Most steps of a generated series."""
 
 UPLOADS = "/uploads"
-"""Where pages send files: one route for all. One for each page, as NiceGUI's own uploader has, is never forgotten."""
+"""Route of uploads, one for all pages. NiceGUI's own uploader adds one per page and never removes it."""
 
 ACCEPTED = (*READ, *(f"{suffix}.gz" for suffix in READ))
-"""How names of files end that are read."""
+"""Suffixes of files that can be uploaded."""
 
 DROP = "or drop a file: CSV, Parquet, npy, npz, xlsx, JSON"
 
@@ -56,7 +56,7 @@ zr.on('globalout', () => { held = false; });
 
 
 class SeriesPane:
-    """Series pane of one page."""
+    """Choice of the series, its chart and the split, on one page."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -76,14 +76,14 @@ class SeriesPane:
             uploader = ui.element("q-uploader").classes("w-full")
             uploader.props(f"auto-upload flat bordered accept={','.join(ACCEPTED)} max-file-size={MOST_BYTES}")
             uploader.props(f'field-name=file url={UPLOADS}/{self._client.id} label="{DROP}"')
-            uploader.on("rejected", lambda: complain(FreerunError(f"the file is larger than {MOST_BYTES >> 20} MB")))
+            uploader.on("rejected", lambda: show_error(FreerunError(f"the file is larger than {MOST_BYTES >> 20} MB")))
             self._channels = ui.select([], multiple=True, label="Channels", on_change=self._choose).props("use-chips")
             self._channels.classes("w-full").set_visibility(False)
             self._chart = ui.echart({}).classes("w-full h-48").props('aria-label="The series and the split"')
             self._split = ui.slider(min=20, max=2000, value=1500, on_change=self._move)
             self._split.props('aria-label="First step that is not trained on"')
             self._about = ui.label().classes("hint")
-        ui.on(f"split-{self._chart.id}", lambda e: self._split.set_value(self._within(e.args)))
+        ui.on(f"split-{self._chart.id}", lambda e: self._split.set_value(self._clip_split(e.args)))
         ui.timer(0.3, lambda: ui.run_javascript(_DRAG % (self._chart.id, self._chart.id)), once=True)
         self._take_system()
 
@@ -101,12 +101,12 @@ class SeriesPane:
         try:
             self._show(systems.make(name, **options), Source(name, options), split=int(0.75 * steps))
         except (FreerunError, ValueError) as error:
-            complain(error)
+            show_error(error)
             return
         self._channels.set_visibility(False)
 
     async def take_file(self, name: str, content: bytes) -> None:
-        """Show the series in a file that was dropped on this page, or say what is wrong with it."""
+        """Read and show an uploaded file, or show why it cannot be read."""
         with self._client:
             await self._take_file(name, content)
 
@@ -114,22 +114,22 @@ class SeriesPane:
         folder = self._desk.store.folder / "uploads"
         suffix = next((suffix for suffix in ACCEPTED[::-1] if name.lower().endswith(suffix)), None)
         if suffix is None:
-            complain(FreerunError(f"{name}: give a file that ends in {', '.join(READ)}"))
+            show_error(FreerunError(f"{name}: give a file that ends in {', '.join(READ)}"))
             return
-        beside = folder / f"{uuid.uuid4().hex}{suffix}"
-        target = beside.with_suffix(".series.npz")
+        upload = folder / f"{uuid.uuid4().hex}{suffix}"
+        target = upload.with_suffix(".series.npz")
         try:
             folder.mkdir(exist_ok=True)
-            beside.write_bytes(content)
-            found = await taken_in(beside, target)
+            upload.write_bytes(content)
+            found = await read_upload(upload, target)
             if "error" in found:
                 raise FreerunError(f"{name}: {found['error']}")
             series = Series.read(target)
         except (OSError, FreerunError) as error:
-            complain(error)
+            show_error(error)
             return
         finally:
-            beside.unlink(missing_ok=True)
+            upload.unlink(missing_ok=True)
             target.unlink(missing_ok=True)
         self._file = series
         self._notes = found.get("notes", [])
@@ -147,23 +147,23 @@ class SeriesPane:
         self._desk.series, self._desk.source = series, source
         every = -(-len(series) // SHOWN)
         self._curves = [
-            Curve(name, over_steps(column[::every], every=every), color)
+            Curve(name, to_points(column[::every], every=every), color)
             for name, column, color in zip(series.channels, series.values.T, COLORS, strict=False)
         ]
-        self._split.props["max"] = len(series)  # a number: Quasar places the thumb wrongly by a text
+        self._split.props["max"] = len(series)  # as a number, since Quasar misplaces the thumb for text
         self._split.update()
-        self._desk.split = self._within(split)
+        self._desk.split = self._clip_split(split)
         if self._split.value == self._desk.split:
             self._draw()
         self._split.set_value(self._desk.split)
 
-    def _within(self, step: float) -> int:
+    def _clip_split(self, step: float) -> int:
         assert self._desk.series is not None
         return int(min(max(20, step), len(self._desk.series)))
 
     def _move(self) -> None:
         if self._desk.series is not None:
-            self._desk.split = self._within(self._split.value or 0)
+            self._desk.split = self._clip_split(self._split.value or 0)
             self._draw()
 
     def _draw(self) -> None:
@@ -172,7 +172,7 @@ class SeriesPane:
             return
         redraw(self._chart, chart(self._curves, "step", "", marks=[(split, "split")]))
         rest = len(series) - split
-        compared = f"compares with the {rest} that follow" if rest else "leaves nothing to compare with"
+        compared = f"compares with the {rest} after it" if rest else "leaves no steps to compare with"
         channels = f"{len(series.channels)} channel{'s' * (len(series.channels) > 1)}"
         self._about.set_text(
             f"{len(series)} steps, {channels}: trains on {split}, {compared}. Drag the line to move the split."
@@ -181,17 +181,17 @@ class SeriesPane:
 
 
 _PANES: WeakValueDictionary[str, SeriesPane] = WeakValueDictionary()
-"""The panes of open pages, by the names of their clients, which nobody can guess."""
+"""Panes of open pages, by client id, which is random and hard to guess."""
 
 
 async def receive(request: Request) -> Response:
-    """Take a file that was dropped on a page."""
+    """Receive a file that was dropped on a page."""
     pane = _PANES.get(request.path_params["page"])
     if pane is None:
-        return PlainTextResponse("there is no such page", 404)
+        return PlainTextResponse("page not found", 404)
     async with request.form(max_files=1, max_fields=1) as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
-            return PlainTextResponse("there is no file", 400)
+            return PlainTextResponse("no file was sent", 400)
         await pane.take_file(file.filename or "", await file.read())
-    return PlainTextResponse("taken")
+    return PlainTextResponse("received")

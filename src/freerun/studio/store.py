@@ -1,6 +1,6 @@
-"""Runs in a folder: one SQLite database, and for each run a folder with its series, its model and what it told.
+"""`Store`: runs in a folder, with one SQLite database, and for each run a folder of its series, model and JSON files.
 
-Everything that a page shows comes from here, so a run goes on and reappears whatever happens to the page.
+A page shows only what is stored here. So a run continues, and can be shown again, whatever happens to the page.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from freerun.data.series import Series
 from freerun.errors import FreerunError, OutputError
-from freerun.writing import replacing
+from freerun.files.writing import replacing
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -40,8 +40,8 @@ class Source:
     """Where the series of a run comes from.
 
     Attributes:
-        name: of a built-in system, or of the file that was dropped on the page.
-        options: of the system; None for a file.
+        name: name of a built-in system, or of an uploaded file.
+        options: parameters of the system; None for a file.
     """
 
     name: str
@@ -50,18 +50,18 @@ class Source:
 
 @dataclass(frozen=True)
 class Run:
-    """One run, as the database knows it.
+    """One run, as stored in the database.
 
     Attributes:
-        id: its number.
-        name: for tables.
-        created: seconds since 1970.
+        id: number of the run.
+        name: name in tables.
+        created: time of creation, in seconds since 1970.
         source: where the series comes from.
-        split: the first step that is not trained on.
-        settings: the parameters that were given, those at their default left out.
+        split: first step after the training part.
+        settings: parameters that differ from their defaults.
         state: `waiting`, `running`, `done`, `stopped` by the user, `failed`, or `killed` from outside.
-        message: why it failed, or what else there is to say.
-        scores: by measure.
+        message: why it failed or was killed.
+        scores: scores by measure, and `seconds`.
     """
 
     id: int
@@ -76,37 +76,37 @@ class Run:
 
 
 class RunGoneError(FreerunError):
-    """Raised when there is no such run any more, for instance since another page has deleted it."""
+    """Raised when a run does not exist any more, for instance because another page has deleted it."""
 
 
 class Store:
     """The runs of a folder.
 
     Args:
-        folder: made if it is not there.
+        folder: created if missing.
 
     Raises:
-        OutputError: it cannot be made or written to.
+        OutputError: it cannot be created or written.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
             (folder / "runs").mkdir(parents=True, exist_ok=True)
-            with self._connected() as connection:
+            with self._connect() as connection:
                 connection.execute(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise OutputError(f"{folder}: cannot be used for runs ({error}); choose another folder") from error
 
     def add(self, name: str, series: Series, source: Source, split: int, settings: dict[str, Any]) -> Run:
-        """Keep a new run, its series with it, waiting to be trained.
+        """Store a new run and its series, in the state `waiting`.
 
         Raises:
-            OutputError: it cannot be written; nothing is left behind.
+            OutputError: it cannot be written; then nothing is stored.
         """
         described = json.dumps({"name": source.name, "options": source.options})
         values = (name, time.time(), described, split, json.dumps(settings), "waiting")
-        with self._connected() as connection:
+        with self._connect() as connection:
             statement = "INSERT INTO runs (name, created, source, split, settings, state) VALUES (?, ?, ?, ?, ?, ?)"
             number = connection.execute(statement, values).lastrowid
             assert number is not None
@@ -115,31 +115,36 @@ class Store:
                 series.write(self.series_of(number))
             except (OSError, FreerunError) as error:
                 shutil.rmtree(self.folder_of(number), ignore_errors=True)
-                raise OutputError(f"the run cannot be kept in {self.folder} ({error})") from error
+                raise OutputError(f"the run cannot be stored in {self.folder} ({error})") from error
         return self.run(number)
 
     def runs(self, first: int = 0, most: int | None = None) -> list[Run]:
-        """The runs, the newest before the others: so many of them (default: all), after the `first` newest."""
-        return self._found("ORDER BY id DESC LIMIT ? OFFSET ?", -1 if most is None else most, first)
+        """Return runs, newest first.
+
+        Args:
+            first: number of newest runs to skip.
+            most: most runs to return; None means all.
+        """
+        return self._select("ORDER BY id DESC LIMIT ? OFFSET ?", -1 if most is None else most, first)
 
     def running(self) -> list[Run]:
-        """The runs that are being trained, the newest before the others."""
-        return self._found("WHERE state = 'running' ORDER BY id DESC")
+        """Return the runs that are being trained, newest first."""
+        return self._select("WHERE state = 'running' ORDER BY id DESC")
 
     def those(self, numbers: Collection[int]) -> list[Run]:
-        """The runs of these numbers that are there, the newest before the others."""
-        return self._found(f"WHERE id IN ({', '.join('?' * len(numbers))}) ORDER BY id DESC", *numbers)
+        """Return those of the numbered runs that exist, newest first."""
+        return self._select(f"WHERE id IN ({', '.join('?' * len(numbers))}) ORDER BY id DESC", *numbers)
 
     def count(self) -> int:
-        """How many runs there are."""
-        with self._connected() as connection:
+        """Count all runs."""
+        with self._connect() as connection:
             return connection.execute("SELECT COUNT(*) FROM runs").fetchone()[0]
 
     def run(self, number: int) -> Run:
-        """One run.
+        """Return a run.
 
         Raises:
-            RunGoneError: there is none of that number.
+            RunGoneError: it does not exist.
         """
         found = self.those([number])
         if not found:
@@ -147,75 +152,84 @@ class Store:
         return found[0]
 
     def mark(self, number: int, state: str, message: str = "", scores: dict[str, Any] | None = None) -> None:
-        """Note what has become of a run."""
-        with self._connected() as connection:
+        """Record the state of a run, and its scores unless they are None."""
+        with self._connect() as connection:
             connection.execute("UPDATE runs SET state = ?, message = ? WHERE id = ?", (state, message, number))
             if scores is not None:
                 connection.execute("UPDATE runs SET scores = ? WHERE id = ?", (json.dumps(scores), number))
 
     def rename(self, number: int, name: str) -> None:
         """Give a run another name."""
-        with self._connected() as connection:
+        with self._connect() as connection:
             connection.execute("UPDATE runs SET name = ? WHERE id = ?", (name, number))
 
     def delete(self, number: int) -> None:
-        """Forget a run and all its files."""
-        with self._connected() as connection:
+        """Delete a run and all its files."""
+        with self._connect() as connection:
             connection.execute("DELETE FROM runs WHERE id = ?", (number,))
         shutil.rmtree(self.folder_of(number), ignore_errors=True)
 
     def folder_of(self, number: int) -> Path:
-        """Where the files of a run are."""
+        """Return the folder of a run."""
         return self.folder / "runs" / str(number)
 
     def series_of(self, number: int) -> Path:
-        """The file of its series."""
+        """Return the path of the series of a run."""
         return self.folder_of(number) / "series.npz"
 
     def model_of(self, number: int) -> Path:
-        """The file of its model, there once training has something to keep."""
+        """Return the path of the model of a run; it exists once training has reached weights."""
         return self.folder_of(number) / "model.freerun"
 
-    def _found(self, where: str, *values: int) -> list[Run]:
-        with self._connected() as connection:
-            return [_run(row) for row in connection.execute(f"SELECT * FROM runs {where}", values)]
+    def _select(self, where: str, *values: int) -> list[Run]:
+        with self._connect() as connection:
+            return [_to_run(row) for row in connection.execute(f"SELECT * FROM runs {where}", values)]
 
     @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        """A connection whose changes are kept if nothing goes wrong."""
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        """Context of a connection, which commits on success and rolls back on an exception."""
         with closing(sqlite3.connect(self.folder / "runs.sqlite", timeout=10)) as connection, connection:
             connection.row_factory = sqlite3.Row
             yield connection
 
 
 def tell(folder: Path, name: str, what: Any) -> None:
-    """Leave JSON for the page in the folder of a run, whole or not at all.
+    """Write a JSON file to the folder of a run; an existing file is replaced only when the new one is complete.
+
+    Args:
+        folder: folder of the run.
+        name: name of the file, without its suffix.
+        what: contents.
 
     Raises:
         OutputError: it cannot be written.
     """
-    with replacing(folder / f"{name}.json") as beside:
-        beside.write_text(json.dumps(what))
+    with replacing(folder / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(what))
 
 
 def told(folder: Path, name: str) -> Any:
-    """What was left under that name, shared by all who ask, so not to be changed; None when there is nothing yet."""
+    """Read what `tell` wrote; None if there is nothing yet.
+
+    The result is cached and shared between callers, so it must not be modified.
+    """
     path = folder / f"{name}.json"
     try:
         status = path.stat()
-        return _parsed(path, status.st_ino, status.st_mtime_ns)
+        return _parse(path, status.st_ino, status.st_mtime_ns)
     except (OSError, ValueError):
         return None
 
 
 @lru_cache(maxsize=16)
-def _parsed(path: Path, inode: int, changed: int) -> Any:
-    """What is in a file that has not changed since: many pages ask, twice a second. Few are kept: they are large."""
+def _parse(path: Path, inode: int, changed: int) -> Any:
+    """Parse a file, once per version: pages ask twice a second. Only 16 results are cached, since they are large."""
     del inode, changed
     return json.loads(path.read_text())
 
 
-def _run(row: sqlite3.Row) -> Run:
+def _to_run(row: sqlite3.Row) -> Run:
+    """Convert a row of the database."""
     fields = {name: row[name] for name in ("id", "name", "created", "split", "state", "message")}
     source = Source(**json.loads(row["source"]))
     return Run(**fields, source=source, settings=json.loads(row["settings"]), scores=json.loads(row["scores"]))

@@ -1,4 +1,4 @@
-"""What the network has learned of the system: attractor, spectra, return map, growth of errors."""
+"""The tab that compares free run and data as dynamical systems: attractor, spectra, return map, error growth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from nicegui import ui
 
 from freerun.metrics import LOST
-from freerun.studio.charts import MARK, NETWORK, TRUTH, Curve, chart, in_space, over_steps
+from freerun.studio.charts import MARK, NETWORK, TRUTH, Curve, chart, chart_3d, to_points
 from freerun.studio.desk import Desk
 from freerun.studio.store import told
 
@@ -19,11 +19,11 @@ VIEWS = {
     "return_map": "Return map",
     "growth": "Growth of errors",
 }
-"""The views by name."""
+"""Titles of the views by name."""
 
 
 class SystemPane:
-    """Views of the run in view, on one page."""
+    """Views of the selected run, on one page."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -36,7 +36,7 @@ class SystemPane:
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the run in view, if it is another one or has got views since."""
+        """Redraw if another run is selected, or its state has changed."""
         run = self._desk.run()
         now = None if run is None else (run.id, run.state)
         if now != self._shown:
@@ -55,19 +55,20 @@ class SystemPane:
 
 
 _ABOUT = {
-    "attractor": "Each value against the one {delay} steps before it: a free run that holds visits the same states.",
-    "space": "Each value against those {delay} and twice as many steps before it; drag to turn.",
-    "spectrum": "Which frequencies data and free run contain.",
+    "attractor": "Each value against the one {delay} steps before it. A good free run visits the states of the data.",
+    "space": "Each value against those {delay} and 2 x {delay} steps before it. Drag to rotate.",
+    "spectrum": "The power of each frequency in data and free run.",
     "return_map": "Each maximum against the one before it.",
-    "growth": "Errors of many free runs, in standard deviations; in a chaotic system they grow exponentially.",
+    "growth": "Errors of many free runs, in standard deviations. In a chaotic system they grow exponentially.",
 }
 
 
 def _options(view: str, views: dict[str, Any]) -> dict[str, Any]:
+    """Make the chart options of a view."""
     both = (("data", views["truth"], TRUTH), ("free run", views["run"], NETWORK))
     before, twice = f"x at {views['delay']} steps before", f"x at {2 * views['delay']} steps before"
     if view == "space":
-        return in_space([Curve(name, what["states"], color) for name, what, color in both], ("x", before, twice))
+        return chart_3d([Curve(name, what["states"], color) for name, what, color in both], ("x", before, twice))
     if view == "attractor":
         return chart([Curve(n, np.array(w["states"])[:, :2], color, "orbit") for n, w, color in both], "x", before)
     if view == "return_map":
@@ -79,14 +80,14 @@ def _options(view: str, views: dict[str, Any]) -> dict[str, Any]:
     errors = np.array(views.get("growth", []), float)
     if not errors.size:
         return chart([], "", "", empty="needs 60 steps or more after the split")
-    typical = over_steps(np.exp(np.nanmean(np.log(np.maximum(errors, 1e-12)), axis=0)), 1)
+    typical = to_points(np.exp(np.nanmean(np.log(np.maximum(errors, 1e-12)), axis=0)), 1)
     limit = [[1, LOST], [errors.shape[1], LOST]]
     curves = [Curve("error (geometric mean)", typical, NETWORK), Curve("lost the data", limit, MARK)]
     return chart(curves, "steps of the free run", "standard deviations", log=True)
 
 
 def _over_frequencies(spectrum: list[float | None]) -> np.ndarray:
-    """Points of a spectrum without its zeros, which a logarithmic axis cannot show."""
+    """Turn a spectrum into points (frequency per step, power), without zeros, which a logarithmic axis cannot show."""
     power = np.array(spectrum, float)
     shown = np.flatnonzero(power > 0)
     shown = shown[shown > 0]

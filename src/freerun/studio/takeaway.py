@@ -1,4 +1,4 @@
-"""The commands and the Python lines that make a run again."""
+"""Commands and Python code that repeat a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from freerun.studio.store import Run
 
 
 def commands(run: Run) -> str:
-    """What to type in a shell."""
+    """Return the shell commands that repeat a run, one per line."""
     file = _file_of(run)
     lines = []
     if run.source.options is not None:
@@ -23,7 +23,7 @@ def commands(run: Run) -> str:
 
 
 def snippet(run: Run) -> str:
-    """The same in Python."""
+    """Return the Python code that repeats a run."""
     settings = ", ".join(f"{name}={value!r}" for name, value in run.settings.items())
     if run.source.options is None:
         series = f"freerun.Series.read({_file_of(run)!r})"
@@ -42,9 +42,10 @@ def snippet(run: Run) -> str:
 
 
 def stem(run: Run) -> str:
-    """The name of a run as part of the name of a file."""
+    """Return the name of a run as part of a file name."""
     return re.sub(r"[^A-Za-z0-9]+", "-", run.name).strip("-").lower() or f"run-{run.id}"
 
 
 def _file_of(run: Run) -> str:
+    """Return the file name of the series of a run."""
     return f"{run.source.name}.csv" if run.source.options is not None else PurePath(run.source.name).name

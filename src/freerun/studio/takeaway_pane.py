@@ -1,4 +1,4 @@
-"""Take it away: model, numbers, pictures, and how to make the run again."""
+"""The tab of downloads: model, free run and pictures of a run, and the commands that repeat it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ KINDS = {
     "png": ("Picture as PNG", "image"),
     "svg": ("Picture as SVG", "polyline"),
 }
-"""What can be taken away, by suffix."""
+"""Label and icon of each download, by suffix."""
 
 
 class TakeAwayPane:
-    """Downloads of the run in view, on one page."""
+    """Downloads of the selected run, on one page."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -44,7 +44,7 @@ class TakeAwayPane:
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the run in view."""
+        """Update buttons and commands for the selected run."""
         run = self._desk.run()
         if run != self._shown:
             self._shown = run
@@ -60,7 +60,7 @@ class TakeAwayPane:
 
 
 def download(store: Store, request: Request) -> Response:
-    """Answer the request for something of a run; nothing outside its folder can be asked for."""
+    """Answer the request for a download of a run; only files of that run can be requested."""
     try:
         run = store.run(int(request.path_params["number"]))
         suffix = request.path_params["suffix"]
@@ -73,10 +73,11 @@ def download(store: Store, request: Request) -> Response:
             return PlainTextResponse(_csv(live), media_type="text/csv")
         return Response(_picture(live, run.name, suffix), media_type=PICTURES[suffix])
     except (FreerunError, ValueError, KeyError, RuntimeError, OverflowError):
-        return PlainTextResponse("there is no such thing", 404)
+        return PlainTextResponse("not found", 404)
 
 
 PICTURES = {"png": "image/png", "svg": "image/svg+xml"}
+"""Media types of pictures by suffix."""
 
 
 def _csv(live: dict[str, Any]) -> str:

@@ -1,9 +1,9 @@
-"""Trains one run in a process of its own: `python -m freerun.studio.worker FOLDER`.
+"""Trains one run in a separate process: `python -m freerun.studio.worker FOLDER`.
 
-The folder holds `job.json` and the series. While it works, the process leaves there what the page shows:
-`progress.json`, `live.json` (the current one-step predictions and the current free run), and in the end `views.json`,
-the model and `result.json`. Ctrl-C stops training; the last good weights are kept. Where the process was killed, the
-next goes on from its checkpoint.
+The folder holds `job.json` and the series. During training the process writes there what the page shows:
+`progress.json`, and `live.json` with the current one-step predictions and free run. At the end it writes `views.json`,
+the model and `result.json`. Ctrl-C stops training and keeps the last good weights. After a kill, the next process
+resumes from the checkpoint.
 """
 
 from __future__ import annotations
@@ -17,48 +17,51 @@ from typing import Any
 
 import numpy as np
 
-from freerun import evaluation, forecasting, metrics
+from freerun import metrics
 from freerun.data.series import Series
 from freerun.errors import FreerunError, TrainingDiverged
 from freerun.estimator import RNN, load
-from freerun.history import Progress
-from freerun.model import RECENT, Model
+from freerun.forecasting import evaluation, runs
+from freerun.forecasting.model import RECENT, Model
 from freerun.studio.store import tell, told
+from freerun.training.history import Progress
 
-LOOK_EVERY = 3.0
-"""Seconds between two looks at what the network does now."""
+LIVE_INTERVAL = 3.0
+"""Least seconds between two updates of `live.json`, since a free run costs time."""
 
-TELL_EVERY = 0.25
-"""Seconds between two reports of the losses."""
+PROGRESS_INTERVAL = 0.25
+"""Least seconds between two updates of `progress.json`."""
 
 SHOWN = 1500
-"""Most steps of a curve that are sent to the page."""
+"""Most steps of a curve in `live.json`, which a browser draws quickly."""
 
 STATES = 4000
-"""Most states of an attractor that are sent to the page."""
+"""Most states of an attractor in `views.json`, which a browser draws quickly."""
 
 LONG_TERM = 500
-"""From so many steps after the split on, long-term scores are taken."""
+"""Least number of steps after the split for long-term scores."""
 
 NICENESS = 19
-"""How far training steps back, from 0 to 19, the most that there is."""
+"""Niceness of the process: 19, the lowest priority."""
 
 
 class Reporter:
-    """Takes the progress of a fit and leaves it for the page.
+    """Progress callback that writes `progress.json` and `live.json`.
 
     Args:
-        folder: of the run.
-        training, rest: the series before and after the split; `rest` is None where the split is at its end.
+        folder: folder of the run.
+        training: the series before the split.
+        rest: the series after the split; None if the split is at the end.
     """
 
     def __init__(self, folder: Path, training: Series, rest: Series | None) -> None:
         self._folder, self._training, self._rest = folder, training, rest
         self._losses: dict[str, list[Any]] = {"done": [], "training": [], "validation": [], "free": []}
         self._tried: list[float] = []
-        self._told = self._looked = 0.0
+        self._written = self._looked = 0.0
 
     def __call__(self, progress: Progress) -> None:
+        """Record the losses, and write a file whose interval is over."""
         now = time.monotonic()
         if progress.training_mse is not None:
             values = (progress.done, progress.training_mse, progress.validation_mse, progress.free_run_error)
@@ -66,65 +69,72 @@ class Reporter:
                 curve.append(value)
         elif progress.free_run_error is not None:
             self._tried.append(progress.free_run_error)
-        if now - self._told >= TELL_EVERY or progress.done == progress.total:
-            self._told = now
+        if now - self._written >= PROGRESS_INTERVAL or progress.done == progress.total:
+            self._written = now
             about = {"task": progress.task, "done": progress.done, "total": progress.total, "pace": progress.pace}
             tell(self._folder, "progress", about | {"losses": self._losses | {"tried": self._tried}})
-        if progress.current is not None and now - self._looked >= LOOK_EVERY:
-            tell(self._folder, "live", look(progress.current(), self._training, self._rest))
+        if progress.current is not None and now - self._looked >= LIVE_INTERVAL:
+            tell(self._folder, "live", compute_live(progress.current(), self._training, self._rest))
             self._looked = time.monotonic()
 
 
-def look(model: Model, training: Series, rest: Series | None) -> dict[str, Any]:
-    """What the network does now: one-step predictions and a free run after the split, beside what followed.
+def compute_live(model: Model, training: Series, rest: Series | None) -> dict[str, Any]:
+    """Compute one-step predictions and a free run of the network after the split, with the true values.
 
-    Steps are counted from the split; curves have a list for each channel.
+    Returns:
+        JSON values. Steps are counted from the split; curves are one list per channel.
     """
     before = training.between(max(0, len(training) - RECENT))
     steps = min(SHOWN, len(rest)) if rest is not None else min(SHOWN, len(training))
-    told: dict[str, Any] = {"steps": steps, "channels": training.channels, "truth": None, "one_step": None, "vpt": None}
+    found: dict[str, Any] = {
+        "steps": steps,
+        "channels": training.channels,
+        "truth": None,
+        "one_step": None,
+        "vpt": None,
+    }
     try:
-        run = forecasting.generate(model, steps).values
+        run = runs.generate(model, steps).values
     except FreerunError as error:
-        return told | {"run": None, "message": str(error)}
-    told |= {"run": _columns(run), "message": ""}
+        return found | {"run": None, "message": str(error)}
+    found |= {"run": _columns(run), "message": ""}
     if rest is not None:
         truth = rest.values[:steps]
         known = before.joined(rest.between(0, steps))
-        told |= {"truth": _columns(truth), "one_step": _columns(forecasting.predict(model, known).values[-steps:])}
+        found |= {"truth": _columns(truth), "one_step": _columns(runs.predict(model, known).values[-steps:])}
         if np.isfinite(truth).all():
-            told["vpt"] = metrics.valid_prediction_time(truth, run, training.deviation)
-    return told
+            found["vpt"] = metrics.valid_prediction_time(truth, run, training.deviation)
+    return found
 
 
-def views(rnn: RNN, training: Series, rest: Series | None) -> dict[str, Any]:
-    """What the network has learned of the system: attractor, spectra, return map, growth of errors.
+def compute_views(rnn: RNN, training: Series, rest: Series | None) -> dict[str, Any]:
+    """Compute attractor, spectra and return map of data and free run, and error growth, of the first channel.
 
-    A run beyond all bounds is left out.
+    The values of a free run that diverges are NaN.
     """
     truth = training.values[-STATES:]
-    run = forecasting.free_run(rnn.model_, len(truth)).values
+    run = runs.free_run(rnn.model_, len(truth)).values
     run = run if metrics.within_bounds(run) else np.full_like(run, np.nan)
-    told: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     delay = metrics.quarter_period(truth[:, 0])
     for name, values in (("truth", truth), ("run", run)):
         states = metrics.embedded(values[:, 0], 3, delay)
         spectrum = metrics.power_spectrum(values[:, :1], smoothing=4.0)[:, 0]
-        told[name] = {
-            "states": _rounded(states),
-            "spectrum": _rounded(spectrum),
-            "return_map": _rounded(metrics.return_map(values[:, 0])),
+        found[name] = {
+            "states": _round(states),
+            "spectrum": _round(spectrum),
+            "return_map": _round(metrics.return_map(values[:, 0])),
         }
-    told["delay"] = delay
+    found["delay"] = delay
     if rest is not None and len(rest) >= 60:
         horizon = min(300, len(rest) // 2)
         joined = training.joined(rest)
-        told["growth"] = _rounded(evaluation.error_growth(rnn.model_, joined, len(training), horizon))
-    return told
+        found["growth"] = _round(evaluation.error_growth(rnn.model_, joined, len(training), horizon))
+    return found
 
 
-def scores_of(rnn: RNN, training: Series, rest: Series | None) -> dict[str, Any]:
-    """Scores after the split; those that need more steps than there are, are left out."""
+def compute_scores(rnn: RNN, training: Series, rest: Series | None) -> dict[str, Any]:
+    """Compute the scores on the steps after the split; scores that need more steps are left out."""
     scores: dict[str, Any] = {"training_mse": rnn.history_.training_mse[-1]}
     if rest is None or not np.isfinite(rest.values).all():
         return scores
@@ -138,7 +148,12 @@ def scores_of(rnn: RNN, training: Series, rest: Series | None) -> dict[str, Any]
 
 
 def train(folder: Path) -> None:
-    """Do the job of a folder."""
+    """Train the run of a folder, and write its results.
+
+    Raises:
+        FreerunError: training fails before there are weights.
+        KeyboardInterrupt: training is interrupted before there are weights.
+    """
     job = told(folder, "job")
     series = Series.read(folder / "series.npz")
     training, rest = series.split(job["split"]) if job["split"] < len(series) else (series, None)
@@ -156,38 +171,38 @@ def train(folder: Path) -> None:
             raise
         state, message = ("stopped", "") if isinstance(stop, KeyboardInterrupt) else ("failed", str(stop))
     rnn.save(folder / "model.freerun")
-    tell(folder, "live", look(rnn.model_, training, rest))
-    scores = scores_of(rnn, training, rest) | {"seconds": time.monotonic() - began}
-    tell(folder, "views", views(rnn, training, rest))
+    tell(folder, "live", compute_live(rnn.model_, training, rest))
+    scores = compute_scores(rnn, training, rest) | {"seconds": time.monotonic() - began}
+    tell(folder, "views", compute_views(rnn, training, rest))
     tell(folder, "result", {"state": state, "message": message, "scores": scores})
 
 
 def _columns(values: np.ndarray) -> list[list[float | None]]:
-    """A list for each channel; None where a value is missing."""
+    """Return one list per channel, with None for missing values."""
     return [[float(x) if np.isfinite(x) else None for x in column] for column in np.asarray(values).T]
 
 
-def _rounded(values: np.ndarray) -> Any:
-    """Six digits, which is more than a screen shows."""
+def _round(values: np.ndarray) -> Any:
+    """Round to six digits, more than a screen shows, with None for missing values."""
     return np.vectorize(lambda x: float(f"{x:.6g}") if np.isfinite(x) else None, otypes=[object])(values).tolist()
 
 
-def _step_back() -> None:
-    """Let the page go first, where both want the same core."""
+def _lower_priority() -> None:
+    """Lower the priority of this process, so that the page stays responsive on the same core."""
     os.nice(NICENESS)
-    # Linux may share its cores among sessions first (sched(7), autogroup), and this process has one of its own.
+    # Linux may schedule by session before niceness (sched(7), autogroup); this process has its own session.
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def main() -> None:
-    """Do the job, and leave word of how it ended."""
+    """Train the run, and write how it ended."""
     folder = Path(sys.argv[1])
-    _step_back()
+    _lower_priority()
     try:
         train(folder)
     except KeyboardInterrupt:
-        tell(folder, "result", {"state": "stopped", "message": "stopped before there was a network", "scores": {}})
+        tell(folder, "result", {"state": "stopped", "message": "stopped before there were any weights", "scores": {}})
     except FreerunError as error:
         tell(folder, "result", {"state": "failed", "message": str(error), "scores": {}})
 

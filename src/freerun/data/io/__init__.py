@@ -1,6 +1,10 @@
-"""The formats of files that hold series, in one registry: suffixes, reader and writer of each.
+"""File formats of series: a registry with the suffixes, the reader and the writer of each format.
 
-In: a path. Out: the `Rows` that a file holds, or a file. To add a format, write its module and add it to `FORMATS`.
+To add a format, write a module and add it to `FORMATS`.
+
+csv, excel, json, numpy, parquet  read and write one format each
+source                            opens files, pipes and compressed files
+grid                              converts rows of cells to a table and detects its header
 """
 
 from __future__ import annotations
@@ -15,19 +19,19 @@ from freerun.data.io.source import Source
 from freerun.data.rows import ReadOptions, Rows
 from freerun.data.table import Table
 from freerun.errors import SeriesError, SeriesFileError
-from freerun.writing import replacing
+from freerun.files.writing import replacing
 
 if TYPE_CHECKING:
     from freerun.data.series import Series
 
 
 class Format(NamedTuple):
-    """A format of files.
+    """A file format.
 
     Attributes:
-        suffixes: of its files.
-        read: the table, or the rows, in a file.
-        write: writes a series to a path; None for a format that is only read.
+        suffixes: suffixes of its files, in lower case.
+        read: reads a table, or the rows of an array.
+        write: writes a series to a path; None if freerun does not write the format.
     """
 
     suffixes: tuple[str, ...]
@@ -43,23 +47,29 @@ FORMATS = (
     Format((".xlsx",), excel.read),
     Format((".json", ".jsonl", ".ndjson"), json.read),
 )
+"""All supported formats."""
 
 READ = tuple(suffix for form in FORMATS for suffix in form.suffixes)
+"""Suffixes of files that freerun reads."""
+
 WRITTEN = tuple(suffix for form in FORMATS if form.write is not None for suffix in form.suffixes)
-"""Suffixes of files that are read, and of those that are written."""
+"""Suffixes of files that freerun writes."""
 
 
 def read_table(path: str | Path) -> Table | Rows:
-    """What a file holds: a table, or the rows of an array.
+    """Read the table, or the rows of an array, from a file.
+
+    Args:
+        path: path of the file; `-` for standard input.
 
     Raises:
-        SeriesFileError: the file is absent, empty, damaged or of another format.
+        SeriesFileError: the file does not exist, is empty or damaged, or has an unknown format.
     """
     source = Source.of(path)
     reader = next((form.read for form in FORMATS if source.suffix in form.suffixes), None)
     if reader is None:
         raise SeriesFileError(
-            f"{path}: unknown format {source.suffix!r}; freerun reads {', '.join(READ)}, and each of them as .gz"
+            f"{path}: unknown format {source.suffix!r}; freerun reads {', '.join(READ)}, also compressed as .gz"
         )
     try:
         return reader(source)
@@ -70,25 +80,29 @@ def read_table(path: str | Path) -> Table | Rows:
 
 
 def read_rows(path: str | Path, options: ReadOptions) -> Rows:
-    """The rows of the series in a file.
+    """Read the rows of a series from a file.
+
+    Args:
+        path: path of the file; `-` for standard input.
+        options: how to read the table.
 
     Raises:
-        SeriesFileError: the file cannot be read, or not as the options say; the message names file, line and column.
+        SeriesFileError: the file cannot be read with these options; the message names file, line and column.
     """
     found = read_table(path)
     if isinstance(found, Table):
         return found.rows(options)
     try:
-        return chosen(found, options)
+        return select_columns(found, options)
     except SeriesError as error:
         raise SeriesFileError(f"{path}: {error}") from error
 
 
-def chosen(rows: Rows, options: ReadOptions) -> Rows:
-    """The rows of an array, of which only channels can be chosen, where they have names.
+def select_columns(rows: Rows, options: ReadOptions) -> Rows:
+    """Select the channels that the options name from the rows of an array.
 
     Raises:
-        SeriesError: other names are given.
+        SeriesError: the options name a column that does not exist.
     """
     refuse_names(options, rows.channels)
     if not options.columns:
@@ -98,23 +112,31 @@ def chosen(rows: Rows, options: ReadOptions) -> Rows:
 
 
 def refuse_names(options: ReadOptions, channels: tuple[str, ...] = ()) -> None:
-    """Refuse names of columns for an array that has none, or other ones.
+    """Raise an error if options name a column that an array does not have.
+
+    Args:
+        options: options with names of columns.
+        channels: names of the channels of the array; empty if it has none.
 
     Raises:
-        SeriesError: one is given.
+        SeriesError: a named column does not exist.
     """
     wrong = [name for name in options.columns if name not in channels]
     named = [*wrong, *(name for name in (options.time, options.id) if name is not None)]
     if named:
-        there = f"; there are: {', '.join(channels)}" if channels else "; leave --column, --time and --id out"
-        raise SeriesError(f"an array of NumPy has no column {named[0]!r}{there}")
+        there = f"; there are: {', '.join(channels)}" if channels else "; leave out --column, --time and --id"
+        raise SeriesError(f"a NumPy array has no column {named[0]!r}{there}")
 
 
 def write_series(series: Series, path: str | Path) -> None:
-    """Write a series; CSV and Parquet keep channel names and times, npz keeps them as arrays, npy keeps values only.
+    """Write a series to a file. CSV, Parquet and npz store values, channel names and times; npy stores only values.
+
+    Args:
+        series: the series to write.
+        path: path of the file, whose suffix selects the format.
 
     Raises:
-        SeriesFileError: the suffix is none of the formats that freerun writes.
+        SeriesFileError: freerun writes no format with this suffix.
         OutputError: the file cannot be written.
     """
     path = Path(path)

@@ -1,4 +1,4 @@
-"""CSV and other text files: encoding, separator, comments, and the rows of cells."""
+"""Reads and writes CSV and other text files: encoding, separator, comments, and rows of cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from freerun.data.io.grid import Numbered, table_of, with_names
+from freerun.data.io.grid import Numbered, add_commented_names, to_table
 from freerun.data.io.source import GZIP, Source
 from freerun.data.numerals import Decimals, is_missing
 from freerun.data.table import Table
@@ -28,49 +28,51 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order marks, and what a file that begins with one is."""
+"""Byte order marks and their encodings."""
 
-PACKED = ((GZIP, "a gzip file (.csv.gz)"), (b"PK\x03\x04", "a zip file or a spreadsheet (.xlsx)"))
-"""What files begin with that are no text, and what they are."""
+NOT_TEXT = ((GZIP, "a gzip file (.csv.gz)"), (b"PK\x03\x04", "a zip file or a spreadsheet (.xlsx)"))
+"""First bytes of files that are not text, and their formats."""
 
 SEPARATORS = "\t;,|"
-"""Between columns, the surest sign first: where there is one of the others, a comma may be a decimal comma."""
+"""Column separators in order of priority: the comma may also be a decimal sign."""
 
 EXPECTED: dict[str, Decimals] = {",": ".", ";": ","}
-"""The decimal sign that goes with a separator."""
+"""Usual decimal sign by column separator."""
 
 COMMENTS = ("#", "% ", "%%", "//")
-"""Lines before the table that begin so are no rows, such as the header that NumPy writes."""
+"""First characters of comment lines before the table."""
 
 NAMED_SEPARATOR = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-"""A first line for Excel that names the separator."""
+"""A line before the table that names the separator for Excel."""
 
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+"""A number with a decimal comma."""
 
-LOOKED_AT = 100
-"""Rows by which the separator is told."""
+SAMPLED = 100
+"""Number of lines from which the separator is detected."""
 
 
 def read(source: Source) -> Table:
-    """The table in a text file.
+    """Read the table of a text file.
 
     Raises:
-        SeriesFileError: not text, ragged, or without rows; the message names the line.
+        SeriesFileError: the file is not text, has no rows, or has rows of different lengths; the message names the
+            line.
     """
-    rows, separator = _rows(source.name, text_of(source))
-    return table_of(rows, source.name, EXPECTED.get(separator or ""))
+    rows, separator = _rows(source.name, decode(source))
+    return to_table(rows, source.name, EXPECTED.get(separator or ""))
 
 
-def text_of(source: Source) -> str:
-    """The text of a file: by its byte order mark, else UTF-8, else Windows-1252, as spreadsheets write it.
+def decode(source: Source) -> str:
+    """Decode a text file by its byte order mark, or as UTF-8, or as Windows-1252, which spreadsheets write.
 
     Raises:
-        SeriesFileError: it is no text.
+        SeriesFileError: the file is not text.
     """
     raw = source.read()
-    packed = next((kind for mark, kind in PACKED if raw.startswith(mark)), None)
+    packed = next((kind for mark, kind in NOT_TEXT if raw.startswith(mark)), None)
     if packed is not None:
-        raise SeriesFileError(f"{source.name}: it is {packed}, whatever its name says; give it that suffix")
+        raise SeriesFileError(f"{source.name}: the content is {packed}; rename the file to that suffix")
     marked = [encoding for mark, encoding in MARKS if raw.startswith(mark)]
     for encoding in marked or ("utf-8", "cp1252"):
         try:
@@ -80,7 +82,8 @@ def text_of(source: Source) -> str:
         if "\0" in text:
             line = text.count("\n", 0, text.index("\0")) + 1
             raise SeriesFileError(
-                f"{source.name}, line {line}: there is a NUL character, so it is no text; save it as CSV in UTF-8"
+                f"{source.name}, line {line}: the file is not text, since it has a NUL character; save it as CSV in "
+                "UTF-8"
             )
         return text
     raise SeriesFileError(
@@ -89,19 +92,22 @@ def text_of(source: Source) -> str:
 
 
 def text(series: Series) -> str:
-    """The series as CSV: a time column, then the channels, every digit kept."""
+    """Convert a series to CSV text: a column `time`, then the channels, in full precision.
+
+    External inputs are not written.
+    """
     numeric = series.times.dtype.kind != "M"
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(["time", *series.channels])
-    times = [f"{time:.15g}" for time in series.times.tolist()] if numeric else time_labels(series)
+    times = [f"{time:.15g}" for time in series.times.tolist()] if numeric else format_times(series)
     for time, row in zip(times, series.values.tolist(), strict=True):
         writer.writerow([time, *("" if value != value else repr(value) for value in row)])  # noqa: PLR0124 - NaN
     return written.getvalue()
 
 
-def time_labels(series: Series) -> list[str]:
-    """The dates of each step as text, without the zeros at their ends; with the offset from UTC where zones count."""
+def format_times(series: Series) -> list[str]:
+    """Format dates as ISO 8601: with the offset from UTC if there is a time zone, else without trailing zeros."""
     if series.calendar.zone is not None:
         return [stamp.isoformat() for stamp in series.index]
     return [shown(stamp) for stamp in series.times]
@@ -113,7 +119,18 @@ def write(series: Series, path: Path) -> None:
 
 
 def _rows(name: str, content: str) -> tuple[list[Numbered], str | None]:
-    """The rows that are not empty, without comments before them, with the line they end on; and their separator."""
+    """Split text into rows of cells, without empty lines and without comments before the table.
+
+    Args:
+        name: name of the file, for messages.
+        content: text of the file.
+
+    Returns:
+        The rows, with the number of the line on which each ends, and the separator; None for white space.
+
+    Raises:
+        SeriesFileError: quotes are not closed, or commas are ambiguous.
+    """
     lines = io.StringIO(content, newline="")
     skipped, place, named = 0, 0, None
     comments: list[tuple[int, str]] = []
@@ -124,8 +141,8 @@ def _rows(name: str, content: str) -> tuple[list[Numbered], str | None]:
         skipped, place = skipped + 1, lines.tell()
         comments.append((skipped, line.strip().lstrip("#%/ ")))
     lines.seek(place)
-    first = [line for line in islice(lines, LOOKED_AT) if line.strip()]
-    separator = named[1] if named else _separator(first)
+    first = [line for line in islice(lines, SAMPLED) if line.strip()]
+    separator = named[1] if named else _find_separator(first)
     lines.seek(place)
     if separator == "," and _has_decimal_commas(name, first, skipped):
         rows = [(skipped + i, [line.strip()]) for i, line in enumerate(lines, 1)]
@@ -137,19 +154,26 @@ def _rows(name: str, content: str) -> tuple[list[Numbered], str | None]:
         rows = ((skipped + reader.line_num, [cell.strip() for cell in row]) for row in reader)
         found = [(line, row) for line, row in rows if any(row)]
         spaced = [(line, text if separator else " ".join(text.split())) for line, text in comments]
-        return with_names(found, [(line, _cells(text, separator or " ")) for line, text in spaced]), separator
+        return add_commented_names(
+            found, [(line, _split_line(text, separator or " ")) for line, text in spaced]
+        ), separator
     except csv.Error as error:
         raise SeriesFileError(f"{name}, line {skipped + reader.line_num}: {error}") from error
 
 
 def _has_decimal_commas(name: str, lines: Sequence[str], skipped: int) -> bool:
-    """Whether lines below a header without commas are numbers with decimal commas, and not two columns.
+    """Whether commas below a header are decimal signs and not column separators.
+
+    Args:
+        name: name of the file, for messages.
+        lines: first lines of the table, with the header.
+        skipped: number of lines before the table.
 
     Raises:
-        SeriesFileError: commas that may be decimal signs or separators.
+        SeriesFileError: the commas may be decimal signs or separators.
     """
     head, *rows = (line.strip() for line in lines)
-    places = [_cells(row) for row in rows]
+    places = [_split_line(row) for row in rows]
     short = {len(row) - head.count(",") - 1 for row in places} == {1} and not head.startswith('"')
     whole = all(DECIMAL_COMMA.fullmatch(",".join(row[-2:])) for row in places)
     if not rows or not short or not whole or any(row.startswith('"') for row in rows):
@@ -157,35 +181,38 @@ def _has_decimal_commas(name: str, lines: Sequence[str], skipped: int) -> bool:
     if "," not in head and [row[0] for row in places] != [str(number) for number in range(1, len(rows) + 1)]:
         return True
     raise SeriesFileError(
-        f"{name}, line {skipped + 2}: {rows[0][:40]!r} may end in a number with a decimal comma, or have a column more "
-        "than the header; separate columns by semicolons, or name each column in the first line"
+        f"{name}, line {skipped + 2}: {rows[0][:40]!r} may end in a number with a decimal comma, or have one column "
+        "more than the header; separate columns by semicolons, or name each column in the first line"
     )
 
 
-def _cells(line: str, separator: str = ",") -> list[str]:
-    """The cells of a line; the line alone if it is not written as such."""
+def _split_line(line: str, separator: str = ",") -> list[str]:
+    """Split a line into cells; return the whole line as one cell if it is not valid CSV."""
     try:
         return next(csv.reader([line], delimiter=separator, skipinitialspace=True))
     except csv.Error:
         return [line]
 
 
-def _separator(lines: Sequence[str]) -> str | None:
-    """What stands between columns; None for white space. Where the first lines do not tell, as titles, the last do."""
+def _find_separator(lines: Sequence[str]) -> str | None:
+    """Detect the column separator; None for white space.
+
+    The first two lines are tried first, then the last two, since the first may be titles.
+    """
     for two in (lines[:2], lines[-2:]):
-        widths = {separator: {len(_cells(line, separator)) for line in two} for separator in SEPARATORS}
+        widths = {separator: {len(_split_line(line, separator)) for line in two} for separator in SEPARATORS}
         for separator, found in widths.items():
             if len(found) == 1 and found != {1}:
                 return separator
-        spaced = [len(_cells(" ".join(line.split()), " ")) for line in two]
-        bare = bool(two) and all(len(_cells(two[0], separator)) == 1 for separator in SEPARATORS)
+        spaced = [len(_split_line(" ".join(line.split()), " ")) for line in two]
+        bare = bool(two) and all(len(_split_line(two[0], separator)) == 1 for separator in SEPARATORS)
         like = bool(two) and (spaced[0] == spaced[-1] or (bare and spaced[0] == spaced[-1] - 1))
         if len(two) > 1 and spaced[1] > 1 and like and _is_spaced(two[1]):
             return None
-    return max(SEPARATORS[::-1], key=lambda sign: max((len(_cells(line, sign)) for line in lines[:2]), default=1))
+    return max(SEPARATORS[::-1], key=lambda sign: max((len(_split_line(line, sign)) for line in lines[:2]), default=1))
 
 
 def _is_spaced(line: str) -> bool:
-    """Whether a line is cells between white space and no sentence: the last of them has a digit, or is missing."""
+    """Whether a line may be cells separated by white space: the last one has a digit or is a missing value."""
     last = line.rsplit(maxsplit=1)[-1]
     return any(map(str.isdigit, last)) or is_missing(last.strip('"'))

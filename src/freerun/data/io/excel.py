@@ -1,21 +1,21 @@
-"""Spreadsheets (xlsx), by openpyxl."""
+"""Reads spreadsheets (xlsx) with openpyxl."""
 
 from __future__ import annotations
 
 import warnings
 from typing import Any
 
-from freerun.data.io.grid import Numbered, table_of
+from freerun.data.io.grid import Numbered, to_table
 from freerun.data.io.source import Source
 from freerun.data.table import Table
 from freerun.errors import MissingExtraError, SeriesFileError, warn
 
 
 def read(source: Source) -> Table:
-    """The table in the first sheet of a spreadsheet that holds one; empty rows and columns around it are left out.
+    """Read the table of the first non-empty sheet of a spreadsheet, without empty rows and columns.
 
     Raises:
-        SeriesFileError: it is damaged or holds no table.
+        SeriesFileError: the file is damaged or holds no table.
         MissingExtraError: openpyxl is not installed.
     """
     try:
@@ -26,17 +26,17 @@ def read(source: Source) -> Table:
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and validations, which are not read
+            warnings.simplefilter("ignore")  # about styles and validations, which are not needed
             book = load_workbook(source.opened(), read_only=True, data_only=True)
             sheets = {sheet.title: _rows(sheet) for sheet in book.worksheets}
             formulas = load_workbook(source.opened(), read_only=True) if _has_blanks(sheets) else None
-            blank = _formula_without_value(sheets, formulas)
-    except Exception as error:  # whatever the reader makes of a damaged file
+            blank = _find_formula_without_value(sheets, formulas)
+    except Exception as error:  # openpyxl raises errors of many types for damaged files
         raise SeriesFileError(f"{source.name}: not a readable spreadsheet ({error})") from error
     if blank is not None:
         raise SeriesFileError(
-            f"{source.name}, {blank}: a formula whose value is not in the file; open the file in a spreadsheet program "
-            "and save it there"
+            f"{source.name}, {blank}: the file has no value of this formula; open it in a spreadsheet program and "
+            "save it"
         )
     filled = {title: rows for title, rows in sheets.items() if rows}
     if not filled:
@@ -44,11 +44,11 @@ def read(source: Source) -> Table:
     first = next(iter(filled))
     if len(filled) > 1:
         warn(f"{source.name}: sheet {first!r} is read, and not {', '.join(map(repr, list(filled)[1:]))}")
-    return table_of(_trimmed(filled[first]), source.name)
+    return to_table(_drop_empty_columns(filled[first]), source.name)
 
 
 def _rows(sheet: Any) -> list[Numbered]:
-    """The rows of a sheet that are not empty, with their numbers; cells without a value are empty texts."""
+    """Return the non-empty rows of a sheet with their numbers; cells without a value become empty strings."""
     rows = enumerate(sheet.iter_rows(values_only=True), 1)
     return [
         (number, ["" if cell is None else cell for cell in row])
@@ -61,8 +61,8 @@ def _has_blanks(sheets: dict[str, list[Numbered]]) -> bool:
     return any(cell == "" for rows in sheets.values() for _, row in rows for cell in row)
 
 
-def _formula_without_value(sheets: dict[str, list[Numbered]], formulas: Any) -> str | None:
-    """Where a formula stands that no program has computed; None if there is none."""
+def _find_formula_without_value(sheets: dict[str, list[Numbered]], formulas: Any) -> str | None:
+    """Find the sheet, line and cell of a formula without a stored value; None if there is none."""
     for sheet in [] if formulas is None else formulas.worksheets:
         known = dict(sheets[sheet.title])
         for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
@@ -73,8 +73,8 @@ def _formula_without_value(sheets: dict[str, list[Numbered]], formulas: Any) -> 
     return None
 
 
-def _trimmed(rows: list[Numbered]) -> list[Numbered]:
-    """The rows without the columns in which no row has a value."""
+def _drop_empty_columns(rows: list[Numbered]) -> list[Numbered]:
+    """Remove columns without values."""
     width = max(len(row) for _, row in rows)
     full = [[*row, *[""] * (width - len(row))] for _, row in rows]
     kept = [i for i in range(width) if any(row[i] != "" for row in full)]

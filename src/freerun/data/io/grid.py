@@ -1,4 +1,4 @@
-"""Rows of cells, as CSV files and spreadsheets have them: is there a header, and which cells belong to it."""
+"""Converts rows of cells from CSV files and spreadsheets to a `Table`, and detects the header."""
 
 from __future__ import annotations
 
@@ -16,46 +16,48 @@ from freerun.data.wide import are_years
 from freerun.errors import SeriesFileError
 
 Numbered = tuple[int, list[Any]]
-"""The number of a line, and its cells."""
+"""The number of a line and its cells."""
 
 SAMPLED = 100
-"""Rows that tell whether a column of whole numbers has a header."""
+"""Number of rows from which the header of a column of whole numbers is detected."""
 
 SHOWN = 40
-"""Most characters of a row that a message shows."""
+"""Largest number of characters of a row in a message."""
 
 LONGEST_TITLE = 30
-"""Most rows above a header."""
+"""Largest number of title rows above a header."""
 
 MARKED = re.compile(r"[<>~=]+\s*[-+]?\d[\d.,]*|[-+]?\d[\d.,]*\s*[^\w\s.,-]+")
-"""A number with a mark on it, which is no name of a column."""
+"""A number with a mark such as `<` or `*`, which is not the name of a column."""
 
 READINGS = (Numerals("."), Numerals(","))
+"""Numerals of both decimal signs."""
 
 
-def table_of(rows: list[Numbered], source: str, decimal: Decimals | None = None) -> Table:
-    """The table in rows of cells.
+def to_table(rows: list[Numbered], source: str, decimal: Decimals | None = None) -> Table:
+    """Convert rows of cells to a table.
 
     Args:
-        rows: that are not empty, the header first if there is one.
-        source: the path of the file.
-        decimal: the decimal sign where no cell decides.
+        rows: non-empty rows, with the header first if there is one.
+        source: path of the file, for messages.
+        decimal: decimal sign to assume if no cell determines it; None for no assumption.
 
     Raises:
-        SeriesFileError: no rows, rows of other lengths, names that occur twice, or a header that may be a row.
+        SeriesFileError: there are no rows, rows have different lengths, names are duplicated, or the first row may be a
+            header or values.
     """
     if not rows:
         raise SeriesFileError(f"{source}: the file holds no rows")
-    rows = _without_trailing(_without_title(rows))
+    rows = _drop_trailing(_drop_title(rows))
     width = len(rows[0][1])
     for line, row in rows:
         if len(row) != width:
             shown = ", ".join(map(str, row))[:SHOWN]
             raise SeriesFileError(
-                f"{source}, line {line}: {len(row)} columns where the first line has {width}; leave out lines that are "
-                f"no rows of the table ({shown!r})"
+                f"{source}, line {line}: {len(row)} columns, but the first line has {width}; remove lines that are not "
+                f"rows of the table ({shown!r})"
             )
-    names, rows = _header(rows, source)
+    names, rows = _split_header(rows, source)
     table = Table({}, names is not None, None, source, [line for line, _ in rows], decimal)
     header = list(default_channels(width)) if names is None else names
     if not rows:
@@ -65,57 +67,67 @@ def table_of(rows: list[Numbered], source: str, decimal: Decimals | None = None)
     return Table(columns, names is not None, None, source, table.lines, decimal)
 
 
-def with_names(rows: list[Numbered], comments: Sequence[Numbered]) -> list[Numbered]:
-    """The rows below the last comment that has a name for each column, if they have no header of their own."""
-    if not rows or len(rows[0][1]) < 2 or any(_kind(cell) == "text" for cell in rows[0][1]):
+def add_commented_names(rows: list[Numbered], comments: Sequence[Numbered]) -> list[Numbered]:
+    """Put the last comment that names each column before rows without a header.
+
+    Args:
+        rows: rows of the table.
+        comments: split comment lines above the table.
+    """
+    if not rows or len(rows[0][1]) < 2 or any(_classify(cell) == "text" for cell in rows[0][1]):
         return rows
     for line, names in reversed(comments):
-        if len(set(names)) == len(rows[0][1]) == len(names) and all(_kind(name) == "text" for name in names):
+        if len(set(names)) == len(rows[0][1]) == len(names) and all(_classify(name) == "text" for name in names):
             return [(line, [name.strip() for name in names]), *rows]
     return rows
 
 
-def _without_title(rows: list[Numbered]) -> list[Numbered]:
-    """The rows without shorter ones of text above a header, which name no columns."""
-    widths = [_width(row) for _, row in rows]
+def _drop_title(rows: list[Numbered]) -> list[Numbered]:
+    """Remove title rows: rows of text above the header that have fewer cells."""
+    widths = [_used_width(row) for _, row in rows]
     widest = max(widths)
     for place, (_, row) in enumerate(rows[: LONGEST_TITLE + 1]):
-        if widths[0] == widest or any(_kind(cell) != "text" for cell in row if cell != ""):
+        if widths[0] == widest or any(_classify(cell) != "text" for cell in row if cell != ""):
             break
         if widths[place] == widest:
             return rows[place:]
     return rows
 
 
-def _width(row: Sequence[Any]) -> int:
-    """The number of cells without empty ones at the end."""
+def _used_width(row: Sequence[Any]) -> int:
+    """Count the cells of a row without trailing empty ones."""
     width = len(row)
     while width and row[width - 1] == "":
         width -= 1
     return width
 
 
-def _without_trailing(rows: list[Numbered]) -> list[Numbered]:
-    """The rows without empty last columns that come of separators at the ends of lines.
+def _drop_trailing(rows: list[Numbered]) -> list[Numbered]:
+    """Remove empty last columns, which result from separators at the ends of lines.
 
-    A header with one cell less than all other rows lacks the name of a first column of row names, as R writes it.
+    If the header has one cell less than all other rows, an empty name is added for the first column, which R writes
+    without a name.
     """
     widths = {len(row) for _, row in rows[1:]}
     head = len(rows[0][1])
     if widths and max(widths | {head}) > 1 and widths <= {head, head + 1}:
         longer = [row for _, row in rows if len(row) == max(widths)]
         if all(row[-1] == "" for row in longer) and (head == max(widths) or len(widths) == 1):
-            return _without_trailing([(line, row[: max(widths) - 1]) for line, row in rows])
+            return _drop_trailing([(line, row[: max(widths) - 1]) for line, row in rows])
         if widths == {head + 1} and not any(_is_number(cell) for cell in rows[0][1]):
             return [(rows[0][0], ["", *rows[0][1]]), *rows[1:]]
     return rows
 
 
-def _header(rows: list[Numbered], source: str) -> tuple[list[str] | None, list[Numbered]]:
-    """The names in the first row, None where that is no header, and the rows below."""
+def _split_header(rows: list[Numbered], source: str) -> tuple[list[str] | None, list[Numbered]]:
+    """Split rows into the names of the header, None if there is no header, and the rows of values.
+
+    Raises:
+        SeriesFileError: the first row may be a header or values.
+    """
     line, first = rows[0]
     below = [row for _, row in islice(rows, 1, SAMPLED)]
-    counts = _counts(first) and first[0] != "" and _goes_on_counting(below)
+    counts = _is_count(first) and first[0] != "" and _may_continue_count(below)
     odd = [cell for cell in first if isinstance(cell, str) and MARKED.fullmatch(cell) and not _is_number(cell)]
     if counts or are_years(first) or (odd and below and all(map(_is_number, below[0]))):
         shown = odd[0] if odd else ", ".join(map(str, first))[:SHOWN]
@@ -123,38 +135,42 @@ def _header(rows: list[Numbered], source: str) -> tuple[list[str] | None, list[N
             f"{source}, line {line}: {shown} may be a header or the first row of values; write the names of the "
             "columns in the first line"
         )
-    if _counts(first) or any(_kind(cell) == "text" for cell in first):
+    if _is_count(first) or any(_classify(cell) == "text" for cell in first):
         return [str(cell) for cell in first], rows[1:]
-    if _names_columns([_kind(cell) for cell in first], rows):
+    if _is_header_of_dates([_classify(cell) for cell in first], rows):
         return [str(cell) for cell in first], rows[1:]
     return None, rows
 
 
-def _names_columns(kinds: Sequence[str], rows: list[Numbered]) -> bool:
-    """Whether a first row of dates and numbers names the columns: dates alone, or a date above numbers."""
+def _is_header_of_dates(kinds: Sequence[str], rows: list[Numbered]) -> bool:
+    """Whether a first row of dates and numbers is a header: it has only dates, or has a date above a number."""
     if "number" in kinds and "date" not in kinds:
         return False
-    below = [_kind(cell) for cell in rows[1][1]] if len(rows) > 1 else []
+    below = [_classify(cell) for cell in rows[1][1]] if len(rows) > 1 else []
     return ("number" not in kinds and below != kinds) or any(
         kind == "date" and other == "number" for kind, other in zip(kinds, below, strict=False)
     )
 
 
-def _counts(cells: Sequence[Any]) -> bool:
-    """Whether a row is 0, 1, 2, ..., perhaps after an empty cell, as pandas names columns."""
+def _is_count(cells: Sequence[Any]) -> bool:
+    """Whether a row is 0, 1, 2, ..., possibly after an empty cell, like the default column names of pandas."""
     counted = cells[1:] if cells[0] == "" else cells
     return bool(counted) and [str(cell) for cell in counted] == [str(number) for number in range(len(counted))]
 
 
-def _goes_on_counting(below: Sequence[Sequence[Any]]) -> bool:
-    """Whether rows below 0, 1, ... go on from it: a first column 1, 2, 3, ..., or one column of whole numbers."""
+def _may_continue_count(below: Sequence[Sequence[Any]]) -> bool:
+    """Whether rows may continue a first row of whole numbers, which is then not a header.
+
+    They may if their first column is 1, 2, 3, ..., or if their only column has whole numbers.
+    """
     firsts = [str(row[0]) for row in below]
     if below and len(below[0]) == 1:
         return all(first.lstrip("-").isdigit() for first in firsts)
     return firsts == [str(number) for number in range(1, len(firsts) + 1)]
 
 
-def _kind(cell: Any) -> str:
+def _classify(cell: Any) -> str:
+    """Classify a cell as number, date, clock or text."""
     if _is_number(cell) or (isinstance(cell, str) and cell.strip().lower() in TRUTH):
         return "number"
     if looks_like_date(cell):

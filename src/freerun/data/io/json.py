@@ -1,4 +1,4 @@
-"""JSON: lines of objects, a list of objects, or an object of columns."""
+"""Reads JSON: lines of objects, a list of objects, or an object of columns."""
 
 from __future__ import annotations
 
@@ -6,52 +6,55 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from freerun.data.io.csv import text_of
+from freerun.data.io.csv import decode
 from freerun.data.io.source import Source
 from freerun.data.table import Table
 from freerun.errors import SeriesFileError
 
 ADVICE = "write one object for each row (DataFrame.to_json(orient='records')), or one list for each column"
+"""Advice for messages."""
 
 
 def read(source: Source) -> Table:
-    """The table in a JSON file; names that an object lacks are missing values.
+    """Read the table of a JSON file; names that an object does not have are missing values.
 
     Raises:
-        SeriesFileError: not JSON, or not a table.
+        SeriesFileError: the file is not JSON, or not a table.
     """
-    text = text_of(source)
+    text = decode(source)
     try:
         found = json.loads(text)
     except RecursionError as error:
         raise SeriesFileError(f"{source.name}: not a table in JSON ({error})") from error
     except ValueError:
         numbered = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-        return _of_records(source, [_parsed(source, *one) for one in numbered], [number for number, _ in numbered])
+        return _from_records(
+            source, [_parse_line(source, *one) for one in numbered], [number for number, _ in numbered]
+        )
     if isinstance(found, dict) and any(isinstance(cells, list) for cells in found.values()):
-        return _of_columns(source, found)
+        return _from_columns(source, found)
     records = found if isinstance(found, list) else [found]
-    return _of_records(source, records, list(range(1, len(records) + 1)))
+    return _from_records(source, records, list(range(1, len(records) + 1)))
 
 
-def _parsed(source: Source, number: int, line: str) -> Any:
+def _parse_line(source: Source, number: int, line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise SeriesFileError(f"{source.name}, line {number}: not JSON ({error})") from error
 
 
-def _of_columns(source: Source, found: dict[str, Any]) -> Table:
-    """An object of columns."""
+def _from_columns(source: Source, found: dict[str, Any]) -> Table:
+    """Make a table from an object with a list for each column."""
     lengths = {len(cells) if isinstance(cells, list) else -1 for cells in found.values()}
     if len(lengths) > 1:
-        raise SeriesFileError(f"{source.name}: the columns {', '.join(found)} are not lists of one length; {ADVICE}")
+        raise SeriesFileError(f"{source.name}: the columns {', '.join(found)} are not lists of equal length; {ADVICE}")
     _refuse_nested(source, found.values())
     return Table(found, source=source.name, lines=list(range(1, lengths.pop() + 1)))
 
 
-def _of_records(source: Source, records: Sequence[Any], lines: Sequence[int]) -> Table:
-    """Objects, one for each row; or plain numbers, which are one channel."""
+def _from_records(source: Source, records: Sequence[Any], lines: Sequence[int]) -> Table:
+    """Make a table from one object for each row, or from numbers, which become one channel."""
     if not records:
         raise SeriesFileError(f"{source.name}: the file holds no rows")
     if any(record is not None for record in records) and all(
@@ -61,7 +64,8 @@ def _of_records(source: Source, records: Sequence[Any], lines: Sequence[int]) ->
     for line, record in zip(lines, records, strict=True):
         if not isinstance(record, dict):
             raise SeriesFileError(
-                f"{source.name}, line {line}: {str(record)[:40]!r} is no object; write one for each row, with names"
+                f"{source.name}, line {line}: {str(record)[:40]!r} is not an object; write one object "
+                "with names for each row"
             )
     names = dict.fromkeys(name for record in records for name in record)
     if not names:
@@ -75,4 +79,4 @@ def _refuse_nested(source: Source, columns: Any) -> None:
     for cells in columns:
         for cell in cells:
             if isinstance(cell, dict | list):
-                raise SeriesFileError(f"{source.name}: {str(cell)[:40]!r} is no number; {ADVICE}")
+                raise SeriesFileError(f"{source.name}: {str(cell)[:40]!r} is not a number; {ADVICE}")

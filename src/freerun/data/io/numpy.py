@@ -1,4 +1,4 @@
-"""NumPy's npy and npz files: values, and in npz the names of the channels and the times."""
+"""Reads and writes NumPy's npy and npz files; npz also holds channel names and times."""
 
 from __future__ import annotations
 
@@ -19,39 +19,40 @@ if TYPE_CHECKING:
     from freerun.data.series import Series
 
 PARTS = ("values", "channels", "times")
-"""The arrays of an npz file that a series is made of."""
+"""Names of the arrays of an npz file that are read."""
 
 
 def read_npy(source: Source) -> Rows:
-    """The array in an npy file, as channels without names.
+    """Read an array of shape (T,) or (T, D) from an npy file, as channels without names.
 
     Raises:
-        SeriesFileError: it is damaged, or not of numbers.
+        SeriesFileError: the file is damaged.
+        SeriesError: the array does not hold numbers.
     """
-    return Rows.of_matrix(as_matrix(mapped(source)))
+    return Rows.of_matrix(as_matrix(load_array(source)))
 
 
-def mapped(source: Source) -> np.ndarray:
-    """The array in an npy file, mapped into memory where it has a file.
+def load_array(source: Source) -> np.ndarray:
+    """Load the array of an npy file; it is memory-mapped unless the file is compressed or piped.
 
     Raises:
-        SeriesFileError: it is damaged, or not of numbers.
+        SeriesFileError: the file is damaged, or holds Python objects.
     """
     try:
         if source.content is None and source.path is not None:
             return np.load(source.path, mmap_mode="r", allow_pickle=False)
         return np.load(io.BytesIO(source.read()), allow_pickle=False)
-    except Exception as error:  # whatever the reader makes of a damaged file
-        raise _not_numpy(source, error) from error
+    except Exception as error:  # readers raise errors of many types for damaged files
+        raise _unreadable(source, error) from error
 
 
 def read_npz(source: Source) -> Rows:
-    """The arrays `values`, `channels` and `times` of an npz file.
+    """Read the arrays `values` (T, D), `channels` (D,) and `times` (T,) from an npz file; only `values` is required.
 
     Raises:
-        SeriesFileError: it is damaged, or has no array named `values`.
+        SeriesFileError: the file is damaged, or has no array `values`.
     """
-    arrays = _arrays(source)
+    arrays = _load_arrays(source)
     names = tuple(arrays["channels"].tolist()) if "channels" in arrays else ()
     return Rows.of_matrix(as_matrix(arrays["values"]), names, arrays.get("times"))
 
@@ -71,12 +72,12 @@ def write_npz(series: Series, path: Path) -> None:
     np.savez(path, allow_pickle=False, **parts)
 
 
-def _arrays(source: Source) -> dict[str, np.ndarray]:
+def _load_arrays(source: Source) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(source.opened()) as members:
             source.refuse_expansion(sum(member.file_size for member in members.infolist()))
             for member in members.infolist():
-                _require_whole(members, member)
+                _require_complete(members, member)
         with np.load(source.opened(), allow_pickle=False) as stored:
             if "values" not in stored.files:
                 raise SeriesFileError(f"{source.name}: no array named 'values'; there are: {', '.join(stored.files)}")
@@ -86,12 +87,12 @@ def _arrays(source: Source) -> dict[str, np.ndarray]:
         return arrays
     except SeriesFileError:
         raise
-    except Exception as error:  # whatever the reader makes of a damaged file
-        raise _not_numpy(source, error) from error
+    except Exception as error:  # readers raise errors of many types for damaged files
+        raise _unreadable(source, error) from error
 
 
-def _require_whole(members: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Refuse an array that claims more bytes than there are, before memory is taken for it."""
+def _require_complete(members: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Raise an error if the header of an array declares more bytes than the file holds, before memory is allocated."""
     with members.open(member) as stored:
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, _, dtype = read[np.lib.format.read_magic(stored)](stored)
@@ -99,6 +100,6 @@ def _require_whole(members: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
             raise ValueError(f"{member.filename} is cut off")
 
 
-def _not_numpy(source: Source, error: Exception) -> SeriesFileError:
+def _unreadable(source: Source, error: Exception) -> SeriesFileError:
     first = str(error).partition("\n")[0] or type(error).__name__
     return SeriesFileError(f"{source.name}: not a readable NumPy file of numbers ({first})")

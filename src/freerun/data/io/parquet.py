@@ -1,4 +1,4 @@
-"""Parquet files."""
+"""Reads and writes Parquet files with pyarrow."""
 
 from __future__ import annotations
 
@@ -18,49 +18,54 @@ if TYPE_CHECKING:
 
 
 def read(source: Source) -> Table:
-    """The table in a Parquet file.
+    """Read the table of a Parquet file.
 
     Raises:
-        SeriesFileError: it is damaged.
+        SeriesFileError: the file is damaged or expands too much.
     """
-    stored = opened(source)
+    stored = open_file(source)
     source.refuse_expansion(stored.metadata.num_rows * stored.metadata.num_columns * 8)
-    with _readable(source.name):
+    with _strip_if_number(source.name):
         frame = stored.read().to_pandas()
     return Table.of_frame(frame, source.name)
 
 
-def opened(source: Source) -> Any:
-    """A Parquet file as pyarrow's `ParquetFile`.
+def open_file(source: Source) -> Any:
+    """Open a Parquet file as a `pyarrow.parquet.ParquetFile`.
 
     Raises:
-        SeriesFileError: it is damaged.
+        SeriesFileError: the file is damaged.
     """
     from pyarrow.parquet import ParquetFile
 
-    with _readable(source.name):
+    with _strip_if_number(source.name):
         return ParquetFile(source.opened())
 
 
-def group(name: str, stored: Any, number: int) -> pd.DataFrame:
-    """A row group of a Parquet file.
+def read_group(name: str, stored: Any, number: int) -> pd.DataFrame:
+    """Read a row group of a Parquet file.
+
+    Args:
+        name: name of the file, for messages.
+        stored: the open `ParquetFile`.
+        number: number of the row group, from 0.
 
     Raises:
-        SeriesFileError: it is damaged.
+        SeriesFileError: the file is damaged.
     """
-    with _readable(name):
+    with _strip_if_number(name):
         return stored.read_row_group(number).to_pandas()
 
 
 def write(series: Series, path: Path) -> None:
-    """Write a series as Parquet, its times as the index."""
+    """Write a series as Parquet, with the times as index."""
     series.to_pandas().to_parquet(path)
 
 
 @contextmanager
-def _readable(name: str) -> Iterator[None]:
+def _strip_if_number(name: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # whatever the reader makes of a damaged file
+    except Exception as error:  # readers raise errors of many types for damaged files
         first = str(error).partition("\n")[0] or type(error).__name__
         raise SeriesFileError(f"{name}: not a readable Parquet file ({first})") from error

@@ -1,4 +1,4 @@
-"""`Source`: where a series is read from: a file, a compressed file, a pipe, or standard input."""
+"""`Source`: a file, a compressed file, a pipe or standard input that a series is read from."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ from typing import BinaryIO
 from freerun.errors import SeriesFileError
 
 STDIN = "-"
-"""The path that means standard input."""
+"""Path of standard input."""
 
-EXPANSION, HARMLESS = 200, 2**26
-"""A compressed file may take this many times its size in memory, or this many bytes."""
+EXPANSION = 200
+"""Largest ratio of unpacked to compressed size; protects from files that are made to fill the memory."""
+
+HARMLESS = 2**26
+"""Unpacked size in bytes up to which any ratio is accepted."""
 
 PIECE = 2**20
-"""Bytes that are unpacked at a time."""
+"""Number of bytes that are unpacked at a time."""
 
 GZIP = b"\x1f\x8b"
+"""First bytes of a gzip file."""
 
 MAGIC = ((b"PAR1", ".parquet"), (b"\x93NUMPY", ".npy"), (b"{", ".json"), (b"[", ".json"))
-"""What contents begin with, and the suffix of their format."""
+"""First bytes of files and the suffixes of their formats."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a series is read from.
+    """A source of bytes that a series is read from.
 
     Attributes:
-        name: as messages show it.
-        suffix: of the format, in lower case.
-        path: of the file; None where its content is at hand.
-        content: all of it, unpacked; None where it is read from `path`.
+        name: name for messages.
+        suffix: suffix of the format, in lower case.
+        path: path of the file; None if `content` is set.
+        content: unpacked content; None if it is read from `path`.
     """
 
     name: str
@@ -45,30 +49,34 @@ class Source:
 
     @classmethod
     def of(cls, path: str | Path) -> Source:
-        """What is at a path: a file, unpacked if its name ends in .gz, a pipe, or standard input for `-`.
+        """Open a file or a pipe, or standard input for `-`; a file with the suffix .gz is unpacked.
 
         Raises:
-            SeriesFileError: nothing is there, or nothing in it.
+            SeriesFileError: the path does not exist, is a folder, cannot be read, or is empty.
         """
         file = Path(path)
         try:
             if str(path) == STDIN:
-                return _piped("standard input", sys.stdin.buffer.read())
+                return _from_pipe("standard input", sys.stdin.buffer.read())
             if not file.exists() or file.is_dir():
                 fault = "is a folder" if file.is_dir() else "no such file"
                 raise SeriesFileError(f"{path}: {fault}; give the path of a series")
             if not file.is_file():
-                return _piped(str(path), file.read_bytes())
+                return _from_pipe(str(path), file.read_bytes())
             if file.stat().st_size == 0:
                 raise SeriesFileError(f"{path}: the file is empty")
             if file.suffix.lower() == ".gz":
-                return cls(str(path), file.with_suffix("").suffix.lower(), None, unpacked(str(path), file.read_bytes()))
+                return cls(str(path), file.with_suffix("").suffix.lower(), None, unpack(str(path), file.read_bytes()))
         except OSError as error:
             raise SeriesFileError(f"{path}: cannot be read ({error.strerror or error})") from error
         return cls(str(path), file.suffix.lower(), file)
 
     def read(self) -> bytes:
-        """All of it."""
+        """Return the content as bytes.
+
+        Raises:
+            SeriesFileError: the file cannot be read.
+        """
         if self.content is not None:
             return self.content
         assert self.path is not None
@@ -78,20 +86,31 @@ class Source:
             raise SeriesFileError(f"{self.name}: cannot be read ({error.strerror or error})") from error
 
     def opened(self) -> Path | BinaryIO:
-        """What readers of other libraries take: a path, or a stream."""
+        """Return a path or a binary stream for readers of other libraries."""
         return self.path if self.content is None and self.path is not None else io.BytesIO(self.read())
 
     def refuse_expansion(self, size: int) -> None:
-        """Refuse content that would take far more memory than its size lets one expect."""
+        """Raise an error if content expands too much in memory.
+
+        Args:
+            size: size of the unpacked content, in bytes.
+
+        Raises:
+            SeriesFileError: the size exceeds `HARMLESS`, and `EXPANSION` times the size of the file.
+        """
         packed = len(self.content) if self.content is not None else self.path.stat().st_size if self.path else 0
         _refuse_expansion(self.name, size, packed)
 
 
-def unpacked(name: str, packed: bytes) -> bytes:
-    """The content of a gzip file.
+def unpack(name: str, packed: bytes) -> bytes:
+    """Unpack the content of a gzip file.
+
+    Args:
+        name: name of the file, for messages.
+        packed: content of the file.
 
     Raises:
-        SeriesFileError: it is damaged, or made to fill the memory.
+        SeriesFileError: the file is damaged, or expands too much.
     """
     parts, size = [], 0
     try:
@@ -105,12 +124,12 @@ def unpacked(name: str, packed: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _piped(name: str, content: bytes) -> Source:
-    """Content without a suffix, whose format is told by its first bytes."""
+def _from_pipe(name: str, content: bytes) -> Source:
+    """Make a source of content without a file name; its first bytes determine the format."""
     if content.startswith(GZIP):
-        content = unpacked(name, content)
+        content = unpack(name, content)
     if not content:
-        raise SeriesFileError(f"{name}: there is nothing in it; give a series")
+        raise SeriesFileError(f"{name}: the input is empty; give a series")
     begin = content.lstrip()[:8] if content[:1] in b" \t\r\n" else content[:8]
     if begin.startswith(b"PK\x03\x04"):
         return Source(name, ".xlsx" if b"[Content_Types].xml" in content else ".npz", None, content)
@@ -121,6 +140,6 @@ def _piped(name: str, content: bytes) -> Source:
 def _refuse_expansion(name: str, size: int, packed: int) -> None:
     if size > HARMLESS and size > EXPANSION * packed:
         raise SeriesFileError(
-            f"{name}: its {packed} bytes unpack to {size / 2**20:.0f} MiB, more than {EXPANSION} times as many, as in "
-            "a file made to fill the memory; if you trust it, write it anew without compression"
+            f"{name}: its {packed} bytes unpack to {size / 2**20:.0f} MiB, more than {EXPANSION} times the size, like "
+            "a file that is made to fill the memory; if you trust it, write it again without compression"
         )

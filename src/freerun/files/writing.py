@@ -1,0 +1,76 @@
+"""Atomic writing of files: a temporary file is written first, then renamed. Also, results as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from freerun.errors import OutputError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `path`. It replaces `path` if the context ends without an error.
+
+    The temporary path has the suffix of `path`, since some writers choose the format by it.
+
+    Raises:
+        OutputError: the folder does not exist or cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    require_folder(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        beside.chmod(0o666 & ~_umask())
+        beside.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def require_folder(path: Path) -> None:
+    """Check that a file can be written at a path.
+
+    Raises:
+        OutputError: the path is a folder, or its folder does not exist or cannot be written.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file to write")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputError(f"{path}: the folder {path.parent} cannot be written; choose another")
+
+
+def json_text(results: dict[str, Any]) -> str:
+    """Convert results to JSON. Infinity and NaN, which JSON does not have, become null."""
+    return json.dumps(_finite(results), indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Replace infinity and NaN by None, also in nested dicts, lists and tuples."""
+    if isinstance(value, dict):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _umask() -> int:
+    """The umask of this process, which can be read only by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

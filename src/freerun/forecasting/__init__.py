@@ -1,0 +1,13 @@
+"""Forecasting with trained networks.
+
+The functions take a model and series, and return predictions, free runs, intervals and scores. None changes weights.
+
+model       the result of a fit
+modelfile   model files
+runs        one-step predictions and free runs
+intervals   forecasts with prediction intervals, and sample paths
+evaluation  scores of a model
+baselines   simple forecasts, for comparison
+simple      models that make such forecasts, for series that are too short for a network
+export      a trained network as a StableHLO program
+"""

@@ -1,0 +1,247 @@
+"""Forecasts with prediction intervals, and sample paths.
+
+The half widths of intervals come from errors of free runs on parts of the training series that were left out of the
+fit. There is one half width for each horizon and channel.
+
+If n errors are independent and n is large enough for the level, the half width is a quantile of the absolute errors at
+this horizon and its neighbors: the ceil((n + 1) * level)-th smallest of n. This is split conformal prediction (Vovk et
+al., 2005; for forecasts: Stankeviciute et al., 2021).
+
+Otherwise, as on short series, the half width is a quantile of Student's t distribution with mean zero. Its scale is the
+root mean square of the errors.
+
+If settings were chosen on the same parts, errors are multiplied by 1.1. The errors of one series are dependent, so that
+coverage is not guaranteed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from freerun.data.series import Series
+from freerun.errors import SettingError
+from freerun.forecasting.model import Member, Model
+from freerun.forecasting.runs import (
+    COMBINED,
+    base_of,
+    generate,
+    inputs_ahead,
+    one_step_outputs,
+    require_known_inputs,
+    run_starts,
+    runs_from,
+)
+from freerun.network import numpy_runs
+from freerun.selection.holdout import SHARE, recent
+from freerun.settings import Ensemble
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LONGEST = 200
+"""Most steps of the free runs that calibrate intervals."""
+
+ORIGINS = 32
+"""Most such runs on each part that was left out."""
+
+PANEL = 8
+"""Most series of a panel on which intervals are calibrated, since each takes time."""
+
+NEIGHBOURS = 8
+"""Errors at horizon h are pooled with those of h // 8 horizons on each side, since neighbors have similar errors."""
+
+OPTIMISM = 1.1
+"""Ratio of future errors to errors on parts that settings were chosen on, measured on 21 series of no benchmark."""
+
+FEW = 10
+"""Number of residuals from which on their distribution may be skewed; fewer are made symmetric."""
+
+FEWEST = 3
+"""Fewest steps to solve the readout on when a part is left out to calibrate intervals."""
+
+PATHS = 200
+"""Number of sample paths that show how intervals widen beyond the calibrated horizons."""
+
+
+def ensemble_of(members: Sequence[Member]) -> Ensemble:
+    """How the runs of members are combined to a point forecast: the trimmed mean, if there are several."""
+    return "best" if len(members) == 1 else "trimmed"
+
+
+def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series | None, inputs: Any) -> pd.DataFrame:
+    """Forecast the next steps with prediction intervals; see `freerun.RNN.forecast`."""
+    import pandas as pd
+
+    base = base_of(model, after, inputs, horizon)
+    run = generate(model, horizon, after, inputs, ensemble_of(model.members))
+    columns = {name: run.values[:, i] for i, name in enumerate(run.channels)}
+    for level in levels:
+        low, high = interval(model, base, run, level, after is not None)
+        for i, name in enumerate(run.channels):
+            for end, bound in (("low", low), ("high", high)):
+                column = f"{name}_{end}_{level:g}"
+                if column in columns:
+                    raise SettingError(f"a channel has the name {column!r} of an interval bound; rename it")
+                columns[column] = bound[:, i]
+    return pd.DataFrame(columns, index=base.following_index(horizon))
+
+
+def interval(model: Model, base: Series, run: Series, level: float, read: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Compute prediction intervals around a free run.
+
+    Beyond the calibrated horizons, half widths grow in proportion to the standard deviation of sample paths.
+
+    Args:
+        model: the trained networks.
+        base: the series that the run continues.
+        run: the point forecast.
+        level: level in percent.
+        read: whether the networks read `base` first; otherwise, they continue from their last state.
+
+    Returns:
+        Lower and upper bounds, each of shape (steps, D).
+
+    Raises:
+        SettingError: there are no errors to calibrate intervals by.
+    """
+    if not model.errors.size:
+        _refuse_uncalibrated(model)
+    widths = half_widths(model.errors, level / 100.0)
+    steps = len(run)
+    if steps > len(widths):
+        paths = _sample_paths(model, base, steps, PATHS, 0, read)
+        spread = (np.log(paths) if model.settings.log else paths).std(axis=0)
+        growth = spread[len(widths) :] / np.maximum(spread[len(widths) - 1], 1e-300)
+        beyond = widths[-1] * np.maximum(1.0, np.maximum.accumulate(growth, axis=0))
+        widths = np.concatenate([widths, beyond])
+    widths = widths[:steps]
+    if model.settings.log:
+        return run.values * np.exp(-widths), run.values * np.exp(widths)
+    return run.values - widths, run.values + widths
+
+
+def _refuse_uncalibrated(model: Model) -> NoReturn:
+    """Raise an error that says how to fit so that intervals can be calibrated."""
+    if model.best.settings.method != "ridge":
+        remedy = "hold a part of the training series out of the fit (holdout=0.25)"
+    else:
+        washout = max(member.washout for member in model.members)
+        share = 1.0 - (SHARE if model.settings.holdout is None else model.settings.holdout)
+        needed = max(math.ceil(FEWEST / (1.0 - share)) if share < 1 else 0, math.ceil((washout + FEWEST) / share))
+        remedy = f"give a series of {needed} steps or more" if share < 1 else "leave holdout=0 out"
+    raise SettingError(
+        "there are no errors to calibrate intervals by, since no part of the training series was left out of the fit; "
+        + remedy
+    )
+
+
+def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
+    """Compute the half widths of intervals; see the docstring of this module.
+
+    Errors of overlapping runs are nearly equal. Of N runs, (N + H) / (h + 2) count as independent at index h. If these
+    are too few for a quantile, Student's t distribution replaces it, with as many degrees of freedom.
+
+    Args:
+        errors: shape (N, H, D), NaN where an error is missing.
+        share: share of true values that intervals should cover, 0 to 1.
+
+    Returns:
+        Shape (H, D).
+    """
+    from scipy.special import stdtrit
+
+    horizons, channels = errors.shape[1:]
+    widths = np.empty((horizons, channels))
+    for h in range(horizons):
+        around = (h + 1) // NEIGHBOURS
+        near = np.abs(errors[:, max(0, h - around) : h + around + 1])
+        for channel in range(channels):
+            known = np.sort(near[:, :, channel], axis=None)
+            known = known[np.isfinite(known)]
+            alone = int(np.isfinite(errors[:, h, channel]).sum())
+            new = (alone + horizons) / (h + 2)
+            if (new + 1) * share > new:
+                scale = np.sqrt((known**2).mean()) if len(known) else np.nan
+                widths[h, channel] = scale * stdtrit(new, (1 + share) / 2)
+            else:
+                rank = math.ceil((alone + 1) * share) / alone
+                widths[h, channel] = known[math.ceil(rank * len(known)) - 1]
+    return widths
+
+
+def errors_left_out(
+    members: Sequence[Member], without: Sequence[Sequence[Member]], training: Sequence[Series], count: int, chosen: bool
+) -> np.ndarray:
+    """Compute the errors of forecasts on parts of the training series that were left out of the fit.
+
+    Args:
+        members: the networks.
+        without: for each member, the networks that were fitted without one of the last stretches in turn.
+        training: the training series.
+        count: number of steps of a stretch.
+        chosen: whether settings were chosen on these stretches. Errors are then multiplied by `OPTIMISM`.
+
+    Returns:
+        Truth minus forecast, shape (N, H, D), in the units of the series or of its logarithm. Empty if the series is
+        too short to leave out a stretch.
+    """
+    shortest, channels = min(map(len, training)), training[0].shape[1]
+    washout = max(member.washout for member in members)
+    folds = min(map(len, without))
+    horizon = max(1, min(LONGEST, 2 * count // 3))
+    if count < 3 or not folds or shortest - count < washout + FEWEST:
+        return np.empty((0, 0, channels))
+    errors = []
+    for fold in range(folds):
+        fitted = [networks[fold] for networks in without]
+        for series in recent(training, count)[:PANEL]:
+            last = len(series) - fold * count
+            starts = np.linspace(last - count, last - horizon, min(ORIGINS, count - horizon + 1)).astype(int)
+            errors.append(_errors(fitted, series, starts, horizon))
+    kept = np.concatenate(errors)
+    return kept[np.isfinite(kept).any(axis=(1, 2))] * (OPTIMISM if chosen else 1.0)
+
+
+def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
+    """The errors of the combined free runs from N starts, shape (N, horizon, D)."""
+    at = starts[:, None] + np.arange(horizon)
+    with np.errstate(over="ignore", invalid="ignore"):
+        runs = np.stack([m.scaling.undo(runs_from(m, series, starts, horizon), series.times[at]) for m in members])
+        run = COMBINED[ensemble_of(members)](runs)
+        truth = series.values[at]
+        return np.log(truth) - np.log(run) if members[0].scaling.log else truth - run
+
+
+def sample(model: Model, horizon: int, paths: int, after: Series | None, inputs: Any, seed: int) -> np.ndarray:
+    """Draw sample paths; see `freerun.RNN.sample`."""
+    base = base_of(model, after, inputs, horizon)
+    require_known_inputs(base, horizon)
+    return _sample_paths(model, base, horizon, paths, seed, after is not None)
+
+
+def _sample_paths(model: Model, base: Series, steps: int, paths: int, seed: int, read: bool) -> np.ndarray:
+    """Sample paths that continue `base`, shape (paths, steps, D). Residuals are those of the last training steps."""
+    ((member, start),) = run_starts(model, base, read, best=True)
+    scaling, recent, channels = member.scaling, model.recent, len(start.value)
+    residuals = scaling.apply(recent)[1:, :channels] - one_step_outputs(member, recent)
+    residuals = residuals[min(member.washout, len(residuals) // 2) :]
+    residuals = residuals[np.isfinite(residuals).all(axis=1)]
+    if len(residuals) < FEW:
+        residuals = np.concatenate([residuals, -residuals])
+    residuals = residuals - residuals.mean(axis=0)
+    drawn = residuals[np.random.default_rng(seed).integers(len(residuals), size=(paths, steps))]
+    known = scaling.scaled_inputs(inputs_ahead(base, steps))
+    state = numpy_runs.beside(start.state, paths)
+    value = np.repeat(start.value[None], paths, axis=0)
+    shocks = drawn.transpose(1, 0, 2)
+    runs = (
+        numpy_runs.run(member.network, state, value, steps, future_inputs=known, shocks=shocks)
+        .values[0]
+        .astype(np.float64)
+    )
+    with np.errstate(over="ignore"):
+        return scaling.undo(runs, np.broadcast_to(base.following_times(steps), (paths, steps)))

@@ -1,0 +1,141 @@
+"""`Model`: the result of a fit, with all that predictions, free runs and model files need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from freerun.data.alignment import require_same_clock
+from freerun.data.scaling import Scaling
+from freerun.data.series import Series
+from freerun.errors import SeriesError, SettingError
+from freerun.network.network import Network, State
+from freerun.plan import Plan, plan_of
+from freerun.settings import Settings
+from freerun.training.history import History
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """The start of a free run: the last step of a series, before the network reads it.
+
+    Attributes:
+        state: the state of the network before that step, as NumPy arrays.
+        value: the standardized value of that step, shape (D,).
+    """
+
+    state: State
+    value: np.ndarray
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trained network.
+
+    Attributes:
+        settings: the settings that it was trained with, all of them chosen.
+        network: the weights, as NumPy arrays.
+        scaling: conversion from the units of the series to those of the network.
+        run_start: start of a free run after the training series, or after the steps read since.
+        history: training history.
+    """
+
+    settings: Settings
+    network: Network
+    scaling: Scaling
+    run_start: RunStart
+    history: History
+
+    @property
+    def washout(self) -> int:
+        """Number of first steps of a series whose predictions do not count."""
+        return self.plan.washout
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that it was made and trained by."""
+        return plan_of(self.settings, len(self.network.bias), self.network.inputs)
+
+
+@dataclass(frozen=True)
+class Model:
+    """The result of a fit.
+
+    Attributes:
+        settings: the settings as the user gave them.
+        members: the trained networks, the best first.
+        recent: the last steps that were read, at most `RECENT`, in their own units.
+        trained_on: number of training series.
+        errors: errors of free runs on parts of the training series that were left out of the fit, by horizon, shape
+            (N, H, D). They are in the units of the series or of its logarithm; NaN where a value is missing.
+    """
+
+    settings: Settings
+    members: tuple[Member, ...]
+    recent: Series
+    trained_on: int = 1
+    errors: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 1)))
+
+    @property
+    def best(self) -> Member:
+        """The member with the best free runs."""
+        return self.members[0]
+
+    def matched(self, series: Series) -> Series:
+        """Bring the channels and external inputs of a series into the order of training.
+
+        Raises:
+            SeriesError: channels, external inputs or, if a trend was removed, time steps differ.
+        """
+        try:
+            matched = series.like(self.recent)
+            if any(member.scaling.slope.any() for member in self.members):
+                require_same_clock(series, self.recent)
+        except SeriesError as error:
+            raise SeriesError(f"the network was trained on another kind of series: {error}") from error
+        return matched
+
+    def require_same_shape(self, settings: Settings) -> Settings:
+        """Fill in the settings of the weights where the given settings are None, for a warm start.
+
+        Args:
+            settings: the settings to continue training with.
+
+        Returns:
+            The settings, with all parameters that shape the network.
+
+        Raises:
+            SettingError: a parameter that shapes the network differs.
+        """
+        have = self.best.settings
+        shaping = Settings.named(shapes_weights=True)
+        for name in shaping:
+            old, new = getattr(have, name), getattr(settings, name)
+            same = {"delays": settings.lags == have.lags, "difference": settings.differences == have.differences}
+            if new is not None and new != old and not same.get(name, False):
+                raise SettingError(f"{name}={new!r}: the weights to go on from have {name}={old!r}; give the same")
+        kept = {n: getattr(have, n) for n in shaping if Settings.model_fields[n].default is None}
+        method = settings.optimizer or have.optimizer
+        if method == "ridge" and settings.l2 is None:
+            kept["l2"] = have.l2
+        return settings.with_(**kept, optimizer=method)
+
+    def boundary_in(self, series: Series) -> int | None:
+        """Find the first step of a series that follows the training series.
+
+        Returns:
+            Its index; None if the series does not contain the end of the training series, or ends with it.
+        """
+        ends = np.flatnonzero(series.times == self.recent.times[-1])
+        if not len(ends) or ends[0] + 1 >= len(series):
+            return None
+        boundary = int(ends[0]) + 1
+        same = np.array_equal(
+            series.values[max(0, boundary - len(self.recent)) : boundary], self.recent.values, equal_nan=True
+        )
+        return boundary if same else None
+
+
+RECENT = 1000
+"""Most last steps of the training series that a model keeps, for plots and for residuals."""

@@ -1,0 +1,274 @@
+"""Model files: archives of arrays and JSON, which are safe to read; see `freerun.files.archive`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from freerun._version import __version__
+from freerun.data.arrays import default_channels
+from freerun.data.scaling import Scaling
+from freerun.data.series import Series
+from freerun.data.timeline import Calendar
+from freerun.errors import FreerunError, ModelFileError
+from freerun.files.archive import ArchiveError, read_archive, write_archive
+from freerun.forecasting.model import Member, Model, RunStart
+from freerun.network.cells import LSTMCell
+from freerun.network.network import State, assemble
+from freerun.plan import plan_of
+from freerun.settings import Settings
+from freerun.training.history import History
+
+FORMAT = 4
+"""Version of the layout of model files."""
+
+OLDEST = 2
+"""Oldest version that can be read; files of version 2 have no checksum."""
+
+_SCALING = ("mean", "scale", "slope", "input_mean", "input_scale")
+"""The arrays of a scaling."""
+
+_CURVES = ("objective", "epochs", "training_mse", "validation_mse", "free_run_error")
+"""The curves of a history."""
+
+
+def save_model(model: Model, path: str | Path) -> None:
+    """Write a model file. An error leaves an existing file as it was.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    recent = model.recent
+    arrays = {
+        "recent.values": recent.values,
+        "recent.inputs": recent.inputs,
+        "errors": model.errors,
+        "recent.times": recent.times.view(np.int64) if recent.times.dtype.kind == "M" else recent.times,
+    }
+    for i, member in enumerate(model.members):
+        arrays |= {f"{i}.{name}": array for name, array in _arrays(member).items()}
+    dated = isinstance(recent.dt, np.timedelta64)
+    header = {
+        "format": FORMAT,
+        "version": __version__,
+        "settings": model.settings.model_dump(),
+        "members": [
+            {
+                "settings": m.settings.model_dump(),
+                "log": m.scaling.log,
+                "origin": m.scaling.origin,
+                "stopped": m.history.stopped,
+                "seconds": m.history.seconds,
+            }
+            for m in model.members
+        ],
+        "trained_on": model.trained_on,
+        "channels": list(recent.channels),
+        "inputs": list(recent.input_names),
+        "given": sorted(recent.given or ()),
+        "calendar": asdict(recent.calendar),
+        "dt": recent.dt.astype(np.int64).item() if dated else float(recent.dt),
+        "dt_unit": np.datetime_data(recent.dt)[0] if dated else None,
+        "times_unit": np.datetime_data(recent.times.dtype)[0] if recent.times.dtype.kind == "M" else None,
+    }
+    write_archive(path, header, arrays)
+
+
+def load_model(path: str | Path) -> Model:
+    """Read a model file that `save_model` wrote.
+
+    Raises:
+        ModelFileError: the file does not exist, is damaged, is of another version, or is not a model file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(
+            f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; give the path of a model file"
+        )
+    try:
+        header, arrays = read_archive(path, unsealed=2)
+        other = not OLDEST <= header["format"] <= FORMAT
+    except (ArchiveError, TypeError) as error:
+        raise ModelFileError(f"{path}: {error}; give the path of a model file") from error
+    if other:
+        remedy = "upgrade freerun" if header["format"] > FORMAT else "fit the network again"
+        raise ModelFileError(
+            f"{path}: written by freerun {header.get('version')} in format {header['format']}, "
+            f"and this freerun {__version__} reads formats {OLDEST} to {FORMAT}; {remedy}"
+        )
+    try:
+        return _model(header, arrays)
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        MemoryError,
+        OSError,
+        FreerunError,
+    ) as error:
+        raise ModelFileError(f"{path}: the model file is damaged ({error})") from error
+
+
+def _arrays(member: Member) -> dict[str, np.ndarray]:
+    """The arrays of a member, by their names in the file without the number of the member."""
+    arrays: dict[str, Any] = {}
+
+    def give(name: str, size: tuple[int, ...]) -> Any:
+        del size
+        layer, _, field = name.removeprefix("cells.").partition(".")
+        weights = getattr(member.network.cells[int(layer)], field) if field else getattr(member.network, name)
+        arrays[f"network.{name}"] = weights
+        return weights
+
+    assemble(member.plan.shape, give)
+    entries = [entry for carry in member.run_start.state.cells for entry in carry]
+    arrays |= {f"ending.cells.{i}": entry for i, entry in enumerate(entries)}
+    arrays |= {"ending.past": member.run_start.state.past, "ending.value": member.run_start.value}
+    arrays |= {f"scaling.{name}": getattr(member.scaling, name) for name in _SCALING}
+    arrays |= {f"history.{name}": np.asarray(getattr(member.history, name), np.float64) for name in _CURVES}
+    return {name: np.asarray(array) for name, array in arrays.items()}
+
+
+class _Part(BaseModel):
+    """A part of the JSON. Other types and unknown names are refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class _MemberPart(_Part):
+    """The JSON of a member."""
+
+    settings: dict[str, Any]
+    log: bool
+    origin: FiniteFloat
+    stopped: str
+    seconds: FiniteFloat
+
+
+class _CalendarPart(_Part):
+    """The JSON of a calendar; see `freerun.data.timeline.Calendar`."""
+
+    frequency: str | None
+    zone: str | None
+    periods: bool
+    day: int = Field(0, ge=0, le=31)
+    spans: bool = False
+
+
+class _Header(_Part):
+    """The JSON of a model file."""
+
+    format: int
+    version: str
+    settings: dict[str, Any]
+    members: list[_MemberPart] = Field(min_length=1)
+    trained_on: int = Field(ge=1)
+    channels: list[str] = Field(min_length=1)
+    inputs: list[str]
+    given: list[Literal["channels", "times", "input_names"]] | None = None
+    calendar: _CalendarPart
+    dt: FiniteFloat | int
+    dt_unit: str | None
+    times_unit: str | None
+
+
+def _model(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
+    """Make the model from the JSON and the arrays of a file, and check them."""
+    header = _Header(**given)
+    channels, inputs = len(header.channels), len(header.inputs)
+    times = arrays["recent.times"]
+    if header.times_unit is not None:
+        times = times.view(f"datetime64[{header.times_unit}]")
+    dt = header.dt if header.dt_unit is None else np.timedelta64(int(header.dt), header.dt_unit)  # pyright: ignore[reportArgumentType, reportCallIssue] - the unit is checked by NumPy
+    members = [_member(part, arrays, f"{i}.", channels, inputs) for i, part in enumerate(header.members)]
+    recent = Series(
+        arrays["recent.values"],
+        tuple(header.channels),
+        times,
+        dt,
+        Calendar(**header.calendar.model_dump()),
+        arrays["recent.inputs"],
+        tuple(header.inputs),
+        _given(header, times, dt),
+    )
+    recent.following_times(1)  # refuses times that cannot be continued
+    errors = _checked_array(arrays, "errors", *arrays["errors"].shape[:2], channels)
+    return Model(Settings.checked(**header.settings), tuple(members), recent, header.trained_on, errors)
+
+
+def _given(header: _Header, times: np.ndarray, dt: Any) -> frozenset[str]:
+    """Which of the names and times the user gave. Before format 4, these are those that differ from the defaults."""
+    if header.given is not None:
+        return frozenset(header.given)
+    named = {
+        "channels": tuple(header.channels) != default_channels(len(header.channels)),
+        "input_names": tuple(header.inputs) != default_channels(len(header.inputs), "u"),
+        "times": times.dtype.kind == "M" or not (times[0] % 1 == 0 and dt == 1),
+    }
+    return frozenset(name for name, there in named.items() if there)
+
+
+def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, channels: int, inputs: int) -> Member:
+    """Make a member from its JSON and its arrays, whose names begin with `prefix`."""
+    settings = Settings.checked(**part.settings)
+
+    def weights(name: str, size: tuple[int, ...]) -> np.ndarray:
+        return _finite_array(arrays, f"{prefix}network.{name}", *size)
+
+    network = assemble(plan_of(settings, channels, inputs).shape, weights)
+    cells = []
+    for cell in network.cells:
+        gated = 2 if isinstance(cell, LSTMCell) else 1
+        first = sum(map(len, cells))
+        cells.append(
+            tuple(_finite_array(arrays, f"{prefix}ending.cells.{first + k}", cell.hidden) for k in range(gated))
+        )
+    past = _checked_array(arrays, f"{prefix}ending.past", network.depth, channels + inputs)
+    sizes = {name: inputs if name.startswith("input") else channels for name in _SCALING}
+    return Member(
+        settings,
+        network,
+        Scaling(
+            **{name: _finite_array(arrays, f"{prefix}scaling.{name}", size) for name, size in sizes.items()},
+            origin=part.origin,
+            log=part.log,
+        ),
+        RunStart(State(tuple(cells), past), _checked_array(arrays, f"{prefix}ending.value", channels)),
+        _history(arrays, prefix, part),
+    )
+
+
+def _history(arrays: dict[str, np.ndarray], prefix: str, part: _MemberPart) -> History:
+    """Make the training history of a member, and check the lengths of its curves."""
+    curves = {name: arrays[f"{prefix}history.{name}"] for name in _CURVES}
+    if any(curve.ndim != 1 for curve in curves.values()):
+        raise ValueError("a curve of the history does not have one dimension")
+    measured = len(curves["epochs"])
+    if not measured or len(curves["training_mse"]) != measured or len(curves["validation_mse"]) not in (0, measured):
+        raise ValueError("the curves of the history differ in length")
+    epochs = [int(epoch) for epoch in curves.pop("epochs")]
+    values = {name: curve.astype(np.float64).tolist() for name, curve in curves.items()}
+    return History(epochs=epochs, **values, stopped=part.stopped, seconds=part.seconds)
+
+
+def _finite_array(arrays: dict[str, np.ndarray], name: str, *shape: int) -> np.ndarray:
+    """Get an array, and check its shape, its type, and that all numbers are finite."""
+    array = _checked_array(arrays, name, *shape)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} is not finite")
+    return array
+
+
+def _checked_array(arrays: dict[str, np.ndarray], name: str, *shape: int) -> np.ndarray:
+    """Get an array, and check its shape and its type."""
+    if arrays[name].shape != shape:
+        raise ValueError(f"{name} has shape {arrays[name].shape}, not {shape}")
+    if arrays[name].dtype not in (np.float64, np.float32):
+        raise ValueError(f"{name} holds {arrays[name].dtype}, not floating-point numbers")
+    return arrays[name]

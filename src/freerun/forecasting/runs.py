@@ -1,0 +1,348 @@
+"""One-step predictions (open loop) and free runs (closed loop) of a model.
+
+Step t is predicted from steps 0 to t - 1. A free run after a series of T steps begins with step T. Its first value is
+the one-step prediction from step T - 1. The network then reads its own output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from freerun.data.arrays import interpolated, stays_near
+from freerun.data.scaling import Scaling, differenced
+from freerun.data.series import Series
+from freerun.errors import SeriesError, SettingError
+from freerun.forecasting.model import RECENT, Member, Model, RunStart
+from freerun.network import engines, numpy_runs
+from freerun.network.network import Network
+from freerun.settings import Ensemble
+
+MOST_AT_ONCE = 1000
+"""Most free runs in a batch, since each takes memory."""
+
+STARTS = 16
+"""Number of free runs that test whether a network stays in the range of the training series."""
+
+LONGEST_RUN = 5000
+"""Most steps of each of these runs."""
+
+
+def _trimmed_mean(runs: np.ndarray) -> np.ndarray:
+    """The mean of the middle half at each step, like `scipy.stats.trim_mean`, whose import takes longer than a fit."""
+    left_out = len(runs) // 4
+    return np.sort(runs, axis=0)[left_out : len(runs) - left_out].mean(axis=0)
+
+
+COMBINED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "best": lambda runs: runs[0],
+    "mean": lambda runs: runs.mean(axis=0),
+    "median": lambda runs: np.median(runs, axis=0),
+    "trimmed": _trimmed_mean,
+}
+"""Functions that combine the free runs of M members, shape (M, ..., D), by name of the ensemble."""
+
+
+def predict(model: Model, series: Series) -> Series:
+    """Predict each step of a series from the steps before it, by the best network.
+
+    The network begins in the zero state. In place of a missing value, it reads its own prediction.
+
+    Args:
+        model: the trained networks.
+        series: the series, T steps.
+
+    Returns:
+        T - 1 steps with their times. Row i is the prediction of step i + 1 from steps 0 to i.
+
+    Raises:
+        SeriesError: channels differ, or the series is not longer than the washout.
+    """
+    series = model.matched(series)
+    require_washout(model.best, series)
+    after = series.between(1)
+    return replace(after, values=model.best.scaling.undo(one_step_outputs(model.best, series), after.times))
+
+
+def run_start_after(network: Network, scaling: Scaling, series: Series) -> RunStart:
+    """Compute the start of a free run after a series, which the network reads from the zero state."""
+    channels = series.shape[1]
+    known = numpy_runs.filled(network, _fill_inputs(scaling.apply(series), channels))
+    return RunStart(numpy_runs.state_after(network, known[:-1]), known[-1, :channels].astype(np.float64))
+
+
+def generate(
+    model: Model, steps: int, after: Series | None = None, inputs: object = None, ensemble: Ensemble = "best"
+) -> Series:
+    """Generate the continuation of the training series or of another one.
+
+    Args:
+        model: the trained networks.
+        steps: number of steps to generate, at least 1.
+        after: a series to continue, longer than the washout, which the networks read from the zero state. None
+            continues the training series.
+        inputs: external inputs of the generated steps, see `Series.with_coming_inputs`; None if the series holds them.
+        ensemble: `best` is the run of the best network. `mean`, `median` and `trimmed` combine the runs of all members
+            step by step.
+
+    Returns:
+        The generated steps, with the times that follow the series.
+
+    Raises:
+        SeriesError: the run diverged, `after` does not fit, or external inputs end before the run.
+        SettingError: an ensemble of one network, or no series to continue after training on several.
+    """
+    run = free_run(model, steps, after, inputs, ensemble)
+    if not run.complete:
+        first = int(np.isnan(run.values).any(axis=1).argmax())
+        raise SeriesError(f"the free run diverged at step {first}; train with a penalty or a bounded non-linearity")
+    return run
+
+
+def free_run(
+    model: Model, steps: int, after: Series | None = None, inputs: object = None, ensemble: Ensemble = "best"
+) -> Series:
+    """Generate as `generate` does, but return NaN after an overflow instead of raising an error.
+
+    Raises:
+        SeriesError: `after` does not fit, or external inputs end before the run.
+        SettingError: see `generate`.
+    """
+    if ensemble != "best" and len(model.members) == 1:
+        raise SettingError(f"ensemble={ensemble!r}: the model has one network; fit with members=2 or more")
+    base = base_of(model, after, inputs, steps)
+    require_known_inputs(base, steps)
+    base.following_times(steps)  # refuses steps beyond the calendar before they are made
+    runs = [
+        _run_free(member, start, base, steps)
+        for member, start in run_starts(model, base, after is not None, ensemble == "best")
+    ]
+    return base.followed_by(COMBINED[ensemble](np.stack(runs)))
+
+
+def base_of(model: Model, after: Series | None, inputs: object, steps: int) -> Series:
+    """Return the series that a free run continues, with the external inputs of the `steps` steps after it.
+
+    Raises:
+        SettingError: the model was trained on several series, and `after` is None.
+        SeriesError: channels or external inputs differ from those of training.
+    """
+    if after is None and model.trained_on > 1:
+        raise SettingError(
+            f"the network was trained on {model.trained_on} series; give the one to continue (after=..., --after)"
+        )
+    base = model.recent if after is None else model.matched(after)
+    return base if inputs is None else base.with_coming_inputs(inputs, steps)
+
+
+def run_starts(model: Model, base: Series, read: bool, best: bool) -> list[tuple[Member, RunStart]]:
+    """Compute the starts of free runs after a series.
+
+    Args:
+        model: the trained networks.
+        base: the series that the runs continue.
+        read: whether the networks read `base` from the zero state; otherwise, they continue from their last state.
+        best: whether only the best network runs.
+
+    Returns:
+        Pairs of a member and the start of its run.
+
+    Raises:
+        SeriesError: `base` is not longer than the washout.
+    """
+    result = []
+    for member in model.members[:1] if best else model.members:
+        if read:
+            require_washout(member, base)
+            start = run_start_after(member.network, member.scaling, base)
+        else:
+            start = member.run_start
+        result.append((member, start))
+    return result
+
+
+def require_known_inputs(base: Series, steps: int) -> None:
+    """Check that external inputs are known for the `steps` steps after a series.
+
+    Raises:
+        SeriesError: they are not.
+    """
+    if base.input_names and base.known_ahead < steps:
+        raise SeriesError(
+            f"the external inputs ({', '.join(base.input_names)}) are known for {base.known_ahead} steps after the "
+            f"series, and {steps} are asked for; give a row for each of these steps (inputs=...)"
+        )
+
+
+def _run_free(member: Member, start: RunStart, base: Series, steps: int) -> np.ndarray:
+    """A free run after `base`, in the units of the series, shape (steps, D); NaN where it is not finite."""
+    known = member.scaling.scaled_inputs(inputs_ahead(base, steps))
+    values = engines.free_run(member.network, start.state, start.value, steps, known)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = member.scaling.undo(values, base.following_times(steps))
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def inputs_ahead(base: Series, steps: int) -> np.ndarray:
+    """The external inputs of the `steps` steps after `base`, shape (steps, E)."""
+    return base.inputs[len(base) : len(base) + steps] if base.input_names else np.empty((steps, 0))
+
+
+def update(model: Model, new: Series) -> Model:
+    """Let the networks read further steps; their weights do not change.
+
+    Args:
+        model: the trained networks.
+        new: the steps that follow those read before. They may be preceded by steps that were read already.
+
+    Returns:
+        The model at the end of these steps.
+
+    Raises:
+        SeriesError: channels differ, or times do not follow.
+        SettingError: the model was trained on several series.
+    """
+    if model.trained_on > 1:
+        raise SettingError(
+            f"the network was trained on {model.trained_on} series, so new steps follow none of them; "
+            "give the series to continue instead: generate(steps, after=...)"
+        )
+    recent = model.recent
+    joined = recent.joined(new)
+    members = tuple(replace(m, run_start=_read_further(m, joined, len(recent) - 1)) for m in model.members)
+    return replace(model, members=members, recent=joined.between(max(0, len(joined) - RECENT)))
+
+
+def _read_further(member: Member, series: Series, step: int) -> RunStart:
+    """Read a series from `step` to its end, and return the new start. `step` is that of the current start."""
+    channels = len(member.run_start.value)
+    values = _fill_inputs(member.scaling.apply(series)[step:], channels)
+    values[0, :channels] = member.run_start.value
+    read = numpy_runs.filled(member.network, values, member.run_start.state)
+    state = numpy_runs.state_after(member.network, read[:-1], member.run_start.state)
+    return RunStart(state, read[-1, :channels].astype(np.float64))
+
+
+def endures(member: Member, training: Sequence[Series]) -> bool:
+    """Test whether free runs stay within 3 standard deviations of the range of the training series.
+
+    One run starts at the end of the training series. `STARTS` others start at steps that are evenly spread over the
+    series. A run is as long as the longest series, up to `LONGEST_RUN` steps. If the network learns differences, the
+    differences of the run must stay in the range of those of the series.
+    """
+    steps = min(LONGEST_RUN, max(map(len, training)))
+    if not holds(member, training, steps):
+        return False
+    differences, network, seen = member.network.differences, member.network, _seen(member, training)
+    for series in training[:STARTS]:
+        values = member.scaling.apply(series)[:, : len(member.run_start.value)]
+        first = min(member.washout, len(values) - 2)
+        starts = np.linspace(first, len(values) - 2, max(1, STARTS // len(training))).astype(int)
+        begin = numpy_runs.states_before(network, numpy_runs.filled(network, values), starts)
+        runs = numpy_runs.run(network, *begin, steps).values[0]
+        if not all(stays_near(differenced(run, differences), seen) for run in runs):
+            return False
+    return True
+
+
+def holds(member: Member, training: Sequence[Series], steps: int) -> bool:
+    """Test whether the free run after the training series stays in its range for `steps` steps; see `endures`."""
+    network = member.network
+    run = numpy_runs.run(
+        network, numpy_runs.beside(member.run_start.state), member.run_start.value[None], steps
+    ).values[0, 0]
+    return stays_near(differenced(run, network.differences), _seen(member, training))
+
+
+def _seen(member: Member, training: Sequence[Series]) -> np.ndarray:
+    """The standardized values of the training series, or their differences, concatenated, shape (N, D)."""
+    channels = len(member.run_start.value)
+    return np.concatenate(
+        [differenced(member.scaling.apply(series)[:, :channels], member.network.differences) for series in training]
+    )
+
+
+def require_washout(member: Member, series: Series) -> None:
+    """Check that a series is longer than the washout, and has at least two steps.
+
+    Raises:
+        SeriesError: it is too short.
+    """
+    needed = max(2, member.washout + 1)
+    if len(series) < needed:
+        raise SeriesError(
+            f"the series has {len(series)} steps; with a washout of {member.washout} give {needed} or more"
+        )
+
+
+def one_step_outputs(member: Member, series: Series) -> np.ndarray:
+    """Compute one-step predictions from the zero state, in open loop.
+
+    The first value of the series stands for the values before it in the windows of the first steps.
+
+    Args:
+        member: the network.
+        series: the series, T steps.
+
+    Returns:
+        Standardized predictions of steps 1 to T - 1, shape (T - 1, D).
+    """
+    values = _fill_inputs(member.scaling.apply(series)[:-1], series.shape[1])
+    lead = member.network.depth
+    values = np.concatenate([np.repeat(values[:1], lead, axis=0), values])
+    known = numpy_runs.filled(member.network, values)
+    return numpy_runs.predict(member.network, known)[lead:].astype(np.float64)
+
+
+def one_step_error(member: Member, panel: Sequence[Series]) -> float:
+    """Compute the mean squared error of one-step predictions, in squared units of the series or of its logarithm.
+
+    Errors are averaged over the steps of all series, then over channels. Washouts and missing values do not count.
+
+    Args:
+        member: the network.
+        panel: the series.
+    """
+    squares, counts = 0.0, 0
+    for series in panel:
+        channels = series.shape[1]
+        values = _fill_inputs(member.scaling.apply(series), channels)
+        outputs = numpy_runs.predict(member.network, numpy_runs.filled(member.network, values[:-1]))
+        errors = (outputs - values[1:, :channels])[min(member.washout, len(values) - 2) :] * member.scaling.scale
+        squares, counts = squares + np.nansum(errors**2, axis=0), counts + np.isfinite(errors).sum(axis=0)
+    return float(np.mean(squares / np.maximum(counts, 1)))
+
+
+def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
+    """Generate free runs from several steps of a series.
+
+    Args:
+        member: the network.
+        series: the series.
+        starts: first step of each run, shape (N,).
+        horizon: number of steps of each run.
+
+    Returns:
+        Standardized values, shape (N, horizon, D).
+    """
+    channels = series.shape[1]
+    values = _fill_inputs(member.scaling.apply(series), channels)
+    known = numpy_runs.filled(member.network, values[:-1])
+    runs = []
+    for some in np.array_split(starts - 1, max(1, len(starts) // MOST_AT_ONCE)):
+        start = numpy_runs.states_before(member.network, known, some)
+        ahead = values[some + np.arange(horizon)[:, None], channels:]
+        runs.append(numpy_runs.run(member.network, *start, horizon, future_inputs=ahead).values[0])
+    return np.concatenate(runs).astype(np.float64)
+
+
+def _fill_inputs(values: np.ndarray, channels: int) -> np.ndarray:
+    """Fill missing external inputs of standardized values, shape (T, N), in place.
+
+    After the last step, they are those of the step before.
+    """
+    if values.shape[1] > channels:
+        values[:, channels:] = interpolated(values[:, channels:])
+    return values
