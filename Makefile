@@ -32,11 +32,11 @@ docs: .venv/installed-docs
 	$(BIN)/basedpyright docs/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# what the pages show: pictures, and the notebook with its results
+# what the pages show: pictures, and the notebooks with their results
 figures: .venv/installed-docs
 	$(BIN)/python docs/site/figures.py
 	$(BIN)/python docs/site/screenshot.py
-	$(BIN)/jupyter nbconvert --to notebook --execute --inplace examples/from-the-theano-tutorial.ipynb
+	cd examples && ../$(BIN)/jupyter nbconvert --to notebook --execute --inplace *.ipynb && rm -f lorenz.csv lorenz.freerun
 
 # the quick tests with the oldest versions that pyproject.toml allows, and with the newest that there are
 test-oldest: requirements/oldest.txt

@@ -1,8 +1,9 @@
 """The reader in `examples/` knows nothing but NumPy and the page on the layout, and comes to the same free runs.
 
-The notebook there runs.
+The notebooks there run.
 """
 
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,36 @@ def test_the_reader_reproduces_the_free_run(tmp_path, parameters):
     np.testing.assert_allclose(READER["generate"](model, arrays, 20), rnn.generate(20).values, rtol=1e-9)
 
 
+def printed_by(name: str, folder: Path) -> str:
+    """What a notebook prints, run from the first cell to the last."""
+    notebook = nbformat.read(EXAMPLES / name, as_version=4)
+    NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(folder)}}).execute()
+    return "".join(output["text"] for cell in notebook.cells for output in cell.get("outputs", ()) if "text" in output)
+
+
+def number_in(text: str, pattern: str) -> float:
+    """The number that a pattern finds in a text."""
+    found = re.search(pattern, text)
+    assert found is not None, text
+    return float(found[1])
+
+
 @pytest.mark.slow
-def test_the_notebook_runs_from_end_to_end(tmp_path):
-    source = EXAMPLES / "from-the-theano-tutorial.ipynb"
-    notebook = nbformat.read(source, as_version=4)
-    NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    said = [output["text"] for cell in notebook.cells for output in cell.get("outputs", ()) if "text" in output]
-    assert "the free run holds 500 of 500 steps" in said[-2]
+def test_the_notebook_on_the_tutorial_holds_all_steps(tmp_path):
+    assert "the free run holds 500 of 500 steps" in printed_by("from-the-theano-tutorial.ipynb", tmp_path)
+
+
+@pytest.mark.slow
+def test_the_notebook_on_a_chaotic_series_finds_its_exponents(tmp_path):
+    """The largest exponents of the Lorenz system are 0.906 and 0 (Sprott, 2003)."""
+    text = printed_by("a-chaotic-series-from-a-file.ipynb", tmp_path)
+    assert number_in(text, r"time: \d+ steps, ([\d.]+) time units") > 5
+    assert number_in(text, r"exponents in one time unit: \[\s*([-\d.]+)") == pytest.approx(0.906, abs=0.05)
+    assert number_in(text, r"exponents in one time unit: \[\s*\S+\s+([-\d.]+)") == pytest.approx(0.0, abs=0.05)
+
+
+@pytest.mark.slow
+def test_the_notebook_on_a_thousand_series_beats_last_years_values(tmp_path):
+    text = printed_by("a-thousand-series.ipynb", tmp_path)
+    assert number_in(text, r"MASE of the network ([\d.]+)") < 0.95 * number_in(text, r"last year's values ([\d.]+)")
+    assert number_in(text, r"hold (\d+) %") == pytest.approx(80, abs=6)

@@ -1,4 +1,4 @@
-"""What the site shows beside the pages in this folder: the notebook, the command line, the files of the root.
+"""What the site shows beside the pages in this folder: the notebooks, the command line, the files of the root.
 
 A hook of MkDocs, see `mkdocs.yml`. Links that lead out of the folder, as they have to where the pages are read in the
 repository, are turned to the site's own pages.
@@ -41,7 +41,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made from something else."""
     made: dict[str, str | bytes] = {page: (ROOT / name).read_text() for name, page in OF_THE_ROOT.items()}
     made |= {f"examples/{name}": (ROOT / "examples" / name).read_bytes() for name in EXAMPLES}
-    made |= _notebook(ROOT / "examples" / "from-the-theano-tutorial.ipynb")
+    for notebook in (ROOT / "examples").glob("*.ipynb"):
+        made |= _notebook(notebook)
     made["command-line.md"] = _command_line()
     for path, content in made.items():
         files.append(File.generated(config, path, content=content))
