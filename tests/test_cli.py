@@ -190,7 +190,7 @@ def test_bad_input_is_one_message_and_exit_status_2(run, tmp_path, line, message
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("predict {m} three.csv", "has 3 channels (x0, x1, x2), and 1 (mackey_glass) are needed"),
+        ("predict {m} three.csv", "has 3 channels (x0, x1, x2), but 1 (mackey_glass) are needed"),
         ("predict {m} short.csv", "has 5 steps; with a washout of 20 give 21 or more"),
         ("generate {m} -n 0", "Invalid value for '--steps'"),
         (

@@ -187,7 +187,7 @@ def test_misuse_of_the_estimator_is_refused_with_a_message(rnn, series):
     with pytest.raises(NotFittedError, match="call fit"):
         freerun.RNN().predict(series)
     with pytest.raises(
-        SeriesError, match=r"trained on another kind of series: the series has 2 channels .* and 1 .* needed"
+        SeriesError, match=r"trained on another kind of series: the series has 2 channels .* but 1 .* needed"
     ):
         rnn.predict(np.zeros((100, 2)))
     with pytest.raises(SeriesError, match="has 10 steps; with a washout of 50 give 51 or more"):

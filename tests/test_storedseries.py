@@ -253,7 +253,7 @@ def test_what_needs_the_whole_series_is_refused(write):
     for rnn in (freerun.RNN(5), freerun.RNN(optimizer="bfgs"), freerun.RNN(optimizer="adam")):
         with pytest.raises(SettingError, match=r"needs all of the series at once.*train in windows"):
             rnn.fit(stored)
-    with pytest.raises(SettingError, match="external inputs have to be read whole"):
+    with pytest.raises(SettingError, match="is read in parts, which does not work with external inputs"):
         freerun.RNN(optimizer="ridge").fit(stored, inputs=np.ones(400))
 
 
