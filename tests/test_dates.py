@@ -332,3 +332,10 @@ def test_dates_with_a_clock_are_read_exactly(form, clock, begin, step):
 def test_no_text_makes_the_reader_fail(cells):
     assert isinstance(parse_dates(cells), Dates | NotADate)
     parse_compact_dates(cells)
+
+
+@pytest.mark.parametrize("cell", ["02/01/2000", "02-01-2000"])
+def test_a_single_date_with_two_readings_is_refused(cell):
+    found = parse_dates([cell])
+    assert isinstance(found, NotADate)
+    assert found.fault.startswith("may be 2000-01-02 or 2000-02-01")

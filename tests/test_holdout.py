@@ -62,3 +62,7 @@ def test_networks_are_judged_on_fits_to_the_last_20000_steps():
     assert (len(long), len(exact), len(short)) == (25_000, 25_000, 40)
     assert (long.values[0, 0], long.values[-1, 0]) == (1.0, 25_000.0)
     assert (exact.values[0, 0], short.values[0, 0]) == (0.0, 0.0)
+
+
+def test_a_share_holds_out_the_steps_that_it_says():
+    assert held_out(Settings.checked(holdout=0.29), 100, choosing=True) == 29

@@ -86,3 +86,25 @@ def test_a_calendar_without_a_usual_season_leaves_it_to_the_values():
     times = pd.date_range("1900", periods=100, freq="YS")
     values = np.sin(2 * np.pi * np.arange(100) / 11)
     assert seasons_of(freerun.Series.of(pd.Series(values, times))) == (11,)
+
+
+@pytest.mark.parametrize(("period", "tolerance"), [(4, 0), (5, 0), (7, 0), (52, 1), (168, 5)])
+def test_a_period_is_found_under_noise(period, tolerance):
+    """Not a multiple of it, and not a bump of noise at short lags."""
+    t = np.arange(1000)
+    for seed in range(10):
+        noise = 0.3 * np.random.default_rng(seed).normal(size=1000)
+        found = season_of(freerun.Series.of(np.sin(2 * np.pi * t / period) + noise))
+        assert found is not None
+        assert abs(found - period) <= tolerance
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda random: np.cumsum(random.normal(size=400)) + 2 * random.normal(size=400), id="random walk"),
+        pytest.param(lambda random: (np.arange(1000) / 500) ** 2 + 0.1 * random.normal(size=1000), id="parabola"),
+    ],
+)
+def test_slow_changes_with_noise_have_no_season(make):
+    assert [season_of(freerun.Series.of(make(np.random.default_rng(seed)))) for seed in range(10)] == [None] * 10

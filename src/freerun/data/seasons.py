@@ -19,6 +19,9 @@ CALENDAR: dict[str, tuple[int, ...]] = {
 LEAST = 0.3
 """Minimum autocorrelation at the seasonal period."""
 
+LEAST_RISE = 0.1
+"""Minimum rise of the autocorrelation from its lowest value before to its peak at the seasonal period."""
+
 CYCLES = 3
 """Minimum number of seasonal periods in a series."""
 
@@ -32,8 +35,8 @@ def season_of(series: Series) -> int | None:
 def seasons_of(series: Series) -> tuple[int, ...]:
     """Find the seasonal periods of a series.
 
-    They follow from the frequency of the times if it is in `CALENDAR`. Otherwise the period is the lag of the highest
-    peak of the autocorrelation of the first channel.
+    They follow from the frequency of the times if it is in `CALENDAR`. Otherwise the period is the lag of the first
+    peak of the autocorrelation of the first channel that is as high as the highest beyond chance.
 
     Returns:
         The periods in steps, ascending; empty if there are none.
@@ -46,7 +49,11 @@ def seasons_of(series: Series) -> tuple[int, ...]:
 
 
 def _find_by_autocorrelation(values: np.ndarray) -> int | None:
-    """Find the lag >= 2 of the highest peak of the autocorrelation of detrended values; None if there is none.
+    """Find the lag >= 2 of the first high peak of the autocorrelation of detrended values; None if there is none.
+
+    For white noise the autocorrelation has a standard error of 1 / sqrt(T) (Bartlett, 1946). A peak that rises by less
+    than three of them is a bump of noise. Peaks within two of them of the highest are as high; multiples of the period
+    are among these.
 
     Args:
         values: shape (T,); NaN where a value is missing.
@@ -61,9 +68,16 @@ def _find_by_autocorrelation(values: np.ndarray) -> int | None:
     if power == 0:
         return None
     correlation = autocovariance(rest / np.sqrt(power), longest + 2)
-    inner = correlation[2:-1]
-    peaks = np.flatnonzero((inner > correlation[1:-2]) & (inner >= correlation[3:]) & (inner > LEAST))
-    return int(peaks[np.argmax(inner[peaks])]) + 2 if len(peaks) else None
+    inner, error = correlation[2:-1], 1 / np.sqrt(len(values))
+    rise = inner - np.minimum.accumulate(correlation)[2:-1]
+    peaks = (inner > correlation[1:-2]) & (inner >= correlation[3:]) & (inner > LEAST)
+    lags = np.flatnonzero(peaks & (rise > max(LEAST_RISE, 3 * error))) + 2
+    if not len(lags):
+        return None
+    heights = correlation[lags] * len(values) / (len(values) - lags)  # sums of fewer products at longer lags
+    first = lags[heights > heights.max() - 2 * error][0]
+    around = lags < 1.5 * first
+    return int(lags[around][np.argmax(heights[around])])
 
 
 def autocovariance(values: np.ndarray, lags: int) -> np.ndarray:
