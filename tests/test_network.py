@@ -21,7 +21,7 @@ def test_networks_are_there_without_jax(module):
 def test_every_number_in_a_network_is_a_weight_and_of_the_precision_asked_for(kind):
     import jax
 
-    import freerun.network.pytrees  # noqa: F401
+    import freerun.network.pytrees  # noqa: F401 - registers networks as pytrees
 
     network = initial_network(Shape(2, 5, kind, latent=3, layers=2, direct=True), Start("glorot"), "float32")
     leaves = jax.tree.leaves(network)

@@ -84,7 +84,7 @@ def computing(dtype: str, device: Device = "cpu") -> Iterator[None]:
 def _bind_context(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
     """Wrap a function so that it has the precision, device and core limit of this context in any thread."""
     # JAX's options have no types
-    wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+    wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue] - JAX makes these names at run time
     device, most = current_device(), cores_to_take()
 
     def call(item: Item) -> Result:
@@ -194,7 +194,7 @@ _programs: dict[Any, _Compiled] = {}
 def current_device() -> Any:
     """The device on which JAX computes in this context."""
     # JAX's options have no types
-    return jax.config.jax_default_device or jax.local_devices()[0]  # pyright: ignore[reportAttributeAccessIssue]
+    return jax.config.jax_default_device or jax.local_devices()[0]  # pyright: ignore[reportAttributeAccessIssue] - see above
 
 
 def device_memory(device: Device) -> int:

@@ -278,8 +278,7 @@ def policy_for(settings: Settings, profile: Profile) -> Policy:
     Raises:
         SettingError: long runs are to decide, and the series is not one that they could be compared with.
     """
-    comparable = profile.series == 1 and profile.complete and not profile.inputs
-    if settings.select == "attractor" and not comparable:
+    if settings.select == "attractor" and not _is_comparable(profile):
         raise SettingError(
             "select='attractor' compares long free runs with one complete series without external inputs; "
             "interpolate missing values, leave inputs out, or select by forecasts (select='forecast')"
@@ -289,15 +288,21 @@ def policy_for(settings: Settings, profile: Profile) -> Policy:
 
 
 def is_clean_sample(profile: Profile) -> bool:
-    """Whether a series is a long sample of a system without noise, of which a network may both forecast the next steps
-    and reproduce the long run."""
+    """Whether a series is a long sample of a system without noise.
+
+    One network may both forecast its next steps and reproduce its long run.
+    """
     return _is_sample(profile) and profile.noise < NOISY
 
 
+def _is_comparable(profile: Profile) -> bool:
+    """Whether long free runs can be compared with the series."""
+    return profile.series == 1 and profile.complete and not profile.inputs
+
+
 def _is_sample(profile: Profile) -> bool:
-    return (
-        profile.series == 1 and profile.complete and not (profile.inputs or profile.dated) and profile.steps >= SAMPLE
-    )
+    """Whether a series is a long sample of a system."""
+    return _is_comparable(profile) and not profile.dated and profile.steps >= SAMPLE
 
 
 FILLED_IN = ("cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise", "difference")
