@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from freerun.compute.programs import computing
-from freerun.network import engines, jax_runs, numpy_runs
+from freerun.network import engines, jax_runs, numpy_runs, smoothing
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Network, Shape, State
 from freerun.training.forcing import free_runs
@@ -195,3 +195,22 @@ def test_a_series_is_read_in_pieces_as_at_once(monkeypatch):
     parts = numpy_runs.predict(network, values), numpy_runs.states_before(network, values, at)
     for ours, theirs in zip(jax.tree.leaves(parts), jax.tree.leaves(whole), strict=True):
         agree(ours, theirs, 1e-12)
+
+
+@pytest.mark.parametrize("periods", [(), (3,), (2, 5)])
+def test_both_engines_run_smoothers_alike(periods):
+    """From the state in which NumPy's engine begins to read: its reading, and a free run from there."""
+    random = np.random.default_rng(3)
+    grid = smoothing.gains(seasonal=bool(periods), slopes=True)
+    network = smoothing.network_of(Shape(2, 2 * len(grid), "smoothing", periods=periods), grid, "float64")
+    values = random.normal(size=(STEPS, 2)) + 0.3 * np.arange(STEPS)[:, None]
+    begun = numpy_runs.start_of(network, values)
+    reading = numpy_runs.read(network, values, begun)
+    ran = numpy_runs.run(network, numpy_runs.beside(reading.state), values[-1:], AHEAD).values[0, 0]
+    with computing("float64"):
+        state = begun
+        for value in values:
+            state, _ = jax_runs.step(network, state, value)
+        free = jax_runs.run_free(network, state, values[-1], AHEAD, np.empty((AHEAD, 0)))
+    agree_in_all(reading.state, state)
+    agree(ran, free)

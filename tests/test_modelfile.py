@@ -50,7 +50,7 @@ def test_a_loaded_model_has_everything_of_the_saved_one(rnn, tmp_path, dtype):
 
 
 @pytest.mark.quick(cell=["lstm"])
-@pytest.mark.parametrize("cell", get_args(CellName))
+@pytest.mark.parametrize("cell", [name for name in get_args(CellName) if name != "smoothing"])
 def test_a_loaded_model_has_the_cells_of_the_saved_one(tmp_path, cell):
     series = np.sin(np.arange(120) * 0.3) + np.sin(np.arange(120) * 0.5)
     rnn = freerun.RNN(
@@ -95,7 +95,7 @@ def rewrite(file, change):
 
 def test_other_versions(file):
     rewrite(file, lambda header, _: header.update(format=FORMAT + 1, version="9.0"))
-    with pytest.raises(ModelFileError, match=r"written by freerun 9.0 in format 5, .* upgrade freerun"):
+    with pytest.raises(ModelFileError, match=r"written by freerun 9.0 in format 6, .* upgrade freerun"):
         freerun.load(file)
     rewrite(file, lambda header, _: header.update(format=1, version="0.0"))
     with pytest.raises(ModelFileError, match=r"in format 1, .* fit the network again"):

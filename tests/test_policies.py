@@ -28,6 +28,7 @@ PLAIN = Profile(
     dated=False,
     noise=0.01,
     seasons=(),
+    positive=True,
 )
 """The shortest sample, with the least noise, of which long runs decide."""
 

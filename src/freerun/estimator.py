@@ -69,8 +69,9 @@ class RNN(Parameters):
         """Train on a series. Parameters that are None are chosen first.
 
         Args:
-            series: the training series. One of 3 to 19 steps gets a simple forecast (see `freerun.forecasting.simple`)
-                if no parameter of the network is set. Several series are learned together: a list, a dict (see
+            series: the training series. If no parameter of the network is set, one series of 3 steps or more is
+                forecast by exponential smoothers (see `freerun.network.smoothing`), unless other networks forecast
+                held-out parts of it better beyond chance. Several series are learned together: a list, a dict (see
                 `Series.panel`), or a DataFrame whose index has the levels series and time. A `StoredSeries`, or the
                 path of a large npy or Parquet file, is read in parts. Parameters are then chosen, and errors measured,
                 on its last 100000 steps.
@@ -183,7 +184,9 @@ class RNN(Parameters):
         Intervals are calibrated by the errors of such runs on parts of the training series that were left out of the
         fit. The bounds at each horizon are quantiles of these errors (split conformal prediction). If too few errors
         are independent, as on short series, they are quantiles of a scaled Student's t distribution. Intervals are
-        10 % wider if settings were chosen on the same parts. Coverage is not guaranteed; `backtest` measures it.
+        10 % wider if settings were chosen on the same parts. Intervals of exponential smoothers follow a power law of
+        the horizon, which is fitted to errors inside the training series. Coverage is not guaranteed; `backtest`
+        measures it.
 
         Args:
             horizon: number of steps to forecast.

@@ -24,20 +24,21 @@ from freerun.data.scaling import Scaling, refuse_constant
 from freerun.data.series import Series, longest_gap
 from freerun.data.stored import StoredSeries
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
-from freerun.forecasting import simple
-from freerun.forecasting.intervals import errors_left_out
+from freerun.forecasting.intervals import errors_left_out, growth_in_sample
 from freerun.forecasting.model import RECENT, Member, Model
 from freerun.forecasting.runs import endures, holds, one_step_error, run_start_after
-from freerun.network import ridge
+from freerun.network import ridge, smoothing
 from freerun.network.network import Network
 from freerun.network.ridge import Divided
-from freerun.plan import SolvePlan, TrainPlan, plan_of, settled, train_plan
-from freerun.selection.candidates import is_open
+from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, train_plan
+from freerun.selection.candidates import can_smooth, is_open
 from freerun.selection.choosing import choose, members_of
 from freerun.selection.holdout import folds_of, held_out, recent, require_held_out
 from freerun.selection.judge import Candidate
 from freerun.selection.policies import Policy
+from freerun.selection.profile import Profile
 from freerun.selection.race import SMALLER, RaceStopped
+from freerun.selection.smoothers import smoothers_of
 from freerun.settings import Settings
 from freerun.training.checkpoint import Checkpoint, purpose_of
 from freerun.training.history import History, Progress, ProgressCallback, Trained
@@ -46,8 +47,11 @@ MUST_HOLD = 200
 """Steps for which the free run from the end of training must stay near the series; a third of a shorter series. The
 judge of candidates looks as far."""
 
-RUNS_AWAY = "the free runs of all networks that were tried leave the range of the series at once"
-"""Why a simple forecast takes the place of networks."""
+RUNS_AWAY = (
+    "the free runs of all networks that were tried leave the range of the series at once; forecasts are by exponential "
+    "smoothing"
+)
+"""The warning where smoothers take the place of networks."""
 
 PASSED_OVER = 40
 """Candidates beyond the finalists that are fitted, where no finalist holds."""
@@ -69,6 +73,9 @@ PART = 500_000
 
 LONGEST_GAP = 100
 """Longest run of missing values, in steps; a longer washout allows longer ones."""
+
+FEWEST_VALUES = 3
+"""Fewest values of a channel that smoothers forecast."""
 
 FEWEST_KNOWN = 10
 """Fewest known values of a channel; half of its steps where that is fewer."""
@@ -167,8 +174,6 @@ def _fit(
     if before is not None:
         training = [before.matched(series) for series in training]
     training, validation = together(training, validation)
-    if before is None and choices is None and stored is None and simple.is_for(settings, training):
-        return Fitted(simple.fitted(settings, training[0]), None)
     require_trainable(settings, training, validation)
     _warn_of_oddities(training)
     asked = settings if before is None else before.require_same_shape(settings)
@@ -183,6 +188,8 @@ def _fit(
         require_steps("training", series, plans[0].washout)
     if isinstance(plans[0], TrainPlan):
         return one.trained(asked, plans[0], found.members)
+    if isinstance(plans[0], SmoothPlan):
+        return one.smoothed([plan for plan in plans if isinstance(plan, SmoothPlan)])
     solvable = [plan for plan in plans if isinstance(plan, SolvePlan)]
     return one.solved(asked, solvable, found)
 
@@ -251,7 +258,7 @@ class _Fit:
     checkpoint: Checkpoint | None
     stored: StoredSeries | None
 
-    def plan(self, settings: Settings) -> SolvePlan | TrainPlan:
+    def plan(self, settings: Settings) -> SolvePlan | SmoothPlan | TrainPlan:
         """The plan of settings with nothing left open, for these series."""
         first = self.training[0]
         return plan_of(settings, first.shape[1], first.inputs.shape[1])
@@ -285,8 +292,11 @@ class _Fit:
             each = chain(first, starmap(end.solve, several[count:]))
             solved = _enduring_first(each, count, found.finalists, self.training)
             holding = [one for one in solved if _holds(one, self.training)]
-            if not holding and stopped is None and simple.may_replace_networks(asked, self.training):
-                return Fitted(simple.fitted(self.settings, self.training[0], RUNS_AWAY), None)
+            if not holding and stopped is None and can_smooth(asked, self.training) and self.stored is None:
+                warn(RUNS_AWAY)
+                profile = Profile.of(self.training, asked)
+                smoothers = [self.plan(one) for one in smoothers_of(asked, self.training, profile).several]
+                return self.smoothed([plan for plan in smoothers if isinstance(plan, SmoothPlan)])
             if asked.members is None:
                 solved = holding or solved[:1]
         members, without = [one.member for one in solved], [one.without for one in solved]
@@ -298,6 +308,18 @@ class _Fit:
         elif self.stored is not None:
             members, failure = self.solved_by_all(solved, self.stored)
         return Fitted(replace(self.model(members), errors=errors), failure)
+
+    def smoothed(self, plans: Sequence[SmoothPlan]) -> Fitted:
+        """Weight the smoothers of the plans, whose networks forecast together."""
+        began = time.perf_counter()
+        (series,) = self.training
+        members = []
+        for plan in plans:
+            scaling = self._scaling(plan.settings)
+            network = smoothing.solve(plan.draw(), scaling.apply(series))
+            seconds = time.perf_counter() - began
+            members.append(self._solved_member(plan, network, scaling, seconds, "smoothers are weighted by likelihood"))
+        return Fitted(replace(self.model(members), growth=growth_in_sample(members, series)), None)
 
     def solved_by_all(
         self, several: Sequence[_Solved], stored: StoredSeries
@@ -365,9 +387,16 @@ class _Fit:
         washout = ridge.washout_of(plan.washout, panel)
         return ridge.solve(network, panel, washout, plan.penalty, plan.input_noise, plan.seed, stretches, rows)
 
-    def _solved_member(self, plan: SolvePlan, network: Network, scaling: Scaling, seconds: float) -> Member:
+    def _solved_member(
+        self,
+        plan: SolvePlan | SmoothPlan,
+        network: Network,
+        scaling: Scaling,
+        seconds: float,
+        how: str = "the readout is solved exactly",
+    ) -> Member:
         """A member whose readout is solved, and its one-step errors."""
-        history = History(epochs=[0], stopped="the readout is solved exactly", seconds=seconds)
+        history = History(epochs=[0], stopped=how, seconds=seconds)
         member = self._member(plan.settings, network, scaling, history)
         history.training_mse.append(one_step_error(member, self.training))
         if self.validation is not None:
@@ -443,6 +472,8 @@ def require_trainable(settings: Settings, training: Sequence[Series], validation
                 f"the training series has {len(series)} steps of {series.shape[1]} channels; each row is a step and "
                 "each column a channel: transpose it; several series are a list of arrays"
             )
+        if can_smooth(settings, training):
+            _require_values(series)
         require_steps("training", series, washout)
         _refuse_long_gap(series, max(LONGEST_GAP, washout) if settings.washout is None else washout)
         _refuse_nearly_empty(series)
@@ -512,6 +543,14 @@ def _refuse_nearly_empty(series: Series) -> None:
             raise SeriesError(
                 f"channel {name!r} has {known} values in {len(series)} steps, too few to learn from; leave it out"
             )
+
+
+def _require_values(series: Series) -> None:
+    """Refuse a channel with fewer values than any forecast needs."""
+    for name, column in zip(series.channels, series.values.T, strict=True):
+        known = int(np.isfinite(column).sum())
+        if known < FEWEST_VALUES:
+            raise SeriesError(f"channel {name!r} has {known} values; a forecast needs {FEWEST_VALUES} or more")
 
 
 def _refuse_long_gap(series: Series, longest: int) -> None:

@@ -30,8 +30,10 @@ class Parameters:
         seed: int = 0,
         delays: int | tuple[int, ...] | None = None,
         difference: int | tuple[int, ...] | None = None,
+        season: int | tuple[int, ...] | None = None,
         detrend: bool = False,
         log: bool = False,
+        nonnegative: bool | None = None,
         standardize: bool = True,
         optimizer: OptimizerName | None = None,
         epochs: int | None = None,
@@ -67,6 +69,7 @@ class Parameters:
                 else 15. At least 1.
             cell: Cell of the hidden units. Default: chosen, or simple. A memoryless cell has no recurrent weights; its
                 memory is the values that it reads. plrnn and clipped-plrnn are shallow piecewise-linear cells.
+                smoothing is a grid of exponential smoothers with level, damped trend and season.
             layers: Layers of hidden units; the readout reads them all. At least 1.
             latent: Latent variables of a piecewise-linear cell. Default: a quarter of hidden. The default is never less
                 than the number of channels. At least 1.
@@ -90,14 +93,21 @@ class Parameters:
                 Default: chosen, or 1.
             difference: Learn differences instead of values: the lag of the difference, or a list of lags to take one
                 after the other (1,12); 0 for none. Default: chosen for ridge, else none.
-            detrend: Subtract a straight line from each channel, and add it again to results.
+            season: Steps after which the series repeats itself: 12 for months, or a list (24,168); 0 for no season.
+                Default: by the calendar of its dates, or by its autocorrelation. Smoothers follow it, and the windows
+                and differences that are tried reach back over it.
+            detrend: Subtract a straight line from each channel, and add it again to results. Smoothers of a detrended
+                series have no slope.
             log: Learn the logarithm of the values, which must be positive.
+            nonnegative: Raise negative results and bounds of intervals to zero. Default: for counts, which are whole
+                numbers from zero on.
             standardize: Standardise each channel inside; results keep their own units. The mean becomes 0, the standard
                 deviation 1.
 
         Args: Training
-            optimizer: What trains the weights; ridge solves the readout alone. Default: levenberg-marquardt when fewer
-                than 100 hidden units are asked for, else ridge. lbfgs is BFGS with limited memory.
+            optimizer: What trains the weights; ridge solves the readout alone, and likelihood weights smoothers.
+                Default: levenberg-marquardt when fewer than 100 hidden units are asked for, likelihood for smoothers,
+                else ridge. lbfgs is BFGS with limited memory.
             epochs: Most updates or iterations, shared by the stages of a forcing. Default: 200 for levenberg-marquardt,
                 else 1000. At least 1.
             washout: First steps of a series whose errors do not count. Default: what the memory needs. The state
@@ -165,8 +175,10 @@ class Parameters:
         self.seed = seed
         self.delays = delays
         self.difference = difference
+        self.season = season
         self.detrend = detrend
         self.log = log
+        self.nonnegative = nonnegative
         self.standardize = standardize
         self.optimizer = optimizer
         self.epochs = epochs

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from freerun.network import smoothing
 from freerun.network.initial import Start, initial_network
 from freerun.network.network import Network, Shape
 from freerun.settings import EPOCHS, EPOCHS_OF_LEVENBERG_MARQUARDT, PIECEWISE_LINEAR, Device, Settings
@@ -33,6 +34,9 @@ RESTARTS = 4
 
 MOST_WASHOUT = 100
 """Default washout of reservoirs, in steps, in which they forget the zero state; at most a tenth of a series."""
+
+FEWEST_READ = 2
+"""Fewest first steps of a series whose errors do not count for smoothers, beside a season."""
 
 LEARNING_RATE = 0.01
 """Default step size of gradient methods."""
@@ -101,6 +105,15 @@ class SolvePlan(Plan):
     """
 
     penalty: float
+
+
+@dataclass(frozen=True)
+class SmoothPlan(Plan):
+    """The plan of a network of exponential smoothers; see `freerun.network.smoothing`."""
+
+    def draw(self) -> Network:
+        """The grid of smoothers, all of the same weight."""
+        return smoothing.network_of(self.shape, _grid(self.settings), self.dtype)
 
 
 @dataclass(frozen=True)
@@ -177,6 +190,14 @@ def settled(settings: Settings, steps: int) -> Settings:
     Returns:
         The settings with defaults. Those of single methods may still be None; `plan_of` decides them.
     """
+    if settings.method == "likelihood":
+        alone = settings.with_(optimizer="likelihood", members=settings.members or 1, restarts=settings.restarts or 1)
+        washout = (
+            min(FEWEST_READ + max(alone.seasons, default=0), steps // 2)
+            if settings.washout is None
+            else settings.washout
+        )
+        return alone.with_(washout=washout, season=settings.season or 0, direct=False)
     ridge = settings.method == "ridge"
     levenberg = settings.method == "levenberg-marquardt"
     filled: dict[str, Any] = {
@@ -199,7 +220,7 @@ def settled(settings: Settings, steps: int) -> Settings:
     return settings.with_(**filled)
 
 
-def plan_of(settings: Settings, channels: int, inputs: int = 0) -> SolvePlan | TrainPlan:
+def plan_of(settings: Settings, channels: int, inputs: int = 0) -> SolvePlan | SmoothPlan | TrainPlan:
     """Make a plan from settings.
 
     Args:
@@ -208,12 +229,14 @@ def plan_of(settings: Settings, channels: int, inputs: int = 0) -> SolvePlan | T
         inputs: E, the number of external inputs.
 
     Returns:
-        A `SolvePlan` if the method is `ridge`; otherwise, a `TrainPlan`.
+        A `SolvePlan` if the method is `ridge`, a `SmoothPlan` for smoothers; otherwise, a `TrainPlan`.
     """
     shape, start = _shape(settings, channels, inputs), _start(settings)
     common = settings, shape, start, settings.dtype, settings.washout or 0, settings.input_noise or 0.0
     if settings.method == "ridge":
         return SolvePlan(*common, settings.l2 or 0.0)
+    if settings.method == "likelihood":
+        return SmoothPlan(*common)
     usual = EPOCHS_OF_LEVENBERG_MARQUARDT if settings.method == "levenberg-marquardt" else EPOCHS
     strengths = STRENGTHS if settings.forcing_strength is None else settings.forcing_strength
     return TrainPlan(
@@ -255,6 +278,9 @@ def train_plan(settings: Settings, channels: int, inputs: int = 0) -> TrainPlan:
 
 def _shape(settings: Settings, channels: int, inputs: int) -> Shape:
     """The architecture of the network."""
+    if settings.cell == "smoothing":
+        hidden = channels * len(_grid(settings))
+        return Shape(channels, hidden, "smoothing", inputs=inputs, periods=settings.seasons)
     hidden = settings.hidden or UNITS
     latent = settings.latent or max(channels, hidden // 4)
     return Shape(
@@ -269,6 +295,11 @@ def _shape(settings: Settings, channels: int, inputs: int) -> Shape:
         inputs,
         settings.differences,
     )
+
+
+def _grid(settings: Settings) -> smoothing.Gains:
+    """The gains of the smoothers of a channel."""
+    return smoothing.gains(bool(settings.seasons), slopes=not settings.detrend)
 
 
 def _start(settings: Settings) -> Start:

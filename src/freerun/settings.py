@@ -20,11 +20,21 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from freerun.errors import SettingError
 
-CellName = Literal["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]
+CellName = Literal["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn", "smoothing"]
 Nonlinearity = Literal["tanh", "sigmoid", "relu", "softplus", "identity"]
 Initial = Literal["tutorial", "glorot", "orthogonal", "reservoir"]
 OptimizerName = Literal[
-    "ridge", "levenberg-marquardt", "bfgs", "lbfgs", "sgd", "momentum", "adam", "nadam", "radam", "rmsprop"
+    "ridge",
+    "likelihood",
+    "levenberg-marquardt",
+    "bfgs",
+    "lbfgs",
+    "sgd",
+    "momentum",
+    "adam",
+    "nadam",
+    "radam",
+    "rmsprop",
 ]
 ForcingName = Literal["full", "segments", "generalized", "sparse", "scheduled"]
 ScheduleName = Literal["constant", "exponential", "cosine"]
@@ -39,11 +49,15 @@ Missing = Literal["mask", "interpolate", "error"]
 """What to do with missing values of a series: leave them out of training and let the network run on its own output over
 them, fill them by linear interpolation, or refuse them. Infinite values are interpolated or refused."""
 
+Together = Literal["auto", "local", "shared"]
+"""How many series are forecast: `local` each by its own fit, `shared` by one readout for all, `auto` by the weighted
+mean of both where enough series go together."""
+
 GRADIENT_METHODS = ("sgd", "momentum", "adam", "nadam", "radam", "rmsprop")
 PIECEWISE_LINEAR = ("plrnn", "clipped-plrnn")
 
-SHORT = 1000
-"""A series of fewer steps than this may be all trend and season: differences are tried on it."""
+LONGEST_SEASON = 400
+"""Longest season, in steps, that smoothers follow; each of its steps is an entry of their state."""
 
 MOST_DELAYS = 100_000
 """Most values that a step may read."""
@@ -122,11 +136,12 @@ class Parameter:
 
 GRADIENT_METHOD = Need("optimizer", lambda s: s.method in GRADIENT_METHODS, "a gradient method")
 WINDOW = Need("window", lambda s: s.window is not None, "a window")
+NETWORK = Need("cell", lambda s: s.cell != "smoothing", "another cell, since the smoothers are a fixed grid")
 RESERVOIR = Need("initial", lambda s: s.drawn == "reservoir", "initial='reservoir'")
 
 
 def _not_ridge(why: str = "") -> Need:
-    return Need("optimizer", lambda s: s.method != "ridge", f"an optimizer other than ridge{why}")
+    return Need("optimizer", lambda s: s.method not in ("ridge", "likelihood"), f"an optimizer other than ridge{why}")
 
 
 def _forcing(*names: str) -> Need:
@@ -142,7 +157,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    hidden: Annotated[int | None, Parameter("Network", shapes_weights=True)] = Field(
+    hidden: Annotated[int | None, Parameter("Network", needs=(NETWORK,), shapes_weights=True)] = Field(
         None,
         ge=1,
         description="Hidden units of each layer. "
@@ -154,10 +169,11 @@ class Settings(BaseModel):
             "Network",
             shapes_weights=True,
             detail="A memoryless cell has no recurrent weights; its memory is the values that it reads. "
-            "plrnn and clipped-plrnn are shallow piecewise-linear cells.",
+            "plrnn and clipped-plrnn are shallow piecewise-linear cells. "
+            "smoothing is a grid of exponential smoothers with level, damped trend and season.",
         ),
     ] = Field(None, description="Cell of the hidden units. Default: chosen, or simple.")
-    layers: Annotated[int, Parameter("Network", shapes_weights=True)] = Field(
+    layers: Annotated[int, Parameter("Network", needs=(NETWORK,), shapes_weights=True)] = Field(
         1, ge=1, description="Layers of hidden units; the readout reads them all."
     )
     latent: Annotated[
@@ -169,7 +185,7 @@ class Settings(BaseModel):
             detail="The default is never less than the number of channels.",
         ),
     ] = Field(None, ge=1, description="Latent variables of a piecewise-linear cell. Default: a quarter of hidden.")
-    nonlinearity: Annotated[Nonlinearity, Parameter("Network", shapes_weights=True)] = Field(
+    nonlinearity: Annotated[Nonlinearity, Parameter("Network", needs=(NETWORK,), shapes_weights=True)] = Field(
         "tanh", description="Non-linearity of the hidden units."
     )
     direct: Annotated[bool, Parameter("Network", shapes_weights=True)] = Field(
@@ -179,6 +195,7 @@ class Settings(BaseModel):
         Initial | None,
         Parameter(
             "Initial weights",
+            needs=(NETWORK,),
             varies_in_program=True,
             detail="A reservoir that ridge does not train starts from its ridge readout.",
         ),
@@ -227,21 +244,39 @@ class Settings(BaseModel):
     seed: Annotated[
         int, Parameter("Initial weights", varies_in_program=True, detail="The same seed gives the same result.")
     ] = Field(0, ge=0, lt=2**32, description="Seed of the initial weights and of everything else that is random.")
-    delays: Annotated[Lags, Parameter("Reading the series", shapes_weights=True)] = Field(
+    delays: Annotated[Lags, Parameter("Reading the series", needs=(NETWORK,), shapes_weights=True)] = Field(
         None,
         description="Values that each step reads: how many of the latest, or a list of lags (0 is the current value). "
         "Default: chosen, or 1.",
     )
-    difference: Annotated[Lags, Parameter("Reading the series", shapes_weights=True)] = Field(
+    difference: Annotated[Lags, Parameter("Reading the series", needs=(NETWORK,), shapes_weights=True)] = Field(
         None,
         description="Learn differences instead of values: the lag of the difference, or a list of lags to take one "
         "after the other (1,12); 0 for none. Default: chosen for ridge, else none.",
     )
-    detrend: Annotated[bool, Parameter("Reading the series", shapes_weights=True)] = Field(
-        False, description="Subtract a straight line from each channel, and add it again to results."
+    season: Annotated[
+        Lags,
+        Parameter(
+            "Reading the series",
+            shapes_weights=True,
+            detail="Smoothers follow it, and the windows and differences that are tried reach back over it.",
+        ),
+    ] = Field(
+        None,
+        description="Steps after which the series repeats itself: 12 for months, or a list (24,168); 0 for no season. "
+        "Default: by the calendar of its dates, or by its autocorrelation.",
     )
+    detrend: Annotated[
+        bool,
+        Parameter("Reading the series", shapes_weights=True, detail="Smoothers of a detrended series have no slope."),
+    ] = Field(False, description="Subtract a straight line from each channel, and add it again to results.")
     log: Annotated[bool, Parameter("Reading the series", shapes_weights=True)] = Field(
         False, description="Learn the logarithm of the values, which must be positive."
+    )
+    nonnegative: Annotated[bool | None, Parameter("Reading the series", shapes_weights=True)] = Field(
+        None,
+        description="Raise negative results and bounds of intervals to zero. Default: for counts, which are whole "
+        "numbers from zero on.",
     )
     standardize: Annotated[
         bool,
@@ -250,8 +285,9 @@ class Settings(BaseModel):
     optimizer: Annotated[OptimizerName | None, Parameter("Training", detail="lbfgs is BFGS with limited memory.")] = (
         Field(
             None,
-            description="What trains the weights; ridge solves the readout alone. "
-            f"Default: levenberg-marquardt when fewer than {FEW_UNITS} hidden units are asked for, else ridge.",
+            description="What trains the weights; ridge solves the readout alone, and likelihood weights smoothers. "
+            f"Default: levenberg-marquardt when fewer than {FEW_UNITS} hidden units are asked for, likelihood for "
+            "smoothers, else ridge.",
         )
     )
     epochs: Annotated[
@@ -281,13 +317,13 @@ class Settings(BaseModel):
             detail="Biases are included.",
         ),
     ] = Field(0.0, ge=0, description="Penalty on the absolute weights.")
-    l2: Annotated[float | None, Parameter("Training", varies_in_program=True, detail="Biases are included.")] = Field(
-        None, ge=0, description="Penalty on the squared weights. Default: chosen for ridge, else 0."
-    )
+    l2: Annotated[
+        float | None, Parameter("Training", needs=(NETWORK,), varies_in_program=True, detail="Biases are included.")
+    ] = Field(None, ge=0, description="Penalty on the squared weights. Default: chosen for ridge, else 0.")
     weight_noise: Annotated[float, Parameter("Training", needs=(_not_ridge(),), varies_in_program=True)] = Field(
         0.0, ge=0, description="Standard deviation of noise on the weights while training."
     )
-    input_noise: Annotated[float | None, Parameter("Training", varies_in_program=True)] = Field(
+    input_noise: Annotated[float | None, Parameter("Training", needs=(NETWORK,), varies_in_program=True)] = Field(
         None,
         ge=0,
         description="Standard deviation of noise on the standardised values read while training. "
@@ -324,7 +360,7 @@ class Settings(BaseModel):
             needs=(
                 Need(
                     "optimizer",
-                    lambda s: s.method != "ridge" or s.forcing == "full",
+                    lambda s: s.method not in ("ridge", "likelihood") or s.forcing == "full",
                     "an optimizer other than ridge",
                 ),
             ),
@@ -510,12 +546,14 @@ class Settings(BaseModel):
         """The optimiser: the one asked for, or the one that suits the number of units."""
         if self.optimizer is not None:
             return self.optimizer
+        if self.cell == "smoothing":
+            return "likelihood"
         return "levenberg-marquardt" if self.hidden is not None and self.hidden < FEW_UNITS else "ridge"
 
     @property
     def by_gradients(self) -> bool:
         """Whether the optimiser follows a gradient: a gradient method, or BFGS."""
-        return self.method not in ("ridge", "levenberg-marquardt")
+        return self.method not in ("ridge", "likelihood", "levenberg-marquardt")
 
     @property
     def lags(self) -> tuple[int, ...]:
@@ -530,6 +568,13 @@ class Settings(BaseModel):
         if self.difference is None or self.difference == 0:
             return ()
         return (self.difference,) if isinstance(self.difference, int) else self.difference
+
+    @property
+    def seasons(self) -> tuple[int, ...]:
+        """The seasons that are given, in steps, ascending; none for 0 or None."""
+        if not self.season:
+            return ()
+        return (self.season,) if isinstance(self.season, int) else self.season
 
     @property
     def memory(self) -> int:
@@ -563,6 +608,11 @@ class Settings(BaseModel):
             raise ValueError(
                 f"members={self.members} exceeds restarts={self.restarts}; raise restarts or keep fewer members"
             )
+        if (self.cell == "smoothing") != (self.method == "likelihood"):
+            raise ValueError(
+                f"cell={self.cell!r} with optimizer={self.method!r}: smoothers are weighted by likelihood, and nothing "
+                "else is; give cell='smoothing' alone, or leave it out"
+            )
         if self.forcing_strength == "adaptive" and self.forced != "generalized":
             raise ValueError("forcing_strength='adaptive' needs forcing='generalized'")
         return self
@@ -585,6 +635,10 @@ class Settings(BaseModel):
             raise ValueError(f"delays={self.delays}: lags are ascending numbers from 0 on, at least one")
         if any(lag < 1 for lag in self.differences):
             raise ValueError(f"difference={self.difference}: lags of differences are at least 1, or 0 for none")
+        if any(season < 2 for season in self.seasons) or list(self.seasons) != sorted(set(self.seasons)):
+            raise ValueError(f"season={self.season}: seasons are ascending numbers of steps from 2 on, or 0 for none")
+        if self.cell == "smoothing" and max(self.seasons, default=0) > LONGEST_SEASON:
+            raise ValueError(f"season={self.season}: smoothers follow a season of at most {LONGEST_SEASON} steps")
         strengths = self.forcing_strength if isinstance(self.forcing_strength, tuple) else (self.forcing_strength,)
         for strength in strengths:
             if isinstance(strength, float | int) and not 0 <= strength <= 1:

@@ -11,7 +11,7 @@ from freerun.data.series import Series
 from freerun.errors import MissingExtraError, SeriesError
 from freerun.estimator import RNN
 from freerun.forecasting import intervals
-from freerun.forecasting.intervals import half_widths
+from freerun.forecasting.intervals import half_widths_of
 
 try:
     from sktime.forecasting.base import BaseForecaster
@@ -133,8 +133,8 @@ class RNNForecaster(BaseForecaster):
     def _bound_in_sample(self, share: float, channel: int, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute lower and upper bounds in sample; for a coverage of 0, both are the prediction."""
         values = self._predict_in_sample()[len(self._seen) - 1 + steps, channel]
-        width = half_widths(self.rnn_.model_.errors[:, :1], share)[0, channel] if share > 0 else 0.0
-        if self.rnn_.log:
+        width = half_widths_of(self.rnn_.model_, 1, share)[0, channel] if share > 0 else 0.0
+        if self.rnn_.model_.best.scaling.log:
             return values * np.exp(-width), values * np.exp(width)
         return values - width, values + width
 

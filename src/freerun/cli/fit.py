@@ -169,9 +169,7 @@ def _train(
 
 def _print_result(console: Console, rnn: RNN, output: Path, seconds: float) -> None:
     """Print the losses, the settings and the files of a fit that took `seconds`."""
-    from freerun.forecasting.simple import name_of
-
-    best, name, history = rnn.model_.best.settings, name_of(rnn.model_.best), rnn.history_
+    best, history = rnn.model_.best.settings, rnn.history_
     results = {
         "training_mse": history.training_mse[-1],
         "validation_mse": history.validation_mse[-1] if history.validation_mse else None,
@@ -179,12 +177,16 @@ def _print_result(console: Console, rnn: RNN, output: Path, seconds: float) -> N
         "stopped": history.stopped,
         "seconds": round(seconds, 3),
         "members": len(rnn.model_.members),
-        "simple": name,
         "settings": best.model_dump(),
         "model": str(output),
     }
     lags = ",".join(map(str, best.lags)) if len(best.lags) < 8 else f"{best.lags[0]},{best.lags[1]},...,{best.lags[-1]}"
-    network = f"none; forecasts are {name}" if name else f"{best.cell}, {best.hidden} hidden units, reads lags {lags}"
+    units = rnn.model_.best.plan.shape.hidden
+    network = f"{best.cell}, {units} hidden units, reads lags {lags}"
+    if best.cell == "smoothing":
+        network = f"{units} exponential smoothers" + (
+            f", seasons of {', '.join(map(str, best.seasons))} steps" if best.seasons else ", no season"
+        )
     console.result(
         results,
         {

@@ -15,7 +15,6 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
     """
     from freerun.data.timeline import shown
     from freerun.forecasting.modelfile import load_model
-    from freerun.forecasting.simple import name_of
     from freerun.selection.policies import AUTO, WHY
 
     loaded = load_model(model)
@@ -34,7 +33,6 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "stopped": history.stopped,
         "seconds": round(history.seconds, 3),
         "members": len(loaded.members),
-        "simple": name_of(best),
         "settings": best.settings.model_dump(),
         "given": loaded.settings.model_dump(exclude_defaults=True),
     }
@@ -51,11 +49,11 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "predict": "row i is step i + 1, made from steps 0 to i (open loop)",
         "generate": "the first value is the step after the last one read (closed loop)",
     }
-    if facts["simple"] is not None:
-        table["forecasts"] = f"{facts['simple']}; no network was trained"
     if best.settings.select in WHY:
         auto = f" ({AUTO[best.settings.select]})" if loaded.settings.select == "auto" else ""
         table["chosen by"] = WHY[best.settings.select] + auto
+    if best.settings.cell == "smoothing":
+        table["chosen by"] = "exponential smoothing; networks take its place where they are better beyond chance"
     if len(loaded.members) > 1:
         table["networks"] = f"{len(loaded.members)}; below is the best"
     table |= {f"  {name}": value for name, value in settings.items()}

@@ -30,6 +30,7 @@ class Scaling:
         slope: shape (D,), in the units of f(x) per unit of time (days for dates); zeros without detrending.
         origin: time at which the trend is zero, as a number (days since 1970 for dates).
         log: whether f is the logarithm.
+        nonnegative: whether negative results become zero.
         input_mean: shape (E,), in the units of the external inputs.
         input_scale: shape (E,), positive, in the units of the external inputs.
     """
@@ -41,6 +42,7 @@ class Scaling:
     log: bool
     input_mean: np.ndarray
     input_scale: np.ndarray
+    nonnegative: bool = False
 
     @classmethod
     def fitted(cls, panel: Sequence[Series], settings: Settings) -> Scaling:
@@ -50,14 +52,16 @@ class Scaling:
 
         Args:
             panel: series with equal channels and external inputs.
-            settings: `log`, `detrend`, `differences` and `standardize` are used.
+            settings: `log`, `detrend`, `differences`, `standardize` and `nonnegative` are used.
 
         Raises:
-            SeriesError: a channel is constant, or has values that are not positive and `log` is set.
+            SeriesError: a channel is constant, has values that are not positive and `log` is set, or negative values
+                and `nonnegative` is set.
         """
         for series in panel:
             refuse_constant(series)
             _require_positive(series, settings.log)
+            _refuse_negative(series, bool(settings.nonnegative))
         values = [np.log(series.values) if settings.log else series.values for series in panel]
         times = np.concatenate([_to_numbers(series.times) for series in panel])
         origin = float(times[0])
@@ -73,7 +77,8 @@ class Scaling:
             scale = np.ones_like(scale)
         input_std = inputs.std(axis=0)
         input_scale = np.where(input_std > 0, input_std, 1.0)
-        return cls(mean, scale, slope, origin, settings.log, inputs.mean(axis=0), input_scale)
+        nonnegative = all(map(are_counts, panel)) if settings.nonnegative is None else settings.nonnegative
+        return cls(mean, scale, slope, origin, settings.log, inputs.mean(axis=0), input_scale, nonnegative)
 
     def apply(self, series: Series) -> np.ndarray:
         """Compute the inputs of a network: the standardised values, and the external inputs of the next step.
@@ -109,12 +114,19 @@ class Scaling:
             Shape (*T, D), in the units of the series.
         """
         values = values * self.scale + self._trend(times)
-        return np.exp(values) if self.log else values
+        values = np.exp(values) if self.log else values
+        return np.maximum(values, 0.0) if self.nonnegative else values
 
     def _trend(self, times: np.ndarray) -> np.ndarray:
         if not self.slope.any():
             return self.mean
         return self.mean + self.slope * (_to_numbers(times) - self.origin)[..., None]
+
+
+def are_counts(series: Series) -> bool:
+    """Whether all values are whole numbers from zero on, and some are zero."""
+    known = series.values[np.isfinite(series.values)]
+    return bool(len(known) and known.min() == 0 and (known == np.rint(known)).all())
 
 
 def differenced(values: np.ndarray, differences: tuple[int, ...]) -> np.ndarray:
@@ -180,6 +192,15 @@ def _fit_line(times: np.ndarray, values: np.ndarray, detrend: bool) -> tuple[np.
             known = np.isfinite(column)
             slope[channel] = np.polyfit(times[known], column[known], 1)[0]
     return np.nanmean(values - slope * times[:, None], axis=0), slope
+
+
+def _refuse_negative(series: Series, nonnegative: bool) -> None:
+    if nonnegative and (series.values < 0).any():
+        row, channel = np.argwhere(series.values < 0)[0]
+        raise SeriesError(
+            f"the value {series.values[row, channel]:g} at step {row} of {series.channels[channel]!r} is negative; "
+            "leave nonnegative out, or correct the value"
+        )
 
 
 def _require_positive(series: Series, log: bool) -> None:

@@ -23,7 +23,10 @@ LEAST_RISE = 0.1
 """Minimum rise of the autocorrelation from its lowest value before to its peak at the seasonal period."""
 
 CYCLES = 3
-"""Minimum number of seasonal periods in a series."""
+"""Minimum number of seasonal periods in a series whose autocorrelation shows them."""
+
+CYCLES_BY_CALENDAR = 2
+"""Minimum number of seasonal periods in a series whose calendar suggests them."""
 
 
 def season_of(series: Series) -> int | None:
@@ -43,7 +46,7 @@ def seasons_of(series: Series) -> tuple[int, ...]:
     """
     by_calendar = CALENDAR.get((series.calendar.frequency or "").partition("-")[0])
     if by_calendar is not None:
-        return tuple(season for season in by_calendar if CYCLES * season <= len(series))
+        return tuple(season for season in by_calendar if CYCLES_BY_CALENDAR * season <= len(series))
     found = _find_by_autocorrelation(series.values[:, 0])
     return () if found is None else (found,)
 

@@ -8,6 +8,5 @@ runs        one-step predictions and free runs
 intervals   forecasts with prediction intervals, and sample paths
 evaluation  scores of a model
 baselines   simple forecasts, for comparison
-simple      models that make such forecasts, for series that are too short for a network
 export      a trained network as a StableHLO program
 """

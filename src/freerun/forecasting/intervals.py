@@ -1,7 +1,8 @@
 """Forecasts with prediction intervals, and sample paths.
 
-The half widths of intervals come from errors of free runs on parts of the training series that were left out of the
-fit. There is one half width for each horizon and channel.
+The half widths of intervals of networks come from errors of free runs on parts of the training series that were left
+out of the fit. There is one half width for each horizon and channel. Those of smoothers follow a power law; see
+`growth_in_sample`.
 
 If n errors are independent and n is large enough for the level, the half width is a quantile of the absolute errors at
 this horizon and its neighbors: the ceil((n + 1) * level)-th smallest of n. This is split conformal prediction (Vovk et
@@ -22,9 +23,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from freerun.data.arrays import NEAR
 from freerun.data.series import Series
 from freerun.errors import SettingError
-from freerun.forecasting.model import Member, Model
+from freerun.forecasting.model import ErrorGrowth, Member, Model
 from freerun.forecasting.runs import (
     COMBINED,
     base_of,
@@ -56,6 +58,19 @@ NEIGHBOURS = 8
 
 OPTIMISM = 1.1
 """Ratio of future errors to errors on parts that settings were chosen on, measured on 21 series of no benchmark."""
+
+FITTED = 4
+"""What a fit of smoothers costs, in steps. This and the next three were found on M1 and half of M3, and confirmed on
+the other half, by `benchmarks/competitions.py`."""
+
+TAILS, LIGHTER = 2, 30
+"""Degrees of freedom of errors: 2, and one more for every 30 steps of the series."""
+
+STEEPEST, RANDOM_WALK = 1.2, 0.5
+"""Largest exponent of the growth of errors, and that of series too short to show one."""
+
+IN_SAMPLE = 100
+"""Most steps from which smoothers forecast inside the training series."""
 
 FEW = 10
 """Number of residuals from which on their distribution may be skewed; fewer are made symmetric."""
@@ -108,20 +123,40 @@ def interval(model: Model, base: Series, run: Series, level: float, read: bool) 
     Raises:
         SettingError: there are no errors to calibrate intervals by.
     """
-    if not model.errors.size:
-        _refuse_uncalibrated(model)
-    widths = half_widths(model.errors, level / 100.0)
     steps = len(run)
+    widths = half_widths_of(model, steps, level / 100.0)
     if steps > len(widths):
         paths = _sample_paths(model, base, steps, PATHS, 0, read)
-        spread = (np.log(paths) if model.settings.log else paths).std(axis=0)
+        spread = (np.log(np.maximum(paths, 1e-300)) if model.best.scaling.log else paths).std(axis=0)
         growth = spread[len(widths) :] / np.maximum(spread[len(widths) - 1], 1e-300)
         beyond = widths[-1] * np.maximum(1.0, np.maximum.accumulate(growth, axis=0))
         widths = np.concatenate([widths, beyond])
     widths = widths[:steps]
-    if model.settings.log:
+    if model.best.scaling.log:
         return run.values * np.exp(-widths), run.values * np.exp(widths)
-    return run.values - widths, run.values + widths
+    low = run.values - widths
+    return np.maximum(low, 0.0) if model.best.scaling.nonnegative else low, run.values + widths
+
+
+def half_widths_of(model: Model, steps: int, share: float) -> np.ndarray:
+    """Compute the half widths of the intervals of a model.
+
+    Args:
+        model: the trained networks.
+        steps: number of steps of the forecast.
+        share: share of true values that intervals should cover, 0 to 1.
+
+    Returns:
+        Shape (H, D). H is `steps` for smoothers, and the number of calibrated horizons for networks.
+
+    Raises:
+        SettingError: there are no errors to calibrate intervals by.
+    """
+    if model.growth is not None:
+        return model.growth.half_widths(steps, share)
+    if not model.errors.size:
+        _refuse_uncalibrated(model)
+    return half_widths(model.errors, share)
 
 
 def _refuse_uncalibrated(model: Model) -> NoReturn:
@@ -202,17 +237,64 @@ def errors_left_out(
             last = len(series) - fold * count
             starts = np.linspace(last - count, last - horizon, min(ORIGINS, count - horizon + 1)).astype(int)
             errors.append(_errors(fitted, series, starts, horizon))
-    kept = np.concatenate(errors)
+    most = _largest_error(training, members[0].scaling.log)
+    kept = np.clip(np.concatenate(errors), -most, most)
     return kept[np.isfinite(kept).any(axis=(1, 2))] * (OPTIMISM if chosen else 1.0)
 
 
+def _largest_error(training: Sequence[Series], log: bool) -> np.ndarray:
+    """The largest error of a run that stays within `NEAR` standard deviations of the range of the series, shape (D,).
+
+    Runs of networks that are kept stay there. One that is fitted without a part of the series may diverge.
+    """
+    values = np.concatenate([series.values for series in training])
+    values = np.log(values) if log else values
+    return np.nanmax(values, axis=0) - np.nanmin(values, axis=0) + NEAR * np.nanstd(values, axis=0)
+
+
+def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
+    """Fit the growth of errors with the horizon to forecasts from many steps of the training series.
+
+    Smoothers have a few gains and the state in which they begin, so that nothing is left out of the fit. A line is
+    fitted to the logarithm of the root mean square errors against that of the horizon, each horizon weighted by the
+    number of its errors. Errors after the series are larger than those inside it, by sqrt(1 + `FITTED` / T), and have
+    heavier tails, the more so the shorter the series is.
+
+    Args:
+        members: networks of smoothers.
+        series: the training series, T steps.
+    """
+    steps, channels = series.shape
+    horizon = min(LONGEST, max(1, steps // 2))
+    first = min(members[0].washout, steps - 2)
+    starts = np.unique(np.linspace(first, steps - 1, min(IN_SAMPLE, steps - first)).astype(int))
+    errors = _errors(members, series, starts, horizon)
+    laws = np.array([_power_law(errors[..., channel]) for channel in range(channels)])
+    return ErrorGrowth(laws[:, 0] * math.sqrt(1 + FITTED / steps), laws[:, 1], TAILS + steps / LIGHTER)
+
+
+def _power_law(errors: np.ndarray) -> tuple[float, float]:
+    """Fit scale and exponent to errors of shape (N, H), NaN where an error is missing; see `growth_in_sample`."""
+    counts = np.isfinite(errors).sum(axis=0)
+    power = np.nansum(errors**2, axis=0) / np.maximum(counts, 1)
+    ahead = np.arange(1, len(counts) + 1)
+    known = (counts >= FEWEST) & (power > 0)
+    if known.sum() < 2:
+        return math.sqrt(power[0]), RANDOM_WALK
+    logarithm, ahead, counts = 0.5 * np.log(power[known]), np.log(ahead[known]), counts[known]
+    slope = float(np.polyfit(ahead, logarithm, 1, w=np.sqrt(counts))[0])
+    exponent = min(max(slope, 0.0), STEEPEST)
+    return float(np.exp(np.average(logarithm - exponent * ahead, weights=counts))), exponent
+
+
 def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
-    """The errors of the combined free runs from N starts, shape (N, horizon, D)."""
-    at = starts[:, None] + np.arange(horizon)
+    """The errors of the combined free runs from N starts, shape (N, horizon, D); NaN after the end of the series."""
+    steps = starts[:, None] + np.arange(horizon)
+    at = np.minimum(steps, len(series) - 1)
     with np.errstate(over="ignore", invalid="ignore"):
         runs = np.stack([m.scaling.undo(runs_from(m, series, starts, horizon), series.times[at]) for m in members])
         run = COMBINED[ensemble_of(members)](runs)
-        truth = series.values[at]
+        truth = np.where((steps < len(series))[..., None], series.values[at], np.nan)
         return np.log(truth) - np.log(run) if members[0].scaling.log else truth - run
 
 

@@ -59,6 +59,30 @@ class Member:
 
 
 @dataclass(frozen=True)
+class ErrorGrowth:
+    """How the errors of forecasts grow with the horizon, for models of smoothers.
+
+    The error h steps ahead is scale * h^exponent times a number drawn from Student's t distribution.
+
+    Attributes:
+        scale: of the errors one step ahead, shape (D,), in the units of the series or of its logarithm.
+        exponent: 0 for a level that never changes, 0.5 for a random walk; shape (D,).
+        freedom: degrees of freedom.
+    """
+
+    scale: np.ndarray
+    exponent: np.ndarray
+    freedom: float
+
+    def half_widths(self, steps: int, share: float) -> np.ndarray:
+        """Compute the half widths of intervals that cover a share of the true values, shape (steps, D)."""
+        from scipy.special import stdtrit
+
+        ahead = np.arange(1, steps + 1)[:, None]
+        return self.scale * ahead**self.exponent * stdtrit(self.freedom, (1 + share) / 2)
+
+
+@dataclass(frozen=True)
 class Model:
     """The result of a fit.
 
@@ -69,6 +93,7 @@ class Model:
         trained_on: number of training series.
         errors: errors of free runs on parts of the training series that were left out of the fit, by horizon, shape
             (N, H, D). They are in the units of the series or of its logarithm; NaN where a value is missing.
+        growth: the growth of errors with the horizon, for smoothers; None for networks, whose intervals `errors` give.
     """
 
     settings: Settings
@@ -76,6 +101,7 @@ class Model:
     recent: Series
     trained_on: int = 1
     errors: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 1)))
+    growth: ErrorGrowth | None = None
 
     @property
     def best(self) -> Member:

@@ -16,14 +16,13 @@ from freerun.data.series import Series
 from freerun.data.timeline import Calendar
 from freerun.errors import FreerunError, ModelFileError
 from freerun.files.archive import ArchiveError, read_archive, write_archive
-from freerun.forecasting.model import Member, Model, RunStart
-from freerun.network.cells import LSTMCell
+from freerun.forecasting.model import ErrorGrowth, Member, Model, RunStart
 from freerun.network.network import State, assemble
 from freerun.plan import plan_of
 from freerun.settings import Settings
 from freerun.training.history import History
 
-FORMAT = 4
+FORMAT = 5
 """Version of the layout of model files."""
 
 OLDEST = 2
@@ -49,6 +48,8 @@ def save_model(model: Model, path: str | Path) -> None:
         "errors": model.errors,
         "recent.times": recent.times.view(np.int64) if recent.times.dtype.kind == "M" else recent.times,
     }
+    if model.growth is not None:
+        arrays |= {"growth.scale": model.growth.scale, "growth.exponent": model.growth.exponent}
     for i, member in enumerate(model.members):
         arrays |= {f"{i}.{name}": array for name, array in _arrays(member).items()}
     dated = isinstance(recent.dt, np.timedelta64)
@@ -60,6 +61,7 @@ def save_model(model: Model, path: str | Path) -> None:
             {
                 "settings": m.settings.model_dump(),
                 "log": m.scaling.log,
+                "nonnegative": m.scaling.nonnegative,
                 "origin": m.scaling.origin,
                 "stopped": m.history.stopped,
                 "seconds": m.history.seconds,
@@ -67,6 +69,7 @@ def save_model(model: Model, path: str | Path) -> None:
             for m in model.members
         ],
         "trained_on": model.trained_on,
+        "freedom": None if model.growth is None else model.growth.freedom,
         "channels": list(recent.channels),
         "inputs": list(recent.input_names),
         "given": sorted(recent.given or ()),
@@ -146,6 +149,7 @@ class _MemberPart(_Part):
 
     settings: dict[str, Any]
     log: bool
+    nonnegative: bool = False
     origin: FiniteFloat
     stopped: str
     seconds: FiniteFloat
@@ -169,6 +173,7 @@ class _Header(_Part):
     settings: dict[str, Any]
     members: list[_MemberPart] = Field(min_length=1)
     trained_on: int = Field(ge=1)
+    freedom: FiniteFloat | None = None
     channels: list[str] = Field(min_length=1)
     inputs: list[str]
     given: list[Literal["channels", "times", "input_names"]] | None = None
@@ -199,7 +204,11 @@ def _model(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
     )
     recent.following_times(1)  # refuses times that cannot be continued
     errors = _checked_array(arrays, "errors", *arrays["errors"].shape[:2], channels)
-    return Model(Settings.checked(**header.settings), tuple(members), recent, header.trained_on, errors)
+    growth = None
+    if header.freedom is not None:
+        scale, exponent = (_finite_array(arrays, f"growth.{name}", channels) for name in ("scale", "exponent"))
+        growth = ErrorGrowth(scale, exponent, header.freedom)
+    return Model(Settings.checked(**header.settings), tuple(members), recent, header.trained_on, errors, growth)
 
 
 def _given(header: _Header, times: np.ndarray, dt: Any) -> frozenset[str]:
@@ -224,10 +233,9 @@ def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, chann
     network = assemble(plan_of(settings, channels, inputs).shape, weights)
     cells = []
     for cell in network.cells:
-        gated = 2 if isinstance(cell, LSTMCell) else 1
-        first = sum(map(len, cells))
+        first, entries = sum(map(len, cells)), len(cell.rest())
         cells.append(
-            tuple(_finite_array(arrays, f"{prefix}ending.cells.{first + k}", cell.hidden) for k in range(gated))
+            tuple(_finite_array(arrays, f"{prefix}ending.cells.{first + k}", cell.hidden) for k in range(entries))
         )
     past = _checked_array(arrays, f"{prefix}ending.past", network.depth, channels + inputs)
     sizes = {name: inputs if name.startswith("input") else channels for name in _SCALING}
@@ -238,6 +246,7 @@ def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, chann
             **{name: _finite_array(arrays, f"{prefix}scaling.{name}", size) for name, size in sizes.items()},
             origin=part.origin,
             log=part.log,
+            nonnegative=part.nonnegative,
         ),
         RunStart(State(tuple(cells), past), _checked_array(arrays, f"{prefix}ending.value", channels)),
         _history(arrays, prefix, part),

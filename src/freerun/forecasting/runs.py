@@ -333,7 +333,7 @@ def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) 
     runs = []
     for some in np.array_split(starts - 1, max(1, len(starts) // MOST_AT_ONCE)):
         start = numpy_runs.states_before(member.network, known, some)
-        ahead = values[some + np.arange(horizon)[:, None], channels:]
+        ahead = values[np.minimum(some + np.arange(horizon)[:, None], len(values) - 1), channels:]
         runs.append(numpy_runs.run(member.network, *start, horizon, future_inputs=ahead).values[0])
     return np.concatenate(runs).astype(np.float64)
 

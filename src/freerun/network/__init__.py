@@ -7,6 +7,7 @@ cells       one class for each kind of cell
 initial     initial weights
 numpy_runs  runs in NumPy, in batches
 ridge       ridge regression of readouts
+smoothing   networks of exponential smoothers, whose readout is their likelihood
 jax_runs    runs in JAX, with derivatives
 engines     the choice between NumPy and JAX for a free run
 recurrence  loops over steps in JAX, with their derivative rules
@@ -15,6 +16,6 @@ updates     elementwise updates of cells, with their derivative rules
 jax_cells   one step of a cell in JAX
 pytrees     registration of networks as pytrees
 
-`network`, `cells`, `initial`, `numpy_runs` and `ridge` do not import JAX. This package does not know series, settings
-or training.
+`network`, `cells`, `initial`, `numpy_runs`, `ridge` and `smoothing` do not import JAX. This package does not know
+series, settings or training.
 """

@@ -217,6 +217,58 @@ class PiecewiseLinearCell(AnyCell):
         return self.bias.shape[0] + self.threshold.shape[0]
 
 
+@dataclass(frozen=True, eq=False)
+class SmoothingCell(AnyCell):
+    """Exponential smoothers side by side: level, damped trend and additive season (Holt, 1957; Winters, 1960).
+
+    Each unit keeps a level l, a slope b and a ring of seasonal terms s. Its hidden state is its forecast of the value
+    that it reads next, h = l + damping * b + s_1. With the error d_t = x_t @ input + bias - h_{t-1}, the update is
+
+        l_t = l_{t-1} + damping * b_{t-1} + level * d_t
+        b_t = damping * b_{t-1} + trend * d_t
+        s_t = s_{t-period} + season * d_t
+
+    in the error correction form of Hyndman et al. (2008), Forecasting with Exponential Smoothing, section 2.5. The cell
+    is linear. `freerun.network.smoothing` has the gains, and finds the state in which a series begins.
+
+    Attributes:
+        input: shape (D, H); a unit reads one channel.
+        bias: shape (H,).
+        level: gains of the level, 0 to 1, shape (H,).
+        trend: gains of the slope, shape (H,).
+        damping: factor of the slope in each step, 0 to 1, shape (H,); 0 for no slope.
+        season: gains of the seasonal terms, shape (H,).
+        periods: the steps of each season, ascending. The ring has the terms of all of them, over the longest.
+        additive, static: see `AnyCell`.
+    """
+
+    level: Float[Array, " H"]
+    trend: Float[Array, " H"]
+    damping: Float[Array, " H"]
+    season: Float[Array, " H"]
+    periods: tuple[int, ...]
+
+    static: ClassVar[tuple[str, ...]] = ("periods",)
+
+    @property
+    def period(self) -> int:
+        """The number of steps of the longest season; 0 for no season."""
+        return max(self.periods, default=0)
+
+    @staticmethod
+    def shapes(inputs: int, hidden: int) -> Shapes:
+        """The shapes of the weights by field name, for D = `inputs` and H = `hidden`."""
+        return {"input": (inputs, hidden), **dict.fromkeys(("bias", "level", "trend", "damping", "season"), (hidden,))}
+
+    @property
+    def hidden(self) -> int:
+        return self.bias.shape[0]
+
+    def rest(self) -> Carry:
+        """Forecast, level, slope, and the seasonal terms of the next `period` steps: zeros."""
+        return super().rest() * (3 + self.period)
+
+
 CELLS: dict[str, type[Cell]] = {
     "simple": SimpleCell,
     "leaky": LeakyCell,
@@ -224,4 +276,5 @@ CELLS: dict[str, type[Cell]] = {
     "lstm": LSTMCell,
     "memoryless": MemorylessCell,
 }
-"""The cells with a non-linearity by name. `plrnn` and `clipped-plrnn` name the two forms of `PiecewiseLinearCell`."""
+"""The cells with a non-linearity by name. `plrnn` and `clipped-plrnn` name the two forms of `PiecewiseLinearCell`, and
+`smoothing` names `SmoothingCell`."""

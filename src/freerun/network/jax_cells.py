@@ -22,6 +22,7 @@ from freerun.network.cells import (
     PiecewiseLinearCell,
     RecurrentCell,
     SimpleCell,
+    SmoothingCell,
 )
 from freerun.network.updates import (
     Array,
@@ -31,6 +32,7 @@ from freerun.network.updates import (
     lstm_update,
     piecewise_update,
     simple_update,
+    smoothing_update,
 )
 
 _UPDATES: dict[type[Cell], Callable[[str], Update]] = {
@@ -51,27 +53,34 @@ def update_of(cell: AnyCell) -> Update:
     """
     if isinstance(cell, PiecewiseLinearCell):
         return piecewise_update(cell.clipped)
+    if isinstance(cell, SmoothingCell):
+        return smoothing_update
     if not isinstance(cell, Cell) or type(cell) not in _UPDATES:
         raise TypeError(f"{type(cell).__name__} has no update; give it one in freerun.network.jax_cells")
     return _UPDATES[type(cell)](cell.nonlinearity)
 
 
 def elementwise_of(cell: AnyCell) -> tuple[Array, ...]:
-    """The parameters of the elementwise update: the leak, the candidate bias or the threshold; empty if none."""
+    """The parameters of the elementwise update: the leak, a bias inside, the threshold or gains; empty if none."""
     if isinstance(cell, LeakyCell):
         return (jax.nn.sigmoid(cell.logit),)
     if isinstance(cell, GRUCell):
         return (cell.candidate,)
+    if isinstance(cell, SmoothingCell):
+        return cell.level, cell.trend, cell.damping, cell.season
     return (cell.threshold,) if isinstance(cell, PiecewiseLinearCell) else ()
 
 
-def recurrent_of(cell: RecurrentCell | PiecewiseLinearCell) -> Float[Array, "H A"]:
+def recurrent_of(cell: RecurrentCell | PiecewiseLinearCell | SmoothingCell) -> Float[Array, "H A"]:
     """The recurrent weights.
 
-    For a piecewise-linear cell, they map its hidden state (z, phi) to the next z' and to z' @ expand.
+    For a piecewise-linear cell, they map its hidden state (z, phi) to the next z' and to z' @ expand. Smoothers do not
+    read each other: all is in their update.
     """
     if isinstance(cell, RecurrentCell):
         return cell.recurrent
+    if isinstance(cell, SmoothingCell):
+        return jnp.zeros((cell.hidden, cell.hidden), cell.bias.dtype)
     to_latent = jnp.concatenate([jnp.diag(cell.diagonal), cell.shrink])
     return jnp.concatenate([to_latent, to_latent @ cell.expand], axis=1)
 

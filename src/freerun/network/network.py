@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from freerun.network.cells import CELLS, AnyCell, MemorylessCell, PiecewiseLinearCell
+from freerun.network.cells import CELLS, AnyCell, MemorylessCell, PiecewiseLinearCell, SmoothingCell
 
 if TYPE_CHECKING:
     from freerun.network.updates import Array, Carry
@@ -22,7 +22,7 @@ class Shape:
     Attributes:
         channels: D, the number of channels of the series.
         hidden: number of units of each layer.
-        cell: a key of `freerun.network.cells.CELLS`, `plrnn` or `clipped-plrnn`.
+        cell: a key of `freerun.network.cells.CELLS`, `plrnn`, `clipped-plrnn` or `smoothing`.
         lags: delays of the values in a window, in steps, ascending; 0 is the current value.
         layers: number of layers.
         direct: whether there are direct connections from the window to the output.
@@ -30,6 +30,7 @@ class Shape:
         latent: M, the number of latent variables of a piecewise-linear cell.
         inputs: E, the number of external inputs.
         differences: lags of the differences that are taken of the values one after the other, in steps.
+        periods: the steps of each season of a smoothing cell, ascending.
     """
 
     channels: int
@@ -42,6 +43,7 @@ class Shape:
     latent: int = 0
     inputs: int = 0
     differences: tuple[int, ...] = ()
+    periods: tuple[int, ...] = ()
 
     @property
     def window(self) -> int:
@@ -173,6 +175,10 @@ def assemble(shape: Shape, take: Take) -> Network:
             kind = CELLS[shape.cell]
             weights = {n: take(f"cells.{layer}.{n}", s) for n, s in kind.shapes(inputs, shape.hidden).items()}
             return kind(**weights, nonlinearity=shape.nonlinearity)
+        if shape.cell == "smoothing":
+            shapes = SmoothingCell.shapes(inputs, shape.hidden)
+            weights = {n: take(f"cells.{layer}.{n}", s) for n, s in shapes.items()}
+            return SmoothingCell(**weights, periods=shape.periods)
         shapes = PiecewiseLinearCell.shapes(inputs, shape.hidden, shape.latent)
         weights = {n: take(f"cells.{layer}.{n}", s) for n, s in shapes.items()}
         return PiecewiseLinearCell(**weights, clipped=shape.cell == "clipped-plrnn")
@@ -190,4 +196,4 @@ def assemble(shape: Shape, take: Take) -> Network:
 
 def _hidden_state(shape: Shape) -> int:
     """Length of the hidden state of a layer: the units, and the latent variables of a piecewise-linear cell."""
-    return shape.hidden + (0 if shape.cell in CELLS else shape.latent)
+    return shape.hidden + (0 if shape.cell in (*CELLS, "smoothing") else shape.latent)

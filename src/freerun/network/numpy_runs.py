@@ -18,14 +18,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from freerun.network.cells import AnyCell, GRUCell, LeakyCell, LSTMCell, MemorylessCell, PiecewiseLinearCell, SimpleCell
+from freerun.network import smoothing
+from freerun.network.cells import (
+    AnyCell,
+    GRUCell,
+    LeakyCell,
+    LSTMCell,
+    MemorylessCell,
+    PiecewiseLinearCell,
+    SimpleCell,
+    SmoothingCell,
+)
 from freerun.network.network import Network, State, Window, left_out
 
 if TYPE_CHECKING:
     from freerun.network.updates import Array, Carry
 
-PIECE = 10_000
-"""Most steps of a series whose hidden states are in memory at once, in steps; 1000 units take 80 MB."""
+PIECE = 10_000_000
+"""Most numbers of the carries along a series that are in memory at once (80 MB): 10000 steps of 1000 units."""
 
 
 class Readouts(NamedTuple):
@@ -125,23 +135,23 @@ def _update(cell: AnyCell, carry: Carry, drive: Array) -> Carry:
     h = carry[0]
     match cell:
         case MemorylessCell():
-            return (NONLINEARITIES[cell.nonlinearity](drive),)
+            after: Carry = (NONLINEARITIES[cell.nonlinearity](drive),)
         case SimpleCell():
-            return (NONLINEARITIES[cell.nonlinearity](h @ cell.recurrent + drive),)
+            after = (NONLINEARITIES[cell.nonlinearity](h @ cell.recurrent + drive),)
         case LeakyCell():
             leak = sigmoid(cell.logit)
-            return ((1.0 - leak) * h + leak * NONLINEARITIES[cell.nonlinearity](h @ cell.recurrent + drive),)
+            after = ((1.0 - leak) * h + leak * NONLINEARITIES[cell.nonlinearity](h @ cell.recurrent + drive),)
         case GRUCell():
             mixed, size = h @ cell.recurrent, cell.hidden
             gates = sigmoid(mixed[..., : 2 * size] + drive[..., : 2 * size])
             reset, keep = gates[..., :size], gates[..., size:]
             inside = drive[..., 2 * size :] + reset * (mixed[..., 2 * size :] + cell.candidate)
-            return ((1.0 - keep) * NONLINEARITIES[cell.nonlinearity](inside) + keep * h,)
+            after = ((1.0 - keep) * NONLINEARITIES[cell.nonlinearity](inside) + keep * h,)
         case LSTMCell():
             i, f, g, o = np.split(h @ cell.recurrent + drive, 4, axis=-1)
             function = NONLINEARITIES[cell.nonlinearity]
             memory = sigmoid(f) * carry[1] + sigmoid(i) * function(g)
-            return sigmoid(o) * function(memory), memory
+            after = sigmoid(o) * function(memory), memory
         case PiecewiseLinearCell():
             latent_size = cell.bias.shape[0]
             latent = h[..., :latent_size] * cell.diagonal + h[..., latent_size:] @ cell.shrink + drive
@@ -149,9 +159,12 @@ def _update(cell: AnyCell, carry: Carry, drive: Array) -> Carry:
             ramps = np.maximum(units + cell.threshold, 0.0)
             if cell.clipped:
                 ramps -= np.maximum(units, 0.0)
-            return (np.concatenate([latent, ramps], axis=-1),)
+            after = (np.concatenate([latent, ramps], axis=-1),)
+        case SmoothingCell():
+            after = smoothing.advance(cell, carry, drive)
         case _:
             raise TypeError(f"the NumPy engine has no step for {type(cell).__name__}; write one in numpy_runs")
+    return after
 
 
 def windows(network: Network, inputs: Array, past: Array) -> Window:
@@ -192,6 +205,21 @@ def output(network: Network, hidden: Array, window: Window) -> Array:
     return outputs if window.base is None else outputs + window.base
 
 
+def start_of(network: Network, inputs: Array) -> State:
+    """The state in which the network begins to read a series: zero, except that smoothers begin close to the series.
+
+    Args:
+        network: the network.
+        inputs: what the network will read, shape (T, *S, N); NaN where a value is missing.
+    """
+    rest = network.rest(inputs.shape[1:-1])
+    cells = tuple(
+        smoothing.start_of(cell, inputs) if isinstance(cell, SmoothingCell) else carry
+        for cell, carry in zip(network.cells, rest.cells, strict=True)
+    )
+    return State(cells, rest.past)
+
+
 class Reading(NamedTuple):
     """The result of an open loop over T steps.
 
@@ -214,10 +242,10 @@ def read(network: Network, inputs: Array, state: State | None = None) -> Reading
     Args:
         network: the network.
         inputs: what the network reads, shape (T, *S, N).
-        state: the state before the first step; None is the zero state.
+        state: the state before the first step; None is that of `start_of`.
     """
     inputs = np.asarray(inputs, network.bias.dtype)
-    state = network.rest(inputs.shape[1:-1]) if state is None else state
+    state = start_of(network, inputs) if state is None else state
     window = windows(network, inputs, state.past)
     driven_by = window.seen
     carries: list[Carry] = []
@@ -252,7 +280,7 @@ def predict(network: Network, inputs: Array, state: State | None = None) -> np.n
     Args:
         network: the network.
         inputs: what the network reads, shape (T, *S, N).
-        state: the state before the first step; None is the zero state.
+        state: the state before the first step; None is that of `start_of`.
 
     Returns:
         Shape (T, *S, D).
@@ -262,9 +290,13 @@ def predict(network: Network, inputs: Array, state: State | None = None) -> np.n
 
 
 def read_in_pieces(
-    network: Network, inputs: Array, state: State | None = None, piece: int = PIECE
+    network: Network, inputs: Array, state: State | None = None, piece: int | None = None
 ) -> Iterator[Reading]:
-    """Run in open loop, and yield a `Reading` for each `piece` consecutive steps."""
+    """Run in open loop, and yield a `Reading` for each `piece` consecutive steps; None takes as many as fit `PIECE`."""
+    state = start_of(network, inputs) if state is None else state
+    if piece is None:
+        numbers = sum(entry.size for carry in state.cells for entry in carry)
+        piece = max(1, PIECE // max(1, numbers))
     for first in range(0, len(inputs), piece):
         reading = read(network, inputs[first : first + piece], state)
         state = reading.state
@@ -275,7 +307,7 @@ def state_after(network: Network, inputs: Array, state: State | None = None) -> 
     """Run in open loop over `inputs`, shape (T, N), and return the state after the last step."""
     if network.memoryless and len(inputs) > network.depth:
         inputs = inputs[len(inputs) - network.depth - 1 :]  # the state depends on these alone
-    state = network.rest() if state is None else state
+    state = start_of(network, inputs) if state is None else state
     for reading in read_in_pieces(network, inputs, state):
         state = reading.state
     return state
@@ -288,13 +320,13 @@ def states_before(network: Network, inputs: Array, at: Array, state: State | Non
         network: the network.
         inputs: what the network reads, shape (T, N).
         at: the first step of each of S runs, shape (S,), in any order.
-        state: the state before the first step of `inputs`; None is the zero state.
+        state: the state before the first step of `inputs`; None is that of `start_of`.
 
     Returns:
         The states before the steps `at`, as a batch, and the values of these steps, shape (S, D).
     """
     inputs = np.asarray(inputs, network.bias.dtype)
-    state = network.rest() if state is None else state
+    state = start_of(network, inputs) if state is None else state
     known = np.concatenate([state.past, inputs])
     past = known[at[None, :] + np.arange(network.depth)[:, None]]
     if network.memoryless:
@@ -477,7 +509,7 @@ def filled(network: Network, inputs: Array, state: State | None = None) -> np.nd
     Args:
         network: the network.
         inputs: what the network reads, shape (T, N), NaN where a value is missing. External inputs must be complete.
-        state: the state before the first step; None is the zero state.
+        state: the state before the first step; None is that of `start_of`.
 
     Returns:
         The inputs without missing values, shape (T, N). A value that is missing in the first step is zero, the mean.
@@ -487,8 +519,8 @@ def filled(network: Network, inputs: Array, state: State | None = None) -> np.nd
     gaps = np.flatnonzero(np.isnan(inputs[:, :channels]).any(axis=1))
     if not len(gaps):
         return inputs
+    state = start_of(network, inputs) if state is None else state
     inputs[0, :channels] = np.nan_to_num(inputs[0, :channels])
-    state = network.rest() if state is None else state
     first, last = max(0, int(gaps[0]) - 1), int(gaps[-1])
     if last == 0:
         return inputs

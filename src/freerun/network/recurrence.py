@@ -22,7 +22,7 @@ from jax import lax
 from jaxtyping import Float
 
 from freerun.compute.programs import current_device
-from freerun.network.cells import AnyCell, MemorylessCell, PiecewiseLinearCell, RecurrentCell
+from freerun.network.cells import AnyCell, MemorylessCell, PiecewiseLinearCell, RecurrentCell, SmoothingCell
 from freerun.network.jax_cells import drive, elementwise_of, recurrent_of, update_of
 from freerun.network.updates import Array, Carry, Update
 
@@ -61,13 +61,13 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
         after = _run_columns(update_of(cell), cell.additive, elementwise, weights, *columns)
         return tuple(entry.swapaxes(1, 2) for entry in after)
     driven = multiply_rows(lambda rows: drive(cell, rows), inputs)
-    if isinstance(cell, RecurrentCell | PiecewiseLinearCell):
+    if isinstance(cell, RecurrentCell | PiecewiseLinearCell | SmoothingCell):
         return _run_rows(update_of(cell), cell.additive, elementwise_of(cell), recurrent_of(cell), driven, carry)
     if isinstance(cell, MemorylessCell):
         return update_of(cell)(elementwise_of(cell), carry, jnp.zeros_like(driven), driven)
     raise TypeError(
-        f"{type(cell).__name__} is neither a RecurrentCell nor a MemorylessCell nor a PiecewiseLinearCell; derive it "
-        "from one of them, or give it a loop here"
+        f"{type(cell).__name__} is neither a RecurrentCell nor a MemorylessCell, PiecewiseLinearCell or SmoothingCell; "
+        "derive it from one of them, or give it a loop here"
     )
 
 

@@ -186,6 +186,18 @@ def piecewise_update(clipped: bool) -> Update:
     return update
 
 
+def smoothing_update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+    """The update of exponential smoothers; see `freerun.network.cells.SmoothingCell`. JAX differentiates it."""
+    by_level, by_trend, damping, by_season = elementwise
+    forecast, level, slope, *ring = carry
+    error = recurrent + drive - forecast
+    slope = damping * slope
+    level, slope = level + slope + by_level * error, slope + by_trend * error
+    ring = [*ring[1:], ring[0] + by_season * error] if ring else []
+    forecast = level + damping * slope
+    return (forecast + ring[0] if ring else forecast, level, slope, *ring)
+
+
 def _gates(a: Array) -> Array:
     """The sigmoid of all gates at once, (1 + tanh(a / 2)) / 2.
 

@@ -217,7 +217,9 @@ class Space:
         if self.given.method != "ridge" or "optimizer" in self.dimensions:
             return []
         proposals: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for recipe in candidates_of(self.given.with_(restarts=1, members=1), FORECAST, Profile.of(training)):
+        for recipe in candidates_of(
+            self.given.with_(restarts=1, members=1), FORECAST, Profile.of(training, self.given)
+        ):
             lags = recipe.lags
             values = {name: getattr(recipe, name) for name in self.dimensions if name not in ("spacing", "delays")}
             values |= {"delays": len(lags), "spacing": lags[1] if len(lags) > 1 else 1, "seed": 0}
@@ -292,7 +294,7 @@ def _default_dimensions(given: Settings, training: Sequence[Series]) -> dict[str
             "weight_noise": Among((0.0, 1e-3, 1e-2)),
             "input_noise": Among((0.0, 1e-3, 1e-2)),
         }
-    differences = differences_of(Profile.of(training))
+    differences = differences_of(Profile.of(training, given))
     if len(differences) > 1:
         usual["difference"] = Among(tuple(map(_format_lags, differences)))
     return usual | {"seed": Among(tuple(range(SEEDS)))}

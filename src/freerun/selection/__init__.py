@@ -5,6 +5,7 @@ In come settings and the training series, out go candidates with nothing left to
 profile     what the series is: steps, channels, seasons, noise
 policies    what is worth trying for such a series, and with how much effort
 candidates  from proposals of a policy to settings
+smoothers   exponential smoothers that stand against networks
 holdout     which parts of the series are left out of a fit in turn
 judge       how good free runs of a candidate are on these parts
 attractor   how much long runs resemble the series

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.plan import default_units, settled
-from freerun.selection.policies import MOST_RECURRENT, Policy, Proposal
+from freerun.selection.policies import FILLED_IN, MOST_RECURRENT, Policy, Proposal
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
 
@@ -40,6 +43,21 @@ def all_units(settings: Settings, cell: str | None, steps: int) -> int:
         return settings.hidden
     units = default_units(steps)
     return units if cell == "memoryless" else min(MOST_RECURRENT, units)
+
+
+def can_smooth(settings: Settings, training: Sequence[Series]) -> bool:
+    """Whether smoothers may take the place of networks: one series, ridge, and no parameter of networks is set."""
+    return leaves_networks_open(settings) and len(training) == 1
+
+
+def leaves_networks_open(settings: Settings) -> bool:
+    """Whether readouts are solved by ridge regression, and no parameter of networks is set."""
+    of_networks = {
+        *(*Settings.named(group="Network"), *Settings.named(group="Initial weights"), *FILLED_IN),
+        *("l2", "members", "restarts"),
+    }
+    left = all(getattr(settings, n) == Settings.model_fields[n].default for n in of_networks - {"seed"})
+    return left and settings.method == "ridge"
 
 
 def is_open(settings: Settings) -> bool:

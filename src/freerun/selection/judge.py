@@ -23,6 +23,7 @@ from freerun.network.numpy_runs import Readouts
 from freerun.network.ridge import Divided
 from freerun.plan import SolvePlan, solve_plan
 from freerun.selection.holdout import folds_of, recent, require_held_out
+from freerun.selection.smoothers import smoothed
 from freerun.settings import Settings
 
 RUNS, LONGEST = 32, 200
@@ -67,12 +68,17 @@ class Candidate:
 
 
 class Judge:
-    """Judges candidates whose readout is solved by ridge regression. Threads may share it."""
+    """Judges candidates whose readout is solved by ridge regression. Threads may share it.
+
+    Attributes:
+        folds: parts of the series that are left out in turn.
+    """
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
+        self._settings = settings
         self._held_out = require_held_out(settings, min(map(len, training)))
         self._training, self._whole = recent(training, self._held_out), training
-        self._folds = folds_of(training, self._held_out)
+        self.folds = folds_of(training, self._held_out)
         self._prepared: dict[tuple[tuple[int, ...], bool, bool], _Panel] = {}
         self._preparing = Lock()
 
@@ -87,7 +93,7 @@ class Judge:
         plan = self.plan_of(settings)
         network = plan.draw()
         try:
-            rows = self.divided(network, plan, self._folds)
+            rows = self.divided(network, plan, self.folds)
             errors = [
                 self.errors(network, triangle.readouts(network, penalties), settings, fold, runs)
                 for fold, triangle in enumerate(rows.without)
@@ -97,6 +103,27 @@ class Judge:
         together = np.concatenate(errors, axis=1)
         best = int(np.argmin(together.mean(axis=1)))
         return Candidate.of(settings.with_(l2=penalties[best]), together[best].tolist(), rows)
+
+    def of_smoothers(self, several: Sequence[Settings], runs: int) -> tuple[float, ...]:
+        """Errors of the mean forecast of networks of smoothers, from the places from which candidates run.
+
+        Args:
+            several: settings of the networks, with nothing left to choose.
+            runs: how many free runs over each part that is left out.
+        """
+        (series,) = self._training
+        panel = self._panel(self._settings)
+        scaling = Scaling.fitted(self._whole, self._settings)
+        errors: list[float] = []
+        for fold in range(self.folds):
+            starts, horizon = panel.places(len(series), self._stretch(fold), runs)
+            before = series.between(0, len(series) - self._stretch(fold)[0])
+            following = starts[:, None] + 1 + np.arange(horizon)
+            ran = np.mean([smoothed(one, before, series, starts, following) for one in several], axis=0)
+            units = (np.log(ran) if scaling.log else ran) / scaling.scale
+            truth = (np.log(series.values) if scaling.log else series.values)[following] / scaling.scale
+            errors += panel.means(units, truth).tolist()
+        return tuple(errors)
 
     def plan_of(self, settings: Settings) -> SolvePlan:
         """The plan of a candidate; its penalty does not matter here."""
@@ -162,18 +189,37 @@ class _Panel:
     def _errors(
         self, network: Network, readouts: Readouts, values: np.ndarray, stretch: tuple[int, int], runs: int
     ) -> np.ndarray:
-        first, last = (len(values) - steps for steps in stretch)
-        held_out = last - first
-        horizon = max(1, min(LONGEST, max(held_out // 3, min(SHORTEST, held_out - 1))))
-        count = max(1, min(runs // len(self._some(runs)), 3 * held_out // horizon, held_out - horizon + 1))
-        starts = np.linspace(first - 1, last - 1 - horizon, count).astype(int)
+        starts, horizon = self.places(len(values), stretch, runs)
         at = starts + 1 + np.arange(horizon)[:, None]
         known = _read(network, readouts, values)
         ahead = values[at - 1, self.channels :] if network.inputs else None
         begin = numpy_runs.states_before(network, known, starts)
         with np.errstate(all="ignore"):
             ran = numpy_runs.run(network, *begin, horizon, future_inputs=ahead, readouts=readouts).values
-            truth = values[at, : self.channels].transpose(1, 0, 2)
+            return self.means(ran, values[at, : self.channels].transpose(1, 0, 2))
+
+    def places(self, steps: int, stretch: tuple[int, int], runs: int) -> tuple[np.ndarray, int]:
+        """The last step before each run over a part that is left out, shape (S,), and the steps of a run.
+
+        Args:
+            steps: of the series.
+            stretch: first and last step of the part, counted from the end.
+            runs: how many runs over all series together.
+        """
+        first, last = (steps - count for count in stretch)
+        held_out = last - first
+        horizon = max(1, min(LONGEST, max(held_out // 3, min(SHORTEST, held_out - 1))))
+        count = max(1, min(runs // len(self._some(runs)), 3 * held_out // horizon, held_out - horizon + 1))
+        return np.linspace(first - 1, last - 1 - horizon, count).astype(int), horizon
+
+    def means(self, ran: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """The mean error of each run in standard deviations, capped at `LOST` in each step, shape (*R, S).
+
+        Args:
+            ran: the runs, shape (*R, S, steps, D).
+            truth: shape (S, steps, D), NaN where a value is missing.
+        """
+        with np.errstate(all="ignore"):
             squares = ((ran - truth) / self.unit) ** 2
             there = np.isfinite(truth)
             mean = np.where(there, squares, 0.0).sum(axis=-1) / np.maximum(there.sum(axis=-1), 1)

@@ -295,6 +295,11 @@ def is_clean_sample(profile: Profile) -> bool:
     return _is_sample(profile) and profile.noise < NOISY
 
 
+def may_be_smooth(profile: Profile) -> bool:
+    """Whether smoothers may forecast a series: no external inputs, and no long sample of a system."""
+    return not profile.inputs and not _is_sample(profile)
+
+
 def _is_comparable(profile: Profile) -> bool:
     """Whether long free runs can be compared with the series."""
     return profile.series == 1 and profile.complete and not profile.inputs

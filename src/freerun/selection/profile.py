@@ -9,6 +9,7 @@ import numpy as np
 
 from freerun.data.seasons import seasons_of
 from freerun.data.series import Series
+from freerun.settings import Settings
 
 NOISY = 1e-2
 """Observation noise, in standard deviations of the series, that does the work of noise on the inputs."""
@@ -31,6 +32,7 @@ class Profile:
         dated: whether its times are dates, as those of business and weather are.
         noise: standard deviation of the noise in the first series, in standard deviations of its channels; the largest.
         seasons: after how many steps the first series repeats itself, ascending; empty for no season.
+        positive: whether all values are positive.
     """
 
     steps: int
@@ -42,10 +44,16 @@ class Profile:
     dated: bool
     noise: float
     seasons: tuple[int, ...]
+    positive: bool
 
     @classmethod
-    def of(cls, training: Sequence[Series]) -> Profile:
-        """The profile of series that are learned together."""
+    def of(cls, training: Sequence[Series], settings: Settings) -> Profile:
+        """The profile of series that are learned together.
+
+        Args:
+            training: the series.
+            settings: as the user gave them; a season that is given is not searched for.
+        """
         first = training[0]
         return cls(
             max(map(len, training)),
@@ -56,7 +64,8 @@ class Profile:
             all(series.complete for series in training),
             first.times.dtype.kind == "M",
             _noise_share(first),
-            seasons_of(first),
+            seasons_of(first) if settings.season is None else settings.seasons,
+            all(bool((np.nan_to_num(series.values, nan=1.0) > 0).all()) for series in training),
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -50,6 +50,7 @@ def race(
     profile: Profile,
     progress: ProgressCallback | None = None,
     checkpoint: Checkpoint | None = None,
+    goes_on: Callable[[Sequence[Candidate]], bool] | None = None,
 ) -> list[Candidate]:
     """Race the candidates of a policy on training series.
 
@@ -60,16 +61,17 @@ def race(
         profile: of these series.
         progress: called after every candidate.
         checkpoint: candidates in it are not judged again; new ones are noted in it.
+        goes_on: decides from the candidates of the first round whether the race goes on; None if it always does.
 
     Returns:
-        The candidates, the best of those that came furthest first.
+        The candidates, the best of those that came furthest first; empty if the race did not go on.
 
     Raises:
         SettingError: the policy proposes nothing.
         MachineError: no candidate fits in memory.
         RaceStopped: Ctrl-C, when there is something to go on with.
     """
-    return _Race(settings, policy, training, profile, progress, checkpoint).run()
+    return _Race(settings, policy, training, profile, progress, checkpoint).run(goes_on)
 
 
 _Judged = dict[Settings, Candidate]
@@ -95,8 +97,8 @@ class _Race:
         self.progress, self.checkpoint = progress, checkpoint
         self.counts = _Counts()
 
-    def run(self) -> list[Candidate]:
-        """Run all rounds."""
+    def run(self, goes_on: Callable[[Sequence[Candidate]], bool] | None) -> list[Candidate]:
+        """Run all rounds, or the first alone; see `race`."""
         contenders = candidates_of(self.settings, self.policy, self.profile)
         finished: list[Candidate] = []
         judged: _Judged = {}
@@ -116,6 +118,8 @@ class _Race:
                 if not finished:
                     fault = self._lack_of_memory(self._sized(contenders[0], effort.units), effort)
                     raise MachineError(f"{fault}; {SMALLER}")
+                if number == 0 and goes_on is not None and not goes_on(finished):
+                    return []
                 contenders = [choice.settings for choice in finished[: effort.keep]]
         except KeyboardInterrupt:
             so_far = ranked([*judged.values(), *finished])

@@ -1,0 +1,341 @@
+"""Exponential smoothing as a network: its recursion, its start, its weights, and what it forecasts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import freerun
+from freerun.errors import SeriesError, SettingError
+from freerun.network import numpy_runs, smoothing
+from freerun.network.cells import SmoothingCell
+from freerun.network.network import Network, Shape
+from freerun.selection.choosing import clearly, cross_fitted
+from freerun.selection.profile import Profile
+from freerun.settings import Settings
+
+MONTHS = np.array([9.0, 8.0, 10.0, 11.0, 12.0, 15.0, 17.0, 16.0, 13.0, 11.0, 10.0, 12.0])
+
+
+def network_with(level: float, trend: float, damping: float, season: float, periods: tuple[int, ...] = ()) -> Network:
+    """A single smoother of a single channel."""
+    grid = smoothing.Gains(*(np.array([gain]) for gain in (level, trend, damping, season)))
+    return smoothing.network_of(Shape(1, 1, "smoothing", periods=periods), grid, "float64")
+
+
+def monthly(values: np.ndarray, start: str = "2010-01-01") -> pd.Series:
+    return pd.Series(values, index=pd.date_range(start, periods=len(values), freq="MS"), name="sales")
+
+
+def grown(years: int, growth: float = 0.0) -> np.ndarray:
+    """A season on a line."""
+    steps = np.arange(12 * years)
+    return MONTHS[steps % 12] + growth * steps
+
+
+# The recursion.
+
+
+def test_a_level_alone_is_the_exponentially_weighted_mean_of_pandas():
+    values = np.random.default_rng(0).normal(size=60)
+    network = network_with(0.3, 0.0, 0.0, 0.0)
+    begun = numpy_runs.start_of(network, values[:, None])
+    first = float(begun.cells[0][1][0])
+    expected = pd.Series(np.r_[first, values]).ewm(alpha=0.3, adjust=False).mean()[1:]
+    np.testing.assert_allclose(numpy_runs.predict(network, values[:, None])[:, 0], expected)
+
+
+def test_all_gains_together_follow_the_equations_of_holt_and_winters():
+    """In their component form (Hyndman and Athanasopoulos, 2021, section 8.3), not in that of error correction."""
+    alpha, beta, phi, gamma, m = 0.4, 0.2, 0.9, 0.15, 4
+    random = np.random.default_rng(1)
+    values = np.tile([3.0, -1.0, 0.5, -2.5], 10) + 0.1 * np.arange(40) + random.normal(size=40)
+    network = network_with(alpha, alpha * beta, phi, gamma, (m,))
+    (carry,) = numpy_runs.start_of(network, values[:, None]).cells
+    _, level, slope, *ring = (float(entry[0]) for entry in carry)
+    predicted = []
+    for t, value in enumerate(values):
+        old_level, season = level, ring[t % m]
+        level = alpha * (value - season) + (1 - alpha) * (old_level + phi * slope)
+        expected = old_level + phi * slope
+        slope = beta * (level - old_level) + (1 - beta) * phi * slope
+        ring[t % m] = gamma / (1 - alpha) * (value - level) + (1 - gamma / (1 - alpha)) * season
+        assert level == pytest.approx(expected + alpha * (value - season - expected))
+        predicted.append(level + phi * slope + ring[(t + 1) % m])
+    np.testing.assert_allclose(numpy_runs.predict(network, values[:, None])[:, 0], predicted)
+
+
+def test_a_damped_slope_adds_up_to_a_geometric_sum():
+    network = network_with(0.5, 0.1, 0.8, 0.0)
+    values = np.arange(50.0)[:, None]
+    state = numpy_runs.state_after(network, values)
+    _, level, slope = (float(entry[0]) for entry in state.cells[0])
+    run = numpy_runs.run(network, numpy_runs.beside(state), np.array([[level + 0.8 * slope]]), 6).values[0, 0, :, 0]
+    _, level, slope = level, level + 0.8 * slope, 0.8 * slope
+    np.testing.assert_allclose(run, level + slope * np.cumsum(0.8 ** np.arange(1, 7)))
+
+
+# The start.
+
+
+def test_smoothers_begin_on_the_line_and_in_the_season_that_the_series_has():
+    values = grown(10, 0.25)
+    grid = smoothing.gains(seasonal=True, slopes=True)
+    grid = smoothing.Gains(*(gain[grid.damping == 1] for gain in (grid.level, grid.trend, grid.damping, grid.season)))
+    network = smoothing.network_of(Shape(1, len(grid), "smoothing", periods=(12,)), grid, "float64")
+    sloping = grid.trend > 0
+    predicted = numpy_runs.read(network, values[:, None]).carries[0][0]
+    errors = predicted[:-1] - values[1:, None]
+    assert np.abs(errors[:, sloping]).max() < 0.4
+    assert np.abs(errors[60:, sloping & (grid.level > 0.2)]).max() < 0.05
+
+
+def test_seasonal_terms_are_those_of_least_squares_without_noise():
+    values = grown(5, 0.1)[:55]
+    design = np.zeros((55, 13))
+    design[np.arange(55), np.arange(55) % 12] = 1
+    design[:, 12] = np.arange(55)
+    terms = np.linalg.lstsq(design, values, rcond=None)[0][:12]
+    found = smoothing.seasonal_terms(values[:, None], (12,))[:, 0]
+    np.testing.assert_allclose(found, terms - terms.mean(), atol=1e-9)
+
+
+def test_seasonal_terms_of_noise_are_shrunk_and_those_of_a_season_are_kept():
+    random = np.random.default_rng(2)
+    noise = random.normal(size=(60, 200))
+    kept = (smoothing.seasonal_terms(noise, (12,)) ** 2).sum(axis=0)
+    raw = 12 / 5
+    assert np.mean(kept) < 0.15 * raw
+    season = smoothing.seasonal_terms(grown(5)[:, None] + 0.3 * noise, (12,))
+    assert np.sqrt(((season - (MONTHS - MONTHS.mean())[:, None]) ** 2).mean()) < 0.3 / np.sqrt(5) * 1.05
+
+
+def test_a_week_of_hours_is_the_day_and_what_the_week_adds():
+    hours = np.arange(24 * 7 * 3)
+    values = np.sin(2 * np.pi * hours / 24) - 2.0 * (hours // 24 % 7 >= 5)
+    terms = smoothing.seasonal_terms(values[:, None], (24, 168))[:, 0]
+    week = values[:168]
+    np.testing.assert_allclose(terms, week - week.mean(), atol=0.02)
+
+
+def test_missing_values_do_not_count_in_seasonal_terms():
+    values = grown(6, 0.2)
+    gappy = values.copy()
+    gappy[[3, 17, 18, 40]] = np.nan
+    whole, parts = (smoothing.seasonal_terms(v[:, None], (12,)) for v in (values, gappy))
+    np.testing.assert_allclose(parts, whole, atol=1e-9)
+
+
+# The weights.
+
+
+def test_weights_are_the_likelihoods_of_the_smoothers():
+    """By a loop over smoothers and steps, with the profile likelihood of Gaussian errors."""
+    values = np.cumsum(np.random.default_rng(3).normal(size=40))[:, None]
+    grid = smoothing.gains(seasonal=False, slopes=False)
+    network = smoothing.network_of(Shape(1, len(grid), "smoothing"), grid, "float64")
+    likelihood = []
+    for gain in grid.level:
+        one = network_with(gain, 0.0, 0.0, 0.0)
+        before = float(numpy_runs.start_of(one, values).cells[0][0][0])
+        errors = np.r_[before, numpy_runs.predict(one, values)[:-1, 0]] - values[:, 0]
+        deviation = np.sqrt((errors**2).mean())
+        likelihood.append(np.prod(np.exp(-0.5 * (errors / deviation) ** 2) / deviation))
+    solved = smoothing.solve(network, values)
+    np.testing.assert_allclose(solved.readout[:, 0], np.array(likelihood) / np.sum(likelihood))
+    assert solved.readout.sum() == pytest.approx(1.0)
+
+
+def test_a_random_walk_is_followed_and_noise_is_averaged():
+    def level(values: np.ndarray) -> float:
+        member = freerun.RNN(cell="smoothing", detrend=True).fit(values).model_.best
+        cell = member.network.cells[0]
+        assert isinstance(cell, SmoothingCell)
+        return float(cell.level @ member.network.readout[:, 0])
+
+    random = np.random.default_rng(4)
+    assert level(np.cumsum(random.normal(size=300))) > 0.8
+    assert level(random.normal(size=300)) < 0.1
+
+
+# Forecasts.
+
+
+def test_a_season_on_a_line_goes_on():
+    values = grown(8, 0.3)
+    table = freerun.RNN(cell="smoothing", detrend=True).fit(monthly(values[:72])).forecast(24)
+    np.testing.assert_allclose(table["sales"], values[72:], rtol=0.01)
+    np.testing.assert_allclose(freerun.RNN().fit(monthly(values[:72])).forecast(24)["sales"], values[72:], rtol=0.01)
+
+
+def test_growth_by_a_constant_factor_goes_on_in_the_logarithm():
+    values = 100 * 1.03 ** np.arange(60)
+    table = freerun.RNN(cell="smoothing", log=True, season=0).fit(values).forecast(12)
+    np.testing.assert_allclose(table["x"], 100 * 1.03 ** np.arange(60, 72), rtol=0.03)
+
+
+def test_a_short_series_on_which_a_smoother_fails_gets_a_forecast():
+    """Of M1, yearly."""
+    values = [4351.0, 10303, 14335, 23996, 57704, 74653, 100917, 112146, 138439, 146502, 179935, 229789]
+    assert freerun.RNN().fit(values).forecast(6, 80).notna().all(axis=None)
+
+
+@pytest.mark.parametrize("steps", [3, 4, 5, 8, 12, 19])
+def test_a_few_values_get_a_forecast_with_intervals(steps):
+    values = 50 + np.arange(steps) % 3 + np.random.default_rng(steps).normal(size=steps)
+    table = freerun.RNN().fit(values).forecast(4, levels=(80, 95))
+    assert ((table["x"] > 45) & (table["x"] < 57)).all()
+    assert (table["x_low_95"] < table["x_low_80"]).all()
+    assert (table["x_high_80"] < table["x_high_95"]).all()
+
+
+def test_channels_are_forecast_as_each_alone():
+    random = np.random.default_rng(5)
+    both = np.column_stack([grown(6) + random.normal(size=72), 30 + np.cumsum(random.normal(size=72))])
+    together = freerun.RNN(cell="smoothing", season=12).fit(both).forecast(6)
+    for channel, name in enumerate(together.columns):
+        alone = freerun.RNN(cell="smoothing", season=12).fit(both[:, channel]).forecast(6)
+        np.testing.assert_allclose(together[name], alone["x"])
+
+
+def test_missing_values_are_passed_over():
+    values = grown(8)
+    values[[20, 21, 50]] = np.nan
+    table = freerun.RNN(cell="smoothing").fit(monthly(values)).forecast(12)
+    np.testing.assert_allclose(table["sales"], MONTHS, rtol=0.02)
+
+
+def test_a_continued_series_read_whole_forecasts_as_after_training():
+    series = monthly(grown(8, 0.1) + np.random.default_rng(6).normal(size=96))
+    rnn = freerun.RNN(cell="smoothing").fit(series)
+    np.testing.assert_allclose(rnn.forecast(12, after=series), rnn.forecast(12))
+
+
+def test_new_steps_move_the_level():
+    series = monthly(grown(8))
+    rnn = freerun.RNN(cell="smoothing").fit(series[:84])
+    rnn.update(series[84:] + 5)
+    assert (rnn.forecast(12)["sales"] > MONTHS).all()
+
+
+def test_a_saved_model_forecasts_the_same(tmp_path):
+    rnn = freerun.RNN(cell="smoothing").fit(monthly(grown(6) + np.random.default_rng(7).normal(size=72)))
+    rnn.save(tmp_path / "sales.freerun")
+    pd.testing.assert_frame_equal(
+        freerun.load(tmp_path / "sales.freerun").forecast(12, (80, 95)), rnn.forecast(12, (80, 95))
+    )
+
+
+# Choosing.
+
+
+def test_a_noisy_season_is_smoothed_and_a_clean_attractor_gets_a_network():
+    random = np.random.default_rng(8)
+    noisy = freerun.RNN().fit(monthly(grown(8) + np.cumsum(random.normal(size=96)))).model_
+    assert [member.settings.cell for member in noisy.members] == ["smoothing", "smoothing"]
+    clean = freerun.RNN().fit(freerun.systems.mackey_glass(500)).model_
+    assert "smoothing" not in {member.settings.cell for member in clean.members}
+
+
+def test_a_trend_that_explodes_on_a_cycle_is_left_out():
+    steps = np.arange(90)
+    cycle = np.exp(6 + 2 * np.sin(2 * np.pi * steps / 9.6)) * np.exp(0.3 * np.random.default_rng(12).normal(size=90))
+    rnn = freerun.RNN(cell="smoothing", season=0).fit(cycle)
+    assert not any(member.settings.log for member in rnn.model_.members)
+    assert (rnn.forecast(12)["x"] < 2 * cycle.max()).all()
+
+
+def test_the_season_that_is_given_is_used():
+    values = np.tile([1.0, 5.0, 2.0], 12) + 0.01 * np.random.default_rng(9).normal(size=36)
+    told = freerun.RNN(season=3, cell="smoothing").fit(values)
+    assert told.model_.best.settings.seasons == (3,)
+    np.testing.assert_allclose(told.forecast(3)["x"], [1.0, 5.0, 2.0], atol=0.1)
+    flat = freerun.RNN(season=0, cell="smoothing").fit(values)
+    assert flat.model_.best.settings.seasons == ()
+    assert np.ptp(flat.forecast(3)["x"]) < 1
+
+
+def test_cross_fitting_takes_the_luck_out_of_the_best_of_many():
+    """The best of many candidates that are all as bad looks good; cross-fitted, it is as bad as they are."""
+    errors = 1 + 0.3 * np.random.default_rng(10).normal(size=(500, 8))
+    assert errors.mean(axis=1).min() < 0.75
+    assert cross_fitted(errors, folds=2) == pytest.approx(1.0, abs=0.15)
+    errors[7] = 0.2
+    assert cross_fitted(errors, folds=2) == pytest.approx(0.2)
+    assert cross_fitted(errors, folds=1) == pytest.approx(0.2)
+
+
+def test_networks_need_less_merit_on_longer_series():
+    def share(steps: int, index: pd.Index | None = None, sound: bool = True) -> float:
+        series = freerun.Series.of(pd.Series(np.arange(float(steps)), index=index))
+        return clearly(Profile.of((series,), Settings.checked()), sound)
+
+    shares = [share(steps) for steps in (12, 20, 100, 1000, 100_000)]
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.5
+    assert shares[-1] > 0.98
+    assert share(100, pd.date_range("2000-01-01", periods=100, freq="MS")) < shares[2]
+    assert share(100, sound=False) > shares[2]
+
+
+# Results that cannot be negative.
+
+
+def test_counts_have_no_negative_forecasts_and_bounds():
+    values = np.random.default_rng(11).poisson(0.4, 80).astype(float)
+    table = freerun.RNN().fit(values).forecast(10, levels=95)
+    assert (table >= 0).all(axis=None)
+    assert (table["x_low_95"] == 0).all()
+    falling = np.r_[np.arange(40.0, 0, -1), 0.0]
+    assert (freerun.RNN(nonnegative=True).fit(falling).forecast(20) >= 0).all(axis=None)
+    assert (freerun.RNN(nonnegative=False).fit(falling - 0.5).forecast(20)["x"] < 0).any()
+
+
+def test_nonnegative_results_of_negative_values_are_refused():
+    with pytest.raises(SeriesError, match="the value -2 at step 1 of 'x' is negative; leave nonnegative out"):
+        freerun.RNN(nonnegative=True).fit([3.0, -2.0, 4.0, 5.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"season": 1}, "season=1: seasons are ascending numbers of steps from 2 on"),
+        ({"season": (24, 12)}, "seasons are ascending numbers"),
+        ({"season": 1000, "cell": "smoothing"}, "smoothers follow a season of at most 400 steps"),
+        ({"cell": "smoothing", "hidden": 5}, "hidden has no effect with cell='smoothing'"),
+        ({"cell": "smoothing", "optimizer": "adam"}, "smoothers are weighted by likelihood"),
+    ],
+)
+def test_settings_that_smoothers_do_not_have_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message.replace("(", r"\(")):
+        freerun.RNN(**settings).fit(np.arange(30.0))
+
+
+def test_smoothers_are_not_asked_for_what_they_cannot_do():
+    series = np.arange(30.0) + np.random.default_rng(13).normal(size=30)
+    with pytest.raises(SettingError, match="forecasts one series, and 2 are given"):
+        freerun.RNN(cell="smoothing").fit([series, series + 1])
+    with pytest.raises(SettingError, match="reads no external inputs"):
+        freerun.RNN(cell="smoothing").fit(series, inputs=np.ones((30, 1)))
+
+
+def test_of_several_seasons_those_that_divide_the_longest_are_followed():
+    days = np.arange(7 * 52 * 3)
+    values = 50 + 5.0 * (days % 7 < 2) + 10 * np.sin(2 * np.pi * days / 364)
+    rnn = freerun.RNN(cell="smoothing", season=(7, 364)).fit(values)
+    assert rnn.model_.best.settings.seasons == (7, 364)
+    other = freerun.RNN(cell="smoothing", season=(7, 365)).fit(values)
+    assert other.model_.best.settings.seasons == (365,)
+
+
+def test_a_network_of_smoothers_knows_its_place():
+    """External inputs are not read, and each channel has its own smoothers."""
+    grid = smoothing.gains(seasonal=False, slopes=False)
+    network = smoothing.network_of(Shape(2, 2 * len(grid), "smoothing", inputs=1), grid, "float64")
+    cell = network.cells[0]
+    assert isinstance(cell, SmoothingCell)
+    assert not cell.input[2].any()
+    assert (cell.input[:2].sum(axis=0) == 1).all()
+    np.testing.assert_allclose(network.readout.sum(axis=0), 1.0)
+    assert replace(network, lags=(0,)).depth == 0
