@@ -1,5 +1,5 @@
 # Both main targets set up .venv by themselves; they need python3 (3.11 to 3.13) with venv and a package index.
-.PHONY: demo test test-slow parameters docs figures test-oldest test-newest benchmarks speed real search kills fuzz load lock audit format clean
+.PHONY: demo test test-slow parameters docs figures test-oldest test-newest benchmarks speed real competitions search kills fuzz load lock audit format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -72,6 +72,9 @@ speed: .venv/installed-peers
 real: .venv/installed-peers .venv-forecasters/installed
 	$(BIN)/python benchmarks/real.py $(SERIES)
 
+competitions: .venv/installed-test .venv-forecasters/installed
+	$(BIN)/python benchmarks/competitions.py $(OPTIONS)
+
 search: .venv/installed-test
 	$(BIN)/python benchmarks/search.py $(WORKS)
 
@@ -120,7 +123,7 @@ clean:
 	$(BIN)/python -m pip install --quiet --editable '.[test,peers]'
 	touch $@
 
-# peers of `make real` that need pandas below 3
+# peers of `make real` and `make competitions` that need pandas below 3
 .venv-forecasters/installed:
 	$(PYTHON) -m venv .venv-forecasters
 	.venv-forecasters/bin/python -m pip install --quiet 'statsforecast>=2' 'neuralforecast>=3' 'pandas<3'

@@ -28,14 +28,14 @@ def ets(values: np.ndarray, season: int, horizon: int, levels: list[int]) -> For
     """statsforecast's AutoETS."""
     from statsforecast.models import AutoETS
 
-    return _bounded(AutoETS(season_length=season).forecast(values, horizon, level=levels), levels)
+    return bounded(AutoETS(season_length=season).forecast(values, horizon, level=levels), levels)
 
 
 def arima(values: np.ndarray, season: int, horizon: int, levels: list[int]) -> Forecast:
     """statsforecast's AutoARIMA."""
     from statsforecast.models import AutoARIMA
 
-    return _bounded(AutoARIMA(season_length=season).forecast(values, horizon, level=levels), levels)
+    return bounded(AutoARIMA(season_length=season).forecast(values, horizon, level=levels), levels)
 
 
 def neural(values: np.ndarray, season: int, horizon: int, levels: list[int]) -> Forecast:
@@ -68,7 +68,8 @@ PEERS: dict[str, Callable[[np.ndarray, int, int, list[int]], Forecast]] = {
 }
 
 
-def _bounded(found: dict[str, np.ndarray], levels: list[int]) -> Forecast:
+def bounded(found: dict[str, np.ndarray], levels: list[int]) -> Forecast:
+    """What a model of statsforecast gives, as a `Forecast`."""
     bounds = {f"{side} {level}": found[f"{end}-{level}"] for level in levels for side, end in _SIDES}
     return {name: np.asarray(array).tolist() for name, array in {"point": found["mean"], **bounds}.items()}
 

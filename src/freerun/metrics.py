@@ -1,14 +1,18 @@
 """Metrics of predictions and free runs: pure functions on arrays of shape (T, D), in the units of the series.
 
-First come metrics of single steps. Long-term metrics follow: they compare the statistics of a generated series with
-those of a true one. Published variants of the long-term metrics differ, so compare only values of the same function.
+First come metrics of single steps, for points, quantiles and sample paths. Long-term metrics follow: they compare the
+statistics of a generated series with those of a true one. Published variants of the long-term metrics differ, so
+compare only values of the same function.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
-from freerun.errors import SeriesError
+from freerun.arguments import whole_number
+from freerun.errors import SeriesError, SettingError
 
 LOST = 0.4
 """Default threshold of the valid prediction time, in standard deviations."""
@@ -153,13 +157,248 @@ def mase(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, season
     """Mean absolute scaled error (Hyndman and Koehler, 2006): mean of |y - p| / `naive_error` over steps and channels.
 
     Args:
-        truth: shape (T, D); missing values are left out.
-        prediction: shape (T, D).
-        training: shape (S, D), the series before the forecast.
-        season: in steps.
+        truth: y, shape (T, D); missing values (NaN) are left out.
+        prediction: p, shape (T, D).
+        training: shape (S, D), the series before the forecast, NaN where a value is missing.
+        season: in steps; 1 is the naive forecast.
+
+    Returns:
+        A value without unit, at least 0. The seasonal naive forecast gives about 1 over its first season.
+
+    Raises:
+        SeriesError: the shapes do not match, no true value is known, or the seasonal naive forecast has no error in
+            `training`, so that there is nothing to divide by: it is constant, repeats each season, or is too short.
+        SettingError: the season is not a whole number of at least 1.
+    """
+    truth, prediction, known = _check_known(truth, prediction)
+    scale = _check_scale(naive_error, training, season, truth)
+    return float((np.abs(truth - prediction) / scale)[known].mean())
+
+
+def rmsse(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, season: int = 1) -> float:
+    """Root mean squared scaled error (Hyndman and Koehler, 2006; with season 1 that of the M5 competition).
+
+    It is the root of the mean of (y - p)^2 / q over steps and channels. For each channel, q is the mean of
+    (y_t - y_{t - season})^2 over the training series. Unlike in M5 (Makridakis et al., 2022), zeros at the start of
+    the training series count.
+
+    Args:
+        truth: y, shape (T, D); missing values (NaN) are left out.
+        prediction: p, shape (T, D).
+        training: shape (S, D), the series before the forecast, NaN where a value is missing.
+        season: in steps; 1 is the naive forecast.
+
+    Returns:
+        A value without unit, at least 0. The seasonal naive forecast gives about 1 over its first season.
+
+    Raises:
+        SeriesError, SettingError: as `mase`.
+    """
+    truth, prediction, known = _check_known(truth, prediction)
+    scale = _check_scale(_naive_squared_error, training, season, truth)
+    with np.errstate(over="ignore"):  # a divergent run has an infinite error
+        return float(np.sqrt(((truth - prediction) ** 2 / scale)[known].mean()))
+
+
+def _naive_squared_error(training: np.ndarray, season: int) -> np.ndarray:
+    """Mean of (y_t - y_{t - season})^2 over a series, shape (D,); see `naive_error`."""
+    return np.nanmean((training[season:] - training[:-season]) ** 2, axis=0)
+
+
+def _check_known(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Convert and check two arrays, see `_check_pair`, and tell which true values are known.
+
+    Raises:
+        SeriesError: they do not match, or no true value is known.
     """
     truth, prediction = _check_pair(truth, prediction)
-    return float(np.nanmean(np.abs(truth - prediction) / naive_error(training, season)))
+    return truth, prediction, _check_some(truth)
+
+
+def _check_some(truth: np.ndarray) -> np.ndarray:
+    """Tell which true values are known.
+
+    Raises:
+        SeriesError: none is.
+    """
+    known = np.isfinite(truth)
+    if not known.any():
+        raise SeriesError(f"truth of shape {truth.shape} has no known value; give at least one to compare with")
+    return known
+
+
+def _check_scale(
+    error: Callable[[np.ndarray, int], np.ndarray], training: np.ndarray, season: int, truth: np.ndarray
+) -> np.ndarray:
+    """Compute the error of the seasonal naive forecast in a training series, and check that it can be divided by.
+
+    Args:
+        error: computes it from the training series and the season, one value per channel.
+        training: shape (S, D).
+        season: in steps.
+        truth: shape (T, D), the values after the training series.
+
+    Raises:
+        SeriesError: the training series has another shape, or the error of a channel is zero or unknown.
+        SettingError: the season is not a whole number of at least 1.
+    """
+    season = whole_number("season", season)
+    try:
+        training = np.asarray(training, np.float64)
+    except (TypeError, ValueError) as problem:
+        raise SeriesError(f"training must be an array of numbers ({problem})") from problem
+    if training.ndim != truth.ndim or training.shape[1:] != truth.shape[1:]:
+        raise SeriesError(
+            f"truth has shape {truth.shape}, training has shape {training.shape}; give both the same channels"
+        )
+    pairs = np.isfinite(training[season:] - training[:-season]).any(axis=0)
+    if not pairs.all():
+        raise SeriesError(
+            f"training: no two known values of channel {np.argmin(pairs)} lie a season of {season} steps apart in its "
+            f"{len(training)} steps, so there is no naive error to divide by; give a longer series or a shorter season"
+        )
+    scale = error(training, season)
+    if not (scale > 0).all():
+        raise SeriesError(
+            f"training: channel {np.argmin(scale > 0)} repeats itself exactly after {season} steps, so the naive error "
+            "to divide by is zero and scaled errors are undefined; leave such series out, or use mean_squared_error"
+        )
+    return scale
+
+
+def pinball_loss(truth: np.ndarray, quantiles: np.ndarray, levels: float | Sequence[float] | np.ndarray) -> float:
+    """Pinball loss of quantile forecasts (Koenker and Bassett, 1978): its mean over levels, steps and channels.
+
+    For a quantile q of level a, the loss is a (y - q) where y is above q, and (1 - a) (q - y) elsewhere. It is least
+    in expectation for the true quantile. At level 0.5 it is half the absolute error. Over many levels that are evenly
+    spaced from 0 to 1, twice the mean approaches the CRPS (Gneiting and Ranjan, 2011), see `crps`.
+
+    Args:
+        truth: y, shape (T, D); missing values (NaN) are left out.
+        quantiles: shape (Q, T, D), one forecast per level; shape (T, D) for a single level.
+        levels: Q levels, above 0 and below 1; a single number for one level.
+
+    Returns:
+        A loss in the units of the series, at least 0.
+
+    Raises:
+        SeriesError: the shapes do not match, or no true value is known.
+        SettingError: a level is not between 0 and 1.
+    """
+    if isinstance(levels, int | float):
+        return pinball_loss(truth, np.asarray(quantiles)[None], (levels,))
+    shares = _check_quantile_levels(levels)
+    truth, quantiles = _check_stack(truth, quantiles, "quantiles", len(shares))
+    return float(_pinball(truth, quantiles, shares)[:, _check_some(truth)].mean())
+
+
+def wql(truths: Sequence[np.ndarray], quantiles: Sequence[np.ndarray], levels: Sequence[float] | np.ndarray) -> float:
+    """Weighted quantile loss of a set of series: 2 (sum of pinball losses) / (sum of |y|), mean over levels.
+
+    Both sums are over all steps and channels of all series, so series with large values weigh more. For one level this
+    is the rho-risk of Salinas et al. (2020); the mean over the levels 0.1, ..., 0.9 is that of Ansari et al. (2024).
+    With the level 0.5 alone, it is the sum of absolute errors over the sum of |y|.
+
+    Args:
+        truths: y of each series, shapes (T, D); T may differ, and missing values (NaN) are left out.
+        quantiles: forecasts for each series, shapes (Q, T, D), one per level. For one series, give `[truth]` and
+            `[quantiles]`.
+        levels: Q levels, above 0 and below 1.
+
+    Returns:
+        A value without unit, at least 0.
+
+    Raises:
+        SeriesError: the shapes do not match, no true value is known, or all are zero, so that there is nothing to
+            divide by.
+        SettingError: a level is not between 0 and 1.
+    """
+    shares = _check_quantile_levels(levels)
+    if len(truths) != len(quantiles):
+        raise SeriesError(f"there are {len(truths)} series and forecasts of {len(quantiles)}; give one for each series")
+    loss, size = 0.0, 0.0
+    for one, forecasts in zip(truths, quantiles, strict=True):
+        truth, stack = _check_stack(one, forecasts, "quantiles", len(shares))
+        known = np.isfinite(truth)
+        loss += float(_pinball(truth, stack, shares)[:, known].sum()) / len(shares)
+        size += float(np.abs(truth[known]).sum())
+    if not size > 0:
+        raise SeriesError("the known true values are all zero, so the quantile loss has no size to be divided by")
+    return 2.0 * loss / size
+
+
+def _pinball(truth: np.ndarray, quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """The pinball loss of each quantile at each step, shape (Q, T, D); NaN where the true value is missing."""
+    above = truth - quantiles
+    shares = levels[:, None, None]
+    return np.maximum(shares * above, (shares - 1.0) * above)
+
+
+def crps(truth: np.ndarray, samples: np.ndarray, fair: bool = True) -> float:
+    """Continuous ranked probability score of sample paths (Gneiting and Raftery, 2007), mean over steps and channels.
+
+    For samples x_1, ..., x_M of a step it is mean |x_i - y| - (sum over i and j of |x_i - x_j|) / (2 M (M - 1)). This
+    is the fair estimator (Ferro, 2014). Its expectation is the score of the distribution that the samples are drawn
+    from, for any M. Single values can be below 0. The standard estimator divides by 2 M^2 instead. It is the score of
+    the samples themselves, as if the truth could be nothing else, and its expectation falls with M.
+
+    Args:
+        truth: y, shape (T, D); missing values (NaN) are left out.
+        samples: shape (M, T, D), as `RNN.sample` returns them.
+        fair: use the fair estimator, which needs at least 2 samples; otherwise the standard one. With one sample, the
+            standard one is the mean absolute error.
+
+    Returns:
+        A score in the units of the series; lower is better. Infinity if a sample is infinite.
+
+    Raises:
+        SeriesError: the shapes do not match, no true value is known, or there are too few samples.
+    """
+    count, least = np.shape(samples)[0] if np.ndim(samples) else 0, 2 if fair else 1
+    if count < least:
+        raise SeriesError(f"samples: {count} of at least {least} paths; give more, or fair=False for a single one")
+    truth, samples = _check_stack(truth, samples, "samples", count)
+    known = _check_some(truth)
+    drawn = np.sort(samples[:, known], axis=0)
+    if np.isinf(drawn).any():
+        return float("inf")
+    # In ascending order, x_i is the larger one of i - 1 pairs and the smaller one of M - i.
+    weights = 2.0 * np.arange(1, count + 1) - count - 1.0
+    spread = weights @ drawn / (count * (count - 1.0 if fair else count))
+    return float((np.abs(drawn - truth[known]).mean(axis=0) - spread).mean())
+
+
+def _check_quantile_levels(levels: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Convert the levels of quantiles to an array, shape (Q,).
+
+    Raises:
+        SettingError: there is none, or one is not between 0 and 1.
+    """
+    try:
+        shares = np.asarray(levels, np.float64)
+    except (TypeError, ValueError):
+        shares = np.array(np.nan)
+    if shares.ndim != 1 or not len(shares) or not ((shares > 0) & (shares < 1)).all():
+        raise SettingError(f"levels={levels!r}: give levels of quantiles above 0 and below 1, such as 0.1, 0.5, 0.9")
+    return shares
+
+
+def _check_stack(truth: np.ndarray, stack: np.ndarray, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Convert true values and several forecasts of them to float64, shapes (T, D) and (count, T, D).
+
+    Raises:
+        SeriesError: they are not numbers, or have other shapes.
+    """
+    try:
+        one, several = np.asarray(truth, np.float64), np.asarray(stack, np.float64)
+    except (TypeError, ValueError) as error:
+        raise SeriesError(f"truth and {name} must be arrays of numbers ({error})") from error
+    if one.ndim != 2 or several.shape != (count, *one.shape):
+        raise SeriesError(
+            f"truth has shape {one.shape}, {name} have shape {several.shape}; give truth as (steps, channels), and "
+            f"{name} as ({count}, steps, channels)"
+        )
+    return one, several
 
 
 def state_space_divergence(truth: np.ndarray, generated: np.ndarray, seed: int = 0) -> float:
