@@ -22,10 +22,10 @@ import pytest
 
 import freerun
 from freerun.compute.cores import cores, thread_map
+from freerun.compute.engines import DaskEngine
 from freerun.errors import SearchError
 from freerun.files import provenance
 from freerun.search import Standing, search
-from freerun.search.engines import DaskEngine
 from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.study import Study

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from freerun.data.stored import StoredSeries
     from freerun.errors import FreerunError
     from freerun.estimator import RNN, load
+    from freerun.many import backtest_many, forecast_many
 
 __all__ = [
     "RNN",
@@ -27,7 +28,9 @@ __all__ = [
     "Series",
     "StoredSeries",
     "__version__",
+    "backtest_many",
     "errors",
+    "forecast_many",
     "load",
     "metrics",
     "plots",
@@ -37,6 +40,8 @@ __all__ = [
 _HOMES = {
     "RNN": "estimator",
     "load": "estimator",
+    "backtest_many": "many",
+    "forecast_many": "many",
     "Series": "data.series",
     "StoredSeries": "data.stored",
     "FreerunError": "errors",

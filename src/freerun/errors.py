@@ -54,7 +54,7 @@ class CheckpointError(FreerunError):
 
 
 class SearchError(FreerunError):
-    """A search cannot continue: its study or cluster cannot be reached, or the study belongs to another search."""
+    """Many tasks cannot go on: their study or cluster cannot be reached, or the study belongs to another search."""
 
 
 class OutputError(FreerunError, OSError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,15 +12,30 @@ from freerun.cli.options import (
     NO_OPTIONS,
     Json,
     Plot,
+    Processes,
     Quiet,
     Reading,
+    Refused,
+    Scheduler,
     SeriesFile,
+    Set,
+    interruptible,
+    left_of_many,
     numbers,
+    open_data,
     pairs,
-    read,
+    read_single,
     reads_series,
+    refuse_given,
+    require_any_done,
+    require_one_engine,
     require_picture,
 )
+
+if TYPE_CHECKING:
+    from freerun.data.series import Series
+    from freerun.estimator import RNN
+    from freerun.many.tables import LongTable
 
 
 @reads_series
@@ -44,9 +59,13 @@ def backtest(
     like: Annotated[
         Path | None, typer.Option(help="Model file whose settings to use. Default: those of `freerun fit`.")
     ] = None,
-    given: Annotated[
-        list[str], typer.Option("--set", help="A setting of `freerun fit`, such as hidden=100. Repeatable.")
-    ] = [],  # noqa: B006 - typer copies it
+    given: Set = [],  # noqa: B006 - typer copies it
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Of many series: CSV or Parquet file of the scores of each.")
+    ] = None,
+    refused: Refused = None,
+    workers: Processes = None,
+    scheduler: Scheduler = None,
     plot: Plot = None,
     reading: Reading = NO_OPTIONS,
     as_json: Json = False,
@@ -57,40 +76,61 @@ def backtest(
     MASE is the mean absolute error divided by that of the seasonal naive forecast on the training part. Below 1, the
     network is the better of the two.
 
+    A file holds many series if --id names a column, or if it has a column unique_id. Each is scored, and what is
+    printed is the aggregate. A series that cannot be scored is listed with the reason, and the others go on.
+
     Example: freerun backtest air.csv --horizon 12 --folds 5 --plot errors.png
+
+    Example: freerun backtest sales.parquet --id unique_id --horizon 18 -o scores.parquet
     """
-    import freerun
     from freerun.estimator import RNN, load
+    from freerun.many.tables import LongTable
     from freerun.settings import Settings
 
     require_picture(plot)
+    require_one_engine(workers, scheduler)
     rnn = RNN() if like is None else load(like)
     rnn.set_params(**Settings.checked(**pairs("--set", given)).model_dump(exclude_unset=True))
-    observed = read(series, reading)
+    found = open_data(series, reading)
     console = Console(as_json, quiet)
+    wanted: dict[str, Any] = {
+        "horizon": horizon,
+        "folds": folds,
+        "stride": stride,
+        "sliding": sliding,
+        "refit": refit,
+        "levels": numbers("--levels", levels),
+        "baselines": baselines,
+    }
+    of_many = {"output": output, "refused": refused, "workers": workers, "scheduler": scheduler}
+    if isinstance(found, LongTable):
+        refuse_given({"--plot": plot}, f"shows one series, and {series} holds many; select one (--id COLUMN=NAME)")
+        _backtest_many(console, found, reading, wanted | of_many | rnn.get_params())
+    else:
+        options = {f"--{name}": value for name, value in of_many.items()}
+        refuse_given(options, f"applies to many series, and {series} holds one; name the column of the names (--id)")
+        _backtest_one(console, rnn, read_single(found, series, reading), series, wanted, plot)
+
+
+def _backtest_one(
+    console: Console, rnn: RNN, observed: Series, path: Path, wanted: dict[str, Any], plot: Path | None
+) -> None:
+    """Backtest one series, and print the scores."""
+    import freerun
+
     with console.progress() as progress:
-        result = rnn.backtest(
-            observed,
-            horizon,
-            folds=folds,
-            stride=stride,
-            sliding=sliding,
-            refit=refit,
-            levels=numbers("--levels", levels),
-            baselines=baselines,
-            progress=progress,
-        )
+        result = rnn.backtest(observed, **wanted, progress=progress)
     if plot is not None:
-        freerun.plots.save(freerun.plots.backtest(result, f"Backtest of {series.name}"), plot)
+        freerun.plots.save(freerun.plots.backtest(result, f"Backtest of {path.name}"), plot)
     table = result.table()
     rows = [
         [name, *row]
         for name, row in zip(table.index, table.astype(object).where(table.notna(), None).values, strict=True)
     ]
-    if as_json:
+    if console.as_json:
         console.result(
             {
-                "horizon": horizon,
+                "horizon": wanted["horizon"],
                 "season": result.season,
                 "origins": result.origins.tolist(),
                 "methods": [dict(zip(["method", *table.columns], row, strict=True)) for row in rows],
@@ -98,4 +138,23 @@ def backtest(
             }
         )
     console.table(["method", *table.columns], rows)
-    console.note(f"{folds} forecasts of {horizon} steps; season of {result.season} steps")
+    console.note(f"{wanted['folds']} forecasts of {wanted['horizon']} steps; season of {result.season} steps")
+
+
+def _backtest_many(console: Console, table: LongTable, reading: Reading, given: dict[str, Any]) -> None:
+    """Backtest many series, and print the aggregate of their scores and a summary."""
+    from freerun.many import backtest_many
+
+    with interruptible(console, left_of_many(given["output"])), console.progress() as progress:
+        found = backtest_many(table, progress=progress, **reading.of_many, **given)
+    require_any_done(found.summary, "scored")
+    aggregate = found.aggregate()
+    rows = [
+        [name, *row]
+        for name, row in zip(
+            aggregate.index, aggregate.astype(object).where(aggregate.notna(), None).values, strict=True
+        )
+    ]
+    columns = ["method", *aggregate.columns]
+    console.table(columns, rows)
+    console.summary(found, "scored", {"methods": [dict(zip(columns, row, strict=True)) for row in rows]})

@@ -6,13 +6,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from freerun.files.writing import json_text
 
 if TYPE_CHECKING:
+    from freerun.many.results import Found
     from freerun.search import Standing
     from freerun.training.history import Progress
+
+MOST_WARNINGS = 5
+"""Most kinds of warnings that are noted after a run over many series."""
 
 LINES_EVERY = 5.0
 """Seconds between two lines of progress when stderr is not a terminal, so that log files stay short."""
@@ -27,7 +33,7 @@ class Console:
     """
 
     def __init__(self, as_json: bool, quiet: bool) -> None:
-        self._json, self._quiet = as_json, quiet
+        self.as_json, self._quiet = as_json, quiet
 
     def note(self, text: str) -> None:
         """Print a line on stderr."""
@@ -41,7 +47,7 @@ class Console:
             values: by name; printed with `as_json`.
             table: the same for people, printed as two columns otherwise; None prints `values`.
         """
-        if self._json:
+        if self.as_json:
             print(json_text(dict(values)))
             return
         rows = values if table is None else table
@@ -51,7 +57,7 @@ class Console:
 
     def table(self, head: list[str], rows: list[list[Any]]) -> None:
         """Print a table with a header row; nothing with `as_json`."""
-        if self._json:
+        if self.as_json:
             return
         cells = [head, *([_text(value) for value in row] for row in rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -60,6 +66,40 @@ class Console:
             print("  ".join([left.ljust(widths[0]), *map(str.rjust, right, widths[1:])]))
             if number == 0:
                 print("  ".join("-" * width for width in widths))
+
+    def summary(self, found: Found, done: str, more: Mapping[str, Any] | None = None) -> None:
+        """Print what was done with many series, and note the commonest warnings.
+
+        Args:
+            found: the result. Its summary is printed on stdout if there is a file of results or with `as_json`, and
+                noted otherwise.
+            done: what was done, in one word: `forecast`.
+            more: further results, for JSON.
+        """
+        summary = found.summary
+        shares = {name: f"{100 * count / summary.done:.3g} %" for name, count in summary.methods.items()}
+        refused = f"{summary.refused}: {found.refused_output}" if found.refused_output else str(summary.refused)
+        rows: dict[str, Any] = {
+            "series": summary.series,
+            done: f"{summary.done} ({summary.resumed} before)" if summary.resumed else summary.done,
+            "refused": refused,
+            "seconds": round(summary.seconds, 1),
+        }
+        if shares:
+            rows["methods"] = ", ".join(f"{share} {name}" for name, share in shares.items())
+        if found.output is not None:
+            rows["file"] = str(found.output)
+        if self.as_json:
+            values = asdict(summary) | {"refused": summary.refused, "output": _path(found.output)}
+            self.result(values | {"refused_output": _path(found.refused_output)} | dict(more or {}))
+        elif found.output is not None:
+            self.result(rows)
+        else:
+            self.note(", ".join(f"{name}: {value}" for name, value in rows.items()))
+        for text, count in list(summary.warnings.items())[:MOST_WARNINGS]:
+            self.note(f"{count} {'warning' if count == 1 else 'warnings, such as'}: {text}")
+        if len(summary.warnings) > MOST_WARNINGS:
+            self.note(f"and {len(summary.warnings) - MOST_WARNINGS} other kinds of warnings (--json lists all)")
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:
@@ -127,6 +167,10 @@ class Console:
                 bar.update(task, total=progress.total, completed=progress.done, description=_line(progress))
 
             yield show
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _terminal() -> Any:

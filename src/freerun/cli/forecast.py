@@ -1,9 +1,9 @@
-"""`freerun forecast`: forecast the next steps, with prediction intervals."""
+"""`freerun forecast`: forecast the next steps of a model, a series or many series, with prediction intervals."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,28 +13,70 @@ from freerun.cli.options import (
     NO_OPTIONS,
     Json,
     Levels,
-    ModelFile,
     Plot,
+    Processes,
     Quiet,
     Reading,
+    Refused,
+    Scheduler,
+    Set,
+    SharedFile,
+    Static,
+    TogetherOption,
+    interruptible,
+    left_of_many,
     numbers,
+    open_data,
+    pairs,
     read,
+    read_opened,
     reads_series,
+    refuse_given,
+    require_any_done,
     require_file_for,
+    require_one_engine,
     require_picture,
     require_writable,
 )
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from freerun.data.series import Series
+    from freerun.many.tables import LongTable
+
+MODEL = ".freerun"
+"""Suffix of model files."""
+
 
 @reads_series
 def forecast(
-    model: ModelFile,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Model file that `freerun fit` wrote; or data: one series, or many in long format.",
+            show_default=False,
+            metavar="MODEL|SERIES",
+        ),
+    ],
     horizon: Annotated[int, typer.Option("--horizon", "-n", min=1, help="Steps to forecast.")],
     levels: Levels = None,
-    after: Annotated[Path | None, typer.Option(help="Series to continue. Default: the training series.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="CSV file of the forecast. Default: stdout.")
+    after: Annotated[
+        Path | None, typer.Option(help="Of a model: series to continue. Default: the training series.")
     ] = None,
+    given: Set = [],  # noqa: B006 - typer copies it
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="File of the forecast, CSV; of many series CSV or Parquet. Default: stdout."
+        ),
+    ] = None,
+    refused: Refused = None,
+    workers: Processes = None,
+    scheduler: Scheduler = None,
+    together: TogetherOption = None,
+    static: Static = [],  # noqa: B006 - the same
+    shared_model: SharedFile = None,
     plot: Plot = None,
     reading: Reading = NO_OPTIONS,
     as_json: Json = False,
@@ -44,30 +86,144 @@ def forecast(
 
     Intervals are computed from the errors of free runs on held-out parts of the training series.
 
+    A model file is forecast as it is. Data are fitted first, as by `freerun fit`. A file holds many series if --id
+    names a column, or if it has a column unique_id. Each of them is fitted and forecast. Where 30 or more have the
+    same frequency and seasons, one readout for all of them forecasts beside each fit. A series that cannot be fitted
+    is listed with the reason, and the others go on. The same command resumes a run that was interrupted or
+    killed, if it has an --output.
+
     Example: freerun forecast air.freerun --horizon 24 --levels 80,95 --plot fan.png
+
+    Example: freerun forecast sales.parquet --id unique_id --time ds --target y --horizon 18 -o forecasts.parquet
     """
-    import freerun
-    from freerun.estimator import load
-    from freerun.files.writing import replacing
+    require_picture(plot)
+    wanted = percentages("--levels", numbers("--levels", levels))
+    console = Console(as_json, quiet)
+    of_many = {"--refused": refused, "--workers": workers, "--scheduler": scheduler}
+    of_many |= {"--together": together, "--static": static, "--shared-model": shared_model}
+    if _is_model(source):
+        why = f"applies to data, and {source} is a model, whose networks are trained; leave it out"
+        refuse_given({"--set": given} | of_many, why)
+        require_writable(output)
+        require_file_for(after, reading)
+        _print_one(console, *_from_model(source, horizon, wanted, after, reading), wanted, horizon, output, plot)
+        return
+    refuse_given({"--after": after}, f"continues another series by a model, and {source} is none; leave it out")
+    from freerun.many.tables import LongTable
 
     require_writable(output)
-    require_picture(plot)
-    require_file_for(after, reading)
-    wanted = percentages("--levels", numbers("--levels", levels))
-    rnn = load(model)
+    require_one_engine(workers, scheduler)
+    settings = pairs("--set", given)
+    found = open_data(source, reading)
+    if not isinstance(found, LongTable):
+        refuse_given(of_many, f"applies to many series, and {source} holds one; name the column of the names (--id)")
+        title = f"Forecast of {source.name}"
+        series = read_opened(found, source, reading)
+        table, before = _from_series(console, series, horizon, wanted, settings)
+        _print_one(console, table, before, title, wanted, horizon, output, plot)
+        return
+    refuse_given({"--plot": plot}, f"shows one series, and {source} holds many; select one (--id COLUMN=NAME)")
+    _forecast_many(
+        console,
+        found,
+        reading,
+        wanted,
+        settings,
+        horizon=horizon,
+        output=output,
+        refused=refused,
+        workers=workers,
+        scheduler=scheduler,
+        together=together or "auto",
+        static=static,
+        shared=shared_model,
+    )
+
+
+def _is_model(path: Path) -> bool:
+    """Whether a file is a model file by its content, or by its name if it cannot be read."""
+    from freerun.files.archive import looks_like_archive
+
+    return path.suffix.lower() == MODEL or looks_like_archive(path)
+
+
+def _from_model(
+    path: Path, horizon: int, levels: tuple[float, ...], after: Path | None, reading: Reading
+) -> tuple[pd.DataFrame, Series, str]:
+    """Forecast by a model file; returns the forecast, the series before it, and a title."""
+    from freerun.estimator import load
+
+    rnn = load(path)
     before = rnn.model_.recent if after is None else rnn.model_.matched(read(after, reading))
-    table = rnn.forecast(horizon, wanted, None if after is None else before)
+    title = f"Forecast of {path.name} after {'its training series' if after is None else after.name}"
+    return rnn.forecast(horizon, levels, None if after is None else before), before, title
+
+
+def _from_series(
+    console: Console, series: Any, horizon: int, levels: tuple[float, ...], settings: dict[str, Any]
+) -> tuple[pd.DataFrame, Series]:
+    """Fit and forecast one series; returns the forecast and the end of the series."""
+    from freerun.estimator import RNN
+    from freerun.settings import Settings
+
+    rnn = RNN(**Settings.checked(**settings).model_dump())
+    with interruptible(console, "nothing was forecast"), console.progress() as progress:
+        rnn.fit(series, progress=progress)
+    return rnn.forecast(horizon, levels), rnn.model_.recent
+
+
+def _print_one(
+    console: Console,
+    table: pd.DataFrame,
+    before: Series,
+    title: str,
+    levels: tuple[float, ...],
+    horizon: int,
+    output: Path | None,
+    plot: Path | None,
+) -> None:
+    """Write and print the forecast of one series."""
+    import freerun
+    from freerun.files.writing import replacing
+
     if output is not None:
         with replacing(output) as temporary:
             table.to_csv(temporary)
     if plot is not None:
-        title = f"Forecast of {model.name} after {'its training series' if after is None else after.name}"
-        freerun.plots.save(freerun.plots.forecast(table, before, wanted, title=title), plot)
-    console = Console(as_json, quiet)
-    if as_json:
+        freerun.plots.save(freerun.plots.forecast(table, before, levels, title=title), plot)
+    if console.as_json:
         columns = {name: table[name].tolist() for name in table.columns}
         console.result({"horizon": horizon, "times": [str(stamp) for stamp in table.index], **columns})
     elif output is None and plot is None:
         print(table.to_csv(), end="")
     else:
         console.note(f"{horizon} steps forecast: {', '.join(str(p) for p in (output, plot) if p is not None)}")
+
+
+def _forecast_many(
+    console: Console,
+    table: LongTable,
+    reading: Reading,
+    levels: tuple[float, ...],
+    settings: dict[str, Any],
+    **given: Any,
+) -> None:
+    """Forecast many series, and print the forecasts or a summary."""
+    from freerun.many import forecast_many
+
+    with interruptible(console, left_of_many(given["output"])), console.progress() as progress:
+        found = forecast_many(table, levels=levels, progress=progress, **reading.of_many, **given, **settings)
+    require_any_done(found.summary, "forecast")
+    if found.output is None:
+        forecasts = found.forecasts
+        more = {"forecasts": {name: [_plain(cell) for cell in forecasts[name]] for name in forecasts}}
+        if not console.as_json:
+            print(forecasts.to_csv(index=False), end="")
+        console.summary(found, "forecast", more)
+    else:
+        console.summary(found, "forecast")
+
+
+def _plain(cell: Any) -> Any:
+    """A cell as JSON has it: times become text."""
+    return cell if isinstance(cell, int | float | str) else str(cell)

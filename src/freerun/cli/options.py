@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from freerun.data.rows import ReadOptions
-from freerun.settings import Missing, Settings
+from freerun.data.rows import ReadOptions, Rows
+from freerun.settings import Missing, Settings, Together
 
 if TYPE_CHECKING:
+    from freerun.cli.console import Console
     from freerun.data.series import Series
     from freerun.data.stored import StoredSeries
+    from freerun.data.table import Table
+    from freerun.many import Summary
+    from freerun.many.tables import LongTable
 
 ModelFile = Annotated[Path, typer.Argument(help="Model file that `freerun fit` wrote.", show_default=False)]
 SeriesFile = Annotated[
@@ -36,7 +41,8 @@ SeriesFiles = Annotated[
     ),
 ]
 Column = Annotated[
-    list[str], typer.Option("--column", "-c", help="Channel to read, by name; repeat for several. Default: all.")
+    list[str],
+    typer.Option("--column", "--target", "-c", help="Channel to read, by name; repeat for several. Default: all."),
 ]
 TimeColumn = Annotated[
     str | None,
@@ -90,6 +96,42 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes on
 Scheduler = Annotated[
     str | None, typer.Option(help="Address of a Dask scheduler whose workers to use instead: tcp://host:8786.")
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Of many series: number of processes on this machine. Default: all cores."),
+]
+TogetherOption = Annotated[
+    Together | None,
+    typer.Option(
+        "--together",
+        help="Of many series: local fits each alone; shared forecasts by one readout for all, without fits; auto takes "
+        "the weighted mean of both where 30 series or more go together. Default: auto.",
+    ),
+]
+Static = Annotated[
+    list[str],
+    typer.Option(
+        "--static",
+        help="Of many series: column with one value for each series, a number or a category, that the shared readout "
+        "reads. Repeatable.",
+    ),
+]
+SharedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--shared-model",
+        help="Of many series: file of shared readouts. It is read if it exists; otherwise, readouts are solved and "
+        "written.",
+    ),
+]
+Refused = Annotated[
+    Path | None,
+    typer.Option(
+        "--refused",
+        help="Of many series: CSV or Parquet file of those that were refused, and why. Default: beside the output.",
+    ),
+]
+Set = Annotated[list[str], typer.Option("--set", help="A setting of `freerun fit`, such as hidden=100. Repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout, all else on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 
@@ -105,6 +147,13 @@ class Reading:
 
     options: ReadOptions = field(default_factory=ReadOptions)
     inputs: tuple[str, ...] = ()
+
+    @property
+    def of_many(self) -> dict[str, Any]:
+        """The arguments of `freerun.forecast_many` that say how to read a table."""
+        given = {name: getattr(self.options, name) for name in ("id", "time", "missing", "resample", "zone", "decimal")}
+        targets = tuple(name for name in self.options.columns if name not in self.inputs)
+        return given | {"target": targets, "inputs": self.inputs}
 
 
 NO_OPTIONS = Reading()
@@ -202,6 +251,89 @@ def _add_inputs(path: Path, series: Series, reading: Reading) -> Series:
         raise SeriesFileError(f"{path}: {error}") from error
 
 
+def open_data(path: Path, reading: Reading) -> LongTable | Path | Table | Rows:
+    """Open a file, and tell whether it holds many series in long format.
+
+    Args:
+        path: the file, `-` for standard input, or a folder of Parquet files.
+        reading: how to read it.
+
+    Returns:
+        The table of many series, if `--id` names a column or the file has the column `unique_id`. Otherwise, what a
+        single series is read from: see `read_opened`.
+
+    Raises:
+        SeriesError: the file cannot be read.
+    """
+    from freerun.data.io import read_table
+    from freerun.data.table import Table
+    from freerun.many.columns import find_id
+    from freerun.many.tables import open_table
+
+    in_parts = path.is_dir() or (path.is_file() and path.suffix.lower() in IN_PARTS)
+    found = path if in_parts else read_table(path)
+    if path.suffix.lower() == ".npy" or not (in_parts or isinstance(found, Table)):
+        return found
+    table = open_table(found)
+    name = find_id(list(table.head.columns), reading.options.id)
+    selects = name is not None and name not in table.head.columns and "=" in name
+    return found if name is None or selects else table
+
+
+IN_PARTS = (".parquet", ".npy")
+"""Suffixes of the files that are read in parts."""
+
+
+def read_opened(found: Path | Table | Rows, path: Path, reading: Reading) -> Series | StoredSeries:
+    """Read the one series of a file that `open_data` has opened; one that is too large for memory is read in parts.
+
+    Args:
+        found: what `open_data` returned.
+        path: the file.
+        reading: how to read it.
+
+    Raises:
+        SettingError, SeriesError: see `read_training`.
+    """
+    if isinstance(found, Path):
+        training, _ = read_training([found], None, reading)
+        return training[0] if isinstance(training, list) else training
+    return read_single(found, path, reading)
+
+
+def read_single(found: Path | Table | Rows, path: Path, reading: Reading) -> Series:
+    """Read the one series of a file that `open_data` has opened, as a whole.
+
+    Args:
+        found: what `open_data` returned.
+        path: the file.
+        reading: how to read it.
+
+    Raises:
+        SeriesError: the series is invalid.
+    """
+    from freerun.data.series import Series
+
+    return _add_inputs(path, Series.from_options(found, reading.options), reading)
+
+
+def refuse_given(options: Mapping[str, Any], why: str) -> None:
+    """Refuse options that do not apply.
+
+    Args:
+        options: their values by name; None, False and empty values were not given.
+        why: why they do not apply, and what to do.
+
+    Raises:
+        SettingError: one was given.
+    """
+    from freerun.errors import SettingError
+
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise SettingError(f"{given[0]}: {why}")
+
+
 def read_training(
     paths: list[Path], split: int | None, reading: Reading
 ) -> tuple[Series | StoredSeries | list[Series], Series | None]:
@@ -286,6 +418,45 @@ def require_one_engine(workers: int | None, scheduler: str | None) -> None:
         raise SettingError(
             "--workers starts processes on this machine, --scheduler uses those of a cluster; give only one of them"
         )
+
+
+@contextmanager
+def interruptible(console: Console, left: str) -> Iterator[None]:
+    """After Ctrl-C, say what is left, and end with status 130.
+
+    Args:
+        console: prints it.
+        left: what is left, in words.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.note(f"interrupted; {left}")
+        raise typer.Exit(130) from None
+
+
+def left_of_many(output: Path | None) -> str:
+    """What is left of an interrupted run over many series, in words."""
+    if output is None:
+        return "nothing is kept without an --output"
+    return f"what was reached is in {output}, and the same command resumes"
+
+
+def require_any_done(summary: Summary, done: str) -> None:
+    """Refuse a run over many series in which all of them were refused.
+
+    Args:
+        summary: what was done.
+        done: what was meant to be done with them.
+
+    Raises:
+        SeriesError: they were; the message has the commonest reason.
+    """
+    from freerun.errors import SeriesError
+
+    if not summary.done:
+        reason, count = next(iter(summary.reasons.items()))
+        raise SeriesError(f"none of {summary.series} series could be {done}; the commonest reason ({count}): {reason}")
 
 
 def pairs(option: str, texts: list[str]) -> dict[str, str]:

@@ -19,6 +19,8 @@ FILL_VALUES = (
 )
 """Fill values: numbers that instruments and netCDF files write for missing values."""
 
+_FILLS = np.array(FILL_VALUES)
+
 REPEATED = 2
 """Minimum number of occurrences of a fill value in a channel; a single one may be a measurement."""
 
@@ -58,6 +60,8 @@ def replace_fill_values(values: np.ndarray, channels: Sequence[str]) -> tuple[np
     names = channels or default_channels(values.shape[1])
     for column, name in enumerate(names):
         ends = _finite_range(values[:, column])
+        if not (np.abs(ends[:, None] - _FILLS) <= 1e-6 * np.abs(_FILLS)).any():
+            continue  # as in nearly all channels
         for fill in FILL_VALUES:
             if not np.isclose(ends, fill, rtol=1e-6, atol=0).any():
                 continue  # a value between others is not far from all of them

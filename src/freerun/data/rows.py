@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, get_args
 
@@ -105,3 +105,7 @@ class Rows:
         if times is None:
             return cls(values, tuple(channels), np.arange(len(values), dtype=float))
         return cls(values, tuple(channels), times, timed=True, labelled=True)
+
+    def between(self, start: int, stop: int) -> Rows:
+        """Return rows `start` to `stop` (excluded)."""
+        return replace(self, values=self.values[start:stop], times=self.times[start:stop])

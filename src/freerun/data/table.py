@@ -87,10 +87,10 @@ class Table:
             options = replace(options, id=UNIQUE_ID)
         if options.id is not None:
             return self._select_series(options)
-        self._require_columns((*options.columns, *((options.time,) if options.time else ())))
+        self.require_columns((*options.columns, *((options.time,) if options.time else ())))
         if not options.columns:
             refuse_wide(self)
-        numerals = self._detect_numerals(options)
+        numerals = self.detect_numerals(options)
         times = find_times(self, options.time, options.columns, numerals)
         chosen = options.columns or tuple(name for name in self.columns if name not in times.columns)
         if not chosen:
@@ -121,7 +121,7 @@ class Table:
         Raises:
             SeriesError: the column does not exist, has missing cells, or is the only one.
         """
-        self._require_columns([column])
+        self.require_columns([column])
         cells = list(self.columns[column])
         for row, cell in enumerate(cells):
             if is_missing(cell):
@@ -132,7 +132,7 @@ class Table:
         rest = {name: cells for name, cells in self.columns.items() if name != column}
         if not rest:
             self.fault(f"there is no column besides {column!r}, which names the series")
-        return {name: replace(self, columns=rest)._take(places) for name, places in rows.items()}
+        return {name: replace(self, columns=rest).take(places) for name, places in rows.items()}
 
     def fault(self, text: str) -> NoReturn:
         """Raise an error about the table.
@@ -177,10 +177,33 @@ class Table:
                 self.fault(f"two columns are named {name!r}; give each a name of its own")
             seen.add(name)
 
-    def _take(self, rows: Sequence[int]) -> Table:
+    def without(self, *names: str) -> Table:
+        """Return a table without these columns."""
+        return replace(self, columns={name: cells for name, cells in self.columns.items() if name not in names})
+
+    def select(self, *names: str) -> Table:
+        """Return a table of these columns.
+
+        Raises:
+            SeriesError: a column does not exist.
+        """
+        self.require_columns(names)
+        return replace(self, columns={name: self.columns[name] for name in names})
+
+    def between(self, start: int, stop: int) -> Table:
+        """Return a table of rows `start` to `stop` (excluded)."""
+        columns = {
+            name: cells[start:stop] if isinstance(cells, list) else cells.iloc[start:stop]  # pyright: ignore[reportAttributeAccessIssue] - a pandas Series
+            for name, cells in self.columns.items()
+        }
+        lines = None if self.lines is None else self.lines[start:stop]
+        index = None if self.index is None else self.index[start:stop]
+        return replace(self, columns=columns, lines=lines, index=index)
+
+    def take(self, rows: Sequence[int] | np.ndarray) -> Table:
         """Return a table of the given rows."""
         columns = {
-            name: [cells[row] for row in rows] if isinstance(cells, list) else cells.iloc[list(rows)]  # pyright: ignore[reportAttributeAccessIssue] - a pandas Series
+            name: [cells[row] for row in rows] if isinstance(cells, list) else cells.iloc[np.asarray(rows)]  # pyright: ignore[reportAttributeAccessIssue] - a pandas Series
             for name, cells in self.columns.items()
         }
         lines = None if self.lines is None else [self.lines[row] for row in rows]
@@ -203,7 +226,12 @@ class Table:
             )
         return groups[wanted if equals else next(iter(groups))].rows(replace(options, id=None))
 
-    def _require_columns(self, wanted: Sequence[str]) -> None:
+    def require_columns(self, wanted: Sequence[str]) -> None:
+        """Check that columns exist.
+
+        Raises:
+            SeriesError: a column does not exist.
+        """
         for name in wanted:
             if name not in self.columns:
                 shown = ", ".join(list(self.columns)[:NAMED])
@@ -226,14 +254,16 @@ class Table:
                     f"series; id={name!r} in Python)"
                 )
 
-    def _detect_numerals(self, options: ReadOptions) -> Numerals:
+    def detect_numerals(self, options: ReadOptions) -> Numerals:
         """Detect how numbers are written, from the selected columns and a possible numeric column of times."""
         if options.decimal is not None:
             return Numerals(options.decimal)
         first = options.time or next(iter(self.columns))
         names = [*options.columns, first] if options.columns else list(self.columns)
         cells = [self.columns[name] for name in dict.fromkeys(names)]
-        return Numerals.of([list(column) for column in cells if holds_objects(column)], self.decimal)
+        return Numerals.of(
+            [list(column) for column in cells if holds_objects(column) and not holds_times(column)], self.decimal
+        )
 
     def _to_matrix(self, chosen: tuple[str, ...], options: ReadOptions, numerals: Numerals) -> np.ndarray:
         """Convert the selected columns to numbers, shape (T, D); NaN where a value is missing."""
@@ -242,7 +272,7 @@ class Table:
                 f"{numerals.doubtful!r} is ambiguous: its sign may be a decimal or a thousands separator; name the "
                 "decimal sign (decimal='.' or ',', --decimal)"
             )
-        values = np.column_stack([self._to_numbers(name, numerals) for name in chosen])
+        values = np.column_stack([self.to_numbers(name, numerals) for name in chosen])
         wrong = np.isinf(values) if options.missing == "mask" else ~np.isfinite(values)
         if options.missing != "interpolate" and wrong.any():
             row, column = map(int, np.argwhere(wrong)[0])
@@ -253,7 +283,7 @@ class Table:
             )
         return values
 
-    def _to_numbers(self, name: str, numerals: Numerals) -> np.ndarray:
+    def to_numbers(self, name: str, numerals: Numerals) -> np.ndarray:
         """Convert a column to numbers, shape (T,); NaN where a value is missing."""
         cells = self.columns[name]
         if not holds_objects(cells):

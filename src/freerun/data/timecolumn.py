@@ -245,7 +245,7 @@ def _read_parts(table: Table, free: Sequence[str]) -> FoundTimes | None:
     middle = "month" if "month" in by_part else "quarter"
     parts = ["year", middle, *(("day", *UNITS) if middle == "month" else ())]
     parts = parts[: next((i for i, part in enumerate(parts) if part not in by_part), len(parts))]
-    if len(parts) < 2 or len(parts) == len(free):
+    if len(parts) < 2 or len(parts) == len(table.columns):
         return None
     columns: dict[str, np.ndarray] = {}
     for part in parts:

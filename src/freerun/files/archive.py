@@ -29,6 +29,20 @@ class ArchiveError(ValueError):
     """A file is not an archive, or is damaged. The message does not name the path."""
 
 
+LONGEST_HEADER = 100_000_000
+"""Longest header of a safetensors file, in bytes."""
+
+
+def looks_like_archive(path: Path) -> bool:
+    """Whether the first bytes of a file are those of a safetensors file: the length of a header, and JSON."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(9)
+    except OSError:
+        return False
+    return len(begin) == 9 and begin[8:] == b"{" and 2 <= int.from_bytes(begin[:8], "little") <= LONGEST_HEADER
+
+
 def write_archive(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     """Write an archive. An error leaves an existing file as it was.
 

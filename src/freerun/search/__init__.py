@@ -10,7 +10,6 @@ trials     trains and scores trials, and stops poor ones early
 purpose    checks that a study belongs to this series, these settings and this space
 database   connections to the databases that hold studies
 study      the record of a search: an Optuna study in SQLite or PostgreSQL that can be shared and resumed
-engines    run tasks in this process, or on Dask
 searching  `search`, from series to winner
 sweeping   `sweep`: fit and score a grid of series, settings and seeds
 spec       the TOML file that describes a sweep

@@ -10,10 +10,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from freerun import fitting
+from freerun.compute.engines import Engine, engine_for
 from freerun.data.panel import panel_of
 from freerun.errors import FreerunError, SearchError, SettingError
 from freerun.estimator import RNN
-from freerun.search.engines import Engine, engine_for
 from freerun.search.proposals import GROUP, rank
 from freerun.search.purpose import Purpose
 from freerun.search.space import Dimension, Space, parse_dimension

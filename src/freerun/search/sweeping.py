@@ -19,6 +19,7 @@ import pandas as pd
 
 from freerun import metrics
 from freerun._version import __version__
+from freerun.compute.engines import Engine, engine_for
 from freerun.data.panel import fingerprint
 from freerun.data.series import Series
 from freerun.errors import FreerunError, SearchError, SeriesError, SettingError
@@ -26,7 +27,6 @@ from freerun.estimator import RNN
 from freerun.files.writing import replacing, require_folder
 from freerun.forecasting import evaluation
 from freerun.forecasting.runs import endures, free_run
-from freerun.search.engines import Engine, engine_for
 from freerun.settings import Ensemble, Settings
 from freerun.training.history import Progress, ProgressCallback
 

@@ -19,8 +19,8 @@ class Progress:
 
     Attributes:
         task: what the fit is doing, in a few words.
-        done: number of epochs done, or of candidates tried.
-        total: number of epochs, or of candidates, in all. The number of candidates may grow, since the errors so far
+        done: number of epochs done, of candidates tried, or of series finished.
+        total: number of epochs, candidates or series in all. The number of candidates may grow, since the errors so far
             decide how many follow.
         training_mse: mean squared one-step error on the training series, in their units, mean over channels.
         validation_mse: the same on the validation series; None if there is none.
@@ -29,7 +29,7 @@ class Progress:
         seconds: time since this task began, in seconds.
         current: returns the best network so far as a `freerun.forecasting.model.Model`, which is the result if the fit
             stops now. None while candidates are tried.
-        begun: number of epochs or candidates that were done before this process began.
+        begun: number of epochs, candidates or series that were done before this process began.
     """
 
     task: str
@@ -44,7 +44,7 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Epochs or candidates per second; 0 before this process has done any."""
+        """Epochs, candidates or series per second; 0 before this process has done any."""
         return (self.done - self.begun) / max(self.seconds, 1e-9)
 
     @property

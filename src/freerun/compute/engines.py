@@ -5,23 +5,24 @@ Results come in the order in which tasks finish.
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import nullcontext
+from itertools import islice
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 from freerun.compute.cores import on_cores, thread_map
-from freerun.compute.programs import forget_programs
 from freerun.errors import FreerunError, MissingExtraError, SearchError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 PATIENCE = 300.0
-"""Seconds to wait for a scheduler that goes away during a search: enough for a restart."""
+"""Seconds to wait for a scheduler that goes away: enough for a restart."""
 
 FIRST_ANSWER = 10.0
 """Seconds to wait for the first answer of a scheduler; longer, the address is probably wrong."""
@@ -34,7 +35,7 @@ class Engine(Protocol):
     """Runs tasks."""
 
     def run_tasks(
-        self, function: Callable[[Task], Result], tasks: Sequence[Task], threads: bool
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], threads: bool, ahead: int | None = None
     ) -> Iterator[tuple[int, Result | FreerunError]]:
         """Run a function on each task, and yield results as tasks finish.
 
@@ -42,6 +43,8 @@ class Engine(Protocol):
             function: a function at the top level of a module, so that it can be sent to other processes.
             tasks: its arguments, one per call.
             threads: whether the function may run in several threads of a process at once.
+            ahead: most tasks that are taken from `tasks` and not finished yet, for each worker, so that tasks that are
+                made as they are taken do not fill the memory; None takes all at once.
 
         Yields:
             The index of a task, with its result or with the `FreerunError` that it ended in.
@@ -57,12 +60,12 @@ class LocalEngine:
     """Runs tasks in this process: in threads on all cores if they allow it, one by one otherwise."""
 
     def run_tasks(
-        self, function: Callable[[Task], Result], tasks: Sequence[Task], threads: bool
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], threads: bool, ahead: int | None = None
     ) -> Iterator[tuple[int, Result | FreerunError]]:
-        """See `Engine.run_tasks`."""
+        """See `Engine.run_tasks`. Without `threads`, a task is taken when the one before it is finished."""
         if threads:
             forget_programs()
-            yield from enumerate(thread_map(function, tasks))
+            yield from enumerate(thread_map(function, list(tasks)))
             return
         for number, task in enumerate(tasks):
             forget_programs()
@@ -104,28 +107,54 @@ class DaskEngine:
         self._client = self._connect(FIRST_ANSWER)
 
     def run_tasks(
-        self, function: Callable[[Task], Result], tasks: Sequence[Task], threads: bool
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], threads: bool, ahead: int | None = None
     ) -> Iterator[tuple[int, Result | FreerunError]]:
         """See `Engine.run_tasks`."""
         from distributed.comm.core import CommClosedError
 
-        left = dict(enumerate(tasks))
-        while left:
+        coming = enumerate(tasks)
+        left: dict[int, Task] = {}
+        futures: dict[Any, int] = {}
+        finished = None
+
+        def submit(number: int, task: Task) -> Any:
+            future = self._client.submit(_run_task, function, task, threads, pure=False, retries=RETRIES)
+            futures[future] = number
+            return future
+
+        while True:
+            # outside of what follows, since an error of `tasks` is none of the connection
+            free = None if ahead is None else max(0, ahead * self._threads() - len(left))
+            taken = dict(islice(coming, free))
+            left |= taken
+            if not left:
+                return
             try:
-                futures = {
-                    self._client.submit(_run_task, function, task, threads, pure=False, retries=RETRIES): number
-                    for number, task in left.items()
-                }
-                for future in self._distributed.as_completed(futures, loop=self._client.loop):
-                    try:
-                        result = future.result()
-                    except self._distributed.KilledWorker as error:
-                        result = SearchError(f"the worker of this task died {RETRIES + 1} times ({error})")
-                    number = futures[future]
-                    del left[number]
-                    yield number, result
+                if finished is None:  # at first, and after the scheduler was away
+                    futures.clear()
+                    first = [submit(number, task) for number, task in left.items()]
+                    finished = self._distributed.as_completed(first, loop=self._client.loop)
+                else:
+                    finished.update([submit(number, task) for number, task in taken.items()])
+                future = next(finished)
+                try:
+                    result = future.result()
+                except self._distributed.KilledWorker as error:
+                    result = SearchError(f"the worker of this task died {RETRIES + 1} times ({error})")
             except (CancelledError, CommClosedError, OSError, TimeoutError):
+                finished = None
                 self._reconnect()
+                continue
+            number = futures.pop(future)
+            del left[number]
+            yield number, result
+
+    def _threads(self) -> int:
+        """Number of threads of all workers; 1 if the scheduler does not answer."""
+        try:
+            return max(1, sum(self._client.nthreads().values()))
+        except (OSError, TimeoutError):
+            return 1
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -178,3 +207,10 @@ def _run_task(function: Callable[[Task], Result], task: Task, threads: bool) -> 
     with nullcontext() if threads else _exclusive, on_cores(most):
         forget_programs()
         return function(task)
+
+
+def forget_programs() -> None:
+    """Drop compiled programs if there are too many. JAX is not loaded for it: without JAX there are none."""
+    programs = sys.modules.get("freerun.compute.programs")
+    if programs is not None:
+        programs.forget_programs()

@@ -1,0 +1,111 @@
+"""`Report`: what was done with some series: how many, refusals, methods, steps, warnings."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+NUMBERS = re.compile(r"\d[\d.,:TeE+-]*")
+"""Numbers and dates in a sentence; sentences that differ in them alone are counted together."""
+
+
+@dataclass
+class Counted:
+    """Sentences, counted together if they differ in numbers alone.
+
+    Attributes:
+        counts: number of sentences, by the sentence without numbers.
+        examples: the first of these sentences.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, text: str, count: int = 1) -> None:
+        """Count a sentence."""
+        bare = NUMBERS.sub("#", text)
+        self.counts[bare] += count
+        self.examples.setdefault(bare, text)
+
+    def update(self, other: Counted) -> None:
+        """Add the sentences of another count."""
+        for bare, count in other.counts.items():
+            self.add(other.examples[bare], count)
+
+    def commonest(self) -> dict[str, int]:
+        """Numbers of sentences by the first of their kind, the commonest first."""
+        return {self.examples[bare]: count for bare, count in self.counts.most_common()}
+
+
+@dataclass
+class Report:
+    """What was done with some series.
+
+    Attributes:
+        series: number of series.
+        refused: name and reason of each series that was refused.
+        methods: number of series by method.
+        steps: number of series by the time between two steps, as a pandas frequency.
+        warnings: the warnings of fits.
+        seconds: time of the fits, in seconds.
+    """
+
+    series: int = 0
+    refused: list[tuple[Any, str]] = field(default_factory=list)
+    methods: Counter[str] = field(default_factory=Counter)
+    steps: Counter[str] = field(default_factory=Counter)
+    warnings: Counted = field(default_factory=Counted)
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """Number of series that were not refused."""
+        return self.series - len(self.refused)
+
+    def to_json(self) -> str:
+        """The report as JSON."""
+        return json.dumps(
+            {
+                "series": self.series,
+                "refused": self.refused,
+                "methods": self.methods,
+                "steps": self.steps,
+                "warnings": self.warnings.commonest(),
+                "seconds": self.seconds,
+            }
+        )
+
+    @classmethod
+    def of_json(cls, text: str) -> Report:
+        """Read a report that `to_json` wrote."""
+        said = json.loads(text)
+        report = cls(said["series"], [(name, reason) for name, reason in said["refused"]], seconds=said["seconds"])
+        report.methods.update(said["methods"])
+        report.steps.update(said["steps"])
+        for warning, count in said["warnings"].items():
+            report.warnings.add(warning, count)
+        return report
+
+    @classmethod
+    def together(cls, reports: Iterable[Report]) -> Report:
+        """Add reports."""
+        total = cls()
+        for one in reports:
+            total.series += one.series
+            total.refused += one.refused
+            total.methods.update(one.methods)
+            total.steps.update(one.steps)
+            total.warnings.update(one.warnings)
+            total.seconds += one.seconds
+        return total
+
+    def reasons(self) -> dict[str, int]:
+        """Number of series by the reason of their refusal, the commonest first."""
+        counted = Counted()
+        for _, reason in self.refused:
+            counted.add(reason)
+        return counted.commonest()

@@ -1,0 +1,248 @@
+"""What is done for one series, and for a chunk of them: a forecast, or a backtest.
+
+A series is fitted as `RNN.fit` fits it, on one core. An error of a series is the reason of its refusal; the other
+series go on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+
+from freerun.backtest import backtest
+from freerun.compute.cores import on_cores, one_thread_each
+from freerun.data.rows import ReadOptions
+from freerun.data.series import Series
+from freerun.errors import FreerunError, SeriesError, SettingError
+from freerun.files.provenance import versions
+from freerun.fitting import fit
+from freerun.forecasting import intervals
+from freerun.forecasting.model import Model
+from freerun.many.chunks import Chunk
+from freerun.many.columns import Clock, Columns
+from freerun.many.reports import Report
+from freerun.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNKNOWN = "unknown"
+"""Name of a step without a pandas frequency."""
+
+Found = TypeVar("Found")
+
+Covariates = Mapping[str, float | str]
+"""Static covariates of a series by the names of their columns: numbers, or categories as text."""
+
+
+@dataclass(frozen=True)
+class Task(ABC, Generic[Found]):
+    """What is done for each series of a table. To do something else for them, write `run` and `table`.
+
+    Attributes:
+        settings: settings of the networks.
+        columns: the columns of the table.
+        options: how its rows are read.
+        horizon: number of steps of a forecast.
+        levels: levels of the intervals, in percent.
+    """
+
+    settings: Settings
+    columns: Columns
+    options: ReadOptions
+    horizon: int
+    levels: tuple[float, ...]
+
+    @abstractmethod
+    def run(self, series: Series, static: Covariates | SeriesError) -> tuple[Found, str]:
+        """Do it for one series.
+
+        Args:
+            series: the series.
+            static: its static covariates, or why they cannot be read.
+
+        Returns:
+            The result, and the name of the method.
+
+        Raises:
+            FreerunError: the series is refused.
+        """
+
+    @abstractmethod
+    def table(self, names: Sequence[Any], found: Sequence[Found]) -> pd.DataFrame:
+        """Make a table in long format from the results of the named series, at least one."""
+
+    @property
+    def cost(self) -> int:
+        """Number of fits of a series."""
+        return 1
+
+    @property
+    def key(self) -> str:
+        """A hash of all that the results depend on beside the data."""
+        said = {"task": type(self).__name__, **asdict(self), "settings": self.settings.model_dump()}
+        return hashlib.sha256(json.dumps([said, versions("numpy")], default=str, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ForecastTask(Task["pd.DataFrame"]):
+    """A forecast with prediction intervals, as by `RNN.fit` and `RNN.forecast`."""
+
+    def __post_init__(self) -> None:
+        columns = self.columns
+        bounds = [f"{name}_{end}_{level:g}" for name in columns.targets for level in self.levels for end in ENDS]
+        given = [columns.id, columns.time, *columns.targets]
+        twice = next((name for name in (*bounds, columns.time) if (*given, *bounds).count(name) > 1), None)
+        if twice is not None:
+            raise SettingError(f"two columns of the forecasts would have the name {twice!r}; rename that column")
+
+    def run(self, series: Series, static: Covariates | SeriesError) -> tuple[pd.DataFrame, str]:
+        """See `Task.run`."""
+        del static
+        _, table, method = self.fitted(series)
+        return table, method
+
+    def fitted(self, series: Series) -> tuple[Model, pd.DataFrame, str]:
+        """Fit a series.
+
+        Returns:
+            The model, its forecast, and the name of the method.
+
+        Raises:
+            FreerunError: the series is refused.
+        """
+        found = fit(self.settings, [series], None, None, None)
+        if found.failure is not None:
+            raise found.failure
+        table = intervals.forecast(found.model, self.horizon, self.levels, None, None)
+        return found.model, table, method_of(found.model)
+
+    def table(self, names: Sequence[Any], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """One row for each step: the name of the series, the time, and the columns of `RNN.forecast`."""
+        import pandas as pd
+
+        index = found[0].index.append([one.index for one in found[1:]]) if len(found) > 1 else found[0].index
+        values = np.concatenate([one.to_numpy() for one in found])
+        table = pd.DataFrame(values, columns=found[0].columns)
+        table.insert(0, self.columns.id, pd.Series(names).repeat(self.horizon).to_numpy())
+        table.insert(1, self.columns.time, _in_unit(index, self.columns.clock))
+        return table
+
+
+ENDS = ("low", "high")
+"""The ends of an interval."""
+
+
+@dataclass(frozen=True)
+class BacktestTask(Task["pd.DataFrame"]):
+    """A backtest, as by `RNN.backtest`.
+
+    Attributes:
+        folds, stride, sliding, refit, baselines: see `freerun.RNN.backtest`.
+    """
+
+    folds: int
+    stride: int | None
+    sliding: int | None
+    refit: bool
+    baselines: bool
+
+    def run(self, series: Series, static: Covariates | SeriesError) -> tuple[pd.DataFrame, str]:
+        """See `Task.run`."""
+        del static
+        found = backtest(
+            self.settings,
+            series,
+            self.horizon,
+            self.folds,
+            self.stride,
+            self.sliding,
+            self.refit,
+            self.levels,
+            self.baselines,
+        )
+        table = found.table().reset_index()
+        table.insert(1, "season", found.season)
+        return table, ""
+
+    def table(self, names: Sequence[Any], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """One row for each series and method: the columns of `Backtest.table`, and the season."""
+        import pandas as pd
+
+        table = pd.concat(found, ignore_index=True)
+        table.insert(0, self.columns.id, pd.Series(names).repeat([len(one) for one in found]).to_numpy())
+        return table
+
+    @property
+    def cost(self) -> int:
+        """Number of fits of a series."""
+        return self.folds if self.refit else 1
+
+
+def method_of(model: Model) -> str:
+    """The method of a model in words: exponential smoothing, or the cell of its best network."""
+    cell = model.best.settings.cell
+    return "exponential smoothing" if cell == "smoothing" else f"{cell} network"
+
+
+def run_chunk(work: tuple[Task[Any], Chunk]) -> tuple[pd.DataFrame | None, Report]:
+    """Do a task for all series of a chunk.
+
+    Args:
+        work: the task and the chunk.
+
+    Returns:
+        The table of the results, None if all series were refused; and the report.
+
+    Raises:
+        KeyboardInterrupt: on Ctrl-C.
+    """
+    task, chunk = work
+    names: list[Any] = []
+    found: list[Any] = []
+    report = Report()
+    began = time.perf_counter()
+    with on_cores(1), one_thread_each(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        several = chunk.series(task.columns, task.options)
+        for (name, series), static in zip(several, chunk.static(task.columns), strict=True):
+            report.series += 1
+            try:
+                if isinstance(series, FreerunError):
+                    raise series
+                result, method = task.run(series, static)
+            except FreerunError as error:
+                report.refused.append((name, str(error)))
+                continue
+            except Exception as error:  # one series does not end the work on thousands
+                first = str(error).partition("\n")[0]
+                report.refused.append((name, f"unexpected error ({type(error).__name__}: {first}); please report it"))
+                continue
+            names.append(name)
+            found.append(result)
+            report.methods.update([method] if method else [])
+            report.steps[series.calendar.step or (UNKNOWN if series.times.dtype.kind == "M" else f"{series.dt:g}")] += 1
+    for warning in caught:
+        report.warnings.add(str(warning.message))
+    report.seconds = time.perf_counter() - began
+    return (task.table(names, found) if found else None), report
+
+
+def _in_unit(index: pd.Index, clock: Clock) -> pd.Index:
+    """Bring times to the unit of the table, so that the chunks of a table agree."""
+    import pandas as pd
+
+    if isinstance(index, pd.DatetimeIndex):
+        return index.as_unit(clock.unit)
+    if clock.whole:
+        values = np.asarray(index, float)
+        return pd.Index(np.rint(values).astype(np.int64)) if (values % 1 == 0).all() else index
+    return index
