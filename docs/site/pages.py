@@ -31,9 +31,10 @@ EXAMPLES = ("read_model.py",)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Fences of the language `math` are formulas."""
+    """Fences of the language `math` are formulas, beside those that `mkdocs.yml` names."""
     fence = {"name": "math", "class": "math", "format": _formula}
-    config.mdx_configs["pymdownx.superfences"] = {"custom_fences": [fence]}
+    fences = config.mdx_configs.setdefault("pymdownx.superfences", {})
+    fences["custom_fences"] = [*fences.get("custom_fences", []), fence]
     return config
 
 
