@@ -130,6 +130,28 @@ def test_workers_and_chunks_do_not_change_forecasts(monkeypatch):
     np.testing.assert_allclose(found.forecasts.y.to_numpy().reshape(-1, 3), expected, rtol=1e-9)
 
 
+def test_dask_workers_forecast_together_as_one_process_does(monkeypatch, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(running, "FEW_ROWS", 0)
+    monkeypatch.setattr(chunks, "FEWEST_CHUNKS", 3)
+    table = long(ar(40, 25)[0])
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50, processes=True
+    ) as cluster:
+        address = cluster.scheduler_address
+        found = freerun.forecast_many(
+            table,
+            3,
+            target="y",
+            together="shared",
+            scheduler=address,
+            output=tmp_path / "f.parquet",
+            season=0,
+            cell="smoothing",
+        )
+    np.testing.assert_allclose(found.forecasts.y.to_numpy().reshape(-1, 3), forecasts(table, 3, "shared"), rtol=1e-9)
+
+
 def test_short_series_of_one_process_are_forecast_better_together_than_alone():
     pasts, futures = ar(200, 12)
     table, truth = long(pasts), np.array(futures)

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -48,7 +47,8 @@ BEYOND = 2.0
 """How far forecasts may leave the range of a series without its season, in its standard deviations."""
 
 
-class Group(NamedTuple):
+@dataclass(frozen=True, order=True)
+class Group:
     """What series have in common that are forecast together.
 
     Attributes:

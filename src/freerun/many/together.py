@@ -15,7 +15,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +122,7 @@ class SharedModel:
     def _stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The JSON and the arrays of the file."""
         several = list(self.readouts.items())
-        groups = [group._asdict() | {"names": one.names, "series": one.series} for group, one in several]
+        groups = [asdict(group) | {"names": one.names, "series": one.series} for group, one in several]
         arrays = {f"{n}.{name}": getattr(one, name) for n, (_, one) in enumerate(several) for name in ARRAYS}
         return {"format": FORMAT, "digest": self.digest, "shared readouts": groups}, arrays
 
