@@ -145,7 +145,7 @@ def checkpoint_at(
     before: Model | None,
     stored: StoredSeries | None = None,
 ) -> Checkpoint:
-    """The checkpoint of a fit, written every so many seconds; where it is there, the fit goes on from it.
+    """The checkpoint of a fit, written every `every` seconds; an existing one is resumed.
 
     Raises:
         CheckpointError: it is damaged, or of another fit.
