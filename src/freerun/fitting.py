@@ -189,7 +189,7 @@ def _fit(
     if isinstance(plans[0], TrainPlan):
         return one.trained(asked, plans[0], found.members)
     if isinstance(plans[0], SmoothPlan):
-        return one.smoothed([plan for plan in plans if isinstance(plan, SmoothPlan)])
+        return one.smoothed([choice.settings for choice in found.choices])
     solvable = [plan for plan in plans if isinstance(plan, SolvePlan)]
     return one.solved(asked, solvable, found)
 
@@ -294,9 +294,7 @@ class _Fit:
             holding = [one for one in solved if _holds(one, self.training)]
             if not holding and stopped is None and can_smooth(asked, self.training) and self.stored is None:
                 warn(RUNS_AWAY)
-                profile = Profile.of(self.training, asked)
-                smoothers = [self.plan(one) for one in smoothers_of(asked, self.training, profile).several]
-                return self.smoothed([plan for plan in smoothers if isinstance(plan, SmoothPlan)])
+                return self.smoothed(smoothers_of(asked, self.training, Profile.of(self.training, asked)).several)
             if asked.members is None:
                 solved = holding or solved[:1]
         members, without = [one.member for one in solved], [one.without for one in solved]
@@ -309,12 +307,14 @@ class _Fit:
             members, failure = self.solved_by_all(solved, self.stored)
         return Fitted(replace(self.model(members), errors=errors), failure)
 
-    def smoothed(self, plans: Sequence[SmoothPlan]) -> Fitted:
-        """Weight the smoothers of the plans, whose networks forecast together."""
+    def smoothed(self, several: Sequence[Settings]) -> Fitted:
+        """Weight the smoothers of the networks with these settings, which forecast together."""
         began = time.perf_counter()
         (series,) = self.training
         members = []
-        for plan in plans:
+        for settings in several:
+            plan = self.plan(settings)
+            assert isinstance(plan, SmoothPlan)
             scaling = self._scaling(plan.settings)
             network = smoothing.solve(plan.draw(), scaling.apply(series))
             seconds = time.perf_counter() - began

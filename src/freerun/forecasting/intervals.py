@@ -60,8 +60,8 @@ OPTIMISM = 1.1
 """Ratio of future errors to errors on parts that settings were chosen on, measured on 21 series of no benchmark."""
 
 FITTED = 4
-"""What a fit of smoothers costs, in steps. This and the next three were found on M1 and half of M3, and confirmed on
-the other half, by `benchmarks/competitions.py`."""
+"""What a fit of smoothers costs, in steps. This and the next two were chosen by the coverage of intervals on M1 and M3,
+which `benchmarks/competitions.py` measures."""
 
 TAILS, LIGHTER = 2, 30
 """Degrees of freedom of errors: 2, and one more for every 30 steps of the series."""

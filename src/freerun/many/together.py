@@ -25,7 +25,7 @@ from freerun.compute.cores import on_cores, one_thread_each
 from freerun.data.scaling import are_counts
 from freerun.data.seasons import CALENDAR, seasons_of
 from freerun.data.series import Series
-from freerun.errors import FreerunError, ModelFileError, SeriesError, SeriesWarning
+from freerun.errors import FreerunError, ModelFileError, SeriesError, warn
 from freerun.files.archive import ArchiveError, read_archive, write_archive
 from freerun.fitting import require_trainable
 from freerun.forecasting.model import Model
@@ -217,7 +217,7 @@ class TogetherTask(ForecastTask):
         if model.best.settings.cell != "smoothing":  # networks are clearly better than smoothers there
             return table, method
         if isinstance(static, SeriesError):
-            warnings.warn(f"{static}; {ALONE}", SeriesWarning, stacklevel=1)
+            warn(f"{static}; {ALONE}")
             return table, method
         groups = groups_of(series, self.settings)
         weights = [weight_of(self.shared.readouts.get(group), group, len(series)) for group in groups]

@@ -114,15 +114,15 @@ class Judge:
         (series,) = self._training
         panel = self._panel(self._settings)
         scaling = Scaling.fitted(self._whole, self._settings)
+        values = np.log(series.values) if scaling.log else series.values
         errors: list[float] = []
         for fold in range(self.folds):
             starts, horizon = panel.places(len(series), self._stretch(fold), runs)
             before = series.between(0, len(series) - self._stretch(fold)[0])
             following = starts[:, None] + 1 + np.arange(horizon)
             ran = np.mean([smoothed(one, before, series, starts, following) for one in several], axis=0)
-            units = (np.log(ran) if scaling.log else ran) / scaling.scale
-            truth = (np.log(series.values) if scaling.log else series.values)[following] / scaling.scale
-            errors += panel.means(units, truth).tolist()
+            ran = np.log(ran) if scaling.log else ran
+            errors += panel.means(ran / scaling.scale, values[following] / scaling.scale).tolist()
         return tuple(errors)
 
     def plan_of(self, settings: Settings) -> SolvePlan:
