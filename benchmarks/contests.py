@@ -25,7 +25,8 @@ import racers
 from freerun.compute.programs import computing
 from freerun.network import jax_runs
 from freerun.network.initial import Start, initial_network
-from freerun.network.network import Network, Shape
+from freerun.network.network import Network
+from freerun.network.shape import Shape
 from freerun.settings import Device, Dtype
 from freerun.training.forcing import Full
 from freerun.training.objective import Objective, Regularization

@@ -10,11 +10,15 @@ import pytest
 
 from freerun.compute.programs import computing
 from freerun.network import engines, jax_runs, numpy_runs, smoothing
+from freerun.network.cells import CELLS
 from freerun.network.initial import Start, initial_network
-from freerun.network.network import Network, Shape, State
+from freerun.network.network import Network, State
+from freerun.network.nonlinearities import NONLINEARITIES
+from freerun.network.shape import Shape
 from freerun.training.forcing import free_runs
 
-CELLS = ("memoryless", "simple", "leaky", "gru", "lstm", "plrnn", "clipped-plrnn")
+NAMES = [name for name in CELLS if name != "smoothing"]
+"""All cells but smoothers, whose weights are no drawn ones."""
 
 SHAPES: tuple[dict[str, Any], ...] = (
     {"channels": 1, "direct": True},
@@ -67,7 +71,7 @@ def run_by_steps(
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 def test_both_engines_run_every_network_alike(cell, shape):
     """Open loop, free runs from several places, own output in gaps, shocks, and the state at the end of a run."""
     random = np.random.default_rng(2)
@@ -105,7 +109,7 @@ def test_both_engines_run_every_network_alike(cell, shape):
         agree_in_all(numpy_runs.alone(ended.state), after)
 
 
-@pytest.mark.parametrize("nonlinearity", numpy_runs.NONLINEARITIES)
+@pytest.mark.parametrize("nonlinearity", NONLINEARITIES)
 @pytest.mark.parametrize("cell", ["simple", "lstm"])
 def test_both_engines_have_the_same_nonlinearities(cell, nonlinearity):
     network = drawn(cell, {"channels": 2, "lags": (0, 2), "nonlinearity": nonlinearity})
@@ -117,7 +121,7 @@ def test_both_engines_have_the_same_nonlinearities(cell, nonlinearity):
         agree(runs, free_runs(network, values, at, AHEAD, np.empty((2, AHEAD, 0))))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 def test_both_engines_go_on_from_what_was_read_before(cell):
     """A state that is not at rest: predictions, gaps, states on the way and free runs from it."""
     random = np.random.default_rng(4)
@@ -143,7 +147,7 @@ def test_both_engines_go_on_from_what_was_read_before(cell):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 def test_a_run_is_the_same_whichever_engine_is_quicker(cell, dtype, monkeypatch):
     network = drawn(cell, SHAPES[1], dtype)
     random = np.random.default_rng(5)
@@ -155,7 +159,7 @@ def test_a_run_is_the_same_whichever_engine_is_quicker(cell, dtype, monkeypatch)
     agree(long, short, 1e-9 if dtype == "float64" else 1e-4)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", NAMES)
 def test_both_engines_run_in_single_precision(cell):
     network = drawn(cell, SHAPES[1], "float32")
     random = np.random.default_rng(2)

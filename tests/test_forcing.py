@@ -13,7 +13,7 @@ from freerun.compute.programs import computing
 from freerun.errors import SettingError
 from freerun.network import jax_runs
 from freerun.network.initial import Start, initial_network
-from freerun.network.network import Shape
+from freerun.network.shape import Shape
 from freerun.plan import TrainPlan, train_plan
 from freerun.settings import Settings
 from freerun.training.forcing import Full, Mixed, Scheduled, Segments, forcing_schedule

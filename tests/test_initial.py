@@ -5,7 +5,7 @@ import pytest
 
 from freerun.compute.programs import computing
 from freerun.network.initial import Start, initial_network
-from freerun.network.network import Shape
+from freerun.network.shape import Shape
 
 
 def draw(initial, hidden=200, channels=3, cell="simple", delays=1, **start):

@@ -14,7 +14,7 @@ from freerun.compute.programs import computing
 from freerun.errors import SettingError
 from freerun.network import jax_runs
 from freerun.network.initial import Start, initial_network
-from freerun.network.network import Shape
+from freerun.network.shape import Shape
 from freerun.training.forcing import Full
 from freerun.training.objective import Objective, Regularization
 from freerun.training.optimizers import LevenbergMarquardt, Population, minimize, stack, unstack

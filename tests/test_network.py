@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from freerun.network.cells import CELLS
 from freerun.network.initial import Start, initial_network
-from freerun.network.network import Network, Shape, left_out
+from freerun.network.network import Network, left_out
+from freerun.network.shape import Shape
+from freerun.settings import CellName
 
 
 @pytest.mark.parametrize("module", ["network", "cells", "initial"])
@@ -36,3 +40,7 @@ def test_differences_leave_out_these_earlier_values_with_their_coefficients():
     """Of (1 - B)(1 - B^3) x_{t+1}: x_t + x_{t-2} - x_{t-3}."""
     assert left_out((1, 3)) == [(0, 1), (2, 1), (3, -1)]
     assert left_out(()) == []
+
+
+def test_every_cell_that_can_be_asked_for_has_a_class():
+    assert tuple(CELLS) == get_args(CellName)

@@ -9,7 +9,7 @@ from jax import lax
 from freerun.compute.programs import computing
 from freerun.network.initial import Start, initial_network
 from freerun.network.jax_cells import elementwise_of, update_of
-from freerun.network.network import Shape
+from freerun.network.shape import Shape
 from freerun.training.forcing import Full
 from freerun.training.objective import Objective, Regularization
 from freerun.training.supervised import SupervisedData

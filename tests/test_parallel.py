@@ -14,7 +14,8 @@ from freerun.network import jax_runs, parallel, recurrence
 from freerun.network.cells import SimpleCell
 from freerun.network.initial import Start, initial_network
 from freerun.network.jax_cells import drive
-from freerun.network.network import Network, Shape
+from freerun.network.network import Network
+from freerun.network.shape import Shape
 from freerun.settings import CellName
 from references import plain
 

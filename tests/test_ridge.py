@@ -11,7 +11,7 @@ from freerun.errors import TrainingDiverged
 from freerun.network import ridge
 from freerun.network.cells import SimpleCell
 from freerun.network.initial import Start, initial_network
-from freerun.network.network import Shape
+from freerun.network.shape import Shape
 
 
 def network(channels=1, cell="memoryless", direct=True, **more):

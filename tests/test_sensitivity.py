@@ -8,7 +8,7 @@ from jax.flatten_util import ravel_pytree
 
 from freerun.compute.programs import computing
 from freerun.network.initial import Start, initial_network
-from freerun.network.network import Shape
+from freerun.network.shape import Shape
 from freerun.training.forcing import Full, Mixed, Scheduled, Segments
 from freerun.training.objective import Objective, Regularization
 from freerun.training.sensitivity import by_passes

@@ -10,7 +10,7 @@ from freerun.compute.programs import computing
 from freerun.network.initial import Start, initial_network
 from freerun.network.jax_cells import drive, elementwise_of, mix, update_of
 from freerun.network.jax_runs import forced_loop, predict, run_free
-from freerun.network.network import Shape
+from freerun.network.shape import Shape
 from freerun.network.updates import NONLINEARITIES
 
 CELLS = ["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn"]

@@ -10,7 +10,9 @@ import freerun
 from freerun.errors import SeriesError, SettingError
 from freerun.network import numpy_runs, smoothing
 from freerun.network.cells import SmoothingCell
-from freerun.network.network import Network, Shape
+from freerun.network.network import Network
+from freerun.network.seasonal import seasonal_terms
+from freerun.network.shape import Shape
 from freerun.selection.choosing import clearly, cross_fitted
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
@@ -97,24 +99,24 @@ def test_seasonal_terms_are_those_of_least_squares_without_noise():
     design[np.arange(55), np.arange(55) % 12] = 1
     design[:, 12] = np.arange(55)
     terms = np.linalg.lstsq(design, values, rcond=None)[0][:12]
-    found = smoothing.seasonal_terms(values[:, None], (12,))[:, 0]
+    found = seasonal_terms(values[:, None], (12,))[:, 0]
     np.testing.assert_allclose(found, terms - terms.mean(), atol=1e-9)
 
 
 def test_seasonal_terms_of_noise_are_shrunk_and_those_of_a_season_are_kept():
     random = np.random.default_rng(2)
     noise = random.normal(size=(60, 200))
-    kept = (smoothing.seasonal_terms(noise, (12,)) ** 2).sum(axis=0)
+    kept = (seasonal_terms(noise, (12,)) ** 2).sum(axis=0)
     raw = 12 / 5
     assert np.mean(kept) < 0.15 * raw
-    season = smoothing.seasonal_terms(grown(5)[:, None] + 0.3 * noise, (12,))
+    season = seasonal_terms(grown(5)[:, None] + 0.3 * noise, (12,))
     assert np.sqrt(((season - (MONTHS - MONTHS.mean())[:, None]) ** 2).mean()) < 0.3 / np.sqrt(5) * 1.05
 
 
 def test_a_week_of_hours_is_the_day_and_what_the_week_adds():
     hours = np.arange(24 * 7 * 3)
     values = np.sin(2 * np.pi * hours / 24) - 2.0 * (hours // 24 % 7 >= 5)
-    terms = smoothing.seasonal_terms(values[:, None], (24, 168))[:, 0]
+    terms = seasonal_terms(values[:, None], (24, 168))[:, 0]
     week = values[:168]
     np.testing.assert_allclose(terms, week - week.mean(), atol=0.02)
 
@@ -123,7 +125,7 @@ def test_missing_values_do_not_count_in_seasonal_terms():
     values = grown(6, 0.2)
     gappy = values.copy()
     gappy[[3, 17, 18, 40]] = np.nan
-    whole, parts = (smoothing.seasonal_terms(v[:, None], (12,)) for v in (values, gappy))
+    whole, parts = (seasonal_terms(v[:, None], (12,)) for v in (values, gappy))
     np.testing.assert_allclose(parts, whole, atol=1e-9)
 
 

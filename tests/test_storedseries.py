@@ -16,7 +16,7 @@ from freerun.data import stored as storedseries
 from freerun.errors import SeriesError, SeriesFileError, SettingError
 from freerun.network import ridge
 from freerun.network.initial import Start, initial_network
-from freerun.network.network import Shape
+from freerun.network.shape import Shape
 from freerun.training import sources
 
 SMALL: dict[str, Any] = {

@@ -16,7 +16,7 @@ from freerun.many.states import lags_of, states_of
 from freerun.many.together import groups_of
 from freerun.network import numpy_runs, smoothing
 from freerun.network.cells import SmoothingCell
-from freerun.network.network import Shape
+from freerun.network.shape import Shape
 from freerun.settings import Settings, Together
 
 Past = np.ndarray

@@ -13,9 +13,11 @@ from typing import Any, Literal
 import numpy as np
 
 from freerun.network import smoothing
+from freerun.network.cells import CELLS
 from freerun.network.initial import Start, initial_network
-from freerun.network.network import Network, Shape
-from freerun.settings import EPOCHS, EPOCHS_OF_LEVENBERG_MARQUARDT, PIECEWISE_LINEAR, Device, Settings
+from freerun.network.network import Network
+from freerun.network.shape import Shape
+from freerun.settings import EPOCHS, EPOCHS_OF_LEVENBERG_MARQUARDT, Device, Settings
 
 UNITS = 15
 """Default number of hidden units if all weights are trained, as in the tutorial."""
@@ -215,7 +217,7 @@ def settled(settings: Settings, steps: int) -> Settings:
     filled = {name: value for name, value in filled.items() if getattr(settings, name) is None}
     if settings.washout is None:
         cell, memory = settings.cell or "simple", settings.with_(**filled).memory
-        reservoir = ridge and cell != "memoryless"
+        reservoir = ridge and not CELLS[cell].memoryless
         filled["washout"] = max(memory, min(MOST_WASHOUT, steps // 10) if reservoir else 0)
     return settings.with_(**filled)
 
@@ -291,7 +293,7 @@ def _shape(settings: Settings, channels: int, inputs: int) -> Shape:
         settings.layers,
         settings.direct,
         settings.nonlinearity,
-        latent if settings.cell in PIECEWISE_LINEAR else 0,
+        latent if settings.has_effect("latent") else 0,
         inputs,
         settings.differences,
     )

@@ -590,6 +590,11 @@ class Settings(BaseModel):
         """Whether the others leave the parameter of that name an effect."""
         return all(need.met(self) for need in self.parameter(name).needs)
 
+    def effective(self, **parameters: Any) -> dict[str, Any]:
+        """Those of some parameters that would have an effect beside the others."""
+        together = self.model_copy(update=parameters)
+        return {name: value for name, value in parameters.items() if together.has_effect(name)}
+
     def _in_force(self, name: str) -> Any:
         """What a parameter is, or what it means where it is left out."""
         return {"optimizer": self.method, "forcing": self.forced, "initial": self.drawn}.get(name, getattr(self, name))

@@ -18,8 +18,10 @@ import numpy as np
 
 from freerun.data.arrays import interpolated
 from freerun.network import numpy_runs, smoothing
-from freerun.network.cells import SmoothingCell
-from freerun.network.network import Network, Shape
+from freerun.network.cells import CYCLES, SmoothingCell
+from freerun.network.network import Network
+from freerun.network.seasonal import seasonal_terms
+from freerun.network.shape import Shape
 from freerun.network.smoothing import Gains
 
 FEWEST_LAGS, MOST_LAGS = 8, 49
@@ -102,8 +104,8 @@ def states_of(values: np.ndarray, periods: Sequence[int], static: Mapping[str, f
 
 def _seasonal_terms(values: np.ndarray, periods: Sequence[int]) -> np.ndarray:
     """The seasonal terms of the last seasons, the first for step 0, shape (m,)."""
-    first = max(0, len(values) - smoothing.CYCLES * max(periods, default=1)) if periods else 0
-    terms = smoothing.seasonal_terms(values[first:, None], periods)[:, 0]
+    first = max(0, len(values) - CYCLES * max(periods, default=1)) if periods else 0
+    terms = seasonal_terms(values[first:, None], periods)[:, 0]
     return np.roll(terms, first % len(terms))
 
 
@@ -135,7 +137,7 @@ def _smoothed(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nda
     (cell,) = network.cells
     assert isinstance(cell, SmoothingCell)
     inputs = values[:, None]
-    first = smoothing.start_of(cell, inputs)[0]
+    first = cell.start(inputs)[0]
     forecast, level, slope = map(np.asarray, numpy_runs.read(network, inputs).carries[0])
     errors = (inputs - np.concatenate([first[None], forecast[:-1]]))[known]
     weights = smoothing.weights_of((errors**2).sum(axis=0), np.array(len(errors)))

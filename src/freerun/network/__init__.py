@@ -2,8 +2,9 @@
 
 The functions take arrays of weights and standardized values, and return predictions and free runs.
 
+shape       the architecture of a network
 network     the network: a window of past values, layers of cells, and a readout
-cells       one class for each kind of cell
+cells       one class for each kind of cell, with its step in NumPy
 initial     initial weights
 numpy_runs  runs in NumPy, in batches
 ridge       ridge regression of readouts
@@ -13,9 +14,10 @@ engines     the choice between NumPy and JAX for a free run
 recurrence  loops over steps in JAX, with their derivative rules
 parallel    the same loops, parallel in time
 updates     elementwise updates of cells, with their derivative rules
-jax_cells   one step of a cell in JAX
+jax_cells   one rule for each kind of cell in JAX
 pytrees     registration of networks as pytrees
+seasonal    seasonal terms of a series
 
-`network`, `cells`, `initial`, `numpy_runs`, `ridge` and `smoothing` do not import JAX. This package does not know
-series, settings or training.
+`nonlinearities` has those of NumPy. The modules from `shape` to `smoothing`, and `seasonal`, do not import JAX. This
+package does not know series, settings or training.
 """

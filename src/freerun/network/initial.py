@@ -17,7 +17,8 @@ from functools import lru_cache
 import numpy as np
 
 from freerun.network.cells import CELLS
-from freerun.network.network import Network, Shape, assemble
+from freerun.network.network import Network, assemble
+from freerun.network.shape import Shape
 
 Draw = np.random.RandomState
 """The random generator."""
@@ -49,9 +50,8 @@ class Start:
 def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Network:
     """Draw the weights of a network.
 
-    The bias of the readout and the direct connections are zero, and so is the readout of a reservoir. The forget gates
-    of an LSTM have a bias of 1 (Gers et al., 2000). The diagonal of a piecewise-linear cell is uniform on 0.5 to 1. Its
-    thresholds are standard normal.
+    The bias of the readout and the direct connections are zero, and so is the readout of a reservoir. The cells say how
+    their vectors are drawn.
 
     Args:
         shape: the architecture.
@@ -60,7 +60,7 @@ def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Netwo
     """
     draw = Draw(start.seed)
     recurrent = Draw(start.seed)
-    gates = CELLS[shape.cell].gates if shape.cell in CELLS else 1
+    kind = CELLS[shape.cell]
 
     def take(path: str, size: tuple[int, ...]) -> np.ndarray:
         name = path.rsplit(".", 1)[-1]
@@ -68,12 +68,14 @@ def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Netwo
             weights = np.zeros(size)
         elif name in ("input", "recurrent"):
             source = recurrent if name == "recurrent" and start.name == "reservoir" else draw
-            blocks = [_draw_matrix(start, source, name, size[0], size[1] // gates) for _ in range(gates)]
+            blocks = [_draw_matrix(start, source, name, size[0], size[1] // kind.gates) for _ in range(kind.gates)]
             weights = np.concatenate(blocks, axis=1)
         elif len(size) == 2:
             weights = _draw_matrix(start, draw, name, *size)
+        elif path.startswith("cells."):
+            weights = kind.draw_vector(name, size[0], start, draw)
         else:
-            weights = _draw_vector(shape, start, draw, path, size[0])
+            weights = np.zeros(size)
         return np.asarray(weights, dtype)
 
     return assemble(shape, take)
@@ -117,22 +119,3 @@ def _draw_unit_radius(seed: int, size: int) -> np.ndarray:
     """Draw a normal matrix and scale it to spectral radius 1. Cached, since its eigenvalues take most of the time."""
     normal = Draw(seed).normal(size=(size, size))
     return normal / np.abs(np.linalg.eigvals(normal)).max()
-
-
-def _draw_vector(shape: Shape, start: Start, draw: Draw, path: str, size: int) -> np.ndarray:
-    """Draw a vector of weights; `path` is its name, such as `cells.0.bias`."""
-    name = path.rsplit(".", 1)[-1]
-    if name == "logit":
-        return np.full(size, np.log(start.leak / (1.0 - start.leak)))
-    if name == "diagonal":
-        return draw.uniform(0.5, 1.0, size)
-    if name == "threshold":
-        return draw.normal(size=size)
-    if name == "bias" and path.startswith("cells."):
-        biases = (
-            draw.uniform(-start.bias_scale, start.bias_scale, size) if start.name == "reservoir" else np.zeros(size)
-        )
-        if shape.cell == "lstm":
-            biases[shape.hidden : 2 * shape.hidden] += 1.0
-        return biases
-    return np.zeros(size)

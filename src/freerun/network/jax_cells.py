@@ -1,11 +1,14 @@
 """One step of a cell in JAX: the two parts of its affine map, and its update.
 
-Updates act on arrays whose leading axis is the units: shape (H,) for one sequence, (H, S) for a batch of S sequences.
+`RULES` has one entry for each class of cells. Updates act on arrays whose leading axis is the units: shape (H,) for one
+sequence, (H, S) for a batch of S sequences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,13 +17,11 @@ from jaxtyping import Float
 import freerun.network.pytrees  # noqa: F401 - registers networks with JAX
 from freerun.network.cells import (
     AnyCell,
-    Cell,
     GRUCell,
     LeakyCell,
     LSTMCell,
     MemorylessCell,
     PiecewiseLinearCell,
-    RecurrentCell,
     SimpleCell,
     SmoothingCell,
 )
@@ -35,66 +36,89 @@ from freerun.network.updates import (
     smoothing_update,
 )
 
-_UPDATES: dict[type[Cell], Callable[[str], Update]] = {
-    SimpleCell: simple_update,
-    LeakyCell: leaky_update,
-    GRUCell: gru_update,
-    LSTMCell: lstm_update,
-    MemorylessCell: simple_update,
-}
-"""The update of each class of cells with a non-linearity."""
 
+@dataclass(frozen=True)
+class Rule:
+    """How JAX computes a class of cells. Each function takes the cell.
 
-def update_of(cell: AnyCell) -> Update:
-    """The elementwise update of a cell. Equal cells share one update, so that JAX compiles it once.
-
-    Raises:
-        TypeError: this class of cells has no update.
+    Attributes:
+        update: the elementwise update. Equal cells share one update, so that JAX compiles it once.
+        elementwise: the parameters of the update: the leak, a bias inside, the threshold or gains.
+        recurrent: the recurrent weights, shape (H, A); None if cells have none.
+        widened: all A columns of the input part of the affine map, given its columns x_t @ input + bias.
     """
-    if isinstance(cell, PiecewiseLinearCell):
-        return piecewise_update(cell.clipped)
-    if isinstance(cell, SmoothingCell):
-        return smoothing_update
-    if not isinstance(cell, Cell) or type(cell) not in _UPDATES:
-        raise TypeError(f"{type(cell).__name__} has no update; give it one in freerun.network.jax_cells")
-    return _UPDATES[type(cell)](cell.nonlinearity)
+
+    update: Callable[[Any], Update]
+    elementwise: Callable[[Any], tuple[Array, ...]] = lambda cell: ()
+    recurrent: Callable[[Any], Array] | None = None
+    widened: Callable[[Any, Array], Array] = lambda cell, driven: driven
 
 
-def elementwise_of(cell: AnyCell) -> tuple[Array, ...]:
-    """The parameters of the elementwise update: the leak, a bias inside, the threshold or gains; empty if none."""
-    if isinstance(cell, LeakyCell):
-        return (jax.nn.sigmoid(cell.logit),)
-    if isinstance(cell, GRUCell):
-        return (cell.candidate,)
-    if isinstance(cell, SmoothingCell):
-        return cell.level, cell.trend, cell.damping, cell.season
-    return (cell.threshold,) if isinstance(cell, PiecewiseLinearCell) else ()
-
-
-def recurrent_of(cell: RecurrentCell | PiecewiseLinearCell | SmoothingCell) -> Float[Array, "H A"]:
-    """The recurrent weights.
-
-    For a piecewise-linear cell, they map its hidden state (z, phi) to the next z' and to z' @ expand. Smoothers do not
-    read each other: all is in their update.
-    """
-    if isinstance(cell, RecurrentCell):
-        return cell.recurrent
-    if isinstance(cell, SmoothingCell):
-        return jnp.zeros((cell.hidden, cell.hidden), cell.bias.dtype)
+def _piecewise_recurrent(cell: PiecewiseLinearCell) -> Array:
+    """The map of the hidden state (z, phi) to the next z' and to z' @ expand."""
     to_latent = jnp.concatenate([jnp.diag(cell.diagonal), cell.shrink])
     return jnp.concatenate([to_latent, to_latent @ cell.expand], axis=1)
 
 
+def _own_recurrent(cell: SimpleCell | LeakyCell | GRUCell | LSTMCell) -> Array:
+    return cell.recurrent
+
+
+RULES: dict[type[AnyCell], Rule] = {
+    SimpleCell: Rule(lambda cell: simple_update(cell.nonlinearity), recurrent=_own_recurrent),
+    LeakyCell: Rule(
+        lambda cell: leaky_update(cell.nonlinearity), lambda cell: (jax.nn.sigmoid(cell.logit),), _own_recurrent
+    ),
+    GRUCell: Rule(lambda cell: gru_update(cell.nonlinearity), lambda cell: (cell.candidate,), _own_recurrent),
+    LSTMCell: Rule(lambda cell: lstm_update(cell.nonlinearity), recurrent=_own_recurrent),
+    MemorylessCell: Rule(lambda cell: simple_update(cell.nonlinearity)),
+    PiecewiseLinearCell: Rule(
+        lambda cell: piecewise_update(cell.clipped),
+        lambda cell: (cell.threshold,),
+        _piecewise_recurrent,
+        lambda cell, driven: jnp.concatenate([driven, driven @ cell.expand], axis=-1),
+    ),
+    SmoothingCell: Rule(
+        lambda cell: smoothing_update, lambda cell: (cell.level, cell.trend, cell.damping, cell.season)
+    ),
+}
+"""The rule of each class of cells."""
+
+
+def rule_of(cell: AnyCell) -> Rule:
+    """The rule of a cell.
+
+    Raises:
+        TypeError: this class of cells has none.
+    """
+    if type(cell) not in RULES:
+        raise TypeError(f"JAX has no rule for {type(cell).__name__}; give it one in freerun.network.jax_cells")
+    return RULES[type(cell)]
+
+
+def update_of(cell: AnyCell) -> Update:
+    """The elementwise update of a cell; see `Rule`."""
+    return rule_of(cell).update(cell)
+
+
+def elementwise_of(cell: AnyCell) -> tuple[Array, ...]:
+    """The parameters of the elementwise update; see `Rule`."""
+    return rule_of(cell).elementwise(cell)
+
+
+def recurrent_of(cell: AnyCell) -> Float[Array, "H A"]:
+    """The recurrent weights; zeros for a cell without them."""
+    recurrent = rule_of(cell).recurrent
+    return jnp.zeros((cell.hidden, cell.bias.shape[0]), cell.bias.dtype) if recurrent is None else recurrent(cell)
+
+
 def drive(cell: AnyCell, inputs: Float[Array, "*T D"]) -> Float[Array, "*T A"]:
     """The input part of the affine map, x_t @ input + bias, for any number of steps."""
-    driven = inputs @ cell.input + cell.bias
-    if isinstance(cell, PiecewiseLinearCell):
-        return jnp.concatenate([driven, driven @ cell.expand], axis=-1)
-    return driven
+    return rule_of(cell).widened(cell, inputs @ cell.input + cell.bias)
 
 
 def mix(cell: AnyCell, hidden: Float[Array, "*T H"]) -> Float[Array, "*T A"]:
     """The recurrent part of the affine map, h_{t-1} @ recurrent; zero for a cell without recurrent weights."""
-    if isinstance(cell, RecurrentCell | PiecewiseLinearCell):
-        return hidden @ recurrent_of(cell)
-    return jnp.zeros((*hidden.shape[:-1], cell.bias.shape[0]), cell.bias.dtype)
+    if rule_of(cell).recurrent is None:
+        return jnp.zeros((*hidden.shape[:-1], cell.bias.shape[0]), cell.bias.dtype)
+    return hidden @ recurrent_of(cell)

@@ -9,46 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from freerun.network.cells import CELLS, AnyCell, MemorylessCell, PiecewiseLinearCell, SmoothingCell
+from freerun.network.cells import CELLS, AnyCell
+from freerun.network.shape import Shape
 
 if TYPE_CHECKING:
     from freerun.network.updates import Array, Carry
-
-
-@dataclass(frozen=True)
-class Shape:
-    """The architecture of a network.
-
-    Attributes:
-        channels: D, the number of channels of the series.
-        hidden: number of units of each layer.
-        cell: a key of `freerun.network.cells.CELLS`, `plrnn`, `clipped-plrnn` or `smoothing`.
-        lags: delays of the values in a window, in steps, ascending; 0 is the current value.
-        layers: number of layers.
-        direct: whether there are direct connections from the window to the output.
-        nonlinearity: non-linearity of the hidden units.
-        latent: M, the number of latent variables of a piecewise-linear cell.
-        inputs: E, the number of external inputs.
-        differences: lags of the differences that are taken of the values one after the other, in steps.
-        periods: the steps of each season of a smoothing cell, ascending.
-    """
-
-    channels: int
-    hidden: int
-    cell: str = "simple"
-    lags: tuple[int, ...] = (0,)
-    layers: int = 1
-    direct: bool = False
-    nonlinearity: str = "tanh"
-    latent: int = 0
-    inputs: int = 0
-    differences: tuple[int, ...] = ()
-    periods: tuple[int, ...] = ()
-
-    @property
-    def window(self) -> int:
-        """K = len(lags) * (D + E), the length of a window."""
-        return len(self.lags) * (self.channels + self.inputs)
 
 
 class State(NamedTuple):
@@ -125,7 +90,7 @@ class Network:
     @property
     def memoryless(self) -> bool:
         """Whether its state consists of the last values read alone."""
-        return all(isinstance(cell, MemorylessCell) for cell in self.cells)
+        return all(cell.memoryless for cell in self.cells)
 
     @property
     def depth(self) -> int:
@@ -169,31 +134,17 @@ Take = Callable[[str, tuple[int, ...]], "Array"]
 def assemble(shape: Shape, take: Take) -> Network:
     """Make a network of the given shape. `take` is called once for each weight, layer by layer."""
 
-    def cell(layer: int) -> AnyCell:
-        inputs = shape.window if layer == 0 else _hidden_state(shape)
-        if shape.cell in CELLS:
-            kind = CELLS[shape.cell]
-            weights = {n: take(f"cells.{layer}.{n}", s) for n, s in kind.shapes(inputs, shape.hidden).items()}
-            return kind(**weights, nonlinearity=shape.nonlinearity)
-        if shape.cell == "smoothing":
-            shapes = SmoothingCell.shapes(inputs, shape.hidden)
-            weights = {n: take(f"cells.{layer}.{n}", s) for n, s in shapes.items()}
-            return SmoothingCell(**weights, periods=shape.periods)
-        shapes = PiecewiseLinearCell.shapes(inputs, shape.hidden, shape.latent)
-        weights = {n: take(f"cells.{layer}.{n}", s) for n, s in shapes.items()}
-        return PiecewiseLinearCell(**weights, clipped=shape.cell == "clipped-plrnn")
-
+    make, cells, inputs = CELLS[shape.cell], list[AnyCell](), shape.window
+    for layer in range(shape.layers):
+        weights = {name: take(f"cells.{layer}.{name}", size) for name, size in make.shapes(shape, inputs).items()}
+        cells.append(make.of(weights, shape))
+        inputs = cells[-1].hidden
     return Network(
-        tuple(cell(layer) for layer in range(shape.layers)),
-        take("readout", (shape.layers * _hidden_state(shape), shape.channels)),
+        tuple(cells),
+        take("readout", (sum(cell.hidden for cell in cells), shape.channels)),
         take("bias", (shape.channels,)),
         take("direct", (shape.window, shape.channels)) if shape.direct else None,
         shape.lags,
         shape.inputs,
         shape.differences,
     )
-
-
-def _hidden_state(shape: Shape) -> int:
-    """Length of the hidden state of a layer: the units, and the latent variables of a piecewise-linear cell."""
-    return shape.hidden + (0 if shape.cell in (*CELLS, "smoothing") else shape.latent)

@@ -12,23 +12,13 @@ Shapes: T steps; N = D + E numbers read in a step, D channels and E external inp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from freerun.network import smoothing
-from freerun.network.cells import (
-    AnyCell,
-    GRUCell,
-    LeakyCell,
-    LSTMCell,
-    MemorylessCell,
-    PiecewiseLinearCell,
-    SimpleCell,
-    SmoothingCell,
-)
+from freerun.network.cells import AnyCell
 from freerun.network.network import Network, State, Window, left_out
 
 if TYPE_CHECKING:
@@ -83,90 +73,6 @@ class FreeRun(NamedTuple):
     value: np.ndarray
 
 
-def tanh(a: Array) -> Array:
-    """The hyperbolic tangent as 2 / (1 + exp(-2 a)) - 1, which NumPy computes faster; its error is below 4e-16."""
-    b = np.multiply(a, -2.0)
-    np.exp(b, out=b)
-    b += 1.0
-    np.divide(2.0, b, out=b)
-    b -= 1.0
-    return b
-
-
-def sigmoid(a: Array) -> Array:
-    """The logistic function, 1 / (1 + exp(-a))."""
-    b = np.negative(a)
-    np.exp(b, out=b)
-    b += 1.0
-    return np.reciprocal(b, out=b)
-
-
-NONLINEARITIES: dict[str, Callable[[Array], Array]] = {
-    "tanh": tanh,
-    "sigmoid": sigmoid,
-    "relu": lambda a: np.maximum(a, 0.0),
-    "softplus": lambda a: np.logaddexp(a, 0.0),
-    "identity": lambda a: a,
-}
-"""The non-linearities by name."""
-
-
-def advance(cell: AnyCell, carry: Carry, driven_by: Array) -> Carry:
-    """Run one step of a cell.
-
-    Args:
-        cell: the cell, with D inputs.
-        carry: the carry before the step. Each entry has shape (*S, H).
-        driven_by: the input of the cell, shape (*S, D).
-
-    Returns:
-        The carry after the step.
-
-    Raises:
-        TypeError: there is no step for this class of cells.
-    """
-    drive = driven_by @ cell.input
-    drive += cell.bias
-    return _update(cell, carry, drive)
-
-
-def _update(cell: AnyCell, carry: Carry, drive: Array) -> Carry:
-    """Compute the next carry from the carry and the input part of the affine map, shape (*S, A)."""
-    h = carry[0]
-    match cell:
-        case MemorylessCell():
-            after: Carry = (NONLINEARITIES[cell.nonlinearity](drive),)
-        case SimpleCell():
-            after = (NONLINEARITIES[cell.nonlinearity](h @ cell.recurrent + drive),)
-        case LeakyCell():
-            leak = sigmoid(cell.logit)
-            after = ((1.0 - leak) * h + leak * NONLINEARITIES[cell.nonlinearity](h @ cell.recurrent + drive),)
-        case GRUCell():
-            mixed, size = h @ cell.recurrent, cell.hidden
-            gates = sigmoid(mixed[..., : 2 * size] + drive[..., : 2 * size])
-            reset, keep = gates[..., :size], gates[..., size:]
-            inside = drive[..., 2 * size :] + reset * (mixed[..., 2 * size :] + cell.candidate)
-            after = ((1.0 - keep) * NONLINEARITIES[cell.nonlinearity](inside) + keep * h,)
-        case LSTMCell():
-            i, f, g, o = np.split(h @ cell.recurrent + drive, 4, axis=-1)
-            function = NONLINEARITIES[cell.nonlinearity]
-            memory = sigmoid(f) * carry[1] + sigmoid(i) * function(g)
-            after = sigmoid(o) * function(memory), memory
-        case PiecewiseLinearCell():
-            latent_size = cell.bias.shape[0]
-            latent = h[..., :latent_size] * cell.diagonal + h[..., latent_size:] @ cell.shrink + drive
-            units = latent @ cell.expand
-            ramps = np.maximum(units + cell.threshold, 0.0)
-            if cell.clipped:
-                ramps -= np.maximum(units, 0.0)
-            after = (np.concatenate([latent, ramps], axis=-1),)
-        case SmoothingCell():
-            after = smoothing.advance(cell, carry, drive)
-        case _:
-            raise TypeError(f"the NumPy engine has no step for {type(cell).__name__}; write one in numpy_runs")
-    return after
-
-
 def windows(network: Network, inputs: Array, past: Array) -> Window:
     """Compute the window of each step.
 
@@ -212,12 +118,7 @@ def start_of(network: Network, inputs: Array) -> State:
         network: the network.
         inputs: what the network will read, shape (T, *S, N); NaN where a value is missing.
     """
-    rest = network.rest(inputs.shape[1:-1])
-    cells = tuple(
-        smoothing.start_of(cell, inputs) if isinstance(cell, SmoothingCell) else carry
-        for cell, carry in zip(network.cells, rest.cells, strict=True)
-    )
-    return State(cells, rest.past)
+    return State(tuple(cell.start(inputs) for cell in network.cells), network.rest(inputs.shape[1:-1]).past)
 
 
 class Reading(NamedTuple):
@@ -261,14 +162,13 @@ def read(network: Network, inputs: Array, state: State | None = None) -> Reading
 
 def _open_loop(cell: AnyCell, inputs: Array, carry: Carry) -> Carry:
     """Run a cell over T steps; return the carry after each step. Each entry has a leading axis of length T."""
-    drive = inputs @ cell.input
-    drive += cell.bias
-    if isinstance(cell, MemorylessCell):
-        return _update(cell, carry, drive)
+    drive = cell.drive(inputs)
+    if cell.memoryless:
+        return cell.step(carry, drive)
     shape = inputs.shape[:-1]
     after = tuple(np.empty((*shape, entry.shape[-1]), drive.dtype) for entry in carry)
     for t in range(len(inputs)):
-        carry = _update(cell, carry, drive[t])
+        carry = cell.step(carry, drive[t])
         for kept, entry in zip(after, carry, strict=True):
             kept[t] = entry
     return after
@@ -445,7 +345,7 @@ class _Loop:
         driven_by = seen
         hidden: list[Array] = []
         for layer, cell in enumerate(self.network.cells):
-            self.carries[layer] = advance(cell, self.carries[layer], driven_by)
+            self.carries[layer] = cell.step(self.carries[layer], cell.drive(driven_by))
             driven_by = self.carries[layer][0]
             hidden.append(driven_by)
         output = self._output(hidden[0] if len(hidden) == 1 else np.concatenate(hidden, axis=-1), seen)

@@ -28,7 +28,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from freerun.network import recurrence
-from freerun.network.cells import AnyCell, MemorylessCell
+from freerun.network.cells import AnyCell
 from freerun.network.recurrence import cut, shift
 from freerun.network.updates import Array, Carry
 
@@ -44,7 +44,7 @@ MOST_ITERATIONS = 20
 
 def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Carry:
     """Run a cell along one sequence or a batch, parallel in time; arguments and result as in `recurrence.open_loop`."""
-    if isinstance(cell, MemorylessCell):
+    if cell.memoryless:
         return recurrence.open_loop(cell, inputs, carry)
     if inputs.ndim == 3:
         carry = tuple(jnp.broadcast_to(entry, (inputs.shape[1], entry.shape[-1])) for entry in carry)

@@ -22,7 +22,7 @@ from jax import lax
 from jaxtyping import Float
 
 from freerun.compute.programs import current_device
-from freerun.network.cells import AnyCell, MemorylessCell, PiecewiseLinearCell, RecurrentCell, SmoothingCell
+from freerun.network.cells import AnyCell, RecurrentCell
 from freerun.network.jax_cells import drive, elementwise_of, recurrent_of, update_of
 from freerun.network.updates import Array, Carry, Update
 
@@ -51,7 +51,7 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
         (T, *S, H).
 
     Raises:
-        TypeError: there is no loop for this class of cells.
+        TypeError: JAX has no rule for this class of cells.
     """
     carry = tuple(jnp.broadcast_to(entry, (*inputs.shape[1:-1], entry.shape[-1])) for entry in carry)
     if isinstance(cell, RecurrentCell) and inputs.ndim == 3 and cell.gates > 1:
@@ -61,14 +61,9 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
         after = _run_columns(update_of(cell), cell.additive, elementwise, weights, *columns)
         return tuple(entry.swapaxes(1, 2) for entry in after)
     driven = multiply_rows(lambda rows: drive(cell, rows), inputs)
-    if isinstance(cell, RecurrentCell | PiecewiseLinearCell | SmoothingCell):
-        return _run_rows(update_of(cell), cell.additive, elementwise_of(cell), recurrent_of(cell), driven, carry)
-    if isinstance(cell, MemorylessCell):
+    if cell.memoryless:
         return update_of(cell)(elementwise_of(cell), carry, jnp.zeros_like(driven), driven)
-    raise TypeError(
-        f"{type(cell).__name__} is neither a RecurrentCell nor a MemorylessCell, PiecewiseLinearCell or SmoothingCell; "
-        "derive it from one of them, or give it a loop here"
-    )
+    return _run_rows(update_of(cell), cell.additive, elementwise_of(cell), recurrent_of(cell), driven, carry)
 
 
 def in_pieces(consume: Callable[[State, Any], State], state: State, arrays: Any, length: int) -> State:

@@ -20,8 +20,9 @@ import numpy as np
 from freerun.compute.cores import physical_memory
 from freerun.data.arrays import interpolated
 from freerun.errors import TrainingDiverged
-from freerun.network.network import Network, Shape
+from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts, filled, read_in_pieces
+from freerun.network.shape import Shape
 
 BLOCK = 32
 """Columns per block of LAPACK's tpqrt; 16 to 64 take the same time."""

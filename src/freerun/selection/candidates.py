@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from freerun.data.series import Series
 from freerun.errors import SettingError
+from freerun.network.cells import CELLS
 from freerun.plan import default_units, settled
 from freerun.selection.policies import FILLED_IN, MOST_RECURRENT, Policy, Proposal
 from freerun.selection.profile import Profile
@@ -13,15 +14,13 @@ from freerun.settings import Settings
 
 
 def filled_in(settings: Settings, candidate: Proposal, steps: int) -> Settings:
-    """Fill a proposal into the settings. Values that are given are kept; only the penalty is left to choose."""
+    """Fill a proposal into the settings. Values that are given are kept; only the penalty is left to choose.
+
+    Values without effect, such as the leak of a cell that has none, are left out.
+    """
     values = {name: value for name, value in candidate.items() if getattr(settings, name) is None}
-    cell = values.get("cell", settings.cell)
-    if cell != "leaky":
-        values.pop("leak", None)
-    if cell == "memoryless":
-        values.pop("spectral_radius", None)
     penalty = values.pop("l2", settings.l2)
-    alone = settings.with_(**values, optimizer="ridge", restarts=1, members=1)
+    alone = settings.with_(**settings.effective(**values), optimizer="ridge", restarts=1, members=1)
     return settled(alone, steps).with_(l2=penalty)
 
 
@@ -42,7 +41,7 @@ def all_units(settings: Settings, cell: str | None, steps: int) -> int:
     if settings.hidden is not None:
         return settings.hidden
     units = default_units(steps)
-    return units if cell == "memoryless" else min(MOST_RECURRENT, units)
+    return units if cell is not None and CELLS[cell].memoryless else min(MOST_RECURRENT, units)
 
 
 def can_smooth(settings: Settings, training: Sequence[Series]) -> bool:
@@ -62,9 +61,6 @@ def leaves_networks_open(settings: Settings) -> bool:
 
 def is_open(settings: Settings) -> bool:
     """Whether free runs have anything to choose, for a readout solved by ridge regression."""
-    names = ["cell", "delays", "input_scale", "l2"]
-    if settings.cell == "leaky":
-        names += ["leak"]
-    if settings.cell not in (None, "memoryless"):
-        names += ["spectral_radius"]
-    return any(getattr(settings, n) is None for n in names) or max(settings.restarts or 1, settings.members or 1) > 1
+    names = "cell", "delays", "input_scale", "leak", "spectral_radius", "l2"
+    left = any(getattr(settings, n) is None and settings.has_effect(n) for n in names)
+    return left or max(settings.restarts or 1, settings.members or 1) > 1

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from freerun.compute.programs import device_memory, has_gpu
 from freerun.errors import MachineError
 from freerun.network.cells import CELLS
-from freerun.network.network import Shape
 from freerun.plan import TrainPlan
 from freerun.settings import Device
 
@@ -49,7 +48,7 @@ def choose_placement(plan: TrainPlan, steps: int, networks: int) -> Placement:
     """
     shape = plan.shape
     sequences = networks * plan.batch if plan.window else networks
-    wide = sequences * _gates(shape) * shape.hidden**2 >= WIDE
+    wide = sequences * CELLS[shape.cell].gates * shape.hidden**2 >= WIDE
     can_be_parallel = not plan.window and shape.cell != "lstm" and shape.layers * shape.hidden <= MOST_STATES
     long = can_be_parallel and steps >= LONG
     device: Device = plan.device
@@ -62,17 +61,11 @@ def choose_placement(plan: TrainPlan, steps: int, networks: int) -> Placement:
     return Placement(device, parallel)
 
 
-def _gates(shape: Shape) -> int:
-    """The number of gates of a cell; 1 for cells without gates."""
-    kind = CELLS.get(shape.cell)
-    return 1 if kind is None else kind.gates
-
-
 def _require_memory(plan: TrainPlan, steps: int, device: Device) -> None:
     """Refuse training that does not fit in memory, since the gradient needs the states of every step."""
     shape, at_once = plan.shape, plan.window or steps
     width = {"float64": 8, "float32": 4}[plan.dtype]
-    one = at_once * shape.layers * shape.hidden * (4 * _gates(shape) + 4) * width
+    one = at_once * shape.layers * shape.hidden * (4 * CELLS[shape.cell].gates + 4) * width
     together = plan.batch if plan.window else 1
     memory = device_memory(device)
     if one * together <= memory:
