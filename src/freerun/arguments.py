@@ -15,7 +15,7 @@ LARGEST = 2**31 - 1
 """Largest count, the largest 32-bit integer; a series of more steps does not fit into memory."""
 
 
-def whole_number(name: str, value: Any, least: int = 1, most: int = LARGEST) -> int:
+def whole_number(name: str, value: object, least: int = 1, most: int = LARGEST) -> int:
     """Check that an argument is an integer within bounds.
 
     Args:
@@ -38,7 +38,7 @@ def whole_number(name: str, value: Any, least: int = 1, most: int = LARGEST) -> 
     return number
 
 
-def positive(name: str, value: Any) -> float:
+def positive(name: str, value: object) -> float:
     """Check that an argument is a positive, finite number.
 
     Raises:
@@ -79,7 +79,7 @@ def percentages(name: str, levels: Any) -> tuple[float, ...]:
     return tuple(found)
 
 
-def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
+def one_of(name: str, value: object, choices: Sequence[str]) -> str:
     """Check that an argument is one of several words.
 
     Args:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from freerun.files.writing import json_text, replacing
 from freerun.forecasting import evaluation
 from freerun.forecasting.evaluation import Evaluation
 from freerun.report import Report
+from freerun.settings import Value
 from freerun.training.history import ProgressCallback
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ TRAINING_SHARE = 0.75
 SHORTEST = 60
 """Least length of a series in steps, of which 45 are trained on."""
 
-TUTORIAL: dict[str, Any] = {"hidden": 15, "cell": "simple", "direct": False, "initial": "tutorial", "l2": 1e-4}
+TUTORIAL: dict[str, Value] = {"hidden": 15, "cell": "simple", "direct": False, "initial": "tutorial", "l2": 1e-4}
 """The tutorial's network and its L2 penalty."""
 
-DESCENT: dict[str, Any] = TUTORIAL | {"optimizer": "sgd", "learning_rate": 0.3, "epochs": 1001}
+DESCENT: dict[str, Value] = TUTORIAL | {"optimizer": "sgd", "learning_rate": 0.3, "epochs": 1001}
 """The tutorial's network trained by gradient descent, its first part."""
 
 Note = Callable[[str], None]

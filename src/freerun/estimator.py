@@ -14,7 +14,7 @@ from freerun.arguments import one_of, percentages, whole_number
 from freerun.backtest import FOLDS, Backtest, backtest
 from freerun.data.panel import panel_of
 from freerun.data.scaling import refuse_constant
-from freerun.data.series import Series
+from freerun.data.series import Series, SeriesLike
 from freerun.data.stored import StoredSeries
 from freerun.errors import NotFittedError, SettingError
 from freerun.forecasting import evaluation, intervals, runs
@@ -23,7 +23,7 @@ from freerun.forecasting.model import Model
 from freerun.forecasting.modelfile import load_model, save_model
 from freerun.parameters import Parameters
 from freerun.selection.policies import Policy
-from freerun.settings import Ensemble, Settings
+from freerun.settings import Ensemble, Settings, Value
 from freerun.training.checkpoint import EVERY
 from freerun.training.history import History, ProgressCallback
 
@@ -56,10 +56,10 @@ class RNN(Parameters):
 
     def fit(
         self,
-        series: Any,
-        validation: Any = None,
+        series: SeriesLike,
+        validation: SeriesLike = None,
         *,
-        inputs: Any = None,
+        inputs: SeriesLike = None,
         warm_start: bool = False,
         progress: ProgressCallback | None = None,
         checkpoint: str | Path | None = None,
@@ -114,7 +114,7 @@ class RNN(Parameters):
             raise fitted.failure
         return self
 
-    def update(self, new: Any, *, inputs: Any = None) -> Self:
+    def update(self, new: SeriesLike, *, inputs: SeriesLike = None) -> Self:
         """Read further steps of the training series, without training. Forecasts then continue after these steps.
 
         Args:
@@ -132,7 +132,7 @@ class RNN(Parameters):
         self.model_ = runs.update(self._fitted(), Series.of(new, inputs=inputs))
         return self
 
-    def predict(self, series: Any, *, inputs: Any = None) -> Series:
+    def predict(self, series: SeriesLike, *, inputs: SeriesLike = None) -> Series:
         """Predict each step of a series from the steps before it (open loop).
 
         The network begins in the zero state. The first predictions, up to the washout, are less accurate.
@@ -150,7 +150,9 @@ class RNN(Parameters):
         """
         return runs.predict(self._fitted(), Series.of(series, inputs=inputs))
 
-    def generate(self, steps: int, after: Any = None, ensemble: Ensemble = "best", *, inputs: Any = None) -> Series:
+    def generate(
+        self, steps: int, after: SeriesLike = None, ensemble: Ensemble = "best", *, inputs: SeriesLike = None
+    ) -> Series:
         """Generate the continuation of a series: the network reads its own output (closed loop).
 
         Args:
@@ -175,7 +177,7 @@ class RNN(Parameters):
         return runs.generate(self._fitted(), steps, None if after is None else Series.of(after), inputs, ensemble)
 
     def forecast(
-        self, horizon: int, levels: float | Sequence[float] = (), after: Any = None, *, inputs: Any = None
+        self, horizon: int, levels: float | Sequence[float] = (), after: SeriesLike = None, *, inputs: SeriesLike = None
     ) -> pd.DataFrame:
         """Forecast the next steps, with prediction intervals.
 
@@ -213,7 +215,7 @@ class RNN(Parameters):
 
     def backtest(
         self,
-        series: Any,
+        series: SeriesLike,
         horizon: int,
         *,
         folds: int = FOLDS,
@@ -222,7 +224,7 @@ class RNN(Parameters):
         refit: bool = True,
         levels: float | Sequence[float] = (80, 95),
         baselines: bool = True,
-        inputs: Any = None,
+        inputs: SeriesLike = None,
         progress: ProgressCallback | None = None,
     ) -> Backtest:
         """Evaluate forecasts from several origins in a series (rolling-origin evaluation).
@@ -256,7 +258,7 @@ class RNN(Parameters):
         return backtest(settings, observed, horizon, folds, stride, sliding, refit, levels, baselines, progress)
 
     def sample(
-        self, horizon: int, paths: int = 100, after: Any = None, *, inputs: Any = None, seed: int = 0
+        self, horizon: int, paths: int = 100, after: SeriesLike = None, *, inputs: SeriesLike = None, seed: int = 0
     ) -> np.ndarray:
         """Draw sample paths: free runs of the best network, to whose output random one-step residuals are added.
 
@@ -286,7 +288,7 @@ class RNN(Parameters):
             whole_number("seed", seed, 0, 2**63),
         )
 
-    def score(self, series: Any, *, inputs: Any = None) -> float:
+    def score(self, series: SeriesLike, *, inputs: SeriesLike = None) -> float:
         """Compute R^2 of the one-step predictions: 1 - (mean squared error) / (variance of the true values).
 
         Squared errors and variances are averaged over channels first. The washout does not count.
@@ -314,7 +316,7 @@ class RNN(Parameters):
         mean = np.broadcast_to(np.nanmean(truth, axis=0), truth.shape)
         return 1.0 - error / metrics.mean_squared_error(truth, mean)
 
-    def evaluate(self, series: Any, start: int, *, inputs: Any = None) -> Evaluation:
+    def evaluate(self, series: SeriesLike, start: int, *, inputs: SeriesLike = None) -> Evaluation:
         """Score one-step predictions and free runs on a part of a series.
 
         Args:
@@ -332,7 +334,7 @@ class RNN(Parameters):
         """
         return evaluation.evaluate(self._fitted(), Series.of(series, inputs=inputs), whole_number("start", start))[0]
 
-    def evaluate_long_term(self, series: Any, start: int) -> LongTerm:
+    def evaluate_long_term(self, series: SeriesLike, start: int) -> LongTerm:
         """Compare the statistics of a long free run with those of a series.
 
         Args:
@@ -352,7 +354,7 @@ class RNN(Parameters):
         scores, _ = evaluation.evaluate(model, observed, whole_number("start", start))
         return evaluation.evaluate_long_term(model, observed, start, scores.vpt)[0]
 
-    def error_growth(self, series: Any, start: int, horizon: int) -> np.ndarray:
+    def error_growth(self, series: SeriesLike, start: int, horizon: int) -> np.ndarray:
         """Compute the errors of up to 50 free runs, one of which starts at `start` and at every 20th step after it.
 
         Args:
@@ -420,11 +422,11 @@ class RNN(Parameters):
 
         export(self._fitted(), path, whole_number("steps", steps))
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
+    def get_params(self, deep: bool = True) -> dict[str, Value]:
         """Return the parameters by name. `deep` has no effect, since no parameter is an estimator."""
         return {name: getattr(self, name) for name in self._defaults()}
 
-    def set_params(self, **parameters: Any) -> Self:
+    def set_params(self, **parameters: Value) -> Self:
         """Change parameters by name. They take effect with the next `fit`.
 
         Returns:
@@ -460,7 +462,7 @@ class RNN(Parameters):
         return Tags(None, TargetTags(required=False), input_tags=InputTags(allow_nan=True))
 
     @classmethod
-    def _defaults(cls) -> dict[str, Any]:
+    def _defaults(cls) -> dict[str, Value]:
         """The default of each parameter, by name."""
         signature = inspect.signature(cls.__init__).parameters
         return {name: parameter.default for name, parameter in signature.items() if name != "self"}
@@ -476,7 +478,7 @@ class RNN(Parameters):
         return self.model_
 
 
-def _stored(series: Any, inputs: Any) -> StoredSeries | None:
+def _stored(series: SeriesLike, inputs: SeriesLike) -> StoredSeries | None:
     """Return the training series as a `StoredSeries` if it is read in parts; otherwise, None.
 
     Raises:

@@ -69,7 +69,11 @@ FEW_UNITS = 100
 """Hidden units below which Levenberg-Marquardt is the default optimiser."""
 
 
-def _numbers(value: Any) -> Any:
+Value = Any
+"""A value of a parameter: those of `Settings` have the types of its fields."""
+
+
+def _numbers(value: Value) -> Value:
     """From the command line: `20` is a number, `0,1,2` and `1,0.5` are several."""
     if isinstance(value, str) and ("," in value or value.replace(".", "", 1).isdigit()):
         parts = [float(part) if "." in part or "e" in part else int(part) for part in value.split(",") if part.strip()]
@@ -468,7 +472,7 @@ class Settings(BaseModel):
         return found
 
     @classmethod
-    def named(cls, **traits: Any) -> tuple[str, ...]:
+    def named(cls, **traits: object) -> tuple[str, ...]:
         """The names of the parameters that have these attributes of `Parameter`: `named(shapes_weights=True)`."""
         wanted = traits.items()
         names = cls.model_fields
@@ -485,13 +489,13 @@ class Settings(BaseModel):
         return "number" if all(kind in (int, float) for kind in kinds) else "text"
 
     @classmethod
-    def choices_of(cls, name: str) -> tuple[Any, ...]:
+    def choices_of(cls, name: str) -> tuple[str, ...]:
         """The names among which a parameter is chosen; none if it is no choice."""
         kinds = _alternatives(cls.model_fields[name].annotation)
         return tuple(word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind))
 
     @classmethod
-    def checked(cls, **parameters: Any) -> Settings:
+    def checked(cls, **parameters: Value) -> Settings:
         """Settings from parameters.
 
         Raises:
@@ -504,7 +508,7 @@ class Settings(BaseModel):
             raise SettingError("; ".join(faults)) from error
 
     @classmethod
-    def require_range(cls, name: str, value: Any) -> None:
+    def require_range(cls, name: str, value: Value) -> None:
         """Refuse a value that a parameter cannot have, whatever the others are.
 
         Raises:
@@ -517,7 +521,7 @@ class Settings(BaseModel):
                 if fault["loc"]:
                     raise SettingError(_sentence(dict(fault))) from error
 
-    def with_(self, **parameters: Any) -> Settings:
+    def with_(self, **parameters: Value) -> Settings:
         """The same settings with some parameters changed, checked again."""
         return Settings.checked(**{**self.model_dump(), **parameters})
 
@@ -590,12 +594,12 @@ class Settings(BaseModel):
         """Whether the others leave the parameter of that name an effect."""
         return all(need.met(self) for need in self.parameter(name).needs)
 
-    def effective(self, **parameters: Any) -> dict[str, Any]:
+    def effective(self, **parameters: Value) -> dict[str, Value]:
         """Those of some parameters that would have an effect beside the others."""
         together = self.model_copy(update=parameters)
         return {name: value for name, value in parameters.items() if together.has_effect(name)}
 
-    def _in_force(self, name: str) -> Any:
+    def _in_force(self, name: str) -> Value:
         """What a parameter is, or what it means where it is left out."""
         return {"optimizer": self.method, "forcing": self.forced, "initial": self.drawn}.get(name, getattr(self, name))
 
@@ -652,7 +656,7 @@ class Settings(BaseModel):
             raise ValueError(f"segment_lengths={self.segment_lengths}: lengths are at least 1 step")
 
 
-def as_option(name: str, value: Any) -> str:
+def as_option(name: str, value: Value) -> str:
     """A setting as an option of `freerun fit`."""
     flag = name.replace("_", "-")
     if isinstance(value, bool):
@@ -661,12 +665,12 @@ def as_option(name: str, value: Any) -> str:
     return f"--{flag} {shlex.quote(text)}"
 
 
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
+def _alternatives(annotation: object) -> tuple[Any, ...]:
     """The types of a union; a type that is none, alone."""
     return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
 
 
-def _sentence(fault: dict[str, Any]) -> str:
+def _sentence(fault: dict[str, Value]) -> str:
     message = str(fault["msg"]).removeprefix("Value error, ")
     if not fault["loc"]:
         return message

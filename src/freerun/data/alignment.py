@@ -6,13 +6,13 @@ Data without names or times, such as plain arrays, are matched by position.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from freerun.data.rows import Rows
 from freerun.data.steps import OFF_GRID, has_same_steps
-from freerun.data.timeline import shown
+from freerun.data.timeline import Time, shown
 from freerun.errors import SeriesError, warn
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def can_compare_times(series: Series, before: Series) -> bool:
     return series.timed and (before.timed or _describe_times(series) == NUMBERS)
 
 
-def is_same_time(series: Series, time: Any, other: Any) -> bool:
+def is_same_time(series: Series, time: Time, other: Time) -> bool:
     """Whether two times are equal within the tolerance of a series."""
     return bool(abs(time - other) <= _tolerance(series))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ NEAR = 3.0
 """Largest distance of a free run from the range of a series, in standard deviations of the channel."""
 
 
-def as_matrix(data: Any) -> np.ndarray:
+def as_matrix(data: object) -> np.ndarray:
     """Convert numbers to a float64 array.
 
     Args:
@@ -58,7 +57,7 @@ def as_matrix(data: Any) -> np.ndarray:
 
 def make_read_only(array: np.ndarray) -> np.ndarray:
     """Return the array itself if it and all its bases are read-only, otherwise a read-only copy."""
-    base: Any = array
+    base: object = array
     while isinstance(base, np.ndarray):
         if base.flags.writeable:
             array = array.copy()

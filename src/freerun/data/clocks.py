@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def _parse_offset(text: str) -> int:
     return -size if text[0] == "-" else size
 
 
-def add_clock(days: np.ndarray, name: str, cells: Sequence[Any]) -> np.ndarray | None:
+def add_clock(days: np.ndarray, name: str, cells: Sequence[object]) -> np.ndarray | None:
     """Add the times of day, or hours, of another column to days.
 
     If no day occurs twice and the column has no name of `CLOCKS`, its times of day are taken as measurements, such as

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from freerun.data.numerals import Numerals, is_missing
 
-Cells = Sequence[Any]
+Cells = Sequence[object]
 """The cells of a column: a list of strings and other objects, or a pandas Series."""
 
 
@@ -32,12 +31,12 @@ def holds_durations(cells: Cells) -> bool:
     return not isinstance(cells, list) and getattr(cells.dtype, "kind", "O") == "m"  # pyright: ignore[reportAttributeAccessIssue] - the same
 
 
-def first_value(cells: Cells) -> Any:
+def first_value(cells: Cells) -> object:
     """Return the first cell that is not missing; None if all are missing."""
     return next((cell for cell in cells if not is_missing(cell)), None)
 
 
-def parse_integer(cell: Any) -> int | None:
+def parse_integer(cell: object) -> int | None:
     """Convert a cell to a whole number; None if it is not one."""
     number = Numerals().number(cell)
     return int(number) if number is not None and number % 1 == 0 else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -123,7 +123,7 @@ class NotADate:
     fault: str
 
 
-def parse_dates(cells: Sequence[Any]) -> Dates | NotADate:
+def parse_dates(cells: Sequence[object]) -> Dates | NotADate:
     """Parse the cells of a column as dates.
 
     A date may be ISO 8601; day, month and year in any order, with a four-digit or two-digit year; a date with the name
@@ -161,7 +161,7 @@ def parse_dates(cells: Sequence[Any]) -> Dates | NotADate:
     return Dates(np.array([instant[0] for instant in found if instant is not None], f"datetime64[{UNIT}]"), zoned[0])
 
 
-def looks_like_date(cell: Any) -> bool:
+def looks_like_date(cell: object) -> bool:
     """Whether a single cell looks like a date; whole numbers do not."""
     if isinstance(cell, date | np.datetime64):
         return not is_missing(cell)
@@ -174,7 +174,7 @@ def looks_like_date(cell: Any) -> bool:
     return False
 
 
-def parse_compact_dates(cells: Sequence[Any]) -> np.ndarray | None:
+def parse_compact_dates(cells: Sequence[object]) -> np.ndarray | None:
     """Parse numbers that are all months, or all days with or without a time.
 
     Months are written as 201501, 2015.01 or 1.2015. Days are written as 20150131, or with the hour as 2015013123, or
@@ -226,16 +226,17 @@ class _Written(NamedTuple):
     short: bool
 
 
-def _to_text(cell: Any) -> str:
+def _to_text(cell: object) -> str:
     return cell.strip() if isinstance(cell, str) else str(cell)
 
 
-def _parse_uniform(cells: Sequence[Any], texts: Sequence[str]) -> Dates | None:
+def _parse_uniform(cells: Sequence[object], texts: Sequence[str]) -> Dates | None:
     """Parse cells that are all date objects, all whole numbers, or all ISO 8601 without an offset; None otherwise."""
-    if all(isinstance(cell, date | np.datetime64) for cell in cells):
+    dated = [cell for cell in cells if isinstance(cell, date | np.datetime64)]
+    if len(dated) == len(cells):
         import pandas as pd
 
-        stamps = [pd.Timestamp(cell) for cell in cells]
+        stamps = [pd.Timestamp(cell) for cell in dated]
         if len({stamp.tz is None for stamp in stamps}) == 1:
             times = np.array([stamp.to_datetime64() for stamp in stamps], f"datetime64[{UNIT}]")
             return Dates(times, stamps[0].tz is not None)
@@ -336,7 +337,9 @@ def _parse_numeric(texts: Sequence[str]) -> list[_Written | None] | NotADate:
             ):
                 if entry != other:
                     days = " or ".join(
-                        sorted(f"{day.year:04d}-{day.month:02d}-{day.day:02d}" for day in (entry, other))
+                        sorted(
+                            f"{day.year:04d}-{day.month:02d}-{day.day:02d}" for day in (entry, other) if day is not None
+                        )
                     )
                     return NotADate(row, f"may be {days}, and no row determines which; write dates as year-month-day")
     return fits[0][1]
@@ -356,13 +359,13 @@ def _rate_unevenness(written: Sequence[_Written | None]) -> float:
     return float(steps.max() / steps.min()) * (1 if ordered else UNORDERED) if len(steps) else 1.0
 
 
-def _complete_years(written: Sequence[_Written | None]) -> list[Any]:
+def _complete_years(written: Sequence[_Written | None]) -> list[_Written | None]:
     """Complete two-digit years to four digits.
 
     Years that ascend or descend from row to row continue across the turn of a century. The century is the latest in
     which the earliest year is not in the future, and the latest year is at most `AHEAD` years in the future.
     """
-    full: list[Any] = list(written)
+    full: list[_Written | None] = list(written)
     rows = [(row, entry) for row, entry in enumerate(written) if entry is not None and entry.short]
     if not rows:
         return full

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from freerun.data.arrays import as_matrix
-from freerun.data.interchange import as_array, as_pandas
+from freerun.data.interchange import as_array, as_pandas, is_table
 from freerun.data.io import read_rows, select_columns
 from freerun.data.rows import ReadOptions, Rows
 from freerun.data.table import Table
 from freerun.errors import SeriesError
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def to_rows(data: Any, options: ReadOptions) -> Rows:
+
+def to_rows(data: object, options: ReadOptions) -> Rows:
     """Convert any supported input to rows.
 
     Args:
@@ -39,9 +42,9 @@ def to_rows(data: Any, options: ReadOptions) -> Rows:
     return select_columns(Rows.of_matrix(as_matrix(as_array(data))), options)
 
 
-def _rows_of_pandas(data: Any, options: ReadOptions) -> Rows:
+def _rows_of_pandas(data: pd.DataFrame | pd.Series, options: ReadOptions) -> Rows:
     """Convert a pandas DataFrame or Series to rows; the name of a Series becomes the name of the channel."""
-    if data.ndim == 2:
+    if is_table(data):
         return Table.of_frame(data).rows(options)
     rows = Table.of_frame(data.to_frame("x" if data.name is None else data.name)).rows(options)
     return replace(rows, channels=()) if data.name is None else rows

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
 from freerun.errors import SeriesError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PANDAS = "pandas"
 """Name of the package whose objects need no conversion."""
@@ -15,12 +18,17 @@ TABLE_NDIM = 2
 """Number of dimensions of a table."""
 
 
-def is_pandas(data: Any) -> bool:
+def is_pandas(data: object) -> bool:
     """Whether the type of an object is defined in pandas."""
     return type(data).__module__.partition(".")[0] == PANDAS
 
 
-def as_pandas(data: Any) -> Any:
+def is_table(data: object) -> TypeGuard[pd.DataFrame]:
+    """Whether an object of pandas has two dimensions."""
+    return getattr(data, "ndim", 0) == TABLE_NDIM
+
+
+def as_pandas(data: Any) -> pd.DataFrame | pd.Series | None:
     """Convert a table of any library to a pandas DataFrame or Series; None if the data are not a table.
 
     Tables are converted by the Arrow C stream (`__arrow_c_stream__`) or the dataframe interchange protocol
@@ -71,7 +79,7 @@ def as_array(data: Any) -> Any:
             ) from failure
 
 
-def _normalize_pandas(data: Any) -> Any:
+def _normalize_pandas(data: object) -> pd.DataFrame | pd.Series | None:
     """Convert an index or extension array to a Series, and keep a DataFrame or Series; None for a scalar.
 
     Raises:
@@ -90,7 +98,7 @@ def _normalize_pandas(data: Any) -> Any:
     raise SeriesError(f"a pandas {type(data).__name__} is not a table; give a DataFrame or a Series")
 
 
-def _convert_xarray(data: Any) -> Any:
+def _convert_xarray(data: Any) -> pd.DataFrame | pd.Series | None:
     """Convert an array of xarray to pandas, with times along the rows; None for a scalar.
 
     Raises:
@@ -106,7 +114,7 @@ def _convert_xarray(data: Any) -> Any:
     return data.to_pandas() if data.ndim else None
 
 
-def _convert_arrow(data: Any) -> Any:
+def _convert_arrow(data: Any) -> pd.DataFrame | pd.Series:
     """Convert an object with an Arrow C stream to a DataFrame, or to a Series if it is one column."""
     import pyarrow as pa
 

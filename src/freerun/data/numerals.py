@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from numbers import Real
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Numerals:
     doubtful: str | None = None
 
     @classmethod
-    def of(cls, columns: Sequence[Sequence[Any]], default: Decimals | None = None) -> Numerals:
+    def of(cls, columns: Sequence[Sequence[object]], default: Decimals | None = None) -> Numerals:
         """Detect the decimal sign of a table from all columns.
 
         A cell such as `1,5`, `1.234,5` or `1,234,567` has only one reading, which determines the sign for the table.
@@ -125,7 +125,7 @@ class Numerals:
             return cls(default or ".", None if default else min(commas))
         return _decide_by_size(columns, ",", default) if commas else _decide_by_size(columns, ".", default)
 
-    def number(self, cell: Any) -> float | None:
+    def number(self, cell: object) -> float | None:
         """Parse a cell as a number: NaN if it is missing, None if it is not a number."""
         if not isinstance(cell, str):
             return _to_float(cell)
@@ -143,7 +143,7 @@ class Numerals:
         return None if body is None else _parse_with(body, self.decimal)
 
 
-def parse_booleans(cells: Sequence[Any]) -> np.ndarray | None:
+def parse_booleans(cells: Sequence[object]) -> np.ndarray | None:
     """Convert a column of `true` and `false` to ones and zeros.
 
     Args:
@@ -158,13 +158,13 @@ def parse_booleans(cells: Sequence[Any]) -> np.ndarray | None:
     return None if None in found else np.array(found, np.float64)
 
 
-def _parse_boolean(cell: Any) -> float | None:
+def _parse_boolean(cell: object) -> float | None:
     """Convert a Boolean cell to 1 or 0: NaN if it is missing, None if it is not Boolean."""
     text = cell.strip().lower() if isinstance(cell, str) else str(cell).lower()
     return math.nan if text in MISSING else TRUTH.get(text)
 
 
-def find_unit(cell: Any) -> str:
+def find_unit(cell: object) -> str:
     """Return the currency or percent sign in a cell; an empty string if there is none."""
     if not isinstance(cell, str) or (cell[-1:].isdigit() and cell.lstrip("+-.")[:1].isdigit()):
         return ""
@@ -173,7 +173,7 @@ def find_unit(cell: Any) -> str:
     return named[0] if named else signs
 
 
-def is_missing(cell: Any) -> bool:
+def is_missing(cell: object) -> bool:
     """Whether a cell is a missing value."""
     if isinstance(cell, str):
         return cell.strip().lower() in MISSING
@@ -181,7 +181,7 @@ def is_missing(cell: Any) -> bool:
     return cell is None or (value is not None and math.isnan(value)) or str(cell) == "NaT"
 
 
-def _to_float(cell: Any) -> float | None:
+def _to_float(cell: object) -> float | None:
     """Convert an object other than a string to a number: NaN if it is missing, None if it is not a number."""
     if cell is None or str(cell) in ("<NA>", "NaT"):
         return math.nan
@@ -193,7 +193,7 @@ def _to_float(cell: Any) -> float | None:
     return None
 
 
-def _strip_number(cell: Any) -> str | None:
+def _strip_number(cell: object) -> str | None:
     """Remove currency, percent sign and spaces from a number in text; None if the text is not a number."""
     if not isinstance(cell, str) or not any(map(str.isdigit, cell)):
         return None
@@ -220,7 +220,7 @@ def _strip_currency(text: str) -> str:
     return f"{before[1]}{text[before.end() :]}" if before else text
 
 
-def _strip_if_number(cell: str) -> str | None:
+def _strip_if_number(cell: object) -> str | None:
     """Strip a number that is valid with one of the decimal signs; None for anything else."""
     body = _strip_number(cell)
     return body if body is not None and any(_parse_with(body, sign) is not None for sign in OTHER) else None
@@ -250,7 +250,7 @@ def _decides(cell: str, decimal: Decimals) -> bool:
     return body is not None and _parse_with(body, decimal) is not None and _parse_with(body, OTHER[decimal]) is None
 
 
-def _decide_by_size(columns: Sequence[Sequence[Any]], sign: Decimals, default: Decimals | None) -> Numerals:
+def _decide_by_size(columns: Sequence[Sequence[object]], sign: Decimals, default: Decimals | None) -> Numerals:
     """Decide the decimal sign of cells such as 1,001 by the changes from row to row and by the expected sign.
 
     It is rare that all fractions of a column have exactly three digits. If some cells of the column have no sign, and

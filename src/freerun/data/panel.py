@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from freerun.data.dates import looks_like_date
-from freerun.data.interchange import as_pandas
+from freerun.data.interchange import as_pandas, is_table
 from freerun.data.rows import ReadOptions
 from freerun.data.series import Series
 from freerun.data.table import NAMED, UNIQUE_ID, Table
@@ -20,14 +20,20 @@ from freerun.data.timecolumn import TIME_COLUMNS
 from freerun.data.timeline import normalize_index
 from freerun.errors import SeriesError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 NUMBERS = 1
 """Score of an index level of numbers, which may be times."""
+
+Parts = Mapping[Any, Any]
+"""The data of each series, by its name."""
 
 DATES = 2
 """Score of an index level of dates or durations, which are times."""
 
 
-def panel_of(data: Any, inputs: Any = None) -> tuple[Series, ...]:
+def panel_of(data: object, inputs: object = None) -> tuple[Series, ...]:
     """Convert data to one or several series.
 
     Args:
@@ -78,7 +84,7 @@ def fingerprint(panel: Sequence[Series]) -> str:
     return content.hexdigest()
 
 
-def _split(data: Any) -> dict[Any, Any] | None:
+def _split(data: object) -> Parts | None:
     """Split data into the data of each series, by name; None if the data are one series."""
     if isinstance(data, Mapping) and as_pandas(data) is None:
         for name, part in data.items():
@@ -100,12 +106,11 @@ def _split(data: Any) -> dict[Any, Any] | None:
     return _split_by_column(frame)
 
 
-def _split_by_column(frame: Any) -> dict[Any, Any] | None:
-    there = frame.ndim == 2 and UNIQUE_ID in frame.columns
-    return Table.of_frame(frame).groups(UNIQUE_ID) if there else None
+def _split_by_column(frame: pd.DataFrame | pd.Series) -> Parts | None:
+    return Table.of_frame(frame).groups(UNIQUE_ID) if is_table(frame) and UNIQUE_ID in frame.columns else None
 
 
-def _split_by_level(frame: Any) -> dict[Any, Any]:
+def _split_by_level(frame: Any) -> Parts:
     """Split a DataFrame whose index has two levels, the name of the series and the time, into DataFrames by name."""
     levels, names = frame.index.levels, frame.index.names
     if len(levels) > 2:
@@ -141,17 +146,17 @@ def _rate_as_times(level: Any) -> int:
     return NUMBERS if isinstance(first, Real) and not isinstance(first, bool | np.bool_) else 0
 
 
-def _join_names(names: Iterable[Any]) -> str:
+def _join_names(names: Iterable[object]) -> str:
     """Join the first names by commas, for a message."""
     shown = list(map(str, names))
     return ", ".join(shown[:NAMED]) + (", ..." if len(shown) > NAMED else "")
 
 
-def _is_series(part: Any) -> bool:
+def _is_series(part: object) -> bool:
     return isinstance(part, Series | Table | np.ndarray) or hasattr(part, "__array__") or as_pandas(part) is not None
 
 
-def _make_series(name: Any, data: Any, inputs: Any) -> Series:
+def _make_series(name: object, data: object, inputs: object) -> Series:
     """Make a series of a panel; its name is in the message of an error."""
     try:
         return Series.of(data, inputs=inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, get_args
@@ -56,7 +56,7 @@ class ReadOptions:
                 raise SettingError(f"{name}={given!r}: give a string")
 
     @classmethod
-    def checked(cls, columns: Any, resample: Any, **options: Any) -> ReadOptions:
+    def checked(cls, columns: str | Iterable[str], resample: Any, **options: Any) -> ReadOptions:
         """Make options from arguments of users.
 
         Args:

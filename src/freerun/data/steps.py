@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from freerun.data.months import fit_months
-from freerun.data.timeline import Calendar, continue_times, shown, to_local
+from freerun.data.timeline import Calendar, Time, continue_times, shown, to_local
 from freerun.errors import SeriesError
 
 MONTH = range(28, 32)
@@ -53,7 +53,7 @@ class Steps(NamedTuple):
 
     times: np.ndarray
     rows: np.ndarray
-    dt: Any
+    dt: Time
     calendar: Calendar
     notes: tuple[str, ...]
 
@@ -106,7 +106,7 @@ def regularize(times: np.ndarray, calendar: Calendar) -> Steps:
     return Steps(filled, rows, dt, calendar, tuple(notes))
 
 
-def infer_step(times: np.ndarray, calendar: Calendar) -> tuple[Any, Calendar]:
+def infer_step(times: np.ndarray, calendar: Calendar) -> tuple[Time, Calendar]:
     """Infer the time step and the frequency of ascending times.
 
     Args:
@@ -134,7 +134,7 @@ def infer_step(times: np.ndarray, calendar: Calendar) -> tuple[Any, Calendar]:
     return steps.dt, steps.calendar
 
 
-def has_same_steps(times: np.ndarray, like: np.ndarray, dt: Any, calendar: Calendar) -> bool:
+def has_same_steps(times: np.ndarray, like: np.ndarray, dt: Time, calendar: Calendar) -> bool:
     """Whether times have the same step and kind as other times.
 
     Args:
@@ -153,7 +153,7 @@ def has_same_steps(times: np.ndarray, like: np.ndarray, dt: Any, calendar: Calen
     return np.array_equal(times, np.concatenate([times[:1], continue_times(times[:1], dt, calendar, len(times) - 1)]))
 
 
-def _fit_grid(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calendar, Any]:
+def _fit_grid(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calendar, Time]:
     """Fit a regular grid to ascending times.
 
     Returns:
@@ -182,7 +182,7 @@ def _fit_grid(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calend
     return places, replace(calendar, frequency=_name_frequency(local, step) if exact else None), dt
 
 
-def _median(gaps: np.ndarray) -> Any:
+def _median(gaps: np.ndarray) -> Time:
     if gaps.dtype.kind != "m":
         return float(np.median(gaps))
     return np.timedelta64(int(np.median(gaps.astype(np.int64))), np.datetime_data(gaps.dtype)[0])
@@ -279,7 +279,7 @@ def _clocks_change(times: np.ndarray, dt: np.timedelta64) -> bool:
     return bool(dt <= np.timedelta64(1, "h") and sunday.all() and np.isin(hours.astype(int), CHANGE_HOURS).all())
 
 
-def _refuse_irregular(times: np.ndarray, dt: Any, calendar: Calendar) -> NoReturn:
+def _refuse_irregular(times: np.ndarray, dt: Time, calendar: Calendar) -> NoReturn:
     gaps = np.diff(times) / dt
     row, rule = int(np.argmax(np.abs(gaps - 1.0))), _suggest_rule(times, dt)
     before, after = calendar.shown(times[row]), calendar.shown(times[row + 1])
@@ -290,7 +290,7 @@ def _refuse_irregular(times: np.ndarray, dt: Any, calendar: Calendar) -> NoRetur
     )
 
 
-def _refuse_sparse(times: np.ndarray, count: float, dt: Any, calendar: Calendar) -> None:
+def _refuse_sparse(times: np.ndarray, count: float, dt: Time, calendar: Calendar) -> None:
     """Raise an error if nearly all of the `count` steps of the grid have no row."""
     if count <= MOST_STEPS_PER_ROW * max(len(times), WEEK):
         return
@@ -302,7 +302,7 @@ def _refuse_sparse(times: np.ndarray, count: float, dt: Any, calendar: Calendar)
     )
 
 
-def _suggest_rule(times: np.ndarray, dt: Any) -> str:
+def _suggest_rule(times: np.ndarray, dt: Time) -> str:
     """Suggest a value of `resample` for irregular times with a median step of `dt`."""
     if not isinstance(dt, np.timedelta64):
         return f"{float(dt):g}"

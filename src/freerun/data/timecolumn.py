@@ -270,7 +270,7 @@ def _read_parts(table: Table, free: Sequence[str]) -> FoundTimes | None:
     return FoundTimes(tuple(by_part[part] for part in parts), times, timed=True)
 
 
-def _parse_part(part: str, cell: Any) -> int | None:
+def _parse_part(part: str, cell: object) -> int | None:
     """Convert a part of a date to a number; a month may be a name. None if it is neither."""
     number = parse_integer(cell)
     return parse_month(cell.strip(". ")) if number is None and part == "month" and isinstance(cell, str) else number

@@ -15,6 +15,9 @@ from freerun.errors import SeriesError
 if TYPE_CHECKING:
     import pandas as pd
 
+Time = Any
+"""A time or a duration: a number, or a `datetime64` or `timedelta64` of NumPy, whose arithmetic has no common type."""
+
 LAST_YEAR = np.datetime64("9999", "Y")
 """Last year of dates; later years have more than four digits."""
 
@@ -42,7 +45,7 @@ class Calendar:
         """Description of the frequency for messages; None if unknown."""
         return None if self.frequency is None else f"{self.frequency}{f' on day {self.day}' if self.day else ''}"
 
-    def shown(self, time: Any) -> str:
+    def shown(self, time: Time) -> str:
         """Format a time for messages, as local time of the zone."""
         return shown(to_local(np.array([time]), self.zone)[0] if isinstance(time, np.datetime64) else time)
 
@@ -135,7 +138,7 @@ def normalize_index(index: pd.Index) -> pd.Index:
     return inferred if pd.api.types.is_numeric_dtype(inferred.dtype) else index
 
 
-def normalize_times(times: Any, calendar: Calendar) -> tuple[np.ndarray, Calendar]:
+def normalize_times(times: object, calendar: Calendar) -> tuple[np.ndarray, Calendar]:
     """Convert times of any type to numbers or `datetime64` in UTC.
 
     Args:
@@ -232,7 +235,7 @@ def to_utc(times: np.ndarray, zone: str) -> np.ndarray:
     return local.tz_convert("UTC").tz_localize(None).to_numpy()
 
 
-def continue_times(times: np.ndarray, dt: Any, calendar: Calendar, steps: int) -> np.ndarray:
+def continue_times(times: np.ndarray, dt: Time, calendar: Calendar, steps: int) -> np.ndarray:
     """Compute the next times after a series, by the frequency of the calendar if it is known.
 
     Args:
@@ -259,7 +262,7 @@ def continue_times(times: np.ndarray, dt: Any, calendar: Calendar, steps: int) -
         ) from error
 
 
-def _continue_times(times: np.ndarray, dt: Any, calendar: Calendar, steps: int) -> np.ndarray:
+def _continue_times(times: np.ndarray, dt: Time, calendar: Calendar, steps: int) -> np.ndarray:
     import pandas as pd
 
     if times.dtype.kind != "M" or calendar.frequency is None:
@@ -319,7 +322,7 @@ def resample(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: st
     return frame.to_numpy(), times[0] + width * np.arange(len(frame))
 
 
-def shown(time: Any) -> str:
+def shown(time: Time) -> str:
     """Format a time or a duration for messages."""
     if isinstance(time, np.datetime64):
         return _shorten(str(np.datetime_as_string(time))) if not np.isnat(time) else "NaT"

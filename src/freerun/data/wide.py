@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from freerun.data.columns import parse_integer
 from freerun.data.dates import looks_like_date
@@ -41,7 +41,7 @@ def refuse_wide(table: Table) -> None:
         table.fault("each row is a year and each column a month; write one row for each month, with its date")
 
 
-def are_years(cells: Sequence[Any]) -> bool:
+def are_years(cells: Sequence[object]) -> bool:
     """Whether cells are consecutive ascending years."""
     years = [parse_integer(cell) or 0 for cell in cells]
     return len(years) > 1 and years[0] in CALENDAR_YEARS and all(later == year + 1 for year, later in pairwise(years))

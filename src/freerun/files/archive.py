@@ -10,13 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from freerun.files.writing import replacing
+from freerun.files.writing import JSON, JSONValue, replacing
 
 KEY = "freerun"
 """Key of the JSON in the safetensors metadata."""
@@ -43,7 +42,7 @@ def looks_like_archive(path: Path) -> bool:
     return len(begin) == 9 and begin[8:] == b"{" and 2 <= int.from_bytes(begin[:8], "little") <= LONGEST_HEADER
 
 
-def write_archive(path: str | Path, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+def write_archive(path: str | Path, header: Mapping[str, JSONValue], arrays: Mapping[str, np.ndarray]) -> None:
     """Write an archive. An error leaves an existing file as it was.
 
     Args:
@@ -59,14 +58,14 @@ def write_archive(path: str | Path, header: Mapping[str, Any], arrays: Mapping[s
         beside.write_bytes(content)
 
 
-def packed(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
+def packed(header: Mapping[str, JSONValue], arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return the bytes of an archive; see `write_archive`."""
     # safetensors writes the memory of an array as it is, which is wrong for arrays that are not contiguous
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     return safetensors.numpy.save(contiguous, metadata=_sealed(json.dumps(header), contiguous))
 
 
-def read_archive(path: Path, unsealed: int = 0) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_archive(path: Path, unsealed: int = 0) -> tuple[JSON, dict[str, np.ndarray]]:
     """Read an archive.
 
     Args:

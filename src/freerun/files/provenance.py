@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
 
 from freerun._version import __version__
+from freerun.files.writing import JSONValue
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -18,7 +18,7 @@ def versions(*packages: str) -> dict[str, str]:
     return {"freerun": __version__} | {name: version(name) for name in packages}
 
 
-def differences(found: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+def differences(found: Mapping[str, JSONValue], here: Mapping[str, JSONValue]) -> str:
     """Describe the entries that differ, as words for a message.
 
     Args:

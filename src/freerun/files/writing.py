@@ -13,6 +13,12 @@ from typing import Any
 
 from freerun.errors import OutputError
 
+JSONValue = Any
+"""What JSON holds: None, a truth value, a number, a string, a list or an object."""
+
+JSON = dict[str, JSONValue]
+"""An object of JSON."""
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -55,12 +61,12 @@ def require_folder(path: Path) -> None:
         raise OutputError(f"{path}: the folder {path.parent} cannot be written; choose another")
 
 
-def json_text(results: dict[str, Any]) -> str:
+def json_text(results: JSON) -> str:
     """Convert results to JSON. Infinity and NaN, which JSON does not have, become null."""
     return json.dumps(_finite(results), indent=2, allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: JSONValue) -> JSONValue:
     """Replace infinity and NaN by None, also in nested dicts, lists and tuples."""
     if isinstance(value, dict):
         return {name: _finite(entry) for name, entry in value.items()}

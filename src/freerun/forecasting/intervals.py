@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
@@ -87,7 +87,7 @@ def ensemble_of(members: Sequence[Member]) -> Ensemble:
     return "best" if len(members) == 1 else "trimmed"
 
 
-def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series | None, inputs: Any) -> pd.DataFrame:
+def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series | None, inputs: object) -> pd.DataFrame:
     """Forecast the next steps with prediction intervals; see `freerun.RNN.forecast`."""
     import pandas as pd
 
@@ -298,7 +298,7 @@ def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horiz
         return np.log(truth) - np.log(run) if members[0].scaling.log else truth - run
 
 
-def sample(model: Model, horizon: int, paths: int, after: Series | None, inputs: Any, seed: int) -> np.ndarray:
+def sample(model: Model, horizon: int, paths: int, after: Series | None, inputs: object, seed: int) -> np.ndarray:
     """Draw sample paths; see `freerun.RNN.sample`."""
     base = base_of(model, after, inputs, horizon)
     require_known_inputs(base, horizon)

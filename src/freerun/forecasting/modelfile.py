@@ -16,6 +16,7 @@ from freerun.data.series import Series
 from freerun.data.timeline import Calendar
 from freerun.errors import FreerunError, ModelFileError
 from freerun.files.archive import ArchiveError, read_archive, write_archive
+from freerun.files.writing import JSON
 from freerun.forecasting.model import ErrorGrowth, Member, Model, RunStart
 from freerun.network.network import State, assemble
 from freerun.plan import plan_of
@@ -183,7 +184,7 @@ class _Header(_Part):
     times_unit: str | None
 
 
-def _model(given: dict[str, Any], arrays: dict[str, np.ndarray]) -> Model:
+def _model(given: JSON, arrays: dict[str, np.ndarray]) -> Model:
     """Make the model from the JSON and the arrays of a file, and check them."""
     header = _Header(**given)
     channels, inputs = len(header.channels), len(header.inputs)

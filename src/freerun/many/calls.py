@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args
 from freerun.arguments import one_of, percentages, whole_number
 from freerun.backtest import FOLDS
 from freerun.data.rows import ReadOptions
+from freerun.data.series import SeriesLike
 from freerun.data.table import UNIQUE_ID
 from freerun.errors import SeriesError, SeriesWarning, SettingError, warn
 from freerun.files.writing import require_folder
@@ -33,7 +34,7 @@ Result = TypeVar("Result", bound=Found)
 
 
 def forecast_many(
-    data: Any,
+    data: SeriesLike,
     horizon: int,
     *,
     id: str | None = None,  # noqa: A002 - what forecasters call it
@@ -44,7 +45,7 @@ def forecast_many(
     missing: Missing = "mask",
     resample: str | None = None,
     zone: str | None = None,
-    decimal: Any = None,
+    decimal: object = None,
     workers: int | None = None,
     scheduler: str | None = None,
     output: str | Path | None = None,
@@ -124,7 +125,7 @@ def forecast_many(
 
 
 def backtest_many(
-    data: Any,
+    data: SeriesLike,
     horizon: int,
     *,
     id: str | None = None,  # noqa: A002 - the same
@@ -140,7 +141,7 @@ def backtest_many(
     missing: Missing = "mask",
     resample: str | None = None,
     zone: str | None = None,
-    decimal: Any = None,
+    decimal: object = None,
     workers: int | None = None,
     scheduler: str | None = None,
     output: str | Path | None = None,
@@ -234,7 +235,7 @@ class _Reading:
     @classmethod
     def checked(
         cls,
-        data: Any,
+        data: SeriesLike,
         id: str | None,  # noqa: A002 - the same
         time: str | None,
         target: str | Sequence[str],
@@ -242,7 +243,7 @@ class _Reading:
         missing: Missing,
         resample: str | None,
         zone: str | None,
-        decimal: Any,
+        decimal: object,
         static: Sequence[str] = (),
     ) -> _Reading:
         """Open a table, choose its columns and count its series.
@@ -373,7 +374,7 @@ def _warn_of(summary: Summary, refusals: Path | None) -> None:
         warn(f"series have steps of different lengths ({shown}); the horizon counts those of each")
 
 
-def _plain(names: Sequence[Any], column: str) -> list[Any]:
+def _plain(names: Sequence[Any], column: str) -> list[int] | list[str]:
     """Convert names of series to integers or strings, all to the same type.
 
     Raises:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freerun.data.columns import holds_objects, holds_times
-from freerun.data.interchange import as_pandas
+from freerun.data.interchange import as_pandas, is_table
 from freerun.data.io import read_table
 from freerun.data.io.source import STDIN, Source
 from freerun.data.numerals import is_missing
@@ -109,7 +109,7 @@ def open_table(data: Any) -> LongTable:
     frame = as_pandas(data)
     if isinstance(data, Table):
         return _MemoryTable(data)
-    if frame is None or frame.ndim != 2:
+    if not is_table(frame):
         raise SeriesError(
             f"many series are given as a table or a path, not as a {type(data).__name__}; give a DataFrame with a "
             "column that names the series"

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from freerun.data.seasons import CALENDAR, seasons_of
 from freerun.data.series import Series
 from freerun.errors import FreerunError, ModelFileError, SeriesError, warn
 from freerun.files.archive import ArchiveError, read_archive, write_archive
+from freerun.files.writing import JSON
 from freerun.fitting import require_trainable
 from freerun.forecasting.model import Model
 from freerun.many.chunks import Chunk
@@ -119,7 +120,7 @@ class SharedModel:
             raise ModelFileError(f"{path}: holds no shared readouts; --shared-model writes such a file") from error
         return cls(readouts, header["digest"])
 
-    def _stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _stored(self) -> tuple[JSON, dict[str, np.ndarray]]:
         """The JSON and the arrays of the file."""
         several = list(self.readouts.items())
         groups = [asdict(group) | {"names": one.names, "series": one.series} for group, one in several]

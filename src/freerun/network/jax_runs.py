@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, PyTree
 
 from freerun.network import parallel, recurrence
 from freerun.network.jax_cells import drive, elementwise_of, mix, update_of
@@ -276,7 +276,7 @@ def forced_loop(
 
 
 @forced_loop.defjvp
-def _forced_loop_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+def _forced_loop_jvp(primals: tuple[PyTree, ...], tangents: tuple[PyTree, ...]) -> tuple[PyTree, PyTree]:
     """The derivative of `forced_loop`.
 
     With alpha the strength, the tangent of what step t reads is
@@ -316,7 +316,7 @@ class LinearSteps(NamedTuple):
         output: the tangent of the output that comes from the tangent of the readout (c_t).
     """
 
-    layers: tuple[tuple[Any, Carry], ...]
+    layers: tuple[tuple[PyTree, Carry], ...]
     output: Array
 
 
@@ -337,7 +337,7 @@ def _linearize_steps(
     """
     window = windows(network, values, state.past)
     driven_by = window.seen
-    layers: list[tuple[Any, Carry]] = []
+    layers: list[tuple[PyTree, Carry]] = []
     hidden: list[Array] = []
     for cell, d_cell, before in zip(network.cells, tangent.cells, carries, strict=True):
         a, da = jax.jvp(mix, (cell, before[0]), (d_cell, jnp.zeros_like(before[0])))
@@ -354,7 +354,7 @@ def _linearize_steps(
 def _linear_step(network: Network, linear: LinearSteps, state: State, value: Array) -> StepResult:
     """Map the tangents of the state and of what a step reads to those of the next state and of the output."""
 
-    def updated(slope: Any, known: Carry) -> Callable[..., Carry]:
+    def updated(slope: PyTree, known: Carry) -> Callable[..., Carry]:
         return lambda *tangents: jax.tree.map(jnp.add, slope(*tangents), known)
 
     cells = tuple(replace(cell, bias=jnp.zeros_like(cell.bias)) for cell in network.cells)

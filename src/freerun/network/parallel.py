@@ -19,20 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 
 from freerun.network import recurrence
 from freerun.network.cells import AnyCell
 from freerun.network.recurrence import cut, shift
 from freerun.network.updates import Array, Carry
 
-Run = Callable[[Any, Any, Any], Any]
+Run = Callable[[PyTree, PyTree, PyTree], PyTree]
 """Computes the state after a piece from the weights, the state before it and its inputs."""
 
 PIECE = 32
@@ -64,7 +63,7 @@ def join_pieces(steps: int, along: Float[Array, "L K D"]) -> Float[Array, "T D"]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def solve_starts(run: Run, weights: Any, first: Any, read: Any) -> Any:
+def solve_starts(run: Run, weights: PyTree, first: PyTree, read: PyTree) -> PyTree:
     """Compute the states before K pieces: s_1 = first, s_{k+1} = run(weights, s_k, x_k).
 
     The result equals that of a loop up to rounding. Newton's method stops when no number changes by more than a tenth
@@ -92,8 +91,8 @@ def solve_starts(run: Run, weights: Any, first: Any, read: Any) -> Any:
         _, largest, count = at
         return (largest > tolerance) & (largest < jnp.inf) & (count < MOST_ITERATIONS)
 
-    def run_in_turn(_: Any) -> tuple[jax.Array, jax.Array]:
-        def follow(state: jax.Array, piece: Any) -> tuple[jax.Array, jax.Array]:
+    def run_in_turn(_: PyTree) -> tuple[jax.Array, jax.Array]:
+        def follow(state: jax.Array, piece: PyTree) -> tuple[jax.Array, jax.Array]:
             return ravel_pytree(run(weights, restore(state), piece))[0], state
 
         return lax.scan(follow, begin, read)[1], jnp.zeros_like(tolerance)
@@ -107,7 +106,7 @@ def solve_starts(run: Run, weights: Any, first: Any, read: Any) -> Any:
 
 
 @solve_starts.defjvp
-def _starts_jvp(run: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Any, Any]:
+def _starts_jvp(run: Run, primals: tuple[PyTree, ...], tangents: tuple[PyTree, ...]) -> tuple[PyTree, PyTree]:
     """The derivative of `solve_starts`.
 
     Differentiating s_{k+1} = f(weights, s_k, x_k) gives the recurrence ds_{k+1} = ds_k @ J_k + c_k with ds_1 = dfirst.
@@ -118,7 +117,7 @@ def _starts_jvp(run: Run, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -
     states = solve_starts(run, *primals)
     _, restore = ravel_pytree(first)
 
-    def known(state: Any, piece: Any, d_piece: Any) -> jax.Array:
+    def known(state: PyTree, piece: PyTree, d_piece: PyTree) -> jax.Array:
         _, end = jax.jvp(lambda weights, piece: run(weights, state, piece), (weights, piece), (d_weights, d_piece))
         return ravel_pytree(end)[0]
 
@@ -138,10 +137,10 @@ def solve_recurrence(slopes: Float[jax.Array, "K n n"], known: Float[jax.Array, 
     def residual(d: jax.Array) -> jax.Array:
         return d - shift(jnp.zeros_like(d[0]), jnp.einsum("ki,kij->kj", d, slopes))
 
-    def solve_forward(_: Any, known: jax.Array) -> jax.Array:
+    def solve_forward(_: PyTree, known: jax.Array) -> jax.Array:
         return _compose(shift(jnp.zeros_like(slopes[0]), slopes), known)
 
-    def solve_backward(_: Any, known: jax.Array) -> jax.Array:
+    def solve_backward(_: PyTree, known: jax.Array) -> jax.Array:
         return _compose(slopes.at[-1].set(0.0)[::-1].swapaxes(1, 2), known[::-1])[::-1]
 
     return lax.custom_linear_solve(residual, known, solve_forward, solve_backward)
@@ -158,11 +157,11 @@ def _compose(slopes: Float[jax.Array, "K n n"], known: Float[jax.Array, "K n"]) 
 
 
 def _linearize_pieces(
-    run: Run, weights: Any, restore: Callable[[jax.Array], Any], states: Float[jax.Array, "K n"], read: Any
+    run: Run, weights: PyTree, restore: Callable[[jax.Array], PyTree], states: Float[jax.Array, "K n"], read: PyTree
 ) -> tuple[Float[jax.Array, "K n"], Float[jax.Array, "K n n"]]:
     """The states after all pieces, and their Jacobians J_k: entry (i, j) is the derivative of s'_j by s_i."""
 
-    def piece(state: jax.Array, read: Any) -> tuple[jax.Array, jax.Array]:
+    def piece(state: jax.Array, read: PyTree) -> tuple[jax.Array, jax.Array]:
         end, push = jax.linearize(lambda state: ravel_pytree(run(weights, restore(state), read))[0], state)
         return end, jax.vmap(push)(jnp.eye(state.size, dtype=state.dtype))
 

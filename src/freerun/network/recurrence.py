@@ -14,17 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 
 from freerun.compute.programs import current_device
 from freerun.network.cells import AnyCell, RecurrentCell
 from freerun.network.jax_cells import drive, elementwise_of, recurrent_of, update_of
-from freerun.network.updates import Array, Carry, Update
+from freerun.network.updates import Array, Carry, Elementwise, Update
 
 State = TypeVar("State")
 
@@ -66,7 +66,7 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
     return _run_rows(update_of(cell), cell.additive, elementwise_of(cell), recurrent_of(cell), driven, carry)
 
 
-def in_pieces(consume: Callable[[State, Any], State], state: State, arrays: Any, length: int) -> State:
+def in_pieces(consume: Callable[[State, PyTree], State], state: State, arrays: PyTree, length: int) -> State:
     """Fold `consume` over consecutive pieces of arrays. Memory holds the intermediate values of one piece at a time.
 
     Args:
@@ -81,7 +81,7 @@ def in_pieces(consume: Callable[[State, Any], State], state: State, arrays: Any,
     steps = jax.tree.leaves(arrays)[0].shape[0]
     whole = steps // length
 
-    def follow(state: State, piece: Any) -> tuple[State, None]:
+    def follow(state: State, piece: PyTree) -> tuple[State, None]:
         return consume(state, piece), None
 
     if whole:
@@ -91,7 +91,9 @@ def in_pieces(consume: Callable[[State, Any], State], state: State, arrays: Any,
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _run_rows(update: Update, additive: bool, elementwise: Any, recurrent: Array, drive: Array, carry: Carry) -> Carry:
+def _run_rows(
+    update: Update, additive: bool, elementwise: Elementwise, recurrent: Array, drive: Array, carry: Carry
+) -> Carry:
     """Run a cell along sequences whose drive is computed already.
 
     Args:
@@ -111,7 +113,7 @@ def _run_rows(update: Update, additive: bool, elementwise: Any, recurrent: Array
 
 @_run_rows.defjvp
 def _run_rows_jvp(
-    update: Update, additive: bool, primals: tuple[Any, ...], tangents: tuple[Any, ...]
+    update: Update, additive: bool, primals: tuple[PyTree, ...], tangents: tuple[PyTree, ...]
 ) -> tuple[Carry, Carry]:
     """The derivative of `_run_rows`: dh_t = f'(a_t) * (dh_{t-1} @ W + b_t), b_t = h_{t-1} @ dW + du_t.
 
@@ -134,7 +136,12 @@ def _maps_of_rows(recurrent: Array) -> Maps:
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _run_columns(
-    update: Update, additive: bool, elementwise: Any, weights: Weights, inputs: Float[Array, "T D S"], carry: Carry
+    update: Update,
+    additive: bool,
+    elementwise: Elementwise,
+    weights: Weights,
+    inputs: Float[Array, "T D S"],
+    carry: Carry,
 ) -> Carry:
     """Run a gated cell along a batch of S sequences that are the columns of its arrays.
 
@@ -157,7 +164,7 @@ def _run_columns(
 
 @_run_columns.defjvp
 def _run_columns_jvp(
-    update: Update, additive: bool, primals: tuple[Any, ...], tangents: tuple[Any, ...]
+    update: Update, additive: bool, primals: tuple[PyTree, ...], tangents: tuple[PyTree, ...]
 ) -> tuple[Carry, Carry]:
     """The derivative of `_run_columns`; the rule is that of `_run_rows`, transposed.
 
@@ -195,12 +202,17 @@ def _by_columns(weights: Float[Array, "K L"], columns: Float[Array, "T K S"]) ->
     return products.reshape(-1, steps, several).swapaxes(0, 1)
 
 
-def loop(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, read: Any = None, length: int | None = None) -> Any:
+def loop(
+    step: Callable[[PyTree, PyTree], tuple[PyTree, PyTree]],
+    carry: PyTree,
+    read: PyTree = None,
+    length: int | None = None,
+) -> PyTree:
     """`lax.scan` over steps; on a GPU, each iteration has `UNROLL` steps."""
     return lax.scan(step, carry, read, length, unroll=UNROLL if current_device().platform == "gpu" else 1)
 
 
-def _scan_updates(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> Carry:
+def _scan_updates(update: Update, elementwise: Elementwise, maps: Maps, carry: Carry, read: Array) -> Carry:
     """The carry after each step, stacked. `maps` gives the affine map, and `read` holds the inputs of all steps."""
 
     def step(before: Carry, now: Array) -> tuple[Carry, Carry]:
@@ -210,10 +222,12 @@ def _scan_updates(update: Update, elementwise: Any, maps: Maps, carry: Carry, re
     return loop(step, carry, read)[1]
 
 
-def _scan_linearized(update: Update, elementwise: Any, maps: Maps, carry: Carry, read: Array) -> tuple[Carry, Any]:
+def _scan_linearized(
+    update: Update, elementwise: Elementwise, maps: Maps, carry: Carry, read: Array
+) -> tuple[Carry, PyTree]:
     """The carry after each step, and the linearization of each update, both stacked."""
 
-    def step(before: Carry, now: Array) -> tuple[Carry, tuple[Carry, Any]]:
+    def step(before: Carry, now: Array) -> tuple[Carry, tuple[Carry, PyTree]]:
         after, linear = jax.linearize(update, elementwise, before, *maps(before[0], now))
         return after, (after, linear)
 
@@ -221,8 +235,8 @@ def _scan_linearized(update: Update, elementwise: Any, maps: Maps, carry: Carry,
 
 
 def _scan_tangents(
-    linear: Any,
-    d_elementwise: Any,
+    linear: PyTree,
+    d_elementwise: Elementwise,
     mix: Callable[[Array], Array],
     d_carry: Carry,
     d_maps: tuple[Array, Array],
@@ -242,7 +256,7 @@ def _scan_tangents(
     if additive:  # the loop then reads one array, and the backward loop writes one
         outside, d_drive = outside + d_drive, jnp.zeros_like(d_drive)
 
-    def step(tangent: Carry, now: tuple[Any, Array, Array]) -> tuple[Carry, Carry]:
+    def step(tangent: Carry, now: tuple[PyTree, Array, Array]) -> tuple[Carry, Carry]:
         linear, b, du = now
         tangent = linear(d_elementwise, tangent, mix(tangent[0]) + b, du)
         return tangent, tangent
@@ -252,7 +266,7 @@ def _scan_tangents(
 
 def linearize_updates(
     cell: AnyCell, d_cell: AnyCell, before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]
-) -> tuple[Carry, Any, Carry]:
+) -> tuple[Carry, PyTree, Carry]:
     """Linearize the updates of all steps.
 
     Args:
@@ -271,7 +285,7 @@ def linearize_updates(
     update, elementwise = update_of(cell), elementwise_of(cell)
     _, d_elementwise = jax.jvp(elementwise_of, (cell,), (d_cell,))
 
-    def at_each(before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]) -> tuple[Carry, Any, Carry]:
+    def at_each(before: Carry, maps: tuple[Array, Array], d_maps: tuple[Array, Array]) -> tuple[Carry, PyTree, Carry]:
         after, linear = jax.linearize(partial(update, elementwise), before, *maps)
         _, known = jax.jvp(
             lambda elementwise, maps: update(elementwise, before, *maps), (elementwise, maps), (d_elementwise, d_maps)
@@ -313,6 +327,6 @@ def mix_inputs(data: Float[Array, "*T N"], output: Float[Array, "*T D"], alpha: 
     return values if data.shape[-1] == channels else jnp.concatenate([values, data[..., channels:]], axis=-1)
 
 
-def shift(first: Any, rest: Any) -> Any:
+def shift(first: PyTree, rest: PyTree) -> PyTree:
     """The values before each step: `first`, then those after each step but the last. Both arguments are pytrees."""
     return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), first, rest)

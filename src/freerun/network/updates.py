@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import PyTree
 
 Array = jax.Array | np.ndarray
 """Weights are JAX arrays in training, and NumPy arrays in a model, so that no JAX setting affects them there."""
@@ -23,7 +23,10 @@ Array = jax.Array | np.ndarray
 Carry = tuple[Array, ...]
 """What a cell keeps between two steps; the first entry is the hidden state h."""
 
-Update = Callable[[Any, Carry, Array, Array], Carry]
+Elementwise = tuple[Array, ...]
+"""The parameters of an update, or its slopes."""
+
+Update = Callable[[Elementwise, Carry, Array, Array], Carry]
 """Computes the next carry from the parameters of the update, the carry, and the two parts of the affine map."""
 
 NONLINEARITIES: dict[str, Callable[[Array], Array]] = {
@@ -45,7 +48,7 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
 """The derivatives of the non-linearities by name, as functions of the value f(a): f'(a) = slope(f(a))."""
 
 
-def _make_update(forward: Callable[..., tuple[Carry, Any]], tangent: Callable[..., Carry]) -> Update:
+def _make_update(forward: Callable[..., tuple[Carry, PyTree]], tangent: Callable[..., Carry]) -> Update:
     """Make an update with its own derivative rule. The rule stores only the slopes of each step.
 
     Args:
@@ -54,11 +57,11 @@ def _make_update(forward: Callable[..., tuple[Carry, Any]], tangent: Callable[..
     """
 
     @jax.custom_jvp
-    def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+    def update(elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         return forward(elementwise, carry, recurrent, drive)[0]
 
     @update.defjvp
-    def _(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Carry, Carry]:
+    def _(primals: tuple[PyTree, ...], tangents: tuple[PyTree, ...]) -> tuple[Carry, Carry]:
         after, slopes = forward(*primals)
         return after, tangent(slopes, *tangents)
 
@@ -72,12 +75,12 @@ def simple_update(nonlinearity: str) -> Update:
     The derivative is dh' = f'(a) (dp + du).
     """
 
-    def forward(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, Array]:
+    def forward(_: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, Array]:
         del carry
         hidden, slope = _value_and_slope(nonlinearity, recurrent + drive)
         return (hidden,), slope
 
-    def tangent(slope: Array, _: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+    def tangent(slope: Array, _: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         del carry
         return (slope * (recurrent + drive),)
 
@@ -91,12 +94,12 @@ def leaky_update(nonlinearity: str) -> Update:
     The derivative is dh' = (1 - l) dh + (f(a) - h) dl + l f'(a) (dp + du).
     """
 
-    def forward(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
+    def forward(elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, Elementwise]:
         (leak,), (h,) = elementwise, carry
         new, slope = _value_and_slope(nonlinearity, recurrent + drive)
         return ((1.0 - leak) * h + leak * new,), (1.0 - leak, new - h, leak * slope)
 
-    def tangent(slopes: Any, elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+    def tangent(slopes: Elementwise, elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         (by_h, by_leak, by_sum), (leak,), (h,) = slopes, elementwise, carry
         return (by_h * h + by_leak * leak + by_sum * (recurrent + drive),)
 
@@ -116,7 +119,7 @@ def gru_update(nonlinearity: str) -> Update:
         dh' = z dh + g q r (1 - r) (dp_r + du_r) + (h - n) z (1 - z) (dp_z + du_z) + g du_n + g r (dp_n + dk).
     """
 
-    def forward(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
+    def forward(elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, Elementwise]:
         (candidate,), (h,) = elementwise, carry
         both = 2 * h.shape[0]
         reset, keep = jnp.split(_gates(recurrent[:both] + drive[:both]), 2, axis=0)
@@ -126,7 +129,7 @@ def gru_update(nonlinearity: str) -> Update:
         by_reset, by_keep = by_drive * inside * reset * (1.0 - reset), (h - new) * keep * (1.0 - keep)
         return ((1.0 - keep) * new + keep * h,), (keep, by_reset, by_keep, by_drive, by_drive * reset)
 
-    def tangent(slopes: Any, elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+    def tangent(slopes: Elementwise, elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         (by_h, by_reset, by_keep, by_drive, by_inside), (candidate,), (h,) = slopes, elementwise, carry
         both = 2 * h.shape[0]
         reset, keep = jnp.split(recurrent[:both] + drive[:both], 2, axis=0)
@@ -151,14 +154,14 @@ def lstm_update(nonlinearity: str) -> Update:
     """
     function, slope = NONLINEARITIES[nonlinearity], SLOPES[nonlinearity]
 
-    def forward(_: Any, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, tuple[Array, ...]]:
+    def forward(_: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, Elementwise]:
         gates, c = _lstm_gates(nonlinearity, lax.optimization_barrier(recurrent + drive)), carry[1]
         i, f, g, o = jnp.split(gates, 4, axis=0)
         memory = lax.optimization_barrier(f * c + i * g)
         out = function(memory)
         return (o * out, memory), (gates, c, out)
 
-    def tangent(kept: Any, _: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+    def tangent(kept: Elementwise, _: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         gates, c, out = kept
         i, f, g, o = jnp.split(gates, 4, axis=0)
         di, df, dg, do = jnp.split(recurrent + drive, 4, axis=0)
@@ -176,7 +179,7 @@ def piecewise_update(clipped: bool) -> Update:
     (z', phi(s)), where phi(s) = relu(s + threshold), or relu(s + threshold) - relu(s) if `clipped`.
     """
 
-    def update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+    def update(elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         del carry
         (threshold,), total = elementwise, recurrent + drive
         latent, units = jnp.split(total, [total.shape[-1] - threshold.size], axis=-1)
@@ -186,7 +189,7 @@ def piecewise_update(clipped: bool) -> Update:
     return update
 
 
-def smoothing_update(elementwise: Any, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+def smoothing_update(elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
     """The update of exponential smoothers; see `freerun.network.cells.SmoothingCell`. JAX differentiates it."""
     by_level, by_trend, damping, by_season = elementwise
     forecast, level, slope, *ring = carry

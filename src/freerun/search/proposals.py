@@ -9,13 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from freerun.search.space import Space
+from freerun.settings import Value
 
 GROUP = 4
 """Proposals in a group: they share one compiled program and are trained together."""
@@ -29,7 +29,7 @@ MOVES = 20
 
 def propose(
     known: Sequence[FrozenTrial], count: int, space: Space, draw: np.random.Generator
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+) -> Iterator[tuple[dict[str, Value], dict[str, Value]]]:
     """Propose settings to try, on a copy of the study in memory.
 
     Args:
@@ -63,12 +63,12 @@ def propose(
 
 
 def _move(
-    proposal: Mapping[str, Any],
+    proposal: Mapping[str, Value],
     kept: Iterable[str],
-    made: Sequence[Mapping[str, Any]],
+    made: Sequence[Mapping[str, Value]],
     space: Space,
     draw: np.random.Generator,
-) -> dict[str, Any]:
+) -> dict[str, Value]:
     """Draw a proposal near another one, if possible one that was not proposed before.
 
     Args:

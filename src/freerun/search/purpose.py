@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from freerun.data.panel import fingerprint
 from freerun.data.series import Series
 from freerun.errors import SearchError
 from freerun.files.provenance import differences, versions
 from freerun.search.space import Space
+from freerun.settings import Value
 
 FORMAT = 1
 """Version of the contents of a study; a study with another one is refused."""
@@ -34,7 +34,7 @@ class Purpose:
     """
 
     series: str
-    settings: dict[str, Any]
+    settings: dict[str, Value]
     space: dict[str, str]
     folds: int
     packages: dict[str, str]
@@ -59,7 +59,7 @@ class Purpose:
                 "install the same everywhere"
             )
 
-    def require(self, found: Mapping[str, Any], where: str) -> None:
+    def require(self, found: Mapping[str, Value], where: str) -> None:
         """Check that a study was made for this purpose.
 
         Args:

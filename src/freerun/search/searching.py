@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from freerun import fitting
 from freerun.compute.engines import Engine, engine_for
 from freerun.data.panel import panel_of
+from freerun.data.series import SeriesLike
 from freerun.errors import FreerunError, SearchError, SettingError
 from freerun.estimator import RNN
 from freerun.search.proposals import GROUP, rank
@@ -22,7 +23,7 @@ from freerun.search.trials import WORST, Outcome, Trials
 from freerun.selection.holdout import SHARE
 from freerun.selection.judge import Candidate
 from freerun.selection.race import kinds_first
-from freerun.settings import Settings
+from freerun.settings import Settings, Value
 from freerun.training.history import Progress, ProgressCallback
 
 if TYPE_CHECKING:
@@ -88,15 +89,15 @@ class Found:
 
 
 def search(
-    series: Any,
+    series: SeriesLike,
     trials: int = 100,
     *,
     time_limit: float | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Value] | None = None,
     space: Mapping[str, str | Dimension] | None = None,
     storage: str | Path,
     name: str = "search",
-    inputs: Any = None,
+    inputs: SeriesLike = None,
     folds: int = FOLDS,
     generation: int = GENERATION,
     workers: int | None = None,

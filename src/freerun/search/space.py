@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from freerun.plan import settled
 from freerun.selection.candidates import candidates_of
 from freerun.selection.policies import FORECAST, differences_of
 from freerun.selection.profile import Profile
-from freerun.settings import GRADIENT_METHODS, Settings
+from freerun.settings import GRADIENT_METHODS, Settings, Value
 
 if TYPE_CHECKING:
     import optuna
@@ -58,7 +58,7 @@ class Range:
         """Whether the values are integers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
-    def __contains__(self, value: Any) -> bool:
+    def __contains__(self, value: Value) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Range:
         near = float(np.clip(math.exp(moved) if self.log else moved, self.low, self.high))
         return round(near) if self.whole else near
 
-    def suggest(self, trial: optuna.Trial, name: str) -> Any:
+    def suggest(self, trial: optuna.Trial, name: str) -> Value:
         """A value for a trial."""
         if self.whole:
             return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
@@ -86,20 +86,20 @@ class Among:
         values: numbers, names, or lists as text (`0,1,2`).
     """
 
-    values: tuple[Any, ...]
+    values: tuple[Value, ...]
 
-    def __contains__(self, value: Any) -> bool:
+    def __contains__(self, value: Value) -> bool:
         return value in self.values
 
     def __str__(self) -> str:
         return " ".join(map(str, self.values))
 
-    def near(self, value: Any, draw: np.random.Generator) -> Any:
+    def near(self, value: Value, draw: np.random.Generator) -> Value:
         """Draw any of the values, since they have no order."""
         del value
         return self.values[draw.integers(len(self.values))]
 
-    def suggest(self, trial: optuna.Trial, name: str) -> Any:
+    def suggest(self, trial: optuna.Trial, name: str) -> Value:
         """A value for a trial."""
         return trial.suggest_categorical(name, list(self.values))
 
@@ -130,7 +130,7 @@ def parse_dimension(option: str) -> tuple[str, Dimension]:
     return name, Range(low, high, log=low > 0 and high >= 10 * low)
 
 
-def _parse_number(text: str) -> Any:
+def _parse_number(text: str) -> Value:
     for kind in (int, float):
         try:
             return kind(text)
@@ -183,20 +183,20 @@ class Space:
         method = None if "optimizer" in dimensions else given.method
         return cls(given.with_(optimizer=method), {name: dimensions[name] for name in ordered}, steps)
 
-    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+    def suggest(self, trial: optuna.Trial) -> dict[str, Value]:
         """Propose a value for each dimension that has an effect, given the values before it."""
-        proposal: dict[str, Any] = {}
+        proposal: dict[str, Value] = {}
         for name, dimension in self.dimensions.items():
             if self._has_effect(name, proposal):
                 proposal[name] = dimension.suggest(trial, name)
         return proposal
 
-    def near(self, proposal: Mapping[str, Any], names: Iterable[str], draw: np.random.Generator) -> dict[str, Any]:
+    def near(self, proposal: Mapping[str, Value], names: Iterable[str], draw: np.random.Generator) -> dict[str, Value]:
         """Draw a proposal near another: each named value is moved with probability `CHANGED`."""
         changed = {name for name in names if draw.random() < CHANGED}
         return {n: self.dimensions[n].near(v, draw) if n in changed else v for n, v in proposal.items()}
 
-    def settings(self, proposal: Mapping[str, Any]) -> Settings:
+    def settings(self, proposal: Mapping[str, Value]) -> Settings:
         """Turn a proposal into complete settings.
 
         Only the penalty of a solved readout stays None, unless it is proposed: it is chosen when the trial is scored.
@@ -212,11 +212,11 @@ class Space:
         settings = settled(self.given.with_(**values, restarts=1, members=1), self.steps)
         return settings.with_(l2=values.get("l2", self.given.l2)) if settings.method == "ridge" else settings
 
-    def grid(self, training: Sequence[Series]) -> list[dict[str, Any]]:
+    def grid(self, training: Sequence[Series]) -> list[dict[str, Value]]:
         """Return the candidates of `freerun fit` that lie in this space, at most `MOST_FIRST` of them."""
         if self.given.method != "ridge" or "optimizer" in self.dimensions:
             return []
-        proposals: dict[tuple[Any, ...], dict[str, Any]] = {}
+        proposals: dict[tuple[Value, ...], dict[str, Value]] = {}
         for recipe in candidates_of(
             self.given.with_(restarts=1, members=1), FORECAST, Profile.of(training, self.given)
         ):
@@ -230,7 +230,7 @@ class Space:
         unique = list(proposals.values())
         return unique[:: math.ceil(len(unique) / MOST_FIRST)] if unique else []
 
-    def program(self, proposal: Mapping[str, Any]) -> dict[str, Any]:
+    def program(self, proposal: Mapping[str, Value]) -> dict[str, Value]:
         """Return the part of a proposal that decides which program is compiled."""
         shared = {"spacing", *Settings.named(varies_in_program=False)}
         return {name: value for name, value in proposal.items() if name in shared}
@@ -239,7 +239,7 @@ class Space:
         """Return the dimensions as text, which is compared with that of a study."""
         return {name: str(dimension) for name, dimension in self.dimensions.items()}
 
-    def _has_effect(self, name: str, proposal: Mapping[str, Any]) -> bool:
+    def _has_effect(self, name: str, proposal: Mapping[str, Value]) -> bool:
         values = {n: v for n, v in proposal.items() if n not in ("spacing", "delays")}
         if name == "spacing":
             return proposal.get("delays", 1) != 1

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from freerun import systems
 from freerun.data.series import Series
 from freerun.errors import SettingError
-from freerun.settings import Ensemble, Missing
+from freerun.settings import Ensemble, Missing, Value
 
 
 class Part(BaseModel):
@@ -41,7 +41,7 @@ class Part(BaseModel):
     missing: Missing = "mask"
     resample: str | None = None
     steps: Annotated[int, Field(ge=1)] = 2000
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Value] = {}
 
     def series(self, folder: Path) -> dict[str, Series]:
         """Read or generate the series, by name.
@@ -87,8 +87,8 @@ class Spec(BaseModel):
     test: Annotated[int, Field(ge=1)] | None = None
     seeds: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]] = 1
     ensembles: list[Ensemble] = ["best"]
-    settings: dict[str, Any] = {}
-    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    settings: dict[str, Value] = {}
+    grid: dict[str, Annotated[list[Value], Field(min_length=1)]] = {}
     version: Literal[1] = 1
 
     def all_series(self, folder: Path) -> dict[str, Series]:

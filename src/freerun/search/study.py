@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from threading import Event, Thread, current_thread, main_thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import optuna
@@ -42,7 +42,7 @@ from freerun.search.purpose import Purpose
 from freerun.search.space import Space
 from freerun.search.trials import Outcome
 from freerun.selection.judge import Candidate
-from freerun.settings import Settings
+from freerun.settings import Settings, Value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ PATIENCE = 300.0
 ENOUGH = 9
 """Least number of errors from which the bar of a rung, or importances, are computed."""
 
-NOT_BEGUN: dict[str, Any] = {"bars": [], "deaths": 0, "generation": None}
+NOT_BEGUN: dict[str, Value] = {"bars": [], "deaths": 0, "generation": None}
 """The attribute `begun` of a trial that no process has started."""
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -74,7 +74,7 @@ class StartedTrial:
     """
 
     trial: optuna.Trial
-    proposal: dict[str, Any]
+    proposal: dict[str, Value]
     settings: Settings
     bars: tuple[float, ...]
 
@@ -93,7 +93,7 @@ class Study:
         self._running: set[int] = set()
 
     @classmethod
-    def join(cls, storage: str, name: str, purpose: Purpose, first: Sequence[Mapping[str, Any]]) -> Study:
+    def join(cls, storage: str, name: str, purpose: Purpose, first: Sequence[Mapping[str, Value]]) -> Study:
         """Open a study, or create it.
 
         Args:
@@ -355,7 +355,7 @@ class Study:
                 wait = min(10.0, 2 * wait)
 
 
-def _read_purpose(study: optuna.Study) -> Mapping[str, Any] | None:
+def _read_purpose(study: optuna.Study) -> Mapping[str, Value] | None:
     """Read the purpose of a study; None if the process that created it was killed before it wrote one.
 
     The attempt is repeated, since that process may be about to write it.
@@ -383,12 +383,12 @@ def to_candidate(trial: FrozenTrial) -> Candidate:
     return Candidate(float(trial.value or 0.0), settings)
 
 
-def _identify_process() -> list[Any]:
+def _identify_process() -> list[Value]:
     """Identify this process: host name, process id and start time, since ids are reused."""
     return [socket.gethostname(), os.getpid(), psutil.Process().create_time()]
 
 
-def _has_died(begun: Mapping[str, Any] | None) -> bool:
+def _has_died(begun: Mapping[str, Value] | None) -> bool:
     """Whether the process that started a trial ran on this machine and is gone."""
     if begun is None or begun["process"][0] != socket.gethostname():
         return False

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,7 @@ from freerun.estimator import RNN
 from freerun.files.writing import replacing, require_folder
 from freerun.forecasting import evaluation
 from freerun.forecasting.runs import endures, free_run
-from freerun.settings import Ensemble, Settings
+from freerun.settings import Ensemble, Settings, Value
 from freerun.training.history import Progress, ProgressCallback
 
 WRITING = 0.02
@@ -56,8 +55,8 @@ class Case:
     series: Series
     data: str
     train: int
-    settings: dict[str, Any]
-    varied: dict[str, Any]
+    settings: dict[str, Value]
+    varied: dict[str, Value]
     seed: int
     ensembles: tuple[Ensemble, ...]
 
@@ -68,13 +67,13 @@ class Case:
 
 
 def sweep(
-    series: Mapping[str, Any],
+    series: Mapping[str, Value],
     output: str | Path,
     *,
     train: float,
     test: int | None = None,
-    settings: Mapping[str, Any] | None = None,
-    grid: Mapping[str, Sequence[Any]] | None = None,
+    settings: Mapping[str, Value] | None = None,
+    grid: Mapping[str, Sequence[Value]] | None = None,
     seeds: int | Sequence[int] = 1,
     ensembles: Sequence[Ensemble] = ("best",),
     workers: int | None = None,
@@ -125,11 +124,11 @@ def sweep(
 
 
 def _list_cases(
-    series: Mapping[str, Any],
+    series: Mapping[str, Value],
     train: float,
     test: int | None,
-    given: dict[str, Any],
-    grid: dict[str, Sequence[Any]],
+    given: dict[str, Value],
+    grid: dict[str, Sequence[Value]],
     seeds: Sequence[int],
     ensembles: tuple[Ensemble, ...],
 ) -> Iterator[Case]:
@@ -159,7 +158,7 @@ def _list_cases(
             yield Case(name, part, marked, steps, combination, shown, seed, ensembles)
 
 
-def _to_column(values: Sequence[Any]) -> list[Any]:
+def _to_column(values: Sequence[Value]) -> list[Value]:
     """Convert the values of a parameter to one type: to text unless all are numbers, or all are names."""
     for kind in (bool, str, int | float):
         if all(isinstance(value, kind) for value in values):
@@ -172,7 +171,7 @@ class _Table:
 
     def __init__(self, path: Path, cases: list[Case]) -> None:
         self._path, self._cases = path, cases
-        self._rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._rows: dict[tuple[Value, ...], dict[str, Value]] = {}
         self._written, self._took = time.monotonic(), 0.0
         if path.exists():
             self._load()
@@ -226,7 +225,7 @@ class _Table:
                 )
 
 
-def score_case(case: Case) -> dict[str, Any]:
+def score_case(case: Case) -> dict[str, Value]:
     """Fit and score a case, and return its row; a fit that fails has a `failure` instead of scores."""
     began = time.perf_counter()
     try:
@@ -236,12 +235,12 @@ def score_case(case: Case) -> dict[str, Any]:
     return _describe_case(case) | {"seconds": time.perf_counter() - began} | found
 
 
-def _fit_and_score(case: Case) -> dict[str, Any]:
+def _fit_and_score(case: Case) -> dict[str, Value]:
     """Fit a case, and score its free runs."""
     training, truth = case.series.split(case.train)
     began = time.perf_counter()
     rnn = RNN(**case.settings, seed=case.seed).fit(training)
-    row: dict[str, Any] = {"seconds": time.perf_counter() - began}
+    row: dict[str, Value] = {"seconds": time.perf_counter() - began}
     best = rnn.model_.best
     scores, _ = evaluation.evaluate(rnn.model_, case.series, case.train)
     row |= {"one_step_mse": scores.one_step_mse, "nrmse84": scores.nrmse84}
@@ -256,7 +255,7 @@ def _fit_and_score(case: Case) -> dict[str, Any]:
     return row | {"chosen": best.settings.model_dump_json()}
 
 
-def _describe_case(case: Case) -> dict[str, Any]:
+def _describe_case(case: Case) -> dict[str, Value]:
     """Return the columns of a row that are known before the fit."""
     name, settings, seed = case.key
     return {
@@ -281,7 +280,7 @@ def _unify_types(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _to_python(value: Any) -> Any:
+def _to_python(value: Value) -> Value:
     """Convert a value of a table to a Python object; NaN becomes None."""
     if isinstance(value, np.generic):
         value = value.item()

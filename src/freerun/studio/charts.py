@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+Options = dict[str, Any]
+"""Options of ECharts."""
+
 # the palette of Okabe and Ito (2008); the grey of the data is readable on white and on black
 TRUTH, NETWORK, MARK, SECOND = "#7d7d7d", "#D55E00", "#2f8fd0", "#009E73"
 RUNS = (NETWORK, MARK, SECOND, "#CC79A7", "#E69F00", "#56B4E9")
@@ -51,7 +54,7 @@ def chart(
     log: bool = False,
     marks: Sequence[tuple[float, str]] = (),
     empty: str = "",
-) -> dict[str, Any]:
+) -> Options:
     """Make the options of a 2-D chart.
 
     Args:
@@ -88,7 +91,7 @@ _BELOW = {"nameLocation": "middle", "nameGap": 26, "splitLine": {"show": False}}
 _WHOLE = {"min": "dataMin", "max": "dataMax"}
 
 
-def chart_3d(curves: Sequence[Curve], names: tuple[str, str, str]) -> dict[str, Any]:
+def chart_3d(curves: Sequence[Curve], names: tuple[str, str, str]) -> Options:
     """Make the options of a 3-D chart that can be rotated.
 
     Args:
@@ -128,16 +131,16 @@ def to_points(values: Sequence[float | None] | np.ndarray, first: int = 0, every
     return np.column_stack([first + every * np.arange(len(values)), np.array(values, np.float64)])
 
 
-def _legend(curves: Sequence[Curve]) -> dict[str, Any]:
+def _legend(curves: Sequence[Curve]) -> Options:
     names = [curve.name for curve in curves]
     look = {"icon": "roundRect", "itemHeight": 4, "itemWidth": 18}
     style = {"color": _TEXT, "width": LONGEST_NAME, "overflow": "truncate", "lineHeight": 16}
     return {"top": 0, "type": "scroll", "textStyle": style, "data": names} | look
 
 
-def _series_of(curve: Curve) -> dict[str, Any]:
+def _series_of(curve: Curve) -> Options:
     """Make the ECharts series of a curve in 2-D."""
-    shown: dict[str, Any] = {
+    shown: Options = {
         "type": "scatter" if curve.kind == "scatter" else "line",
         "name": curve.name,
         "data": np.array(curve.points, np.float64),
@@ -158,7 +161,7 @@ def _decades(curves: Sequence[Curve]) -> float:
     return max(1.0, math.log10(values.max() / values.min())) if values.size else 1.0
 
 
-def _axis(name: str, decades: float = 0.0) -> dict[str, Any]:
+def _axis(name: str, decades: float = 0.0) -> Options:
     """Make an axis: linear, or logarithmic over `decades` powers of ten, with about four labels at powers of ten."""
     every = max(1, math.ceil(decades / 4))
     powers = {":formatter": f"x => Math.round(Math.log10(x)) % {every} ? '' : x.toExponential(0)"} if decades else {}

@@ -10,9 +10,9 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from freerun.errors import FreerunError, SeriesWarning
+from freerun.files.writing import JSON
 
 TIMEOUT = 60.0
 """Seconds after which reading a file is given up."""
@@ -21,7 +21,7 @@ MOST_BYTES = 50 * 2**20
 """Size of the largest file that is accepted."""
 
 
-async def read_upload(file: Path, series: Path) -> dict[str, Any]:
+async def read_upload(file: Path, series: Path) -> JSON:
     """Read an uploaded file in a separate process.
 
     Args:

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from freerun.errors import OutputError
+from freerun.files.writing import JSON
 from freerun.studio.store import Run, Store, tell, told
 
 LAST_WORDS = 400
@@ -94,7 +94,7 @@ class Jobs:
         pid = told(self.store.folder_of(number), "process")
         return pid if isinstance(pid, int) and _is_worker(pid) else None
 
-    def _ending(self, number: int) -> tuple[str, str, dict[str, Any]]:
+    def _ending(self, number: int) -> tuple[str, str, JSON]:
         """Return state, message and scores of a run whose process has ended."""
         folder = self.store.folder_of(number)
         if (result := told(folder, "result")) is not None:

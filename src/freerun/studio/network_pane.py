@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from nicegui import ui
 
 from freerun.errors import SettingError
+from freerun.settings import Value
 from freerun.studio.presets import GROUPS, PRESETS, Control, control, settings_of
 
 LEFT_OPEN = "chosen by the fit"
@@ -17,7 +16,7 @@ class NetworkPane:
     """Presets and controls, on one page."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Any] = {}
+        self._entries: dict[str, Value] = {}
         with ui.card().classes("pane").props("role=region aria-label=Network"):
             ui.label("Network").classes("pane-title")
             self._preset = ui.select(list(PRESETS), value="default", label="Preset").classes("w-full")
@@ -30,7 +29,7 @@ class NetworkPane:
                             self._entries[name] = self._add_entry(control(name))
         self._describe()
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Value]:
         """Return the parameters that differ from their defaults.
 
         Raises:
@@ -38,7 +37,7 @@ class NetworkPane:
         """
         return settings_of({name: entry.value for name, entry in self._entries.items()})
 
-    def show(self, settings: dict[str, Any]) -> None:
+    def show(self, settings: dict[str, Value]) -> None:
         """Set the controls to `settings`; all others are set to their defaults."""
         for name, entry in self._entries.items():
             what = control(name)
@@ -49,7 +48,7 @@ class NetworkPane:
                 value = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             entry.set_value(value)
 
-    def _add_entry(self, what: Control) -> Any:
+    def _add_entry(self, what: Control) -> Value:
         """Add a control to the page."""
         label = what.name.replace("_", " ")
         default = LEFT_OPEN if what.default is None else f"default {what.default}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 from freerun.demo import DESCENT
 from freerun.errors import SettingError
-from freerun.settings import Group, Kind, Settings
+from freerun.settings import Group, Kind, Settings, Value
 
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, dict[str, Value]] = {
     "default": {},
     "the tutorial": DESCENT,
     "15 units": {"hidden": 15},
@@ -38,8 +38,8 @@ class Control:
 
     name: str
     kind: Kind
-    default: Any
-    options: tuple[Any, ...]
+    default: Value
+    options: tuple[Value, ...]
     whole: bool
     help: str
 
@@ -52,7 +52,7 @@ def control(name: str) -> Control:
     return Control(name, kind, field.default, options, whole, str(field.description))
 
 
-def settings_of(entries: dict[str, Any]) -> dict[str, Any]:
+def settings_of(entries: dict[str, Value]) -> dict[str, Value]:
     """Convert the entries of the controls to parameters, without those at their defaults.
 
     Args:
@@ -61,7 +61,7 @@ def settings_of(entries: dict[str, Any]) -> dict[str, Any]:
     Raises:
         SettingError: a value is invalid; the message names the parameter.
     """
-    given: dict[str, Any] = {}
+    given: dict[str, Value] = {}
     for name, entry in entries.items():
         what = control(name)
         if entry is None or entry in ("", what.default):

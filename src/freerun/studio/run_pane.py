@@ -7,6 +7,7 @@ from typing import Any
 from nicegui import ui
 
 from freerun.errors import FreerunError, SeriesError
+from freerun.files.writing import JSON
 from freerun.studio.charts import MARK, NETWORK, SECOND, TRUTH, Curve, chart, to_points
 from freerun.studio.desk import Desk, redraw, show_error
 from freerun.studio.network_pane import NetworkPane
@@ -22,7 +23,7 @@ class RunPane:
 
     def __init__(self, desk: Desk, network: NetworkPane) -> None:
         self._desk, self._network = desk, network
-        self._shown: dict[str, Any] = {}
+        self._shown: JSON = {}
         with ui.card().classes("pane").props("role=region aria-label=Run"):
             with ui.row().classes("w-full items-center no-wrap gap-2"):
                 ui.label("Run").classes("pane-title grow")
@@ -102,14 +103,14 @@ class RunPane:
             ui.notify("Stopping; the last weights are kept.", position="top")
 
 
-def _name(settings: dict[str, Any]) -> str:
+def _name(settings: JSON) -> str:
     """Name a new run after its preset, or after its first three settings."""
     preset = next((name for name, given in PRESETS.items() if given == settings), None)
     words = [f"{name} {value}" for name, value in settings.items()]
     return preset or ", ".join(words[:3]) + (", ..." if len(words) > 3 else "")
 
 
-def _sentence(run: Run, progress: dict[str, Any]) -> str:
+def _sentence(run: Run, progress: JSON) -> str:
     """Describe the state of a run in one line."""
     if run.state == "running":
         if not progress:
@@ -122,7 +123,7 @@ def _sentence(run: Run, progress: dict[str, Any]) -> str:
     return f"{run.name}: {run.state} after {run.scores.get('seconds', 0):.1f} s{held}"
 
 
-def _losses(losses: dict[str, list[Any]]) -> dict[str, Any]:
+def _losses(losses: dict[str, list[Any]]) -> JSON:
     if losses.get("tried") and len(losses["done"]) < 3:
         points = [[x, y] for x, y in enumerate(losses["tried"], 1) if y]
         return chart(
@@ -137,7 +138,7 @@ def _losses(losses: dict[str, list[Any]]) -> dict[str, Any]:
     return chart(curves, "epoch", "", log=True, empty="losses appear while the network trains")
 
 
-def _live(live: dict[str, Any] | None) -> dict[str, Any]:
+def _live(live: JSON | None) -> JSON:
     if live is None:
         return chart([], "", "", empty="predictions and free run appear while the network trains")
     curves = []

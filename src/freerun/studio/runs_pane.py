@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
 
 from nicegui import ui
 
 from freerun.data.series import Series
+from freerun.files.writing import JSON
 from freerun.studio.charts import RUNS, TRUTH, Curve, chart, to_points
 from freerun.studio.desk import Desk, redraw, show_error
 from freerun.studio.network_pane import NetworkPane
@@ -45,7 +45,7 @@ class RunsPane:
 
     def __init__(self, desk: Desk, network: NetworkPane) -> None:
         self._desk, self._network = desk, network
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[JSON] = []
         columns = [
             {"name": name, "field": name, "label": text, "align": "left" if name in WORDS else "right"}
             | ({"style": WIDE} if name in ("name", "settings") else {})
@@ -162,7 +162,7 @@ class RunsPane:
             self._desk.select(None)
 
 
-def _to_row(run: Run) -> dict[str, Any]:
+def _to_row(run: Run) -> JSON:
     """Format a run as a row of the table."""
     scores = run.scores
     vpt = scores.get("vpt")

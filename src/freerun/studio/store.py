@@ -14,11 +14,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from freerun.data.series import Series
 from freerun.errors import FreerunError, OutputError
-from freerun.files.writing import replacing
+from freerun.files.writing import JSON, JSONValue, replacing
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -45,7 +44,7 @@ class Source:
     """
 
     name: str
-    options: dict[str, Any] | None = None
+    options: JSON | None = None
 
 
 @dataclass(frozen=True)
@@ -69,10 +68,10 @@ class Run:
     created: float
     source: Source
     split: int
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: JSON = field(default_factory=dict)
     state: str = "waiting"
     message: str = ""
-    scores: dict[str, Any] = field(default_factory=dict)
+    scores: JSON = field(default_factory=dict)
 
 
 class RunGoneError(FreerunError):
@@ -98,7 +97,7 @@ class Store:
         except (OSError, sqlite3.Error) as error:
             raise OutputError(f"{folder}: cannot be used for runs ({error}); choose another folder") from error
 
-    def add(self, name: str, series: Series, source: Source, split: int, settings: dict[str, Any]) -> Run:
+    def add(self, name: str, series: Series, source: Source, split: int, settings: JSON) -> Run:
         """Store a new run and its series, in the state `waiting`.
 
         Raises:
@@ -151,7 +150,7 @@ class Store:
             raise RunGoneError(f"run {number} is gone; it was deleted")
         return found[0]
 
-    def mark(self, number: int, state: str, message: str = "", scores: dict[str, Any] | None = None) -> None:
+    def mark(self, number: int, state: str, message: str = "", scores: JSON | None = None) -> None:
         """Record the state of a run, and its scores unless they are None."""
         with self._connect() as connection:
             connection.execute("UPDATE runs SET state = ?, message = ? WHERE id = ?", (state, message, number))
@@ -193,7 +192,7 @@ class Store:
             yield connection
 
 
-def tell(folder: Path, name: str, what: Any) -> None:
+def tell(folder: Path, name: str, what: JSONValue) -> None:
     """Write a JSON file to the folder of a run; an existing file is replaced only when the new one is complete.
 
     Args:
@@ -208,7 +207,7 @@ def tell(folder: Path, name: str, what: Any) -> None:
         temporary.write_text(json.dumps(what))
 
 
-def told(folder: Path, name: str) -> Any:
+def told(folder: Path, name: str) -> JSONValue:
     """Read what `tell` wrote; None if there is nothing yet.
 
     The result is cached and shared between callers, so it must not be modified.
@@ -222,7 +221,7 @@ def told(folder: Path, name: str) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _parse(path: Path, inode: int, changed: int) -> Any:
+def _parse(path: Path, inode: int, changed: int) -> JSONValue:
     """Parse a file, once per version: pages ask twice a second. Only 16 results are cached, since they are large."""
     del inode, changed
     return json.loads(path.read_text())

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from nicegui import ui
 
+from freerun.files.writing import JSON
 from freerun.metrics import LOST
 from freerun.studio.charts import MARK, NETWORK, TRUTH, Curve, chart, chart_3d, to_points
 from freerun.studio.desk import Desk
@@ -63,7 +64,7 @@ _ABOUT = {
 }
 
 
-def _options(view: str, views: dict[str, Any]) -> dict[str, Any]:
+def _options(view: str, views: JSON) -> JSON:
     """Make the chart options of a view."""
     both = (("data", views["truth"], TRUTH), ("free run", views["run"], NETWORK))
     before, twice = f"x at {views['delay']} steps before", f"x at {2 * views['delay']} steps before"

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from freerun.errors import FreerunError
+from freerun.files.writing import JSON
 from freerun.studio.desk import Desk
 from freerun.studio.store import Store, told
 from freerun.studio.takeaway import commands, snippet, stem
@@ -80,7 +81,7 @@ PICTURES = {"png": "image/png", "svg": "image/svg+xml"}
 """Media types of pictures by suffix."""
 
 
-def _csv(live: dict[str, Any]) -> str:
+def _csv(live: JSON) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["step", *live["channels"]])
@@ -88,7 +89,7 @@ def _csv(live: dict[str, Any]) -> str:
     return text.getvalue()
 
 
-def _picture(live: dict[str, Any], title: str, suffix: str) -> bytes:
+def _picture(live: JSON, title: str, suffix: str) -> bytes:
     import numpy as np
 
     from freerun import plots

@@ -21,6 +21,7 @@ from freerun import metrics
 from freerun.data.series import Series
 from freerun.errors import FreerunError, TrainingDiverged
 from freerun.estimator import RNN, load
+from freerun.files.writing import JSON
 from freerun.forecasting import evaluation, runs
 from freerun.forecasting.model import RECENT, Model
 from freerun.studio.store import tell, told
@@ -78,7 +79,7 @@ class Reporter:
             self._looked = time.monotonic()
 
 
-def compute_live(model: Model, training: Series, rest: Series | None) -> dict[str, Any]:
+def compute_live(model: Model, training: Series, rest: Series | None) -> JSON:
     """Compute one-step predictions and a free run of the network after the split, with the true values.
 
     Returns:
@@ -86,7 +87,7 @@ def compute_live(model: Model, training: Series, rest: Series | None) -> dict[st
     """
     before = training.between(max(0, len(training) - RECENT))
     steps = min(SHOWN, len(rest)) if rest is not None else min(SHOWN, len(training))
-    found: dict[str, Any] = {
+    found: JSON = {
         "steps": steps,
         "channels": training.channels,
         "truth": None,
@@ -107,7 +108,7 @@ def compute_live(model: Model, training: Series, rest: Series | None) -> dict[st
     return found
 
 
-def compute_views(rnn: RNN, training: Series, rest: Series | None) -> dict[str, Any]:
+def compute_views(rnn: RNN, training: Series, rest: Series | None) -> JSON:
     """Compute attractor, spectra and return map of data and free run, and error growth, of the first channel.
 
     The values of a free run that diverges are NaN.
@@ -115,7 +116,7 @@ def compute_views(rnn: RNN, training: Series, rest: Series | None) -> dict[str, 
     truth = training.values[-STATES:]
     run = runs.free_run(rnn.model_, len(truth)).values
     run = run if metrics.within_bounds(run) else np.full_like(run, np.nan)
-    found: dict[str, Any] = {}
+    found: JSON = {}
     delay = metrics.quarter_period(truth[:, 0])
     for name, values in (("truth", truth), ("run", run)):
         states = metrics.embedded(values[:, 0], 3, delay)
@@ -133,9 +134,9 @@ def compute_views(rnn: RNN, training: Series, rest: Series | None) -> dict[str, 
     return found
 
 
-def compute_scores(rnn: RNN, training: Series, rest: Series | None) -> dict[str, Any]:
+def compute_scores(rnn: RNN, training: Series, rest: Series | None) -> JSON:
     """Compute the scores on the steps after the split; scores that need more steps are left out."""
-    scores: dict[str, Any] = {"training_mse": rnn.history_.training_mse[-1]}
+    scores: JSON = {"training_mse": rnn.history_.training_mse[-1]}
     if rest is None or not np.isfinite(rest.values).all():
         return scores
     joined = training.joined(rest)
@@ -157,7 +158,7 @@ def train(folder: Path) -> None:
     job = told(folder, "job")
     series = Series.read(folder / "series.npz")
     training, rest = series.split(job["split"]) if job["split"] < len(series) else (series, None)
-    settings: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in job["settings"].items()}
+    settings: JSON = {n: tuple(v) if isinstance(v, list) else v for n, v in job["settings"].items()}
     rnn = RNN(**settings) if not job["further"] else load(job["further"]).set_params(**settings)
     began, message, state = time.monotonic(), "", "done"
     given = getattr(rnn, "model_", None)

@@ -11,14 +11,14 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from freerun.errors import CheckpointError, OutputError
 from freerun.files.archive import ArchiveError, read_archive, write_archive
 from freerun.files.provenance import differences, versions
-from freerun.files.writing import require_folder
+from freerun.files.writing import JSON, JSONValue, require_folder
 from freerun.settings import Settings
 
 FORMAT = 3
@@ -34,7 +34,7 @@ SHARE = 20.0
 class Archivable(Protocol):
     """A state of training that a checkpoint can hold: see `freerun.training.resuming.TrainingCheckpoint`."""
 
-    def archived(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def archived(self) -> tuple[JSON, dict[str, np.ndarray]]:
         """Return a JSON header, and arrays by name."""
         ...
 
@@ -64,12 +64,12 @@ class Checkpoint:
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, purpose: Mapping[str, Any], every: float = EVERY) -> None:
+    def __init__(self, path: Path, purpose: Mapping[str, JSONValue], every: float = EVERY) -> None:
         require_folder(path)
         self._path, self._purpose, self._pause = path, dict(purpose), every
         self._every = every
         self._judged: dict[tuple[str, Settings], Judged] = {}
-        self._header: dict[str, Any] | None = None
+        self._header: JSON | None = None
         self._arrays: dict[str, np.ndarray] = {}
         self._training: Archivable | None = None
         self._written = time.monotonic()
@@ -106,7 +106,7 @@ class Checkpoint:
         self._training = training
         self._write_if_due()
 
-    def training(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+    def training(self) -> tuple[JSON, dict[str, np.ndarray]] | None:
         """Return the JSON header and the arrays of training in the file; None if training had not begun."""
         return None if self._header is None else (self._header, self._arrays)
 
@@ -180,7 +180,7 @@ class Checkpoint:
         return CheckpointError(f"{self._path}: the checkpoint is damaged ({error}); delete it")
 
 
-def purpose_of(settings: Settings, fingerprints: Mapping[str, str | None]) -> dict[str, Any]:
+def purpose_of(settings: Settings, fingerprints: Mapping[str, str | None]) -> JSON:
     """Identify a fit.
 
     Args:

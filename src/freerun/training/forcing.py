@@ -7,12 +7,12 @@ the network, so every forcing works with every optimiser.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray, PyTree
 
 from freerun.dynamics import expansion_along
 from freerun.errors import SettingError
@@ -57,7 +57,7 @@ class Forcing(Protocol):
         """
         ...
 
-    def pieces(self, data: SupervisedData, network: Network, key: PRNGKeyArray) -> Chain[Any, Any]:
+    def pieces(self, data: SupervisedData, network: Network, key: PRNGKeyArray) -> Chain[PyTree, PyTree]:
         """Split the same errors into a chain of pieces, for data without missing values.
 
         The last piece may hold more errors than `errors` returns, after those.

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import numpy as np
 
 from freerun.errors import TrainingDiverged
+from freerun.files.writing import JSON, JSONValue
 from freerun.network.network import Network
 from freerun.training.checkpoint import Checkpoint
 from freerun.training.history import History
@@ -38,7 +39,7 @@ class TrainingCheckpoint:
     stage_state: StageState
     monitor_state: MonitorState
 
-    def archived(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def archived(self) -> tuple[JSON, dict[str, np.ndarray]]:
         """Return the content of the file: a JSON header, and arrays by name."""
         stage_state, monitor_state = self.stage_state, self.monitor_state
         header = {
@@ -89,7 +90,10 @@ def load_training_checkpoint(
 
 
 def _from_archive(
-    header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], start: Population, optimizers: Sequence[Optimizer]
+    header: Mapping[str, JSONValue],
+    arrays: Mapping[str, np.ndarray],
+    start: Population,
+    optimizers: Sequence[Optimizer],
 ) -> TrainingCheckpoint:
     """The reverse of `TrainingCheckpoint.archived`; the header is checked here, so it may hold anything."""
     reported = [int(i) for i in header["reported"]]

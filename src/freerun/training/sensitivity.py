@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 
 from freerun.network.network import Network
 from freerun.network.updates import Array
@@ -51,7 +51,7 @@ class Chain(Generic[PieceState, PieceData]):
 
 
 def by_pieces(
-    chain: Chain[Any, Any], network_of: Callable[[Float[jax.Array, " P"]], Network], theta: Float[jax.Array, " P"]
+    chain: Chain[PyTree, PyTree], network_of: Callable[[Float[jax.Array, " P"]], Network], theta: Float[jax.Array, " P"]
 ) -> Float[jax.Array, "S E P"]:
     """Compute the Jacobian of the errors of a chain.
 
@@ -62,7 +62,7 @@ def by_pieces(
     """
     start, restore = ravel_pytree(chain.first(network_of(theta)))
 
-    def advance(at: tuple[jax.Array, jax.Array], piece: Any) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+    def advance(at: tuple[jax.Array, jax.Array], piece: PyTree) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
         before, sensitivity = at
 
         def run(theta: jax.Array, before: jax.Array) -> jax.Array:

@@ -94,7 +94,7 @@ def _drop_title(rows: list[Numbered]) -> list[Numbered]:
     return rows
 
 
-def _used_width(row: Sequence[Any]) -> int:
+def _used_width(row: Sequence[object]) -> int:
     """Count the cells of a row without trailing empty ones."""
     width = len(row)
     while width and row[width - 1] == "":
@@ -152,13 +152,13 @@ def _is_header_of_dates(kinds: Sequence[str], rows: list[Numbered]) -> bool:
     )
 
 
-def _is_count(cells: Sequence[Any]) -> bool:
+def _is_count(cells: Sequence[object]) -> bool:
     """Whether a row is 0, 1, 2, ..., possibly after an empty cell, like the default column names of pandas."""
     counted = cells[1:] if cells[0] == "" else cells
     return bool(counted) and [str(cell) for cell in counted] == [str(number) for number in range(len(counted))]
 
 
-def _may_continue_count(below: Sequence[Sequence[Any]]) -> bool:
+def _may_continue_count(below: Sequence[Sequence[object]]) -> bool:
     """Whether rows may continue a first row of whole numbers, which is then not a header.
 
     They may if their first column is 1, 2, 3, ..., or if their only column has whole numbers.
@@ -169,7 +169,7 @@ def _may_continue_count(below: Sequence[Sequence[Any]]) -> bool:
     return firsts == [str(number) for number in range(1, len(firsts) + 1)]
 
 
-def _classify(cell: Any) -> str:
+def _classify(cell: object) -> str:
     """Classify a cell as number, date, clock or text."""
     if _is_number(cell) or (isinstance(cell, str) and cell.strip().lower() in TRUTH):
         return "number"
@@ -178,5 +178,5 @@ def _classify(cell: Any) -> str:
     return "clock" if isinstance(cell, str) and CLOCK.fullmatch(cell) else "text"
 
 
-def _is_number(cell: Any) -> bool:
+def _is_number(cell: object) -> bool:
     return any(reading.number(cell) is not None for reading in READINGS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from freerun.data.io.csv import decode
@@ -44,7 +44,7 @@ def _parse_line(source: Source, number: int, line: str) -> Any:
         raise SeriesFileError(f"{source.name}, line {number}: not JSON ({error})") from error
 
 
-def _from_columns(source: Source, found: dict[str, Any]) -> Table:
+def _from_columns(source: Source, found: dict[str, list[object]]) -> Table:
     """Make a table from an object with a list for each column."""
     lengths = {len(cells) if isinstance(cells, list) else -1 for cells in found.values()}
     if len(lengths) > 1:
@@ -75,7 +75,7 @@ def _from_records(source: Source, records: Sequence[Any], lines: Sequence[int]) 
     return Table(columns, source=source.name, lines=lines)
 
 
-def _refuse_nested(source: Source, columns: Any) -> None:
+def _refuse_nested(source: Source, columns: Iterable[Iterable[object]]) -> None:
     for cells in columns:
         for cell in cells:
             if isinstance(cell, dict | list):

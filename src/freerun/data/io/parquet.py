@@ -25,7 +25,7 @@ def read(source: Source) -> Table:
     """
     stored = open_file(source)
     source.refuse_expansion(stored.metadata.num_rows * stored.metadata.num_columns * 8)
-    with _strip_if_number(source.name):
+    with _as_series_errors(source.name):
         frame = stored.read().to_pandas()
     return Table.of_frame(frame, source.name)
 
@@ -38,7 +38,7 @@ def open_file(source: Source) -> Any:
     """
     from pyarrow.parquet import ParquetFile
 
-    with _strip_if_number(source.name):
+    with _as_series_errors(source.name):
         return ParquetFile(source.opened())
 
 
@@ -53,7 +53,7 @@ def read_group(name: str, stored: Any, number: int) -> pd.DataFrame:
     Raises:
         SeriesFileError: the file is damaged.
     """
-    with _strip_if_number(name):
+    with _as_series_errors(name):
         return stored.read_row_group(number).to_pandas()
 
 
@@ -63,7 +63,7 @@ def write(series: Series, path: Path) -> None:
 
 
 @contextmanager
-def _strip_if_number(name: str) -> Iterator[None]:
+def _as_series_errors(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # readers raise errors of many types for damaged files

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray, PyTree
 
 from freerun.compute.cores import cores
 from freerun.compute.programs import ON_ONE_CORE, current_device, jitted, side_by_side
@@ -191,7 +191,7 @@ def members_per_program(networks: Network) -> int:
 
 
 def map_members(
-    step: Callable[[Names, Shared, Any], Result], names: Names, shared: Shared, members: Any, together: int = 1
+    step: Callable[[Names, Shared, PyTree], Result], names: Names, shared: Shared, members: PyTree, together: int = 1
 ) -> Result:
     """Call `step(names, shared, member)` for each of M stacked members.
 
@@ -223,11 +223,11 @@ def map_members(
     return jax.tree.map(lambda *arrays: np.concatenate(arrays), *results)
 
 
-def _one(step: Callable[[Names, Shared, Any], Result], names: Names, shared: Shared, member: Any) -> Result:
+def _one(step: Callable[[Names, Shared, PyTree], Result], names: Names, shared: Shared, member: PyTree) -> Result:
     return step(names, shared, member)
 
 
-def _all(step: Callable[[Names, Shared, Any], Result], names: Names, shared: Shared, members: Any) -> Result:
+def _all(step: Callable[[Names, Shared, PyTree], Result], names: Names, shared: Shared, members: PyTree) -> Result:
     return jax.vmap(lambda member: step(names, shared, member))(members)
 
 
