@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from freerun import Series, lettering, plots
 from freerun.errors import SettingError
-from freerun.report import Report
+from freerun.reporting.page import Report
 
 NAMES = ("Rev ($) less Cost ($)", "cost_$_per_$_sold", r"_\frac{$", "a^2_i <b>[bold]x[/bold]</b>")
 FORMATS = ("png", "svg", "pdf")

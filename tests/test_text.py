@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 import freerun
 from freerun.cli.console import Console
-from freerun.report import Report
+from freerun.reporting.page import Report
 from freerun.studio.charts import Curve, chart
 from freerun.studio.store import Source, Store, tell
 from freerun.studio.takeaway_pane import download

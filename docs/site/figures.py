@@ -212,6 +212,16 @@ def trained(training: Series, forcing: ForcingName, seed: int) -> freerun.RNN:
     return freerun.RNN(15, **how, forcing=forcing, seed=seed).fit(training)
 
 
+def write_occasions() -> None:
+    """Write a picture of the report of a fit: forecasts of the made series of docs/forecasts.md from its past."""
+    random, months = np.random.default_rng(0), np.arange(180)
+    values = 100 * np.exp(0.004 * months) * (1 + 0.2 * np.sin(2 * np.pi * months / 12))
+    times = np.datetime64("2010-01", "M") + months
+    series = Series((values * np.exp(random.normal(0, 0.02, 180))).round(1), ("passengers",), times=times)
+    result = freerun.RNN().backtest(series, 12, levels=(95,))
+    freerun.plots.save(freerun.plots.occasions(series, result), PICTURES / "occasions.png")
+
+
 def main() -> None:
     """Train, draw, and print what the pages quote."""
     series = systems.mackey_glass(4000, seed=0)
@@ -253,6 +263,7 @@ def main() -> None:
         ways.append((name, [held(trained(training, way, seed), series) for seed in range(SEEDS)]))
         print(f"{name}: VPT {ways[-1][1]}, median {np.median(ways[-1][1]):.0f}")
     draw("forcing", (8, 2.6), lambda figure, ink: forcing(figure, ink, ways))
+    write_occasions()
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from freerun.errors import FreerunError
     from freerun.estimator import RNN, load
     from freerun.many import backtest_many, forecast_many
+    from freerun.reporting.fit import report
 
 __all__ = [
     "RNN",
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "metrics",
     "plots",
+    "report",
     "systems",
 ]
 
@@ -45,6 +47,7 @@ _HOMES = {
     "Series": "data.series",
     "StoredSeries": "data.stored",
     "FreerunError": "errors",
+    "report": "reporting.fit",
 }
 
 

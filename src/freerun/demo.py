@@ -23,7 +23,7 @@ from freerun.estimator import RNN
 from freerun.files.writing import json_text, replacing
 from freerun.forecasting import evaluation
 from freerun.forecasting.evaluation import Evaluation
-from freerun.report import Report
+from freerun.reporting.page import Report
 from freerun.settings import Value
 from freerun.training.history import ProgressCallback
 

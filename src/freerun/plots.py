@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freerun import metrics
+from freerun.data.seasons import autocorrelation
 from freerun.data.series import Series
 from freerun.data.timeline import drawn_times
 from freerun.errors import OutputError, SettingError
@@ -39,6 +40,12 @@ LINES = 20_000
 
 REACH = 2.0
 """A free run is drawn up to this multiple of the range of the data above and below them, so that they stay visible."""
+
+MOST_LAGS = 40
+"""Most lags of an autocorrelation that are drawn."""
+
+MOST_CYCLES = 12
+"""Most cycles of a season that are drawn, the last ones."""
 
 DRAWN_ERRORS = 1e-16, 1e3
 """Bounds to which errors are clipped in a plot, in standard deviations."""
@@ -197,6 +204,103 @@ def backtest(result: Backtest, title: str = "") -> Figure:
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _add_legend(axes, columns=5)
+    return _finish(figure)
+
+
+def occasions(series: Series, result: Backtest, title: str = "") -> Figure:
+    """Plot the forecasts of a backtest over the data, each with its widest intervals.
+
+    Args:
+        series: the series of the backtest.
+        result: what `RNN.backtest` returned.
+        title: title of the figure.
+    """
+    figure, grid = _new_figure(title, len(result.channels), [2] * len(result.channels))
+    horizon = result.truth.shape[1]
+    first = max(0, int(result.origins[0]) - max(50, horizon))
+    times, level = series.drawn_times, max(result.bounds, default=None)
+    for i, (axes, channel) in enumerate(zip(grid, result.channels, strict=True)):
+        axes.plot(times[first:], series.values[first:, i], color=TRUTH, linewidth=1.4, label="data")
+        for number, origin in enumerate(result.origins):
+            ahead = times[origin : origin + horizon]
+            labels = ("forecasts", f"{level:g} % intervals") if number == 0 else (None, None)
+            axes.plot(ahead, result.forecasts["freerun"][number, :, i], color=NETWORK, linewidth=1.4, label=labels[0])
+            axes.axvline(ahead[0], color=MARK, linewidth=0.8, linestyle=":")
+            if level is not None:
+                low, high = (bound[number, :, i] for bound in result.bounds[level])
+                axes.fill_between(ahead, low, high, color=NETWORK, alpha=0.18, linewidth=0, label=labels[1])
+        axes.set_ylabel(channel)
+    grid[-1].set_xlabel(_time_label(series))
+    _add_legend(grid[0])
+    return _finish(figure)
+
+
+def residuals(series: Series, predictions: Series, title: str = "") -> Figure:
+    """Plot the errors of one-step predictions over time, their autocorrelation and their distribution.
+
+    The band of the autocorrelation holds 95 % of the values for white noise, +-1.96 / sqrt(T) (Bartlett, 1946).
+
+    Args:
+        series: the data, T steps.
+        predictions: what `RNN.predict` returned for them, steps 1 to T - 1.
+        title: title of the figure.
+    """
+    from freerun.lettering import Lettered
+
+    errors = series.values[1:] - predictions.values
+    figure = Lettered(figsize=(10, 1.2 + 1.9 * errors.shape[1]), layout="constrained")
+    grid: Any = figure.subplots(errors.shape[1], 3, squeeze=False, sharex="col", width_ratios=[3, 1.5, 1])
+    for row, channel, column in zip(grid, series.channels, errors.T, strict=True):
+        known = column[np.isfinite(column)]
+        lags = max(1, min(MOST_LAGS, len(known) // 3))
+        correlation = autocorrelation(known, lags + 1)[1:] if len(known) else np.zeros(lags)
+        band = 1.96 / np.sqrt(max(1, len(known)))
+        over_time, by_lag, spread = row
+        over_time.axhline(0, color=TRUTH, linewidth=0.6)
+        over_time.plot(predictions.drawn_times, column, color=NETWORK, linewidth=0.8)
+        over_time.set_ylabel(channel)
+        by_lag.axhspan(-band, band, color=MARK, alpha=0.18, linewidth=0)
+        by_lag.axhline(0, color=TRUTH, linewidth=0.6)
+        by_lag.vlines(np.arange(1, lags + 1), 0, correlation, color=NETWORK, linewidth=1.2)
+        reach = max(0.3, 1.15 * float(np.abs(correlation).max()))
+        by_lag.set_ylim(-reach, reach)
+        spread.hist(known, bins=min(30, max(5, len(known) // 8)), color=NETWORK, alpha=0.6)
+        for axes in row:
+            axes.spines[["top", "right"]].set_visible(False)
+    heads = "errors of one-step predictions", "their autocorrelation", "their distribution"
+    feet = _time_label(series), "lag (steps)", "error"
+    for first, last, head, foot in zip(grid[0], grid[-1], heads, feet, strict=True):
+        first.set_title(head, fontsize=10, loc="left")
+        last.set_xlabel(foot)
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    return _finish(figure)
+
+
+def seasons(series: Series, season: int, ahead: np.ndarray | None = None, title: str = "") -> Figure:
+    """Plot the cycles of a season over each other, the last ones darker, and the forecast of the next one.
+
+    Args:
+        series: the data.
+        season: seasonal period in steps.
+        ahead: the forecast of the steps after the series, shape (H, D).
+        title: title of the figure.
+    """
+    figure, grid = _new_figure(title, len(series.channels), [2] * len(series.channels))
+    phase = np.arange(1, season + 1)
+    cycles = -(-len(series) // season)
+    for i, (axes, channel) in enumerate(zip(grid, series.channels, strict=True)):
+        padded = np.concatenate([np.full(cycles * season - len(series), np.nan), series.values[:, i]])
+        for number, cycle in enumerate(padded.reshape(cycles, season)[-MOST_CYCLES:]):
+            shown = min(cycles, MOST_CYCLES)
+            last = number == shown - 1
+            label = "last cycle" if last else "earlier cycles" if number == shown - 2 else None
+            axes.plot(phase, cycle, color=TRUTH, alpha=1.0 if last else 0.12 + 0.3 * number / shown, label=label)
+        if ahead is not None:
+            steps = min(season, len(ahead))
+            axes.plot(phase[:steps], ahead[:steps, i], color=NETWORK, linewidth=2, label="forecast")
+        axes.set_ylabel(channel)
+    grid[-1].set_xlabel(f"step of the season (1 to {season})")
+    _add_legend(grid[0])
     return _finish(figure)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from freerun.errors import SeriesWarning
 from freerun.files.writing import json_text
 
 if TYPE_CHECKING:
@@ -100,6 +102,21 @@ class Console:
             self.note(f"{count} {'warning' if count == 1 else 'warnings, such as'}: {text}")
         if len(summary.warnings) > MOST_WARNINGS:
             self.note(f"and {len(summary.warnings) - MOST_WARNINGS} other kinds of warnings (--json lists all)")
+
+    @contextmanager
+    def noticed(self) -> Iterator[list[str]]:
+        """Collect the warnings on data, and show them at the end.
+
+        Yields:
+            The list that the warnings are added to at the end.
+        """
+        notes: list[str] = []
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", SeriesWarning)
+            yield notes
+        for warning in caught:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+            notes.append(str(warning.message))
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -56,6 +58,17 @@ def fit(
         float, typer.Option(min=0.0, help="Least number of seconds between two checkpoints.")
     ] = 10.0,
     warm_start: Annotated[Path | None, typer.Option(help="Model file whose weights training starts from.")] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="HTML page to write: forecast, backtest, residuals, what was read and chosen. Its backtest "
+            "takes up to five more fits."
+        ),
+    ] = None,
+    horizon: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps that the report forecasts. Default: a season, or a tenth of the series."),
+    ] = None,
     reading: Reading = NO_OPTIONS,
     plot: Plot = None,
     as_json: Json = False,
@@ -71,18 +84,29 @@ def fit(
 
     Example: freerun fit mg.csv --split 1500 -o mg.freerun
 
+    Example: freerun fit air.csv -o air.freerun --report air.html
+
     On Ctrl-C, or when training diverges, the last good weights are written. The same command resumes a fit that was
     interrupted or killed, and its result is the same as without the interruption.
     """
     import freerun
-    from freerun.errors import TrainingDiverged
+    from freerun.data.stored import StoredSeries
+    from freerun.errors import SettingError, TrainingDiverged
     from freerun.estimator import RNN, load
 
     console, began = Console(as_json, quiet), perf_counter()
     require_writable(output)
     require_picture(plot)
     parameters = settings.model_dump()
-    training, validation = read_training(series, split, reading)
+    if report is not None:
+        require_writable(report)
+    elif horizon is not None:
+        raise SettingError("--horizon says how many steps the report forecasts; add --report FILE, or leave it out")
+    with console.noticed() as notes:
+        training, validation = read_training(series, split, reading)
+    several = isinstance(training, list) and len(training) > 1
+    if report is not None and several:
+        raise SettingError(f"--report shows one series, and {len(training)} are given; leave it out, or give one")
     _note_data(console, training, validation)
     rnn = RNN(**parameters) if warm_start is None else load(warm_start).set_params(**parameters)
     checkpoint = output.with_name(f"{output.name}.checkpoint")
@@ -104,11 +128,39 @@ def fit(
         title = f"Training on {', '.join(path.name for path in series)}"
         freerun.plots.save(freerun.plots.losses(rnn.history_, title), plot)
     _print_result(console, rnn, output, perf_counter() - began)
+    if report is not None and failure is None:
+        only = training[0] if isinstance(training, list) else training
+        with console.progress() as progress:
+            freerun.report(
+                rnn,
+                only.ending() if isinstance(only, StoredSeries) else only,
+                report,
+                name=series[0].name,
+                horizon=horizon,
+                notes=notes,
+                repeat=[shlex.join(["freerun", *sys.argv[1:]]), _code(series[0], settings)],
+                progress=progress,
+            )
+        console.note(f"report: {report}")
     if isinstance(failure, TrainingDiverged):
         raise failure
     if failure is not None:
         console.note(f"interrupted; the last weights are in {output}, and the same command resumes the fit")
         raise typer.Exit(130)
+
+
+def _code(path: Path, settings: Settings) -> str:
+    """Python code that repeats a fit of one file."""
+    given = ", ".join(f"{name}={value!r}" for name, value in settings.model_dump(exclude_defaults=True).items())
+    return "\n".join(
+        [
+            "import freerun",
+            "",
+            f"series = freerun.Series.read({str(path)!r})",
+            f"rnn = freerun.RNN({given}).fit(series)",
+            f'freerun.report(rnn, series, "report.html", name={path.name!r})',
+        ]
+    )
 
 
 def _note_data(console: Console, training: Series | StoredSeries | list[Series], validation: Series | None) -> None:
@@ -169,6 +221,8 @@ def _train(
 
 def _print_result(console: Console, rnn: RNN, output: Path, seconds: float) -> None:
     """Print the losses, the settings and the files of a fit that took `seconds`."""
+    from freerun.forecasting.words import network_in_words
+
     best, history = rnn.model_.best.settings, rnn.history_
     results = {
         "training_mse": history.training_mse[-1],
@@ -180,17 +234,10 @@ def _print_result(console: Console, rnn: RNN, output: Path, seconds: float) -> N
         "settings": best.model_dump(),
         "model": str(output),
     }
-    lags = ",".join(map(str, best.lags)) if len(best.lags) < 8 else f"{best.lags[0]},{best.lags[1]},...,{best.lags[-1]}"
-    units = rnn.model_.best.plan.shape.hidden
-    network = f"{best.cell}, {units} hidden units, reads lags {lags}"
-    if best.cell == "smoothing":
-        network = f"{units} exponential smoothers" + (
-            f", seasons of {', '.join(map(str, best.seasons))} steps" if best.seasons else ", no season"
-        )
     console.result(
         results,
         {
-            "network": network,
+            "network": network_in_words(rnn.model_),
             "trained by": f"{best.optimizer}; {results['stopped']}",
             "training MSE": results["training_mse"],
             "validation MSE": results["validation_mse"],

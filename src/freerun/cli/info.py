@@ -15,7 +15,7 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
     """
     from freerun.data.timeline import shown
     from freerun.forecasting.modelfile import load_model
-    from freerun.selection.policies import AUTO, WHY
+    from freerun.forecasting.words import why_chosen
 
     loaded = load_model(model)
     best, recent = loaded.best, loaded.recent
@@ -49,11 +49,8 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "predict": "row i is step i + 1, made from steps 0 to i (open loop)",
         "generate": "the first value is the step after the last one read (closed loop)",
     }
-    if best.settings.select in WHY:
-        auto = f" ({AUTO[best.settings.select]})" if loaded.settings.select == "auto" else ""
-        table["chosen by"] = WHY[best.settings.select] + auto
-    if best.settings.cell == "smoothing":
-        table["chosen by"] = "exponential smoothing; networks take its place where they are better beyond chance"
+    if (why := why_chosen(loaded)) is not None:
+        table["chosen by"] = why
     if len(loaded.members) > 1:
         table["networks"] = f"{len(loaded.members)}; below is the best"
     table |= {f"  {name}": value for name, value in settings.items()}

@@ -95,3 +95,18 @@ def autocovariance(values: np.ndarray, lags: int) -> np.ndarray:
     """
     size = 2 ** (len(values) + lags).bit_length()  # zero padding, so that no lag wraps around
     return np.fft.irfft(np.abs(np.fft.rfft(values, size)) ** 2, size)[:lags]
+
+
+def autocorrelation(values: np.ndarray, lags: int) -> np.ndarray:
+    """Compute the autocorrelation at lags 0 to `lags` - 1; zeros for a constant.
+
+    Args:
+        values: shape (T,); no value is missing.
+        lags: number of lags, at most T.
+
+    Returns:
+        Shape (lags,).
+    """
+    rest = values - values.mean()
+    power = float(rest @ rest)
+    return autocovariance(rest, lags) / power if power else np.zeros(lags)

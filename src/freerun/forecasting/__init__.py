@@ -3,6 +3,7 @@
 The functions take a model and series, and return predictions, free runs, intervals and scores. None changes weights.
 
 model       the result of a fit
+words       a model in words
 modelfile   model files
 runs        one-step predictions and free runs
 intervals   forecasts with prediction intervals, and sample paths

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from freerun.plots import MARK, NETWORK, TRUTH
-from freerun.report import Report
+from freerun.reporting.page import Report
 from freerun.search.searching import Found
 from freerun.settings import Settings, as_option
 

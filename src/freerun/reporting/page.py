@@ -27,6 +27,8 @@ img { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; margin: 1.2rem 0; }
 th, td { padding: .45rem .9rem; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; } th { border-bottom: 2px solid #222; font-weight: 600; }
+dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .3rem 1.4rem; }
+dt { color: #595959; } dd { margin: 0; max-width: 40rem; overflow-wrap: anywhere; }
 footer { margin-top: 3rem; color: #595959; font-size: .875rem; }
 """
 
@@ -60,6 +62,11 @@ class Report:
         body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         table = f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
         self._parts.append(f'<div class="scroll">{table}</div>')
+
+    def facts(self, facts: Sequence[tuple[str, str]]) -> None:
+        """Add a list of facts: a name and a text each."""
+        rows = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts)
+        self._parts.append(f"<dl>{rows}</dl>")
 
     def picture(self, figure: Figure, description: str) -> None:
         """Add a figure, with a description for screen readers."""

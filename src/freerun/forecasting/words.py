@@ -1,0 +1,37 @@
+"""A model in words: what kind of network it is, what it reads, and by what it was chosen."""
+
+from __future__ import annotations
+
+from freerun.forecasting.model import Model
+from freerun.selection.policies import AUTO, WHY
+
+SHOWN_LAGS = 6
+"""Most lags of a window that are listed."""
+
+
+def counted(count: int, name: str) -> str:
+    """A number with its noun: `1 month`, `12 months`."""
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
+def network_in_words(model: Model) -> str:
+    """The best network of a model: its kind, its size and what it reads."""
+    best = model.best
+    settings, units = best.settings, best.plan.shape.hidden
+    if settings.cell == "smoothing":
+        season = f"seasons of {', '.join(map(str, settings.seasons))} steps" if settings.seasons else "no season"
+        return f"{units} exponential smoothers, {season}"
+    lags = ", ".join(map(str, settings.lags))
+    if len(settings.lags) > SHOWN_LAGS:
+        lags = f"{settings.lags[0]}, {settings.lags[1]}, ..., {settings.lags[-1]}"
+    return f"{settings.cell}, {counted(units, 'hidden unit')}, reads lags {lags}"
+
+
+def why_chosen(model: Model) -> str | None:
+    """By what the networks of a model were chosen; None where they were not."""
+    settings = model.best.settings
+    if settings.cell == "smoothing":
+        return "exponential smoothing; networks take its place where they are better beyond chance"
+    if settings.select not in WHY:
+        return None
+    return WHY[settings.select] + (f" ({AUTO[settings.select]})" if model.settings.select == "auto" else "")

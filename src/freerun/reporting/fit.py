@@ -1,0 +1,248 @@
+"""The report of a fit: what was read and chosen, what comes next, how far to trust it, and how to repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from freerun import plots
+from freerun.backtest import FOLDS
+from freerun.data.series import Series
+from freerun.errors import FreerunError
+from freerun.estimator import RNN
+from freerun.forecasting.evaluation import lyapunov_exponents
+from freerun.reporting import findings
+from freerun.reporting.outlook import Outlook, outlook_of
+from freerun.reporting.page import Report
+from freerun.training.history import ProgressCallback
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SHOWN_STEPS = 12
+"""Most forecast steps in the table."""
+
+DRAWN_CHANNELS = 6
+"""Most channels that are drawn."""
+
+ONE_STEP_SHOWN = 300
+"""Last steps that are drawn beside their one-step predictions."""
+
+SYSTEM_STEPS = 500
+"""Fewest steps of a series without dates whose long free run is compared with it."""
+
+LONG_RUN = 10_000
+"""Most steps of that free run."""
+
+
+def report_of(outlook: Outlook, name: str, notes: Sequence[str] = (), repeat: Sequence[str] = ()) -> Report:
+    """Put an outlook on a page.
+
+    Args:
+        outlook: of the fit.
+        name: name of the series, such as its file.
+        notes: what was noticed when the series was read.
+        repeat: commands and code that repeat the fit, one block each.
+    """
+    report = Report(f"What comes next in {name}")
+    shown = _few_channels(outlook)
+    _say_what_comes_next(report, outlook, shown)
+    _say_how_far_to_trust_it(report, outlook, shown)
+    report.heading("What was read")
+    report.facts([*findings.facts_of_series(outlook.series), *(("note", note) for note in notes)])
+    report.picture(plots.data(shown), f"The series {name}")
+    report.heading("What was chosen")
+    model, word = outlook.rnn.model_, findings.step_name(outlook.series)
+    report.facts(findings.facts_of_model(model, outlook.seasons, word))
+    _show_pattern(report, outlook, shown)
+    _show_one_step(report, outlook, shown)
+    report.heading("What the words mean")
+    report.facts(MEANINGS)
+    if repeat:
+        report.heading("Do it again")
+        for block in repeat:
+            report.code(block)
+    return report
+
+
+MEANINGS: findings.Facts = [
+    ("forecast", "the network reads its own output, step after step, from the end of the series on (a free run)"),
+    ("80 % interval", "of 100 such intervals, about 80 hold the value that comes, if the series goes on as before"),
+    ("MASE", "mean absolute error over that of repeating the last season inside the series; below 1 is better"),
+    ("sMAPE", "mean of 200 |error| / (|value| + |forecast|); 0 is perfect, 200 the worst"),
+    ("RMSE", "root mean square error, in the units of the series"),
+    ("coverage", "share of the values that came which lay in the interval, in percent"),
+]
+"""The words of the page."""
+
+
+def _few_channels(outlook: Outlook) -> Series:
+    return outlook.series.channel(*outlook.series.channels[:DRAWN_CHANNELS])
+
+
+def _say_what_comes_next(report: Report, outlook: Outlook, shown: Series) -> None:
+    word, table = findings.step_name(outlook.series), outlook.forecast
+    report.heading(f"The next {findings.counted(outlook.horizon, word)}")
+    if outlook.no_forecast:
+        report.text(outlook.no_forecast)
+    if table is None:
+        return
+    bounds = [f"{c}_{s}_{level:g}" for level in outlook.levels for c in shown.channels for s in ("low", "high")]
+    report.picture(
+        plots.forecast(table.filter([*shown.channels, *bounds]), shown, outlook.levels),
+        f"The last values of the series, and the forecast of {findings.counted(outlook.horizon, word)}",
+    )
+    if (far := findings.how_far(outlook)) is not None:
+        report.text(far)
+    head = table.head(SHOWN_STEPS)
+    columns = [
+        f"{part} of {c}" if len(shown.channels) > 1 else part for c in shown.channels for part in _parts(outlook)
+    ]
+    times = [findings.label_of(shown, time) for time in shown.following_times(len(head))]
+    rows = [[at, *_cells(head.iloc[i], shown, outlook)] for i, at in enumerate(times)]
+    report.table(["time", *columns], rows)
+    if len(table) > SHOWN_STEPS:
+        report.text(f"The table has the first {SHOWN_STEPS} of {findings.counted(len(table), word)}.")
+
+
+def _parts(outlook: Outlook) -> list[str]:
+    """What a row of the table says of a channel."""
+    return ["forecast", *(f"{level:g} % interval" for level in outlook.levels)]
+
+
+def _cells(row: pd.Series, shown: Series, outlook: Outlook) -> list[str]:
+    """The forecast of one step and its intervals, for each channel that is shown."""
+    cells = []
+    for channel in shown.channels:
+        cells.append(f"{row[channel]:.5g}")
+        bounds = [[row[f"{channel}_{side}_{level:g}"] for side in ("low", "high")] for level in outlook.levels]
+        cells.extend(f"{low:.5g} to {high:.5g}" for low, high in bounds)
+    return cells
+
+
+def _say_how_far_to_trust_it(report: Report, outlook: Outlook, shown: Series) -> None:
+    report.heading("Would it have worked before?")
+    result = outlook.backtest
+    if result is None:
+        report.text(outlook.no_backtest)
+        return
+    for sentence in findings.on_the_past(result, findings.step_name(outlook.series)):
+        report.text(sentence)
+    if outlook.series.channels == shown.channels:
+        report.picture(plots.occasions(outlook.series, result), "Earlier forecasts over the values that came")
+    scores = result.table()
+    rows = [
+        [str(name), *("" if np.isnan(value) else f"{value:.3g}" for value in row)]
+        for name, row in zip(scores.index, scores.to_numpy(dtype=float), strict=True)
+    ]
+    report.table(["forecast", *map(str, scores.columns)], rows)
+    report.picture(plots.backtest(result), "Error by the number of steps ahead, beside simple forecasts")
+
+
+def _show_pattern(report: Report, outlook: Outlook, shown: Series) -> None:
+    """Show the season of a seasonal series, or the long run of a series that may be a sample of a system."""
+    if outlook.seasons:
+        season = outlook.seasons[-1]
+        ahead = None if outlook.forecast is None else outlook.forecast[list(shown.channels)].to_numpy()
+        report.heading("The season")
+        report.picture(plots.seasons(shown, season, ahead), f"The cycles of {season} steps over each other")
+    elif _may_be_system(outlook):
+        _show_long_run(report, outlook)
+
+
+def _may_be_system(outlook: Outlook) -> bool:
+    series = outlook.series
+    return (
+        len(series) >= SYSTEM_STEPS
+        and series.complete
+        and series.times.dtype.kind != "M"
+        and not series.input_names
+        and outlook.rnn.model_.best.settings.cell != "smoothing"
+    )
+
+
+def _show_long_run(report: Report, outlook: Outlook) -> None:
+    series = outlook.series
+    report.heading("The long run")
+    report.text(
+        "After some time a free run of a chaotic system leaves the data, however good the network is. What can be "
+        "compared then are the states that are visited, and the frequencies."
+    )
+    try:
+        run = outlook.rnn.generate(min(len(series), LONG_RUN))
+    except FreerunError as error:
+        report.text(f"The long run failed: {error}.")
+        return
+    pictures: list[tuple[Figure, str]] = [
+        (plots.attractor(series, run), "States of the series and of the free run"),
+        (plots.spectra(series, run), "Power spectra of the series and of the free run"),
+    ]
+    for figure, description in pictures:
+        report.picture(figure, description)
+    exponent = lyapunov_exponents(outlook.rnn.model_, None, min(len(series), LONG_RUN), 1)[0]
+    if exponent > 0:
+        report.text(
+            f"The largest Lyapunov exponent of the network is {exponent:.3g} per step. Small errors grow tenfold in "
+            f"about {np.log(10) / exponent:.0f} steps: the network is chaotic."
+        )
+    else:
+        report.text(f"The largest Lyapunov exponent of the network is {exponent:.3g} per step: it is not chaotic.")
+
+
+def _show_one_step(report: Report, outlook: Outlook, shown: Series) -> None:
+    report.heading("One step ahead")
+    for sentence in findings.on_residuals(outlook.series, outlook.predictions):
+        report.text(sentence)
+    predictions = outlook.predictions.channel(*shown.channels)
+    last = min(ONE_STEP_SHOWN, len(shown))
+    report.picture(
+        plots.one_step(shown.between(len(shown) - last), predictions.between(len(predictions) - last + 1)),
+        f"The last {last} values, and what was predicted one step before",
+    )
+    report.picture(plots.residuals(shown, predictions), "Errors over time, their autocorrelation and distribution")
+
+
+def report(
+    rnn: RNN,
+    series: Any,
+    path: str | Path,
+    *,
+    name: str = "the series",
+    horizon: int | None = None,
+    folds: int = FOLDS,
+    notes: Sequence[str] = (),
+    repeat: Sequence[str] = (),
+    progress: ProgressCallback | None = None,
+) -> Outlook:
+    """Write a page on a fit: what comes next, whether it would have worked before, what was read and chosen.
+
+    It is one HTML file with its pictures. The backtest fits the settings of the estimator again before each of its
+    origins, or once on series of more than 2000 steps.
+
+    Args:
+        rnn: an estimator that was fitted to the series.
+        series: the series; see `RNN.fit`.
+        path: file to write.
+        name: name of the series on the page.
+        horizon: number of steps to forecast; None means a season, or a tenth of the series, at most 100 steps.
+        folds: most forecasts of the backtest; 0 for none.
+        notes: what was noticed when the series was read.
+        repeat: commands and code that repeat the fit, one block each.
+        progress: called after each forecast of the backtest.
+
+    Returns:
+        The forecast, the backtest and the one-step predictions on the page.
+
+    Raises:
+        NotFittedError: the estimator is not fitted.
+        SettingError: the horizon or the number of folds is out of range.
+        SeriesError: the estimator was fitted to another kind of series.
+        OutputError: the page cannot be written.
+    """
+    outlook = outlook_of(rnn, Series.of(series), horizon, folds, progress)
+    report_of(outlook, name, notes, repeat).save(path)
+    return outlook

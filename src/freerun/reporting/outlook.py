@@ -1,0 +1,157 @@
+"""`Outlook`: what a fit says about the future of a series, and how well it would have forecast its past."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from freerun.arguments import whole_number
+from freerun.backtest import FOLDS, Backtest
+from freerun.data.seasons import seasons_of
+from freerun.data.series import Series
+from freerun.errors import SeriesError, SettingError
+from freerun.estimator import RNN
+from freerun.training.history import ProgressCallback
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVELS = (80.0, 95.0)
+"""Levels of the prediction intervals, in percent."""
+
+HORIZON_SHARE = 10
+"""Without a season, a tenth of the series is forecast by default."""
+
+LONGEST_HORIZON = 100
+"""Most steps that are forecast by default."""
+
+FEWEST_BEFORE = 2
+"""A backtest leaves at least half of the series before its first origin."""
+
+REFIT_STEPS = 2000
+"""Longest series, in steps, for which a backtest fits a network before each origin. On longer ones a single network,
+fitted before the first origin, reads the steps up to each."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """The future of a series by a fitted network, and the errors that it made on the past.
+
+    Attributes:
+        rnn: the fitted estimator.
+        series: the series that it was fitted to.
+        seasons: its seasonal periods in steps, ascending.
+        horizon: number of steps that are forecast.
+        forecast: what `RNN.forecast` returned, at `LEVELS` or without intervals; None if there is none.
+        no_forecast: why there is no forecast, or none with intervals; empty if there is one.
+        backtest: forecasts of the same horizon from earlier origins; None if there are none.
+        no_backtest: why there is no backtest; empty if there is one.
+        predictions: one-step predictions of the series; steps 1 to T - 1.
+    """
+
+    rnn: RNN
+    series: Series
+    seasons: tuple[int, ...]
+    horizon: int
+    forecast: pd.DataFrame | None
+    no_forecast: str
+    backtest: Backtest | None
+    no_backtest: str
+    predictions: Series
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Levels of the intervals of the forecast, in percent; empty if it has none."""
+        if self.forecast is None:
+            return ()
+        return tuple(level for level in LEVELS if f"{self.series.channels[0]}_low_{level:g}" in self.forecast.columns)
+
+
+def outlook_of(
+    rnn: RNN,
+    series: Series,
+    horizon: int | None = None,
+    folds: int = FOLDS,
+    progress: ProgressCallback | None = None,
+) -> Outlook:
+    """Forecast a series, and backtest the settings of the estimator on it.
+
+    Args:
+        rnn: an estimator that was fitted to the series.
+        series: the series.
+        horizon: number of steps to forecast; None means the longest season that fits ten times in the series, else the
+            shortest season, else a tenth of the series, at most 100.
+        folds: most forecasts of the backtest; 0 for none. Fewer are made on a short series.
+        progress: called after each forecast of the backtest.
+
+    Raises:
+        SettingError: the horizon or the number of folds is out of range.
+        NotFittedError: the estimator is not fitted.
+        SeriesError: the estimator was fitted to another kind of series.
+    """
+    if folds:
+        whole_number("folds", folds)
+    predictions = rnn.predict(series)
+    seasons = rnn.model_.best.settings.seasons or seasons_of(series)
+    steps = default_horizon(len(series), seasons) if horizon is None else whole_number("horizon", horizon)
+    table, no_forecast = _forecast(rnn, series, steps)
+    result, no_backtest = _backtest(rnn, series, steps, folds, progress)
+    return Outlook(rnn, series, seasons, steps, table, no_forecast, result, no_backtest, predictions)
+
+
+def default_horizon(steps: int, seasons: Sequence[int]) -> int:
+    """The number of steps that are forecast if nothing else is asked for; see `outlook_of`.
+
+    Args:
+        steps: length of the series.
+        seasons: its seasonal periods in steps.
+    """
+    fitting = [season for season in seasons if season * HORIZON_SHARE <= steps] or list(seasons)[:1]
+    if fitting:
+        return min(max(fitting), LONGEST_HORIZON * 10)
+    return max(1, min(steps // HORIZON_SHARE, LONGEST_HORIZON))
+
+
+def _forecast(rnn: RNN, series: Series, horizon: int) -> tuple[pd.DataFrame | None, str]:
+    """Forecast with intervals if they are calibrated, or without; the text says what is not there, and why."""
+    if series.input_names and series.known_ahead < horizon:
+        return None, (
+            f"The external inputs are known {series.known_ahead} steps ahead, and {horizon} would be forecast. "
+            "Give their future values."
+        )
+    try:
+        return rnn.forecast(horizon, LEVELS), ""
+    except SettingError as error:
+        reason = f"There are no intervals: {error}."
+    except SeriesError as error:
+        return None, _sentence(error)
+    try:
+        return rnn.forecast(horizon, ()), reason
+    except SeriesError as error:
+        return None, _sentence(error)
+
+
+def _backtest(
+    rnn: RNN, series: Series, horizon: int, folds: int, progress: ProgressCallback | None
+) -> tuple[Backtest | None, str]:
+    """Backtest the settings on the second half of the series, with as many folds as fit; or say why not."""
+    if not folds:
+        return None, "It was not asked for."
+    count = min(folds, len(series) // FEWEST_BEFORE // horizon)
+    if count < 1:
+        return None, (
+            f"A forecast of {horizon} steps is compared with what followed it. The series has {len(series)} steps, "
+            f"and needs {FEWEST_BEFORE * horizon}: half of them to learn from."
+        )
+    refit = len(series) <= REFIT_STEPS
+    try:
+        return rnn.backtest(series, horizon, folds=count, refit=refit, levels=LEVELS, progress=progress), ""
+    except (SeriesError, SettingError) as error:
+        return None, _sentence(error)
+
+
+def _sentence(error: Exception) -> str:
+    """The message of an error as a sentence."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
