@@ -33,8 +33,10 @@ TRENDS = (0.0, 0.1, 0.5, 1.0)
 DAMPINGS = (0.8, 0.9, 1.0)
 """Factors of the slope in each step."""
 
-SEASONS = (0.0, 0.1, 0.3)
-"""Gains of the seasonal terms, as shares of what the level leaves of an error."""
+SEASONS = (0.0, 0.1, 0.4, 1.0)
+"""Gains of the seasonal terms, as shares of what the level leaves of an error. The largest follow a season that changes
+from year to year, as that of the airline passengers (Box and Jenkins, 1976) does. On M1 and M3 they change nothing
+beyond chance."""
 
 UNCERTAIN = 1e-12
 """Least mean squared error of a smoother, in squared units of the network: below it all are equally good."""
