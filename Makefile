@@ -63,8 +63,8 @@ audit: .venv/created
 	$(BIN)/python -m pip install --quiet pip-audit
 	$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements/test.txt
 
-benchmarks: .venv/installed-test
-	$(BIN)/python benchmarks/quality.py $(WORKS)
+benchmarks: .venv/installed-test .venv-reservoirs/installed
+	$(BIN)/python benchmarks/systems.py $(OPTIONS)
 
 speed: .venv/installed-peers
 	$(BIN)/python benchmarks/speed.py $(WORKS)
@@ -96,7 +96,7 @@ format: .venv/installed-test
 	$(BIN)/ruff check --fix
 
 clean:
-	rm -rf .venv .venv-forecasters .venv-oldest .venv-newest freerun-demo site
+	rm -rf .venv .venv-forecasters .venv-reservoirs .venv-oldest .venv-newest freerun-demo site
 
 .venv/created:
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "freerun needs Python 3.11 to 3.13; set PYTHON=...")'
@@ -127,4 +127,10 @@ clean:
 .venv-forecasters/installed:
 	$(PYTHON) -m venv .venv-forecasters
 	.venv-forecasters/bin/python -m pip install --quiet 'statsforecast>=2' 'neuralforecast>=3' 'pandas<3'
+	touch $@
+
+# peers of `make benchmarks`
+.venv-reservoirs/installed:
+	$(PYTHON) -m venv .venv-reservoirs
+	.venv-reservoirs/bin/python -m pip install --quiet 'reservoirpy>=0.4' 'OpenReservoirComputing>=0.4'
 	touch $@

@@ -11,7 +11,6 @@ part within the process that fits. Prints medians, the ratio of old to new with 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import os
 import resource
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+import works
 
 TREE = Path(__file__).parent.parent
 
@@ -59,86 +60,39 @@ def mackey_glass(steps: int) -> Callable[[Path, int], Scores]:
     return work
 
 
-def ctf(data: Path, seed: int) -> Scores:
-    """CTF Lorenz, clean: E1 of the next 20 steps, E2 of the histograms of the last 500 of 1000."""
-    train, test = (np.load(data / "ctf-lorenz" / name) for name in ("X1train.npy", "X1test.npy"))
-    rnn, seconds = fitted(train, seed=seed)
-    run = rnn.generate(1000).values
-    error = 100 * (1 - np.linalg.norm(run[:20] - test[:20], 2) / np.linalg.norm(test[:20], 2))
-    return {"E1": float(error), "E2": _histograms(test[-500:], run[-500:]), "fit": seconds}
-
-
-def _histograms(truth: np.ndarray, run: np.ndarray) -> float:
-    shares = []
-    for a, b in zip(truth.T, run.T, strict=True):
-        edges = np.linspace(min(a.min(), b.min()), max(a.max(), b.max()), 42)
-        first, second = np.histogram(a, edges)[0], np.histogram(b, edges)[0]
-        shares.append(np.abs(first - second).sum() / first.sum())
-    return float(100 * (1 - np.mean(shares)))
-
-
-def reconstruction(train: str, test: str) -> Callable[[Path, int], Scores]:
-    """A long sample of a system: D_stsp and D_H of a long run."""
+def system(name: str) -> Callable[[Path, int], Scores]:
+    """A problem of a work on systems (see `works.py`): the scores of `generate`, and of `forecast` where it counts."""
 
     def work(data: Path, seed: int) -> Scores:
-        import freerun
-
-        values = np.load(data / "dsr" / train).astype(float)
-        after = np.load(data / "dsr" / test).astype(float)
-        rnn, seconds = fitted(values, seed=seed)
-        run = rnn.generate(len(after) + len(after) // 4).values[len(after) // 4 :]
-        return {
-            "D_stsp": float(freerun.metrics.state_space_divergence(after, run)),
-            "D_H": float(freerun.metrics.spectrum_distance(after, run)),
-            "fit": seconds,
-        }
+        own = works.WORKS[name]
+        problem = own.problems(data, SEEDS)[seed]
+        rnn, seconds = fitted(problem.training, seed=problem.seed)
+        runs = [
+            rnn.generate(run.steps, after=None if run.start == problem.split else problem.read(run)).values
+            for run in problem.runs
+        ]
+        scores = {measure: float(np.mean(values)) for measure, values in problem.score(runs).items()}
+        if own.forecast:
+            forecast = problem.score([rnn.forecast(problem.runs[0].steps).to_numpy()])
+            scores |= {f"{measure} of the forecast": values[0] for measure, values in forecast.items()}
+        return scores | {"fit": seconds}
 
     return work
 
 
-def dysts(points: int, steps: int, ahead: int) -> Callable[[Path, int], Scores]:
-    """One system of dysts, the seed its number: sMAPE of the best network and of the forecast."""
+SEEDS = 3
+"""Of works that have seeds."""
 
-    def work(data: Path, seed: int) -> Scores:
-        file = data / "dysts" / f"univariate_pts{points}_dev44.json.gz"
-        systems = json.loads(gzip.decompress(file.read_bytes()))
-        system = systems[sorted(systems)[seed]]
-        values = np.array(system["values"], float)[: steps + ahead]
-        rnn, seconds = fitted(values[:steps])
-        truth = values[steps:]
-        runs = rnn.generate(ahead).values[:, 0], rnn.forecast(ahead).iloc[:, 0].to_numpy()
-        best, combined = (float(np.mean(200 * np.abs(truth - r) / (np.abs(truth) + np.abs(r)))) for r in runs)
-        return {
-            "generate": best,
-            "forecast": combined,
-            "NBEATS": system["published_smape"]["NBEATSModel"],
-            "fit": seconds,
-        }
-
-    return work
-
-
-def flows(steps: int, channels: int | None) -> Callable[[Path, int], Scores]:
-    """One flow, the seed its number: valid prediction time in periods, 10 at most."""
-
-    def work(data: Path, seed: int) -> Scores:
-        systems = np.load(data / "flows" / "trajectories_dev.npz")
-        values = systems[sorted(systems.files)[seed]].astype(float)[: steps + 300, :channels]
-        values = (values - values[:steps].mean(axis=0)) / values[:steps].std(axis=0)
-        rnn, seconds = fitted(values[:steps])
-        runs = rnn.generate(300).values, rnn.forecast(300).to_numpy()
-        best, combined = (_periods(values[steps:], run) for run in runs)
-        return {"generate": best, "forecast": combined, "fit": seconds}
-
-    return work
-
-
-def _periods(truth: np.ndarray, run: np.ndarray) -> float:
-    errors = 200 * np.abs(truth - run) / (np.abs(truth) + np.abs(run))
-    running = np.cumsum(errors, axis=0) / np.arange(1, len(errors) + 1)[:, None]
-    lost = running > 30
-    steps = np.where(lost.any(axis=0), lost.argmax(axis=0), len(lost))
-    return float(steps.mean() / 30)
+SYSTEMS = {
+    "ctf": SEEDS,
+    "lorenz": SEEDS,
+    "ecg": SEEDS,
+    "dysts100": 44,
+    "dysts15": 44,
+    "flows512": 45,
+    "flows512-single": 45,
+}
+"""Works on systems, and how many of their problems are done."""
 
 
 def wide(data: Path, seed: int) -> Scores:
@@ -165,15 +119,9 @@ WORKS: dict[str, tuple[Callable[[Path, int], Scores], int]] = {
     "seasonal200": (seasonal(200), 3),
     "mackey-glass600": (mackey_glass(600), 3),
     "mackey-glass1500": (mackey_glass(1500), 3),
-    "ctf": (ctf, 3),
-    "lorenz": (reconstruction("lorenz63_on0.05_train.npy", "lorenz63_test.npy"), 3),
-    "ecg": (reconstruction("ECG_pecuzal_5d_train.npy", "ECG_pecuzal_5d_test.npy"), 3),
     "wide": (wide, 1),
     "long": (long, 1),
-    "dysts100": (dysts(100, 1000, 199), 44),
-    "dysts15": (dysts(15, 150, 29), 44),
-    "flows": (flows(512, None), 45),
-    "flows-one": (flows(512, 1), 45),
+    **{name: (system(name), count) for name, count in SYSTEMS.items()},
 }
 """The works by name, and how many seeds or systems each has."""
 
@@ -246,9 +194,6 @@ def report(work: str, rows: list[dict[str, Any]]) -> None:
             scores = {k: np.array([row["scores"][k] for row in some]) for k in some[0]["scores"]}
             said = ", ".join(f"{k} {np.median(v):.4g} ({v.min():.3g} to {v.max():.3g})" for k, v in scores.items())
             print(f"{work} {tree} {state}: {np.median([row['seconds'] for row in some]):.2f} s; {said}", flush=True)
-            for name in ("generate", "forecast") if "NBEATS" in scores else ():
-                below, won = np.mean(scores[name] < 10), np.mean(scores[name] < scores["NBEATS"])
-                print(f"  {name}: {100 * below:.0f} % below 10, {100 * won:.0f} % ahead of NBEATS")
     for state in ("cold", "warm"):
         ratios = [a["seconds"] / b["seconds"] for a, b in zip(of("old", state), of("new", state), strict=False)]
         if ratios:

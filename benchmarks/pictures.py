@@ -1,22 +1,45 @@
-"""The pictures of docs/benchmarks/quality.md: `python benchmarks/pictures.py`.
+"""The pictures of docs/benchmarks/systems.md: `python benchmarks/pictures.py [GROUP ...] --data FOLDER`.
 
-freerun's default on the tutorial's series, trained on 1500 steps, and 15 units trained for free runs.
+The groups `flows` and `dysts` are drawn from docs/benchmarks/systems.json. The others train what they show: `tutorial`
+has freerun's default on the tutorial's series, and 15 units trained for free runs; `ctf` has long runs of the default
+on the Lorenz system, whose data are in FOLDER (or $FREERUN_DATA).
 """
 
 from __future__ import annotations
 
+import argparse
+import os
+from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import freerun
 from freerun import plots
 from freerun.forecasting import evaluation
+from systems_page import FORECAST, OURS, Results
+from works import CTF_BINS, CTF_LAST, WORKS, ctf_histograms
 
-FOLDER = Path(__file__).parent.parent / "docs" / "benchmarks" / "pictures"
+PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
+FOLDER = PAGES / "pictures"
+
+COLOURS = {
+    OURS: plots.NETWORK,
+    FORECAST: "#E69F00",
+    "ESN 500 (reservoirpy, tuned)": plots.MARK,
+    "ESN 500 (ORC)": "#56B4E9",
+    "NVAR (reservoirpy, as in the paper)": plots.SECOND,
+    "context parrot": "#CC79A7",
+    "NBEATS (published)": plots.TRUTH,
+}
+"""Okabe and Ito's palette, as in `plots`."""
 
 
-def main() -> None:
-    """Train, and draw."""
-    FOLDER.mkdir(exist_ok=True)
+def tutorial(data: Path) -> None:
+    """The default on the tutorial's series, trained on 1500 steps, and 15 units."""
+    del data
     series = freerun.systems.mackey_glass(5500, seed=0)
     training, truth = series.split(1500)
     small = freerun.RNN(15).fit(training)
@@ -36,6 +59,117 @@ def main() -> None:
     plots.save(plots.attractor(truth, long_run, title="States that data and free run visit"), FOLDER / "attractor.png")
     plots.save(plots.spectra(truth, long_run, "Power spectra"), FOLDER / "spectra.png")
     plots.save(plots.return_map(truth, long_run, "Return map"), FOLDER / "return-map.png")
+
+
+def flows(data: Path) -> None:
+    """For each valid prediction time, the share of series that are followed for at least so long."""
+    del data
+    panels = {
+        "flows512": "all channels, 512 steps",
+        "flows2048": "all channels, 2048 steps",
+        "flows512-single": "one channel, 512 steps",
+        "flows2048-single": "one channel, 2048 steps",
+    }
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    axes = figure.subplots(2, 2, sharex=True, sharey=True)
+    for axis, (work, title) in zip(axes.flat, panels.items(), strict=True):
+        for who, values in _compared(work, "VPT").items():
+            held = np.sort(values)
+            share = 100 * np.arange(len(held), 0, -1) / len(held)
+            axis.step([0, *held], [100, *share], where="pre", color=COLOURS[who], label=who, linewidth=_width(who))
+        axis.set(title=f"{title} ({_problems(work)} series)", xlim=(0, 10.05), ylim=(0, 101))
+        axis.grid(alpha=0.3)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("series followed for at least so long, %")
+    for axis in axes[1]:
+        axis.set_xlabel("valid prediction time, periods")
+    _legend(figure, axes.flat[0])
+    plots.save(figure, FOLDER / "valid-times.png")
+
+
+def dysts(data: Path) -> None:
+    """The errors of each method from its smallest to its largest."""
+    del data
+    panels = {"dysts100": "100 points a period, 1000 steps", "dysts15": "15 points a period, 150 steps"}
+    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for axis, (work, title) in zip(axes, panels.items(), strict=True):
+        for who, values in _compared(work, "sMAPE").items():
+            share = 100 * (np.arange(len(values)) + 0.5) / len(values)
+            axis.plot(share, np.sort(values), color=COLOURS[who], label=who, linewidth=_width(who))
+        axis.set(title=f"{title} ({_problems(work)} systems)", yscale="log", xlim=(0, 100), ylim=(0.01, 200))
+        axis.set_xlabel("systems with a smaller error, %")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("sMAPE of the free run")
+    _legend(figure, axes[0])
+    plots.save(figure, FOLDER / "dysts-sorted.png")
+
+
+def ctf(data: Path) -> None:
+    """The end of long runs of the default, of clean and of noisy rows, with the histograms that are compared."""
+    works = {"ctf": "clean rows", "ctf-noise1": "noise of standard deviation 1", "ctf-noise2": "of 2"}
+    figure = Figure(figsize=(10, 7.5), layout="constrained")
+    grid = figure.subplots(3, 2, width_ratios=(3, 1), sharey="row")
+    for (left, right), (work, title) in zip(grid, works.items(), strict=True):
+        problem = WORKS[work].problems(data, 1)[0]
+        run = freerun.RNN().fit(problem.training).generate(problem.runs[0].steps).values
+        truth = _following(data, work)
+        z, true_z = run[-CTF_LAST:, 2], truth[-CTF_LAST:, 2]
+        steps = np.arange(len(run) - CTF_LAST, len(run))
+        left.plot(steps, true_z, color=plots.TRUTH, linewidth=0.9, label="true")
+        left.plot(steps, z, color=plots.NETWORK, linewidth=0.9, label="freerun")
+        edges = np.linspace(min(z.min(), true_z.min()), max(z.max(), true_z.max()), CTF_BINS + 1).tolist()
+        right.hist(true_z, edges, orientation="horizontal", color=plots.TRUTH, alpha=0.45)
+        right.hist(z, edges, orientation="horizontal", histtype="step", color=plots.NETWORK, linewidth=1.6)
+        left.set(title=f"{title}: score of this run {ctf_histograms(truth, run):.0f}", ylabel="z")
+        left.margins(x=0)
+    grid[-1][0].set_xlabel("step of the run")
+    grid[-1][1].set_xlabel("steps in a bin")
+    grid[0][0].legend(loc="upper right", ncols=2)
+    plots.save(figure, FOLDER / "ctf-long-runs.png")
+
+
+def _following(data: Path, work: str) -> np.ndarray:
+    """The true rows after the training rows."""
+    name = {"ctf": "X1test", "ctf-noise1": "X3test", "ctf-noise2": "X5test"}[work]
+    return np.load(data / "ctf-lorenz" / f"{name}.npy")
+
+
+def _compared(work: str, measure: str) -> dict[str, np.ndarray]:
+    """The scores of each method on the problems that freerun has done."""
+    rows = Results.read(PAGES / "systems.json").rows(work)
+    return {
+        who: np.array([row.mean(measure) for row in rows if row.who == who])
+        for who in COLOURS
+        if any(row.who == who for row in rows)
+    }
+
+
+def _problems(work: str) -> int:
+    return len(_compared(work, WORKS[work].first)[OURS])
+
+
+def _width(who: str) -> float:
+    return 2.4 if who == OURS else 1.4
+
+
+def _legend(figure: Figure, axis: Axes) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+
+
+GROUPS: dict[str, Callable[[Path], None]] = {"tutorial": tutorial, "flows": flows, "dysts": dysts, "ctf": ctf}
+
+
+def main() -> None:
+    """Draw the groups that are asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("groups", nargs="*", default=list(GROUPS), help=f"of: {', '.join(GROUPS)}; default: all")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("FREERUN_DATA", "data")))
+    arguments = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    for group in arguments.groups:
+        GROUPS[group](arguments.data)
 
 
 if __name__ == "__main__":
