@@ -2,7 +2,7 @@
 
 `mackey_glass`, `multiple_sines` and `lorenz` repeat the tutorial's generators exactly, including their coarse Euler
 steps, so that results can be compared with published numbers. `mackey_glass_rk4` and `lorenz_dop853` solve the
-equations accurately.
+equations accurately. `lorenz96` and `kuramoto_sivashinsky` are fields: their channels are the sites of a ring.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import numpy as np
 
 from freerun.data.series import Series
 from freerun.errors import MissingExtraError, SettingError
+
+CIRCLE = 32
+"""Points of the half circle around a coefficient of ETDRK4 over which it is averaged, as in Kassam and Trefethen."""
 
 
 def mackey_glass(steps: int, tau: int = 17, seed: int | None = None) -> Series:
@@ -181,6 +184,123 @@ def lorenz_dop853(
     return Series(solution.y.T, ("x", "y", "z"), dt=dt)
 
 
+def lorenz96(
+    steps: int,
+    sites: int = 40,
+    forcing: float = 8.0,
+    dt: float = 0.05,
+    washout: int = 1000,
+    seed: int = 0,
+    substeps: int = 5,
+) -> Series:
+    """Solve the equations of Lorenz (1996) on a ring of sites, by the classical Runge-Kutta scheme.
+
+    The equations are dx_i/dt = (x_{i+1} - x_{i-2}) x_{i-1} - x_i + forcing, where sites are counted around the ring
+    (Lorenz, Predictability: a problem partly solved, 1996). With 40 sites and a forcing of 8, the largest Lyapunov
+    exponent is 1.68, so that small errors grow by a factor of e in 0.6 time units. With the default internal step of
+    0.01, the error after one time unit is below 1e-5.
+
+    Args:
+        steps: T, the length of the series.
+        sites: number of sites on the ring, at least 4.
+        forcing: F; the system is chaotic at 8.
+        dt: time between two steps of the series.
+        washout: number of first steps to discard, while the solution approaches its attractor.
+        seed: seed of the first state, which is standard normal around the forcing.
+        substeps: number of internal steps per `dt`.
+
+    Returns:
+        A series of shape (steps, sites), channels x0, x1, ....
+    """
+    _require_positive(steps=steps, dt=dt, substeps=substeps)
+    _require_sites("sites", sites)
+    state = forcing + np.random.default_rng(seed).normal(size=sites)
+    two_back, one_back, ahead = (np.roll(np.arange(sites), shift) for shift in (2, 1, -1))
+    h = dt / substeps
+
+    def slope(x: np.ndarray) -> np.ndarray:
+        return (x[ahead] - x[two_back]) * x[one_back] - x + forcing
+
+    values = np.empty((steps, sites))
+    for step in range(-washout, steps):
+        if step >= 0:
+            values[step] = state
+        for _ in range(substeps):
+            k1 = slope(state)
+            k2 = slope(state + h / 2 * k1)
+            k3 = slope(state + h / 2 * k2)
+            k4 = slope(state + h * k3)
+            state = state + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return Series(values, tuple(f"x{i}" for i in range(sites)), dt=dt)
+
+
+def kuramoto_sivashinsky(
+    steps: int,
+    length: float = 22.0,
+    points: int = 64,
+    dt: float = 0.25,
+    washout: int = 1000,
+    seed: int = 0,
+    substeps: int = 2,
+) -> Series:
+    """Solve the Kuramoto-Sivashinsky equation on a periodic interval, by exponential time differencing (ETDRK4).
+
+    The equation is u_t = -u u_x - u_xx - u_xxxx. Space is discretized by Fourier modes. The scheme is of fourth order
+    in time; its coefficients are means over a circle in the complex plane (Kassam and Trefethen, Fourth-order
+    time-stepping for stiff PDEs, SIAM J. Sci. Comput. 26, 2005). On a length of 22 the largest Lyapunov exponent is
+    about 0.048 (Edson et al., 2019), so that small errors grow by a factor of e in 21 time units.
+
+    Args:
+        steps: T, the length of the series.
+        length: L, of the interval.
+        points: number of points on the interval, at least 4.
+        dt: time between two steps of the series.
+        washout: number of first steps to discard, while the solution approaches its attractor.
+        seed: seed of the first state, a sum of the four longest waves. Its mean is 0, and stays 0.
+        substeps: number of internal steps per `dt`.
+
+    Returns:
+        A series of shape (steps, points), channels u0, u1, ....
+    """
+    _require_positive(steps=steps, length=length, dt=dt, substeps=substeps)
+    _require_sites("points", points)
+    random = np.random.default_rng(seed)
+    wavenumbers = 2 * np.pi / length * np.arange(points // 2 + 1)
+    linear = wavenumbers**2 - wavenumbers**4
+    h = dt / substeps
+    roots = np.exp(1j * np.pi * (np.arange(CIRCLE) + 0.5) / CIRCLE)
+    z = h * linear[:, None] + roots
+    half = h * ((np.exp(z / 2) - 1) / z).mean(axis=1).real
+    first = h * ((-4 - z + np.exp(z) * (4 - 3 * z + z**2)) / z**3).mean(axis=1).real
+    middle = h * ((2 + z + np.exp(z) * (z - 2)) / z**3).mean(axis=1).real
+    last = h * ((-4 - 3 * z - z**2 + np.exp(z) * (4 - z)) / z**3).mean(axis=1).real
+    whole_step, half_step = np.exp(h * linear), np.exp(h * linear / 2)
+    gradient = -0.5j * wavenumbers
+    if points % 2 == 0:
+        gradient[-1] = 0.0  # the shortest wave has no derivative on this grid
+
+    def advection(modes: np.ndarray) -> np.ndarray:
+        return gradient * np.fft.rfft(np.fft.irfft(modes, points) ** 2)
+
+    place = 2 * np.pi * np.arange(points) / points
+    waves = np.arange(1, min(4, (points - 1) // 2) + 1)[:, None]
+    amplitudes, phases = random.normal(size=waves.shape), random.uniform(0, 2 * np.pi, waves.shape)
+    modes = np.fft.rfft((amplitudes * np.cos(waves * place + phases)).sum(axis=0))
+    values = np.empty((steps, points))
+    for step in range(-washout, steps):
+        if step >= 0:
+            values[step] = np.fft.irfft(modes, points)
+        for _ in range(substeps):
+            now = advection(modes)
+            a = half_step * modes + half * now
+            at_a = advection(a)
+            b = half_step * modes + half * at_a
+            at_b = advection(b)
+            c = half_step * a + half * (2 * at_b - now)
+            modes = whole_step * modes + first * now + 2 * middle * (at_a + at_b) + last * advection(c)
+    return Series(values, tuple(f"u{i}" for i in range(points)), dt=dt)
+
+
 def dysts(name: str, steps: int, points_per_period: int = 100) -> Series:
     """Generate a chaotic system of the dysts collection (Gilpin, 2021), from its recorded initial condition.
 
@@ -215,6 +335,8 @@ SYSTEMS: dict[str, Callable[..., Series]] = {
     "multiple-sines": multiple_sines,
     "lorenz": lorenz,
     "lorenz-dop853": lorenz_dop853,
+    "lorenz96": lorenz96,
+    "kuramoto-sivashinsky": kuramoto_sivashinsky,
 }
 """Generators by the name that `make` and `freerun data` use."""
 
@@ -241,6 +363,16 @@ def make(name: str, steps: int, **parameters: Any) -> Series:
         if key not in inspect.signature(function).parameters:
             raise SettingError(f"{name} has no parameter {key!r}; leave it out")
     return function(steps=steps, **given)
+
+
+def _require_sites(name: str, count: int) -> None:
+    """Check that a ring has 4 sites or more.
+
+    Raises:
+        SettingError: it has fewer.
+    """
+    if count < 4:
+        raise SettingError(f"{name} must be 4 or more, not {count}")
 
 
 def _require_positive(**sizes: float) -> None:

@@ -15,7 +15,8 @@ def data(
     name: Annotated[
         str,
         typer.Argument(
-            help="mackey-glass, mackey-glass-rk4, multiple-sines, lorenz, lorenz-dop853, or dysts:NAME.",
+            help="mackey-glass, mackey-glass-rk4, multiple-sines, lorenz, lorenz-dop853, lorenz96, "
+            "kuramoto-sivashinsky, or dysts:NAME.",
             show_default=False,
         ),
     ],
