@@ -95,7 +95,7 @@ def rewrite(file, change):
 
 def test_other_versions(file):
     rewrite(file, lambda header, _: header.update(format=FORMAT + 1, version="9.0"))
-    with pytest.raises(ModelFileError, match=r"written by freerun 9.0 in format 6, .* upgrade freerun"):
+    with pytest.raises(ModelFileError, match=rf"written by freerun 9.0 in format {FORMAT + 1}, .* upgrade freerun"):
         freerun.load(file)
     rewrite(file, lambda header, _: header.update(format=1, version="0.0"))
     with pytest.raises(ModelFileError, match=r"in format 1, .* fit the network again"):

@@ -47,7 +47,7 @@ def values():
 @pytest.mark.parametrize("penalty", [1e-6, 1e-3, 1.0])
 def test_a_readout_solves_the_normal_equations(values, penalty):
     net = network(2)
-    solved, _ = ridge.solve(net, [values], 5, penalty)
+    solved, *_ = ridge.solve(net, [values], 5, penalty)
     expected = by_hand(net, values, 5, penalty)
     np.testing.assert_allclose(weights_of(solved), expected, rtol=1e-6)
 
@@ -65,7 +65,7 @@ def test_a_readout_without_a_penalty_is_least_squares(values):
     net = network(2)
     (rows,) = ridge.rows_of(net, [values], 5)
     expected = np.linalg.lstsq(rows.features, rows.targets, rcond=None)[0]
-    solved, _ = ridge.solve(net, [values], 5, 0.0)
+    solved, *_ = ridge.solve(net, [values], 5, 0.0)
     np.testing.assert_allclose(solved.readout, expected[:8], rtol=1e-6, atol=1e-8)
 
 
@@ -81,14 +81,14 @@ def test_parts_left_out_have_no_say_and_the_whole_has_all_of_them(values):
 
 def test_rows_in_pieces_give_the_same(values, monkeypatch):
     net = network(2, "leaky")
-    at_once, _ = ridge.solve(net, [values], 5, 1e-4)
+    at_once, *_ = ridge.solve(net, [values], 5, 1e-4)
     monkeypatch.setattr(ridge, "PIECE", 37)
     np.testing.assert_allclose(ridge.solve(net, [values], 5, 1e-4)[0].readout, at_once.readout, rtol=1e-8)
 
 
 def test_the_error_over_the_rows_needs_no_rows(values):
     net = network(2)
-    solved, _ = ridge.solve(net, [values], 5, 1e-2)
+    solved, *_ = ridge.solve(net, [values], 5, 1e-2)
     (rows,) = ridge.rows_of(net, [values], 5)
     errors = rows.features @ weights_of(solved) - rows.targets
     triangle = ridge.Triangle.of([rows])

@@ -49,6 +49,17 @@ def positive(name: str, value: object) -> float:
     return float(value)
 
 
+def share(name: str, value: Any) -> float:
+    """Check that an argument is a number above 0 up to 1.
+
+    Raises:
+        SettingError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= 1:
+        raise SettingError(f"{name}={value!r}: give a number above 0 up to 1")
+    return float(value)
+
+
 def percentages(name: str, levels: Any) -> tuple[float, ...]:
     """Check levels of prediction intervals.
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from freerun import fitting, metrics
-from freerun.arguments import one_of, percentages, whole_number
+from freerun.arguments import one_of, percentages, share, whole_number
 from freerun.backtest import FOLDS, Backtest, backtest
 from freerun.data.panel import panel_of
 from freerun.data.scaling import refuse_constant
 from freerun.data.series import Series, SeriesLike
 from freerun.data.stored import StoredSeries
 from freerun.errors import NotFittedError, SettingError
-from freerun.forecasting import evaluation, intervals, runs
+from freerun.forecasting import evaluation, intervals, learning, runs
 from freerun.forecasting.evaluation import Evaluation, LongTerm
 from freerun.forecasting.model import Model
 from freerun.forecasting.modelfile import load_model, save_model
@@ -114,12 +114,21 @@ class RNN(Parameters):
             raise fitted.failure
         return self
 
-    def update(self, new: SeriesLike, *, inputs: SeriesLike = None) -> Self:
-        """Read further steps of the training series, without training. Forecasts then continue after these steps.
+    def update(
+        self, new: SeriesLike, *, inputs: SeriesLike = None, learn: bool = False, forgetting: float = 1.0
+    ) -> Self:
+        """Read further steps of the training series. Forecasts then continue after these steps.
+
+        Without `learn`, the weights stay as they are. With it, the readouts are those of a fit to all steps so far, by
+        recursive least squares (see `freerun.forecasting.learning`). Scaling, penalty and all other weights stay.
+        Intervals follow the one-step errors on the new steps.
 
         Args:
             new: the steps that follow those read before. They may be preceded by steps that were read already.
             inputs: external inputs of these steps, and of future steps if they are known.
+            learn: whether the readouts learn from these steps. The network must be fitted with `online=True`.
+            forgetting: factor by which the weight of a step falls with each step that follows, above 0 up to 1. About
+                1 / (1 - forgetting) steps are remembered.
 
         Returns:
             The estimator itself.
@@ -127,9 +136,14 @@ class RNN(Parameters):
         Raises:
             NotFittedError: the network is not trained.
             SeriesError: channels differ, or times do not follow.
-            SettingError: the network was trained on several series.
+            SettingError: the network was trained on several series, or cannot learn from further steps, or `forgetting`
+                is out of range or has no effect.
         """
-        self.model_ = runs.update(self._fitted(), Series.of(new, inputs=inputs))
+        forgetting = share("forgetting", forgetting)
+        if not learn and forgetting != 1.0:
+            raise SettingError("forgetting has no effect without learn=True; leave it out, or learn")
+        model, further = self._fitted(), Series.of(new, inputs=inputs)
+        self.model_ = learning.learn(model, further, forgetting) if learn else runs.update(model, further)
         return self
 
     def predict(self, series: SeriesLike, *, inputs: SeriesLike = None) -> Series:

@@ -27,9 +27,10 @@ from freerun.errors import MachineError, SeriesError, SettingError, TrainingDive
 from freerun.forecasting.intervals import errors_left_out, growth_in_sample
 from freerun.forecasting.model import RECENT, Member, Model
 from freerun.forecasting.runs import endures, holds, one_step_error, run_start_after
-from freerun.network import ridge, smoothing
+from freerun.network import ridge
 from freerun.network.network import Network
-from freerun.network.ridge import Divided
+from freerun.network.ridge import Divided, Solution, Triangle
+from freerun.network.smoothing import SmootherErrors
 from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, train_plan
 from freerun.selection.candidates import can_smooth, is_open
 from freerun.selection.choosing import choose, members_of
@@ -316,9 +317,10 @@ class _Fit:
             plan = self.plan(settings)
             assert isinstance(plan, SmoothPlan)
             scaling = self._scaling(plan.settings)
-            network = smoothing.solve(plan.draw(), scaling.apply(series))
+            drawn = plan.draw()
+            errors = SmootherErrors.along(drawn, scaling.apply(series))
             seconds = time.perf_counter() - began
-            members.append(self._solved_member(plan, network, scaling, seconds, "smoothers are weighted by likelihood"))
+            members.append(self._solved_member(plan, errors.solved(drawn), scaling, seconds, errors))
         return Fitted(replace(self.model(members), growth=growth_in_sample(members, series)), None)
 
     def solved_by_all(
@@ -329,7 +331,7 @@ class _Fit:
         began = time.perf_counter()
         for number, one in enumerate(several):
             plan, network, scaling = one.plan, one.member.network, one.member.scaling
-            triangle, failure = ridge.Triangle(), None
+            triangle, failure = Triangle(), None
             parts = parts_of(len(stored), plan.washout)
             try:
                 for done, (first, last) in enumerate(parts, 1):
@@ -344,7 +346,7 @@ class _Fit:
                 failure = interrupt
             if triangle.counted is not None:
                 network = triangle.solved(network, plan.penalty)
-            solved.append(self._solved_member(plan, network, scaling, time.perf_counter() - began))
+            solved.append(self._solved_member(plan, network, scaling, time.perf_counter() - began, triangle))
             if failure is not None:
                 return solved, failure
         return solved, None
@@ -368,11 +370,11 @@ class _Fit:
             raise MachineError(f"{fault}; {SMALLER}")
         whole = [len(series) for series in end] == [len(series) for series in self.training]
         known = rows if whole and rows is not None and len(rows.without) == folds else None
-        network, parts = self._readouts(network, plan, scaling, self.training, stretches if whole else (), known)
-        if not whole:
-            _, parts = self._readouts(network, plan, scaling, end, stretches)
-        member = self._solved_member(plan, network, scaling, time.perf_counter() - began)
-        return _Solved(plan, member, [replace(member, network=part) for part in parts])
+        solution = self._readouts(network, plan, scaling, self.training, stretches if whole else (), known)
+        parts = solution.without if whole else self._readouts(network, plan, scaling, end, stretches).without
+        seconds = time.perf_counter() - began
+        member = self._solved_member(plan, solution.network, scaling, seconds, solution.triangle)
+        return _Solved(plan, member, [replace(member, network=part, statistics=None) for part in parts])
 
     def _readouts(
         self,
@@ -382,7 +384,7 @@ class _Fit:
         training: Sequence[Series],
         stretches: Sequence[tuple[int, int]],
         rows: Divided | None = None,
-    ) -> tuple[Network, list[Network]]:
+    ) -> Solution:
         panel = [scaling.apply(series) for series in training]
         washout = ridge.washout_of(plan.washout, panel)
         return ridge.solve(network, panel, washout, plan.penalty, plan.input_noise, plan.seed, stretches, rows)
@@ -393,11 +395,15 @@ class _Fit:
         network: Network,
         scaling: Scaling,
         seconds: float,
-        how: str = "the readout is solved exactly",
+        statistics: Triangle | SmootherErrors,
     ) -> Member:
-        """A member whose readout is solved, and its one-step errors."""
+        """A member whose readout is solved, and its one-step errors. `statistics` determine the readout."""
+        by_likelihood = isinstance(plan, SmoothPlan)
+        how = "smoothers are weighted by likelihood" if by_likelihood else "the readout is solved exactly"
         history = History(epochs=[0], stopped=how, seconds=seconds)
         member = self._member(plan.settings, network, scaling, history)
+        if plan.settings.online:
+            member = replace(member, statistics=statistics)
         history.training_mse.append(one_step_error(member, self.training))
         if self.validation is not None:
             history.validation_mse.append(one_step_error(member, [self.validation]))

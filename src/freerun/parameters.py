@@ -40,6 +40,7 @@ class Parameters:
         washout: int | None = None,
         l1: float = 0.0,
         l2: float | None = None,
+        online: bool = False,
         weight_noise: float = 0.0,
         input_noise: float | None = None,
         learning_rate: float | None = None,
@@ -115,6 +116,8 @@ class Parameters:
                 recurrent reservoir up to 100 steps. At least 0.
             l1: Penalty on the absolute weights. Biases are included. At least 0.
             l2: Penalty on the squared weights. Default: chosen for ridge, else 0. Biases are included. At least 0.
+            online: Keep the sums from which update(learn=True) goes on to learn as data arrive. These are as many
+                numbers as half the square of the hidden units, for each member.
             weight_noise: Standard deviation of noise on the weights while training. At least 0.
             input_noise: Standard deviation of noise on the standardised values read while training. Default: chosen for
                 ridge, else 0. At least 0.
@@ -185,6 +188,7 @@ class Parameters:
         self.washout = washout
         self.l1 = l1
         self.l2 = l2
+        self.online = online
         self.weight_noise = weight_noise
         self.input_noise = input_noise
         self.learning_rate = learning_rate

@@ -324,6 +324,17 @@ class Settings(BaseModel):
     l2: Annotated[
         float | None, Parameter("Training", needs=(NETWORK,), varies_in_program=True, detail="Biases are included.")
     ] = Field(None, ge=0, description="Penalty on the squared weights. Default: chosen for ridge, else 0.")
+    online: Annotated[
+        bool,
+        Parameter(
+            "Training",
+            needs=(
+                Need("optimizer", lambda s: s.method in ("ridge", "likelihood"), "a readout that is solved ('ridge')"),
+            ),
+            searchable=False,
+            detail="These are as many numbers as half the square of the hidden units, for each member.",
+        ),
+    ] = Field(False, description="Keep the sums from which update(learn=True) goes on to learn as data arrive.")
     weight_noise: Annotated[float, Parameter("Training", needs=(_not_ridge(),), varies_in_program=True)] = Field(
         0.0, ge=0, description="Standard deviation of noise on the weights while training."
     )

@@ -1,4 +1,4 @@
-"""`freerun update`: read new steps without training."""
+"""`freerun update`: read new steps, and learn from them if that is asked for."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ def update(
     model: ModelFile,
     new: SeriesFile,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Model file to write. Default: MODEL.")] = None,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Learn from the new steps; the model was fitted with --online.")
+    ] = False,
+    forgetting: Annotated[
+        float,
+        typer.Option(help="With --learn: the weight of a step falls by this factor with each step that follows."),
+    ] = 1.0,
     reading: Reading = NO_OPTIONS,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read new steps without training, so that forecasts start after them.
+    """Read new steps, so that forecasts start after them; the weights stay, or learn from them (--learn).
 
-    Example: freerun update air.freerun 1961.csv
+    Example: freerun update air.freerun 1961.csv --learn
     """
     from freerun.data.timeline import shown
     from freerun.estimator import load
@@ -40,7 +47,7 @@ def update(
     target = model if output is None else output
     require_writable(target)
     rnn = load(model)
-    rnn.update(read(new, reading))
+    rnn.update(read(new, reading), learn=learn, forgetting=forgetting)
     rnn.save(target)
     last = shown(rnn.model_.recent.times[-1])
     Console(as_json, quiet).result({"read_to": last, "model": str(target)}, {"read to": last, "model file": target})

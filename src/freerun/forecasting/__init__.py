@@ -1,11 +1,13 @@
 """Forecasting with trained networks.
 
-The functions take a model and series, and return predictions, free runs, intervals and scores. None changes weights.
+The functions take a model and series, and return predictions, free runs, intervals and scores. None changes weights,
+but for `learning`.
 
 model       the result of a fit
 words       a model in words
 modelfile   model files
 runs        one-step predictions and free runs
+learning    readouts that learn from new steps
 intervals   forecasts with prediction intervals, and sample paths
 evaluation  scores of a model
 baselines   simple forecasts, for comparison

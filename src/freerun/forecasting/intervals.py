@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -252,6 +253,45 @@ def _largest_error(training: Sequence[Series], log: bool) -> np.ndarray:
     return np.nanmax(values, axis=0) - np.nanmin(values, axis=0) + NEAR * np.nanstd(values, axis=0)
 
 
+def rescaled(model: Model, errors: np.ndarray, weights: np.ndarray, weight: float) -> Model:
+    """Rescale the errors that calibrate intervals by one-step errors on further steps.
+
+    The mean square of the errors one step ahead becomes the weighted mean of what it was and of the new ones. Errors at
+    all horizons are multiplied by the same factor for each channel.
+
+    Args:
+        model: the trained networks, which have not learned from the further steps yet.
+        errors: their one-step errors, in the units of the series or of its logarithm, shape (n, D); NaN where a value
+            is missing.
+        weights: of the new squared errors, shape (n,).
+        weight: of the mean square of the errors so far, in steps.
+    """
+    old = _one_step_power(model)
+    if old is None:
+        return model
+    known = np.isfinite(errors)
+    power = (weights[:, None] * np.where(known, errors, 0.0) ** 2).sum(axis=0)
+    new = (weight * old + power) / (weight + weights @ known)
+    factor = np.sqrt(np.divide(new, old, out=np.ones_like(old), where=old > 0))
+    if model.growth is not None:
+        return replace(model, growth=replace(model.growth, scale=factor * model.growth.scale))
+    most = np.maximum(
+        _largest_error([model.recent], model.best.scaling.log), np.nanmax(np.abs(model.errors), axis=(0, 1))
+    )
+    return replace(model, errors=np.clip(factor * model.errors, -most, most))
+
+
+def _one_step_power(model: Model) -> np.ndarray | None:
+    """Mean square of the errors one step ahead by which intervals are calibrated, shape (D,); None without them."""
+    if model.growth is not None:
+        return model.growth.scale**2
+    if not model.errors.size:
+        return None
+    one_step = model.errors[:, 0]
+    known = np.isfinite(one_step)
+    return (np.where(known, one_step, 0.0) ** 2).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+
+
 def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
     """Fit the growth of errors with the horizon to forecasts from many steps of the training series.
 
@@ -306,15 +346,25 @@ def sample(model: Model, horizon: int, paths: int, after: Series | None, inputs:
 
 
 def _sample_paths(model: Model, base: Series, steps: int, paths: int, seed: int, read: bool) -> np.ndarray:
-    """Sample paths that continue `base`, shape (paths, steps, D). Residuals are those of the last training steps."""
+    """Sample paths that continue `base`, shape (paths, steps, D). Residuals are those of the last training steps.
+
+    A network that learns on line fits the last steps more closely than it predicts further ones, the more so the faster
+    it forgets. Its residuals get the mean square of the errors that calibrate intervals.
+    """
     ((member, start),) = run_starts(model, base, read, best=True)
     scaling, recent, channels = member.scaling, model.recent, len(start.value)
     residuals = scaling.apply(recent)[1:, :channels] - one_step_outputs(member, recent)
     residuals = residuals[min(member.washout, len(residuals) // 2) :]
     residuals = residuals[np.isfinite(residuals).all(axis=1)]
+    if member.statistics is not None:
+        residuals = residuals[-max(1, math.ceil(member.statistics.steps)) :]
     if len(residuals) < FEW:
         residuals = np.concatenate([residuals, -residuals])
     residuals = residuals - residuals.mean(axis=0)
+    power = None if member.statistics is None else _one_step_power(model)
+    if power is not None:
+        of_residuals = (residuals**2).mean(axis=0)
+        residuals = residuals * np.sqrt(power / np.where(of_residuals > 0, of_residuals, np.inf)) / scaling.scale
     drawn = residuals[np.random.default_rng(seed).integers(len(residuals), size=(paths, steps))]
     known = scaling.scaled_inputs(inputs_ahead(base, steps))
     state = numpy_runs.beside(start.state, paths)

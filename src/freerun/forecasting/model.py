@@ -11,6 +11,8 @@ from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.network.network import Network, State
+from freerun.network.ridge import Triangle
+from freerun.network.smoothing import SmootherErrors
 from freerun.plan import Plan, plan_of
 from freerun.settings import Settings
 from freerun.training.history import History
@@ -39,6 +41,7 @@ class Member:
         scaling: conversion from the units of the series to those of the network.
         run_start: start of a free run after the training series, or after the steps read since.
         history: training history.
+        statistics: the sums that determine the readout, for on-line learning; None if they were not kept.
     """
 
     settings: Settings
@@ -46,6 +49,7 @@ class Member:
     scaling: Scaling
     run_start: RunStart
     history: History
+    statistics: Triangle | SmootherErrors | None = None
 
     @property
     def washout(self) -> int:

@@ -18,12 +18,14 @@ from freerun.errors import FreerunError, ModelFileError
 from freerun.files.archive import ArchiveError, read_archive, write_archive
 from freerun.files.writing import JSON
 from freerun.forecasting.model import ErrorGrowth, Member, Model, RunStart
-from freerun.network.network import State, assemble
+from freerun.network.network import Network, State, assemble
+from freerun.network.ridge import Triangle
+from freerun.network.smoothing import SmootherErrors
 from freerun.plan import plan_of
 from freerun.settings import Settings
 from freerun.training.history import History
 
-FORMAT = 5
+FORMAT = 6
 """Version of the layout of model files."""
 
 OLDEST = 2
@@ -66,6 +68,7 @@ def save_model(model: Model, path: str | Path) -> None:
                 "origin": m.scaling.origin,
                 "stopped": m.history.stopped,
                 "seconds": m.history.seconds,
+                "groups": _groups_of(m.statistics),
             }
             for m in model.members
         ],
@@ -136,7 +139,25 @@ def _arrays(member: Member) -> dict[str, np.ndarray]:
     arrays |= {"ending.past": member.run_start.state.past, "ending.value": member.run_start.value}
     arrays |= {f"scaling.{name}": getattr(member.scaling, name) for name in _SCALING}
     arrays |= {f"history.{name}": np.asarray(getattr(member.history, name), np.float64) for name in _CURVES}
+    arrays |= _statistics_arrays(member.statistics)
     return {name: np.asarray(array) for name, array in arrays.items()}
+
+
+def _groups_of(statistics: Triangle | SmootherErrors | None) -> list[list[int]] | None:
+    """The channels of each triangular factor; None without factors."""
+    return [list(group) for group in statistics.groups] if isinstance(statistics, Triangle) else None
+
+
+def _statistics_arrays(statistics: Triangle | SmootherErrors | None) -> dict[str, Any]:
+    """The arrays of the sums that determine a readout. Of triangular factors, the rows of the upper triangle."""
+    match statistics:
+        case None:
+            return {}
+        case SmootherErrors():
+            return {"statistics.squares": statistics.squares, "statistics.known": statistics.known}
+        case Triangle():
+            factors = {f"statistics.{i}": f[np.triu_indices(len(f))] for i, f in enumerate(statistics.factors)}
+            return {**factors, "statistics.counted": np.asarray(statistics.counted, np.float64)}
 
 
 class _Part(BaseModel):
@@ -154,6 +175,7 @@ class _MemberPart(_Part):
     origin: FiniteFloat
     stopped: str
     seconds: FiniteFloat
+    groups: list[list[int]] | None = None
 
 
 class _CalendarPart(_Part):
@@ -251,7 +273,36 @@ def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, chann
         ),
         RunStart(State(tuple(cells), past), _checked_array(arrays, f"{prefix}ending.value", channels)),
         _history(arrays, prefix, part),
+        _statistics(arrays, f"{prefix}statistics.", part.groups, network),
     )
+
+
+def _statistics(
+    arrays: dict[str, np.ndarray], prefix: str, groups: list[list[int]] | None, network: Network
+) -> Triangle | SmootherErrors | None:
+    """Make the sums that determine the readout of a network, and check them; None if the file has none."""
+    hidden, channels = network.readout.shape
+    if groups is None:
+        if f"{prefix}squares" not in arrays:
+            return None
+        squares, known = (_finite_array(arrays, f"{prefix}{name}", hidden) for name in ("squares", "known"))
+        return SmootherErrors(squares, known)
+    if sorted(channel for group in groups for channel in group) != list(range(channels)):
+        raise ValueError("the channels of the triangular factors are not those of the series")
+    features = hidden + 1 + (0 if network.direct is None else len(network.direct))
+    factors = [_upper(arrays, f"{prefix}{i}", features + len(group)) for i, group in enumerate(groups)]
+    counted = _finite_array(arrays, f"{prefix}counted", channels)
+    if (counted <= 0).any():
+        raise ValueError(f"{prefix}counted is not positive")
+    return Triangle(tuple(map(tuple, groups)), tuple(factors), counted)
+
+
+def _upper(arrays: dict[str, np.ndarray], name: str, size: int) -> np.ndarray:
+    """An upper triangular matrix, of whose triangle the file has the rows, in the order that LAPACK reads."""
+    rows = _finite_array(arrays, name, size * (size + 1) // 2)
+    factor = np.zeros((size, size), rows.dtype, order="F")
+    factor[np.triu_indices(size)] = rows
+    return factor
 
 
 def _history(arrays: dict[str, np.ndarray], prefix: str, part: _MemberPart) -> History:

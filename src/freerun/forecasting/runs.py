@@ -204,25 +204,43 @@ def update(model: Model, new: Series) -> Model:
         SeriesError: channels differ, or times do not follow.
         SettingError: the model was trained on several series.
     """
+    require_one_series(model)
+    recent = model.recent
+    joined = recent.joined(new)
+    members = tuple(replace(m, run_start=_start_after(m, joined, len(recent) - 1)) for m in model.members)
+    return replace(model, members=members, recent=joined.between(max(0, len(joined) - RECENT)))
+
+
+def require_one_series(model: Model) -> None:
+    """Check that new steps can follow the training series.
+
+    Raises:
+        SettingError: the model was trained on several.
+    """
     if model.trained_on > 1:
         raise SettingError(
             f"the network was trained on {model.trained_on} series, so new steps follow none of them; "
             "give the series to continue instead: generate(steps, after=...)"
         )
-    recent = model.recent
-    joined = recent.joined(new)
-    members = tuple(replace(m, run_start=_read_further(m, joined, len(recent) - 1)) for m in model.members)
-    return replace(model, members=members, recent=joined.between(max(0, len(joined) - RECENT)))
 
 
-def _read_further(member: Member, series: Series, step: int) -> RunStart:
+def _start_after(member: Member, series: Series, step: int) -> RunStart:
     """Read a series from `step` to its end, and return the new start. `step` is that of the current start."""
+    _, read = read_further(member, series, step)
+    state = numpy_runs.state_after(member.network, read[:-1], member.run_start.state)
+    return RunStart(state, read[-1, : len(member.run_start.value)].astype(np.float64))
+
+
+def read_further(member: Member, series: Series, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute what a network reads of a series from `step` on, which is the step of its current start.
+
+    Returns:
+        The standardized values, and the same with its own predictions where a value is missing, both of shape (n, N).
+    """
     channels = len(member.run_start.value)
     values = _fill_inputs(member.scaling.apply(series)[step:], channels)
     values[0, :channels] = member.run_start.value
-    read = numpy_runs.filled(member.network, values, member.run_start.state)
-    state = numpy_runs.state_after(member.network, read[:-1], member.run_start.state)
-    return RunStart(state, read[-1, :channels].astype(np.float64))
+    return values, numpy_runs.filled(member.network, values, member.run_start.state)
 
 
 def endures(member: Member, training: Sequence[Series]) -> bool:

@@ -12,15 +12,17 @@ intervals therefore share their work.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from freerun.compute.cores import physical_memory
 from freerun.data.arrays import interpolated
 from freerun.errors import TrainingDiverged
-from freerun.network.network import Network
+from freerun.network.network import Network, State
 from freerun.network.numpy_runs import Readouts, filled, read_in_pieces
 from freerun.network.shape import Shape
 
@@ -102,6 +104,7 @@ def rows_of(
     noise: float = 0.0,
     seed: int = 0,
     read: Sequence[np.ndarray] | None = None,
+    state: State | None = None,
 ) -> Iterator[Rows]:
     """Compute the rows of the least-squares problem, a piece at a time. Rows without an error that counts are left out.
 
@@ -115,6 +118,7 @@ def rows_of(
         noise: standard deviation of normal noise on what the network reads.
         seed: seed of the noise.
         read: what the network reads of each series, shape (T - 1, N), without missing values.
+        state: the state in which it begins to read each series; None is that of `numpy_runs.start_of`.
 
     Yields:
         The rows of a piece.
@@ -127,7 +131,7 @@ def rows_of(
         shaken = inputs + noise * random.normal(size=inputs.shape) if noise else inputs
         targets = np.nan_to_num(values[1:, :channels])
         first = 0
-        for reading in read_in_pieces(network, shaken, piece=PIECE):
+        for reading in read_in_pieces(network, shaken, state, PIECE):
             here = slice(first, first + len(reading.hidden))
             first = here.stop
             columns = [reading.hidden, np.ones((len(reading.hidden), 1), network.bias.dtype)]
@@ -169,7 +173,8 @@ class Triangle:
     Attributes:
         groups: the channels of each factor.
         factors: upper triangular factors. They have F columns for the features and one for each of their channels.
-        counted: number of errors of each channel that count, shape (D,); None before the first row.
+        counted: number of errors of each channel that count, or the sum of their weights, shape (D,); None before the
+            first row.
     """
 
     groups: tuple[tuple[int, ...], ...] = ()
@@ -189,18 +194,39 @@ class Triangle:
         """F, the number of features."""
         return self.factors[0].shape[1] - len(self.groups[0])
 
-    def joined(self, rows: Rows) -> Triangle:
-        """Append rows to those that are reduced already."""
+    @property
+    def steps(self) -> float:
+        """Number of steps that the rows stand for: the mean of `counted` over the channels."""
+        return 0.0 if self.counted is None else float(self.counted.mean())
+
+    def discounted(self, factor: float) -> Triangle:
+        """Multiply the weights of the squared errors of all rows by a factor."""
+        if self.counted is None:
+            return self
+        factors = tuple(factor_of * np.asarray(math.sqrt(factor), factor_of.dtype) for factor_of in self.factors)
+        return replace(self, factors=factors, counted=factor * self.counted)
+
+    def joined(self, rows: Rows, weights: np.ndarray | None = None) -> Triangle:
+        """Append rows to those that are reduced already.
+
+        Args:
+            rows: n rows.
+            weights: of their squared errors, shape (n,); None is 1 for each.
+        """
         if not len(rows.features):
             return self
         width = rows.features.shape[1]
+        counts = rows.counts if weights is None else rows.counts * weights[:, None]
+        if weights is not None:
+            root = np.sqrt(weights).astype(rows.features.dtype)[:, None]
+            rows = replace(rows, features=root * rows.features, targets=root * rows.targets)
         groups, factors = self._divide_groups(_group_channels(rows.counts))
         reduced = list[np.ndarray]()
         for channels, factor in zip(groups, factors, strict=True):
             some = rows.counts[:, channels[0]]
             new = np.concatenate([rows.features, rows.targets[:, list(channels)]], axis=1)
             reduced.append(_reduce(factor, new if some.all() else new[some], width + len(channels)))
-        counted = rows.counts.sum(axis=0) + (0 if self.counted is None else self.counted)
+        counted = counts.sum(axis=0) + (0 if self.counted is None else self.counted)
         return Triangle(groups, tuple(reduced), counted)
 
     def _divide_groups(self, patterns: list[np.ndarray]) -> tuple[tuple[tuple[int, ...], ...], list[np.ndarray | None]]:
@@ -326,6 +352,20 @@ def divided(
     return Divided(tuple(without), tuple(apart[0]))
 
 
+class Solution(NamedTuple):
+    """A solved readout.
+
+    Attributes:
+        network: the network with the readout for the whole series.
+        without: the network with the readout for the series without each stretch in turn.
+        triangle: the reduced rows of the whole series.
+    """
+
+    network: Network
+    without: list[Network]
+    triangle: Triangle
+
+
 def solve(
     network: Network,
     panel: Sequence[np.ndarray],
@@ -335,7 +375,7 @@ def solve(
     seed: int = 0,
     stretches: Sequence[tuple[int, int]] = (),
     rows: Divided | None = None,
-) -> tuple[Network, list[Network]]:
+) -> Solution:
     """Solve the readout of a network for standardized series, and for the series without each of several stretches.
 
     If values are missing, the readout for the whole series is solved again. The predictions of the network then fill
@@ -347,25 +387,24 @@ def solve(
         stretches: see `divided`.
         rows: the result of `divided` for these arguments, if it is known already.
 
-    Returns:
-        The network with the readout for the whole series, and one network for each stretch, which is left out.
-
     Raises:
         TrainingDiverged: the hidden states are not finite.
     """
     if rows is None:
         rows = divided(network, panel, washout, stretches, noise, seed)
-    solved = rows.whole().solved(network, penalty)
+    triangle = rows.whole()
+    solved = triangle.solved(network, penalty)
     parts = [part.solved(network, penalty) for part in rows.without] if stretches else []
     channels = network.bias.shape[0]
     if all(np.isfinite(values[:-1, :channels]).all() for values in panel):
-        return solved, parts
+        return Solution(solved, parts, triangle)
     for _ in range(ROUNDS):
         read = [filled(solved, values[:-1]) for values in panel]
         if not all(np.isfinite(one).all() and np.abs(one).max() <= FAR for one in read):
             break
-        solved = Triangle.of(rows_of(network, panel, washout, noise, seed, read)).solved(network, penalty)
-    return solved, parts
+        triangle = Triangle.of(rows_of(network, panel, washout, noise, seed, read))
+        solved = triangle.solved(network, penalty)
+    return Solution(solved, parts, triangle)
 
 
 def _group_channels(counts: np.ndarray) -> list[np.ndarray]:

@@ -102,22 +102,72 @@ def solve(network: Network, inputs: Array) -> Network:
     Returns:
         The network with these weights as its readout.
     """
+    return SmootherErrors.along(network, inputs).solved(network)
+
+
+@dataclass(frozen=True)
+class SmootherErrors:
+    """Sums of the squared errors of each smoother of a network.
+
+    Attributes:
+        squares: weighted sums of the squared errors, shape (H,).
+        known: sums of the weights, shape (H,).
+    """
+
+    squares: np.ndarray
+    known: np.ndarray
+
+    @classmethod
+    def along(cls, network: Network, inputs: Array) -> SmootherErrors:
+        """Sum the errors along a series; see `solve`. Over a missing value, each smoother follows its own forecast."""
+        cell, channels = _smoothers_of(network), len(network.bias)
+        carry = cell.start(inputs)
+        drive = np.nan_to_num(inputs) @ cell.input + cell.bias
+        present = ~np.isnan(inputs[:, :channels]) @ np.asarray(cell.input[:channels], bool)
+        squares = np.zeros(cell.hidden)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for value, there in zip(drive, present, strict=True):
+                error = (value - carry[0]) * there
+                squares += error * error
+                carry = cell.step(carry, carry[0] + error)
+        return cls(squares, present.sum(axis=0).astype(np.float64))
+
+    @property
+    def steps(self) -> float:
+        """Number of steps that the errors stand for."""
+        return float(self.known.mean())
+
+    def discounted(self, factor: float) -> SmootherErrors:
+        """Multiply the weights of all errors by a factor."""
+        return SmootherErrors(factor * self.squares, factor * self.known)
+
+    def joined(self, network: Network, forecasts: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> SmootherErrors:
+        """Add the errors of further forecasts.
+
+        Args:
+            network: the network.
+            forecasts: of each smoother, shape (n, H).
+            truth: the values that they forecast, standardized, shape (n, D); NaN where one is missing.
+            weights: of the squared errors, shape (n,).
+        """
+        reads = np.asarray(_smoothers_of(network).input[: truth.shape[1]], np.float64)
+        present = weights[:, None] * (np.isfinite(truth) @ reads)
+        squares = present * (np.nan_to_num(truth) @ reads - forecasts) ** 2
+        return SmootherErrors(self.squares + squares.sum(axis=0), self.known + present.sum(axis=0))
+
+    def solved(self, network: Network) -> Network:
+        """Return the network with a readout of weights by these errors."""
+        channels = len(network.bias)
+        weights = weights_of(self.squares.reshape(channels, -1), self.known.reshape(channels, -1))
+        readout = np.zeros((channels, weights.shape[1], channels))
+        readout[np.arange(channels), :, np.arange(channels)] = weights
+        return network.with_readout(readout.reshape(-1, channels).astype(network.readout.dtype), network.bias, None)
+
+
+def _smoothers_of(network: Network) -> SmoothingCell:
     (cell,) = network.cells
     assert isinstance(cell, SmoothingCell)
-    channels = len(network.bias)
-    carry = cell.start(inputs)
-    drive = np.nan_to_num(inputs) @ cell.input + cell.bias
-    present = ~np.isnan(inputs[:, :channels]) @ np.asarray(cell.input[:channels], bool)
-    squares = np.zeros(cell.hidden)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for value, there in zip(drive, present, strict=True):
-            error = (value - carry[0]) * there
-            squares += error * error
-            carry = cell.step(carry, carry[0] + error)
-    weights = weights_of(squares.reshape(channels, -1), present.sum(axis=0).reshape(channels, -1))
-    readout = np.zeros((channels, weights.shape[1], channels))
-    readout[np.arange(channels), :, np.arange(channels)] = weights
-    return network.with_readout(readout.reshape(-1, channels).astype(network.readout.dtype), network.bias, None)
+    return cell
 
 
 def weights_of(squares: np.ndarray, known: np.ndarray) -> np.ndarray:
