@@ -55,7 +55,9 @@ def written() -> str:
     words = {word for text in types.values() for word in text.split(" | ")}
     imports = [f"from freerun.settings import {', '.join(sorted(words & set(_aliases().values())))}"]
     if any(word.startswith("Literal[") for word in words):
-        imports = ["from typing import Literal\n", *imports]
+        imports = ["from typing import Any, Literal\n", *imports]
+    if "Callable[..., Any]" in words:
+        imports = ["from collections.abc import Callable", *imports]
     return HEAD.format(
         imports="\n".join(imports),
         signature="\n".join([signature[0], "        *,", *signature[1:]]),
@@ -89,10 +91,9 @@ def _aliases() -> dict[Any, str]:
 
 def _spelled(annotation: Any) -> str:
     """A type as it stands in source text."""
-    if annotation is type(None):
-        return "None"
-    if annotation in _aliases():
-        return _aliases()[annotation]
+    named = {type(None): "None", freerun.settings.ModelOrName: "Callable[..., Any]"} | _aliases()
+    if annotation in named:
+        return named[annotation]
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         return " | ".join(map(_spelled, parts))

@@ -250,7 +250,7 @@ def _summary(chapter: Chapter) -> dict[str, object]:
     history = chapter.rnn.history_
     return {
         "name": chapter.name,
-        "settings": chapter.rnn.model_.best.settings.model_dump(),
+        "settings": chapter.rnn.model_.best.settings.model_dump(mode="json"),
         "training_mse": history.training_mse[-1],
         "validation_mse": history.validation_mse[-1],
         "epochs": history.epochs[-1],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,6 +21,7 @@ from freerun.forecasting import evaluation, intervals, learning, runs
 from freerun.forecasting.evaluation import Evaluation, LongTerm
 from freerun.forecasting.model import Model
 from freerun.forecasting.modelfile import load_model, save_model
+from freerun.known import KnownModel
 from freerun.parameters import Parameters
 from freerun.selection.policies import Policy
 from freerun.settings import Ensemble, Settings, Value
@@ -509,19 +510,27 @@ def _stored(series: SeriesLike, inputs: SeriesLike) -> StoredSeries | None:
     return stored
 
 
-def load(path: str | Path) -> RNN:
+def load(path: str | Path, *, model: Callable[..., Any] | None = None) -> RNN:
     """Read an estimator from a model file that `RNN.save` wrote.
 
     Args:
         path: path of the file.
+        model: the known model, if the estimator was fitted with one: `RNN(model=...)`. The file has its name alone.
 
     Returns:
         The trained estimator, with the parameters that it was fitted with.
 
     Raises:
         ModelFileError: the file does not exist, is damaged, is of a newer version, or is not a model file.
+        SettingError: the estimator was fitted with a known model and none is given, or the reverse.
     """
-    model = load_model(path)
-    rnn = RNN(**model.settings.model_dump())
-    rnn.model_ = model
+    found = load_model(path, None if model is None else KnownModel.of(model))
+    needed = found.settings.model
+    if needed is not None and needed.function is None:
+        raise SettingError(
+            f"{path}: the network corrects a known model, {needed.name!r}, which the file does not hold; give the "
+            f"function: freerun.load({str(path)!r}, model=function), or --model package.module:function"
+        )
+    rnn = RNN(**found.settings.model_dump()).set_params(model=model)
+    rnn.model_ = found
     return rnn

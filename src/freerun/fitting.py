@@ -18,6 +18,7 @@ import numpy as np
 
 from freerun.compute.cores import thread_map
 from freerun.data.alignment import require_same_clock
+from freerun.data.arrays import interpolated
 from freerun.data.oddities import oddities
 from freerun.data.panel import fingerprint
 from freerun.data.scaling import Scaling, refuse_constant
@@ -153,12 +154,20 @@ def checkpoint_at(
         OutputError: no file can be written there.
     """
     weights = None if before is None else before.best.network.arrays()
+    model = settings.model
+    estimates = None if model is None else [model(*_complete(series)).tobytes() for series in training]
     fingerprints = {
         "series": fingerprint([*training, *(() if stored is None else stored.sample())]),
         "validation series": None if validation is None else fingerprint([validation]),
         "weights": None if weights is None else sha256(b"".join(w.tobytes() for w in weights)).hexdigest(),
+        "known model": None if estimates is None else sha256(b"".join(estimates)).hexdigest(),
     }
-    return Checkpoint(path, purpose_of(settings, fingerprints), every)
+    return Checkpoint(path, purpose_of(settings, fingerprints), every, model)
+
+
+def _complete(series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """The values and the external inputs of a series, missing ones interpolated."""
+    return interpolated(series.values), interpolated(series.inputs[: len(series)])
 
 
 def _fit(
@@ -178,6 +187,8 @@ def _fit(
     require_trainable(settings, training, validation)
     _warn_of_oddities(training)
     asked = settings if before is None else before.require_same_shape(settings)
+    if asked.model is not None:
+        asked.model.require_function()
     _require_possible(asked, training, stored)
     one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
     if choices is None:
@@ -361,6 +372,7 @@ class _Fit:
         began = time.perf_counter()
         scaling = self._scaling(plan.settings)
         network = plan.draw() if self.before is None else self.before.best.network
+        network = replace(network, known=scaling.of_model(plan.settings.model))
         count = self.held_out(plan.settings)
         folds = folds_of(self.training, count, plan.washout) if count else 0
         stretches = [((fold + 1) * count, fold * count) for fold in range(folds)]

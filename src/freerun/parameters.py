@@ -5,7 +5,8 @@ Written by `make parameters` from the fields of `freerun.settings.Settings`. Cha
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from freerun.settings import CellName, Device, Dtype, ForcingName, Initial, Nonlinearity, OptimizerName, ScheduleName
 
@@ -22,6 +23,7 @@ class Parameters:
         latent: int | None = None,
         nonlinearity: Nonlinearity = "tanh",
         direct: bool = True,
+        model: Callable[..., Any] | None = None,
         initial: Initial | None = None,
         spectral_radius: float | None = None,
         input_scale: float | None = None,
@@ -76,6 +78,10 @@ class Parameters:
                 than the number of channels. At least 1.
             nonlinearity: Non-linearity of the hidden units.
             direct: Direct connections from the values read to the output.
+            model: Known model of the system, an estimate of the next values, which the network reads and corrects:
+                package.module:function on the command line. It maps values of shape (..., D), in the units of the
+                series, to an estimate of the next values, and gets the external inputs of the next step, shape (...,
+                E), if it needs a second argument. It is called from several threads.
 
         Args: Initial weights
             initial: How the initial weights are drawn. Default: reservoir for ridge, else glorot. A reservoir that
@@ -107,8 +113,8 @@ class Parameters:
 
         Args: Training
             optimizer: What trains the weights; ridge solves the readout alone, and likelihood weights smoothers.
-                Default: levenberg-marquardt when fewer than 100 hidden units are asked for, likelihood for smoothers,
-                else ridge. lbfgs is BFGS with limited memory.
+                Default: levenberg-marquardt when fewer than 100 hidden units are asked for, without a known model;
+                likelihood for smoothers; else ridge. lbfgs is BFGS with limited memory.
             epochs: Most updates or iterations, shared by the stages of a forcing. Default: 200 for levenberg-marquardt,
                 else 1000. At least 1.
             washout: First steps of a series whose errors do not count. Default: what the memory needs. The state
@@ -170,6 +176,7 @@ class Parameters:
         self.latent = latent
         self.nonlinearity = nonlinearity
         self.direct = direct
+        self.model = model
         self.initial = initial
         self.spectral_radius = spectral_radius
         self.input_scale = input_scale

@@ -296,6 +296,7 @@ def _shape(settings: Settings, channels: int, inputs: int) -> Shape:
         latent if settings.has_effect("latent") else 0,
         inputs,
         settings.differences,
+        known=settings.model is not None,
     )
 
 

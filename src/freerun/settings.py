@@ -16,9 +16,19 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from freerun.errors import SettingError
+from freerun.known import KnownModel
 
 CellName = Literal["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn", "smoothing"]
 Nonlinearity = Literal["tanh", "sigmoid", "relu", "softplus", "identity"]
@@ -85,6 +95,13 @@ Lags = Annotated[int | tuple[int, ...] | None, BeforeValidator(_numbers)]
 Strength = Annotated[float | tuple[float, ...] | Literal["adaptive"] | None, BeforeValidator(_numbers)]
 Lengths = Annotated[tuple[int, ...] | None, BeforeValidator(_numbers)]
 
+ModelOrName = Annotated[
+    InstanceOf[KnownModel],
+    BeforeValidator(KnownModel.of),
+    PlainSerializer(lambda model: model.name, when_used="json"),
+]
+"""A known model; in JSON, its name."""
+
 
 Group = Literal[
     "Network",
@@ -98,8 +115,9 @@ Group = Literal[
 ]
 """Groups of parameters: panels of `freerun fit --help`, sections of the docstring, parts of the studio."""
 
-Kind = Literal["choice", "switch", "number", "text"]
-"""How a value is entered: one of several names, yes or no, a number, or text (one value or several with commas)."""
+Kind = Literal["choice", "switch", "number", "text", "function"]
+"""How a value is entered: one of several names, yes or no, a number, text (one value or several with commas), or the
+name of a function to import."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +158,7 @@ class Parameter:
 
 GRADIENT_METHOD = Need("optimizer", lambda s: s.method in GRADIENT_METHODS, "a gradient method")
 WINDOW = Need("window", lambda s: s.window is not None, "a window")
+RIDGE = Need("optimizer", lambda s: s.method == "ridge", "optimizer='ridge'")
 NETWORK = Need("cell", lambda s: s.cell != "smoothing", "another cell, since the smoothers are a fixed grid")
 RESERVOIR = Need("initial", lambda s: s.drawn == "reservoir", "initial='reservoir'")
 
@@ -194,6 +213,22 @@ class Settings(BaseModel):
     )
     direct: Annotated[bool, Parameter("Network", shapes_weights=True)] = Field(
         True, description="Direct connections from the values read to the output."
+    )
+    model: Annotated[
+        ModelOrName | None,
+        Parameter(
+            "Network",
+            needs=(RIDGE, Need("detrend", lambda s: not s.detrend, "the values as they are (detrend=False)")),
+            shapes_weights=True,
+            searchable=False,
+            detail="It maps values of shape (..., D), in the units of the series, to an estimate of the next values, "
+            "and gets the external inputs of the next step, shape (..., E), if it needs a second argument. It is "
+            "called from several threads.",
+        ),
+    ] = Field(
+        None,
+        description="Known model of the system, an estimate of the next values, which the network reads and corrects: "
+        "package.module:function on the command line.",
     )
     initial: Annotated[
         Initial | None,
@@ -290,8 +325,8 @@ class Settings(BaseModel):
         Field(
             None,
             description="What trains the weights; ridge solves the readout alone, and likelihood weights smoothers. "
-            f"Default: levenberg-marquardt when fewer than {FEW_UNITS} hidden units are asked for, likelihood for "
-            "smoothers, else ridge.",
+            f"Default: levenberg-marquardt when fewer than {FEW_UNITS} hidden units are asked for, without a known "
+            "model; likelihood for smoothers; else ridge.",
         )
     )
     epochs: Annotated[
@@ -413,7 +448,7 @@ class Settings(BaseModel):
         Literal["forecast", "attractor", "auto"],
         Parameter(
             "Selection",
-            needs=(Need("optimizer", lambda s: s.method == "ridge", "optimizer='ridge'"),),
+            needs=(RIDGE,),
             searchable=False,
         ),
     ] = Field(
@@ -493,6 +528,8 @@ class Settings(BaseModel):
     def kind_of(cls, name: str) -> Kind:
         """How a value of a parameter is entered."""
         kinds = [kind for kind in _alternatives(cls.model_fields[name].annotation) if kind is not type(None)]
+        if kinds == [ModelOrName]:
+            return "function"
         if kinds == [bool]:
             return "switch"
         if all(get_origin(kind) is Literal for kind in kinds):
@@ -563,7 +600,8 @@ class Settings(BaseModel):
             return self.optimizer
         if self.cell == "smoothing":
             return "likelihood"
-        return "levenberg-marquardt" if self.hidden is not None and self.hidden < FEW_UNITS else "ridge"
+        few = self.hidden is not None and self.hidden < FEW_UNITS
+        return "levenberg-marquardt" if few and self.model is None else "ridge"
 
     @property
     def by_gradients(self) -> bool:
@@ -600,6 +638,15 @@ class Settings(BaseModel):
     def forced(self) -> str:
         """The forcing: the one asked for, or the one that suits the optimiser."""
         return self.forcing or ("segments" if self.method == "levenberg-marquardt" else "full")
+
+    def refuse_model(self, what: str) -> None:
+        """Refuse a known model where settings go to other processes, which do not have its function.
+
+        Raises:
+            SettingError: there is one; the message says what does not take it.
+        """
+        if self.model is not None:
+            raise SettingError(f"model={self.model.name!r}: {what} takes no known model; fit single networks with RNN")
 
     def has_effect(self, name: str) -> bool:
         """Whether the others leave the parameter of that name an effect."""

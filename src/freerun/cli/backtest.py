@@ -11,6 +11,7 @@ from freerun.cli.console import Console
 from freerun.cli.options import (
     NO_OPTIONS,
     Json,
+    KnownFunction,
     Plot,
     Processes,
     Quiet,
@@ -20,6 +21,7 @@ from freerun.cli.options import (
     SeriesFile,
     Set,
     interruptible,
+    known_function,
     left_of_many,
     numbers,
     open_data,
@@ -30,6 +32,7 @@ from freerun.cli.options import (
     require_any_done,
     require_one_engine,
     require_picture,
+    settings_of,
 )
 
 if TYPE_CHECKING:
@@ -66,6 +69,7 @@ def backtest(
     refused: Refused = None,
     workers: Processes = None,
     scheduler: Scheduler = None,
+    known: KnownFunction = None,
     plot: Plot = None,
     reading: Reading = NO_OPTIONS,
     as_json: Json = False,
@@ -85,12 +89,12 @@ def backtest(
     """
     from freerun.estimator import RNN, load
     from freerun.many.tables import LongTable
-    from freerun.settings import Settings
 
     require_picture(plot)
     require_one_engine(workers, scheduler)
-    rnn = RNN() if like is None else load(like)
-    rnn.set_params(**Settings.checked(**pairs("--set", given)).model_dump(exclude_unset=True))
+    function = known_function(known)
+    rnn = RNN(model=function) if like is None else load(like, model=function)
+    rnn.set_params(**settings_of(**pairs("--set", given)).model_dump(exclude_unset=True))
     found = open_data(series, reading)
     console = Console(as_json, quiet)
     wanted: dict[str, Any] = {

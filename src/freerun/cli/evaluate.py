@@ -12,11 +12,13 @@ from freerun.cli.console import Console
 from freerun.cli.options import (
     NO_OPTIONS,
     Json,
+    KnownFunction,
     ModelFile,
     Plot,
     Quiet,
     Reading,
     SeriesFile,
+    known_function,
     make_folder,
     read,
     reads_series,
@@ -45,6 +47,7 @@ def evaluate(
             "exponents.",
         ),
     ] = False,
+    known: KnownFunction = None,
     plot: Plot = None,
     plots_to: Annotated[
         Path | None,
@@ -72,7 +75,7 @@ def evaluate(
     require_picture(plot)
     if plots_to is not None:
         make_folder(plots_to)
-    rnn = load(model)
+    rnn = load(model, model=known_function(known))
     observed = rnn.model_.matched(read(series, reading))
     if start is None:
         start = rnn.model_.boundary_in(observed)

@@ -108,7 +108,9 @@ def fit(
     if report is not None and several:
         raise SettingError(f"--report shows one series, and {len(training)} are given; leave it out, or give one")
     _note_data(console, training, validation)
-    rnn = RNN(**parameters) if warm_start is None else load(warm_start).set_params(**parameters)
+    known = settings.model
+    rnn = RNN() if warm_start is None else load(warm_start, model=None if known is None else known.function)
+    rnn.set_params(**parameters)
     checkpoint = output.with_name(f"{output.name}.checkpoint")
     _prepare_checkpoint(console, checkpoint, resume)
 
@@ -231,7 +233,7 @@ def _print_result(console: Console, rnn: RNN, output: Path, seconds: float) -> N
         "stopped": history.stopped,
         "seconds": round(seconds, 3),
         "members": len(rnn.model_.members),
-        "settings": best.model_dump(),
+        "settings": best.model_dump(mode="json"),
         "model": str(output),
     }
     console.result(

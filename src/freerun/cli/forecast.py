@@ -12,6 +12,7 @@ from freerun.cli.console import Console
 from freerun.cli.options import (
     NO_OPTIONS,
     Json,
+    KnownFunction,
     Levels,
     Plot,
     Processes,
@@ -24,6 +25,7 @@ from freerun.cli.options import (
     Static,
     TogetherOption,
     interruptible,
+    known_function,
     left_of_many,
     numbers,
     open_data,
@@ -37,6 +39,7 @@ from freerun.cli.options import (
     require_one_engine,
     require_picture,
     require_writable,
+    settings_of,
 )
 
 if TYPE_CHECKING:
@@ -77,6 +80,7 @@ def forecast(
     together: TogetherOption = None,
     static: Static = [],  # noqa: B006 - the same
     shared_model: SharedFile = None,
+    known: KnownFunction = None,
     plot: Plot = None,
     reading: Reading = NO_OPTIONS,
     as_json: Json = False,
@@ -106,14 +110,14 @@ def forecast(
         refuse_given({"--set": given} | of_many, why)
         require_writable(output)
         require_file_for(after, reading)
-        _print_one(console, *_from_model(source, horizon, wanted, after, reading), wanted, horizon, output, plot)
+        _print_one(console, *_from_model(source, known, horizon, wanted, after, reading), wanted, horizon, output, plot)
         return
     refuse_given({"--after": after}, f"continues another series by a model, and {source} is none; leave it out")
     from freerun.many.tables import LongTable
 
     require_writable(output)
     require_one_engine(workers, scheduler)
-    settings = pairs("--set", given)
+    settings = pairs("--set", given) | ({} if known is None else {"model": known})
     found = open_data(source, reading)
     if not isinstance(found, LongTable):
         refuse_given(of_many, f"applies to many series, and {source} holds one; name the column of the names (--id)")
@@ -148,12 +152,12 @@ def _is_model(path: Path) -> bool:
 
 
 def _from_model(
-    path: Path, horizon: int, levels: tuple[float, ...], after: Path | None, reading: Reading
+    path: Path, known: str | None, horizon: int, levels: tuple[float, ...], after: Path | None, reading: Reading
 ) -> tuple[pd.DataFrame, Series, str]:
     """Forecast by a model file; returns the forecast, the series before it, and a title."""
     from freerun.estimator import load
 
-    rnn = load(path)
+    rnn = load(path, model=known_function(known))
     before = rnn.model_.recent if after is None else rnn.model_.matched(read(after, reading))
     title = f"Forecast of {path.name} after {'its training series' if after is None else after.name}"
     return rnn.forecast(horizon, levels, None if after is None else before), before, title
@@ -164,9 +168,8 @@ def _from_series(
 ) -> tuple[pd.DataFrame, Series]:
     """Fit and forecast one series; returns the forecast and the end of the series."""
     from freerun.estimator import RNN
-    from freerun.settings import Settings
 
-    rnn = RNN(**Settings.checked(**settings).model_dump())
+    rnn = RNN(**settings_of(**settings).model_dump())
     with interruptible(console, "nothing was forecast"), console.progress() as progress:
         rnn.fit(series, progress=progress)
     return rnn.forecast(horizon, levels), rnn.model_.recent

@@ -11,10 +11,12 @@ from freerun.cli.console import Console
 from freerun.cli.options import (
     NO_OPTIONS,
     Json,
+    KnownFunction,
     ModelFile,
     Plot,
     Quiet,
     Reading,
+    known_function,
     read,
     reads_series,
     require_file_for,
@@ -38,6 +40,7 @@ def generate(
             help="Free run of the best network, or the mean, median or trimmed mean over all ensemble members."
         ),
     ] = "best",
+    known: KnownFunction = None,
     plot: Plot = None,
     reading: Reading = NO_OPTIONS,
     as_json: Json = False,
@@ -54,7 +57,7 @@ def generate(
     require_writable(output)
     require_picture(plot)
     require_file_for(after, reading)
-    rnn = load(model)
+    rnn = load(model, model=known_function(known))
     before = rnn.model_.recent if after is None else rnn.model_.matched(read(after, reading))
     run = rnn.generate(steps, None if after is None else before, ensemble)
     if output is not None:

@@ -20,7 +20,7 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
     loaded = load_model(model)
     best, recent = loaded.best, loaded.recent
     history, weights = best.history, best.network.weights
-    settings = {name: value for name, value in best.settings.model_dump().items() if value is not None}
+    settings = {name: value for name, value in best.settings.model_dump(mode="json").items() if value is not None}
     facts: dict[str, Any] = {
         "model": str(model),
         "channels": list(recent.channels),
@@ -33,8 +33,8 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "stopped": history.stopped,
         "seconds": round(history.seconds, 3),
         "members": len(loaded.members),
-        "settings": best.settings.model_dump(),
-        "given": loaded.settings.model_dump(exclude_defaults=True),
+        "settings": best.settings.model_dump(mode="json"),
+        "given": loaded.settings.model_dump(mode="json", exclude_defaults=True),
     }
     table: dict[str, Any] = {
         "model file": model,

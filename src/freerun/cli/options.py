@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from freerun.data.rows import ReadOptions, Rows
+from freerun.known import KnownModel
 from freerun.settings import Missing, Settings, Together
 
 if TYPE_CHECKING:
@@ -131,6 +133,13 @@ Refused = Annotated[
         help="Of many series: CSV or Parquet file of those that were refused, and why. Default: beside the output.",
     ),
 ]
+KnownFunction = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Known model that the network corrects, if it was fitted with one: package.module:function.",
+    ),
+]
 Set = Annotated[list[str], typer.Option("--set", help="A setting of `freerun fit`, such as hidden=100. Repeatable.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on stdout, all else on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
@@ -184,7 +193,30 @@ def reads_series(command: Callable[..., None]) -> Callable[..., None]:
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Decorate a command with an option for each field of `Settings`; it receives them as one argument `settings`."""
     options = {name: (_option(name), field.default) for name, field in Settings.model_fields.items()}
-    return _with_options(command, "settings", options, Settings.checked)
+    return _with_options(command, "settings", options, settings_of)
+
+
+def settings_of(**given: Any) -> Settings:
+    """Settings from the values of options; a known model is imported.
+
+    Raises:
+        SettingError: a value is out of range, or the known model cannot be imported.
+    """
+    model = given.get("model")
+    return Settings.checked(**given | ({} if model is None else {"model": known_function(model)}))
+
+
+def known_function(path: str | None) -> Callable[..., Any] | None:
+    """Import a known model by `package.module:function`, from the working directory or an installed package.
+
+    Raises:
+        SettingError: there is no such module or function.
+    """
+    if path is None:
+        return None
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    return KnownModel.imported(path).function
 
 
 def _option(name: str) -> Any:
@@ -192,7 +224,7 @@ def _option(name: str) -> Any:
     field, kind, flag = Settings.model_fields[name], Settings.kind_of(name), name.replace("_", "-")
     flags = [f"--{flag}/--no-{flag}"] if kind == "switch" else []
     option = typer.Option(*flags, help=field.description, rich_help_panel=Settings.parameter(name).group)
-    return Annotated[str | None if kind == "text" else field.annotation, option]
+    return Annotated[str | None if kind in ("text", "function") else field.annotation, option]
 
 
 def _with_options(

@@ -11,11 +11,13 @@ from freerun.cli.console import Console
 from freerun.cli.options import (
     NO_OPTIONS,
     Json,
+    KnownFunction,
     ModelFile,
     Plot,
     Quiet,
     Reading,
     SeriesFile,
+    known_function,
     read,
     reads_series,
     require_picture,
@@ -28,6 +30,7 @@ def predict(
     model: ModelFile,
     series: SeriesFile,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File of the predictions.")] = None,
+    known: KnownFunction = None,
     plot: Plot = None,
     reading: Reading = NO_OPTIONS,
     as_json: Json = False,
@@ -45,7 +48,7 @@ def predict(
 
     require_writable(output)
     require_picture(plot)
-    rnn = load(model)
+    rnn = load(model, model=known_function(known))
     observed = rnn.model_.matched(read(series, reading))
     predictions = rnn.predict(observed)
     if output is not None:

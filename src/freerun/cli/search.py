@@ -135,7 +135,7 @@ def search(
         "trials": len(found.trials),
         "stopped_early": stopped,
         "seconds": seconds,
-        "settings": found.best.settings.model_dump(),
+        "settings": found.best.settings.model_dump(mode="json"),
         "importances": found.importances,
         "members": len(found.rnn.model_.members),
         "study": found.where,

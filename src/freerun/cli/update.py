@@ -11,10 +11,12 @@ from freerun.cli.console import Console
 from freerun.cli.options import (
     NO_OPTIONS,
     Json,
+    KnownFunction,
     ModelFile,
     Quiet,
     Reading,
     SeriesFile,
+    known_function,
     read,
     reads_series,
     require_writable,
@@ -33,6 +35,7 @@ def update(
         float,
         typer.Option(help="With --learn: the weight of a step falls by this factor with each step that follows."),
     ] = 1.0,
+    known: KnownFunction = None,
     reading: Reading = NO_OPTIONS,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -46,7 +49,7 @@ def update(
 
     target = model if output is None else output
     require_writable(target)
-    rnn = load(model)
+    rnn = load(model, model=known_function(known))
     rnn.update(read(new, reading), learn=learn, forgetting=forgetting)
     rnn.save(target)
     last = shown(rnn.model_.recent.times[-1])

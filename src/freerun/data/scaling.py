@@ -9,6 +9,7 @@ import numpy as np
 
 from freerun.data.series import Series
 from freerun.errors import SeriesError
+from freerun.known import KnownModel
 from freerun.settings import Settings
 
 ROUNDING = 1e-13
@@ -16,6 +17,9 @@ ROUNDING = 1e-13
 
 LARGEST = 1e150
 """Largest absolute value; the square of larger values, or of values below the reciprocal, leaves double precision."""
+
+FAR = 1e3
+"""A known model is asked about values up to this many standard deviations from the mean; a run beyond has diverged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +121,73 @@ class Scaling:
         values = np.exp(values) if self.log else values
         return np.maximum(values, 0.0) if self.nonnegative else values
 
+    def of_model(self, model: KnownModel | None) -> ScaledModel | None:
+        """A known model in standardised units; None for None."""
+        return None if model is None else ScaledModel(model, self)
+
     def _trend(self, times: np.ndarray) -> np.ndarray:
         if not self.slope.any():
             return self.mean
         return self.mean + self.slope * (_to_numbers(times) - self.origin)[..., None]
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledModel:
+    """A known model in standardised units, as a network runs it.
+
+    Attributes:
+        model: the model in the units of the series.
+        scaling: of the series, without a trend.
+    """
+
+    model: KnownModel
+    scaling: Scaling
+
+    def __call__(self, values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Estimate the next values in closed loop.
+
+        The model is asked only about values within `FAR` standard deviations. A run that is beyond has diverged.
+
+        Args:
+            values: standardised, shape (S, D).
+            inputs: standardised external inputs of the next step, shape (S, E).
+
+        Returns:
+            Standardised, shape (S, D); NaN for a run that has diverged.
+        """
+        near = (np.abs(values) <= FAR).all(axis=-1)
+        if near.all():
+            return self._estimate(values, inputs)
+        estimate = np.full(values.shape, np.nan)
+        if near.any():
+            estimate[near] = self._estimate(values[near], inputs[near])
+        return estimate
+
+    def along(self, values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Estimate the next values along data, shape (*T, D).
+
+        Raises:
+            SettingError: an estimate is not finite.
+        """
+        estimate = self._estimate(values, inputs)
+        faults = np.isfinite(values).all(axis=-1) & ~np.isfinite(estimate).all(axis=-1)
+        if faults.any():
+            at = tuple(np.argwhere(faults)[0])
+            self.model.refuse_value(*self._asked(values[at], inputs[at]))
+        return estimate
+
+    def _asked(self, values: np.ndarray, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The values in the units of the series, and what the model returns for them."""
+        scaling = self.scaling
+        values = np.asarray(values, np.float64) * scaling.scale + scaling.mean
+        values = np.exp(values) if scaling.log else values
+        return values, self.model(values, np.asarray(inputs, np.float64) * scaling.input_scale + scaling.input_mean)
+
+    def _estimate(self, values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            _, estimate = self._asked(values, inputs)
+            estimate = np.log(estimate) if self.scaling.log else estimate
+            return (estimate - self.scaling.mean) / self.scaling.scale
 
 
 def are_counts(series: Series) -> bool:

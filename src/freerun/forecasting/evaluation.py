@@ -168,13 +168,15 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
         Exponents per step, descending.
 
     Raises:
-        SettingError: the network has external inputs, so that its closed loop is not autonomous.
+        SettingError: the network has external inputs, so that its closed loop is not autonomous, or a known model.
     """
     import jax.numpy as jnp
 
     from freerun.compute.programs import computing
     from freerun.dynamics import lyapunov_spectrum
 
+    if model.settings.model is not None:
+        raise SettingError("Lyapunov exponents need derivatives, which a known model does not give; fit without model")
     if model.recent.input_names:
         raise SettingError("Lyapunov exponents are not defined for a network with external inputs; fit without inputs")
     member = model.best

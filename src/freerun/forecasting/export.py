@@ -36,12 +36,14 @@ def export(model: Model, path: str | Path, steps: int) -> None:
         steps: number of steps that the program generates.
 
     Raises:
-        SettingError: `detrend=True`; the trend depends on dates, which the program does not get.
+        SettingError: `detrend=True`; the trend depends on dates, which the program does not get; or a known model.
         OutputError: the file cannot be written.
     """
     member = model.best
     if member.settings.detrend:
         raise SettingError("a network with detrend=True depends on the times of the series and cannot be exported")
+    if member.settings.model is not None:
+        raise SettingError("a network with a known model runs a function of Python and cannot be exported")
     network, scaling, dtype = member.network, member.scaling, member.settings.dtype
     channels, inputs = len(member.run_start.value), network.inputs
 

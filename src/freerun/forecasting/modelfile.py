@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +14,11 @@ from freerun.data.arrays import default_channels
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.data.timeline import Calendar
-from freerun.errors import FreerunError, ModelFileError
+from freerun.errors import FreerunError, ModelFileError, SettingError
 from freerun.files.archive import ArchiveError, read_archive, write_archive
 from freerun.files.writing import JSON
 from freerun.forecasting.model import ErrorGrowth, Member, Model, RunStart
+from freerun.known import KnownModel
 from freerun.network.network import Network, State, assemble
 from freerun.network.ridge import Triangle
 from freerun.network.smoothing import SmootherErrors
@@ -59,10 +60,10 @@ def save_model(model: Model, path: str | Path) -> None:
     header = {
         "format": FORMAT,
         "version": __version__,
-        "settings": model.settings.model_dump(),
+        "settings": model.settings.model_dump(mode="json"),
         "members": [
             {
-                "settings": m.settings.model_dump(),
+                "settings": m.settings.model_dump(mode="json"),
                 "log": m.scaling.log,
                 "nonnegative": m.scaling.nonnegative,
                 "origin": m.scaling.origin,
@@ -85,10 +86,15 @@ def save_model(model: Model, path: str | Path) -> None:
     write_archive(path, header, arrays)
 
 
-def load_model(path: str | Path) -> Model:
+def load_model(path: str | Path, known: KnownModel | None = None) -> Model:
     """Read a model file that `save_model` wrote.
 
+    Args:
+        path: path of the file.
+        known: the known model, if the networks were fitted with one. Without its function, they cannot be run.
+
     Raises:
+        SettingError: a known model is given, and the networks were fitted without one.
         ModelFileError: the file does not exist, is damaged, is of another version, or is not a model file.
     """
     path = Path(path)
@@ -108,7 +114,7 @@ def load_model(path: str | Path) -> Model:
             f"and this freerun {__version__} reads formats {OLDEST} to {FORMAT}; {remedy}"
         )
     try:
-        return _model(header, arrays)
+        model = _model(header, arrays)
     except (
         LookupError,
         TypeError,
@@ -120,6 +126,24 @@ def load_model(path: str | Path) -> Model:
         FreerunError,
     ) as error:
         raise ModelFileError(f"{path}: the model file is damaged ({error})") from error
+    return model if known is None else _with_known(model, known, path)
+
+
+def _with_known(model: Model, known: KnownModel, path: Path) -> Model:
+    """Give the networks of a model file the function of their known model."""
+    if model.settings.model is None:
+        raise SettingError(
+            f"model={known.name!r}: the networks in {path} were fitted without a known model; leave it out"
+        )
+    members = tuple(
+        replace(
+            member,
+            settings=member.settings.with_(model=known),
+            network=replace(member.network, known=member.scaling.of_model(known)),
+        )
+        for member in model.members
+    )
+    return replace(model, settings=model.settings.with_(model=known), members=members)
 
 
 def _arrays(member: Member) -> dict[str, np.ndarray]:
@@ -262,15 +286,16 @@ def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, chann
         )
     past = _checked_array(arrays, f"{prefix}ending.past", network.depth, channels + inputs)
     sizes = {name: inputs if name.startswith("input") else channels for name in _SCALING}
+    scaling = Scaling(
+        **{name: _finite_array(arrays, f"{prefix}scaling.{name}", size) for name, size in sizes.items()},
+        origin=part.origin,
+        log=part.log,
+        nonnegative=part.nonnegative,
+    )
     return Member(
         settings,
-        network,
-        Scaling(
-            **{name: _finite_array(arrays, f"{prefix}scaling.{name}", size) for name, size in sizes.items()},
-            origin=part.origin,
-            log=part.log,
-            nonnegative=part.nonnegative,
-        ),
+        replace(network, known=scaling.of_model(settings.model)),
+        scaling,
         RunStart(State(tuple(cells), past), _checked_array(arrays, f"{prefix}ending.value", channels)),
         _history(arrays, prefix, part),
         _statistics(arrays, f"{prefix}statistics.", part.groups, network),

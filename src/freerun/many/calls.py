@@ -105,6 +105,7 @@ def forecast_many(
         KeyboardInterrupt: on Ctrl-C. With `output`, it then holds the forecasts so far.
     """
     checked = Settings.checked(**settings)
+    checked.refuse_model("forecast_many")
     horizon, asked = whole_number("horizon", horizon), percentages("levels", levels)
     covariates = (static,) if isinstance(static, str) else tuple(static)
     one_of("together", together, get_args(Together))
@@ -182,6 +183,7 @@ def backtest_many(
         SeriesError, SettingError, SearchError, OutputError, KeyboardInterrupt: see `forecast_many`.
     """
     checked = Settings.checked(**settings)
+    checked.refuse_model("backtest_many")
     horizon, asked = whole_number("horizon", horizon), percentages("levels", levels)
     for name, count in (("folds", folds), ("stride", stride), ("sliding", sliding)):
         if count is not None:

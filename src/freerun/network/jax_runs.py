@@ -40,6 +40,8 @@ def windows(network: Network, inputs: Float[Array, "T *S N"], past: Float[Array,
         inputs: what the network reads, shape (T, *S, N).
         past: what it read in the steps before, oldest first, shape (depth, *S, N).
     """
+    if network.known is not None:
+        raise NotImplementedError("JAX does not run networks with a known model; use numpy_runs")
     steps, channels, depth = inputs.shape[0], network.bias.shape[0], network.depth
     known = jnp.concatenate([past, inputs])
     values = known[..., :channels]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -28,13 +28,38 @@ class State(NamedTuple):
     past: Array
 
 
+class Estimates(Protocol):
+    """A known model in the units of the network, which standardizes what it reads and returns."""
+
+    def __call__(self, values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Estimate the next values in closed loop.
+
+        Args:
+            values: what the network read, shape (*S, D).
+            inputs: external inputs of the next step, shape (*S, E).
+
+        Returns:
+            Shape (*S, D). NaN for a run that has diverged.
+        """
+        ...
+
+    def along(self, values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Estimate the next values along data, as above.
+
+        Raises:
+            SettingError: an estimate is not finite.
+        """
+        ...
+
+
 class Window(NamedTuple):
     """The inputs of the first layer and of the direct connections.
 
     Attributes:
-        seen: the differenced values and the external inputs at each lag, concatenated, shape (*T, K).
-        base: the next value minus its difference, which is added to the output, shape (*T, D); None without
-            differences.
+        seen: the differenced values and the external inputs at each lag, and the estimate of a known model,
+            concatenated, shape (*T, K).
+        base: what is added to the output, shape (*T, D): the estimate of a known model, or the next value minus its
+            difference; None without either.
     """
 
     seen: Array
@@ -56,6 +81,10 @@ class Network:
     operator. The readout then predicts the next difference. The output is that prediction plus x_{t+1} minus its
     difference, which depends on past values alone.
 
+    With a known model, the output is its estimate of x_{t+1} plus what the readout predicts, which is then the error of
+    the estimate. The window also holds the estimate, minus x_{t+1} without its difference if there are differences
+    (Pathak et al., 2018, where the readout also reads the estimate).
+
     All arrays are weights. A stack of networks of one shape is a `Network` whose arrays have one more leading axis.
 
     Attributes:
@@ -67,6 +96,7 @@ class Network:
         inputs: E, the number of external inputs.
         differences: lags of the differences, in steps.
         parallel: whether JAX runs are computed parallel in time; see `freerun.network.parallel`.
+        known: the known model; None if there is none. The NumPy engine alone runs networks with one.
         static: names of the fields that are not weights.
     """
 
@@ -78,8 +108,9 @@ class Network:
     inputs: int = 0
     differences: tuple[int, ...] = ()
     parallel: bool = False
+    known: Estimates | None = None
 
-    static: ClassVar[tuple[str, ...]] = ("lags", "inputs", "differences", "parallel")
+    static: ClassVar[tuple[str, ...]] = ("lags", "inputs", "differences", "parallel", "known")
 
     @property
     def weights(self) -> int:

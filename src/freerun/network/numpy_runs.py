@@ -94,7 +94,12 @@ def windows(network: Network, inputs: Array, past: Array) -> Window:
         values = np.concatenate([values, known[sum(network.differences) :, ..., channels:]], axis=-1)
     deep = max(network.lags)
     seen = np.stack([values[deep - lag : deep - lag + steps] for lag in network.lags], axis=-2)
-    return Window(seen.reshape(*inputs.shape[:-1], -1), base)
+    seen = seen.reshape(*inputs.shape[:-1], -1)
+    if network.known is None:
+        return Window(seen, base)
+    estimate = network.known.along(np.asarray(inputs[..., :channels]), np.asarray(inputs[..., channels:]))
+    estimate = estimate.astype(seen.dtype)
+    return Window(np.concatenate([seen, estimate if base is None else estimate - base], axis=-1), estimate)
 
 
 def output(network: Network, hidden: Array, window: Window) -> Array:
@@ -342,6 +347,14 @@ class _Loop:
         window = self.window
         lags = slice(at + window.start, at + window.stop, window.step) if isinstance(window, slice) else at + window
         seen = self.seen[:, lags].reshape(len(self.seen), -1)
+        left_out: Array | float = 0.0
+        for back, coefficient in self.left_out:
+            left_out = left_out + coefficient * self.read[:, at + back, : self.channels]
+        base = left_out
+        if self.network.known is not None:
+            now = self.read[:, at]
+            base = self.network.known(now[:, : self.channels], now[:, self.channels :]).astype(seen.dtype)
+            seen = np.concatenate([seen, base - left_out], axis=1)
         driven_by = seen
         hidden: list[Array] = []
         for layer, cell in enumerate(self.network.cells):
@@ -349,9 +362,6 @@ class _Loop:
             driven_by = self.carries[layer][0]
             hidden.append(driven_by)
         output = self._output(hidden[0] if len(hidden) == 1 else np.concatenate(hidden, axis=-1), seen)
-        base: Array | float = 0.0
-        for back, coefficient in self.left_out:
-            base = base + coefficient * self.read[:, at + back, : self.channels]
         output = output + base
         if given is not None:
             output = np.where(np.isnan(given), output, given)
@@ -359,10 +369,10 @@ class _Loop:
             output = output + shock
         self.read[:, at - 1, : self.channels] = output
         if self.network.differences:
-            self.seen[:, at - 1, : self.channels] = output - base
+            self.seen[:, at - 1, : self.channels] = output - left_out
 
     def _output(self, hidden: Array, seen: Array) -> Array:
-        """The outputs of all readouts, shape (R * S, D), without what the differences leave out."""
+        """The outputs of all readouts, shape (R * S, D), without the base of the window."""
         shape = (self.candidates, self.starts, -1)
         output = hidden.reshape(shape) @ self.readouts.hidden
         output += self.readouts.bias

@@ -21,6 +21,7 @@ class Shape:
         inputs: E, the number of external inputs.
         differences: lags of the differences that are taken of the values one after the other, in steps.
         periods: the steps of each season of a smoothing cell, ascending.
+        known: whether the network reads the estimates of a known model.
     """
 
     channels: int
@@ -34,8 +35,9 @@ class Shape:
     inputs: int = 0
     differences: tuple[int, ...] = ()
     periods: tuple[int, ...] = ()
+    known: bool = False
 
     @property
     def window(self) -> int:
-        """K = len(lags) * (D + E), the length of a window."""
-        return len(self.lags) * (self.channels + self.inputs)
+        """K = len(lags) * (D + E), the length of a window; D more with a known model."""
+        return len(self.lags) * (self.channels + self.inputs) + (self.channels if self.known else 0)

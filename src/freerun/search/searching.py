@@ -144,6 +144,7 @@ def search(
     if time_limit is not None and not time_limit >= 0:
         raise SettingError(f"time_limit={time_limit}: must be 0 seconds or more")
     given = Settings.checked(**(settings or {}))
+    given.refuse_model("a search")
     wanted = dict(
         parse_dimension(f"{n}={value}") if isinstance(value, str) else (n, value) for n, value in (space or {}).items()
     )

@@ -143,7 +143,7 @@ def _list_cases(
     for combination in combinations:
         if "seed" in combination:
             raise SettingError("seed: give seeds instead, a number or a list of seeds")
-        Settings.checked(**combination)
+        Settings.checked(**combination).refuse_model("a sweep")
     for name, data in series.items():
         whole = Series.of(data)
         steps = int(train * len(whole)) if train < 1 else int(train)

@@ -96,7 +96,7 @@ class AttractorJudge:
         it: what a network falls into after a long time, and never leaves again, shows only then.
         """
         plan = self._forecast.plan_of(settings)
-        network = plan.draw()
+        network = self._forecast.drawn(plan)
         try:
             rows = self._forecast.divided(network, plan, folds=1)
         except TrainingDiverged:
@@ -119,7 +119,7 @@ class AttractorJudge:
             settings: with nothing left open.
         """
         plan = self._forecast.plan_of(settings)
-        network = plan.draw()
+        network = self._forecast.drawn(plan)
         values, likeness = self._measure(settings, len(self._series))
         readouts = self._whole(network, plan, values).readouts(network, [plan.penalty])
         (runs,) = _long_runs(network, readouts, values, 4 * likeness.steps)

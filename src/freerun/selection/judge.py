@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
@@ -91,7 +91,7 @@ class Judge:
             runs: how many free runs over each part that is left out.
         """
         plan = self.plan_of(settings)
-        network = plan.draw()
+        network = self.drawn(plan)
         try:
             rows = self.divided(network, plan, self.folds)
             errors = [
@@ -130,6 +130,11 @@ class Judge:
         first = self._training[0]
         return solve_plan(settings, first.shape[1], first.inputs.shape[1])
 
+    def drawn(self, plan: SolvePlan) -> Network:
+        """The network of a plan with its known model, if it has one."""
+        scaling = self._panel(plan.settings).scaling
+        return replace(plan.draw(), known=scaling.of_model(plan.settings.model))
+
     def divided(self, network: Network, plan: SolvePlan, folds: int) -> Divided:
         """The rows of a network without each of the parts that are left out; see `ridge.divided`."""
         values = self._panel(plan.settings).values
@@ -150,9 +155,7 @@ class Judge:
         key = settings.differences, settings.log, settings.detrend
         with self._preparing:
             if key not in self._prepared:
-                scaling = Scaling.fitted(self._whole, settings)
-                values = [scaling.apply(series) for series in self._training]
-                self._prepared[key] = _Panel.of(values, self._training[0].shape[1])
+                self._prepared[key] = _Panel.of(self._training, Scaling.fitted(self._whole, settings))
             return self._prepared[key]
 
 
@@ -162,18 +165,21 @@ class _Panel:
 
     Attributes:
         values: each of shape (steps, N).
+        scaling: between the series and these units.
         channels: D.
         unit: the standard deviation of each channel, shape (D,).
     """
 
     values: list[np.ndarray]
+    scaling: Scaling
     channels: int
     unit: np.ndarray
 
     @classmethod
-    def of(cls, values: list[np.ndarray], channels: int) -> _Panel:
+    def of(cls, training: Sequence[Series], scaling: Scaling) -> _Panel:
+        values, channels = [scaling.apply(series) for series in training], training[0].shape[1]
         unit = np.nanstd(np.concatenate([one[:, :channels] for one in values]), axis=0)
-        return cls(values, channels, np.where(unit > 0, unit, 1.0))
+        return cls(values, scaling, channels, np.where(unit > 0, unit, 1.0))
 
     def errors(self, network: Network, readouts: Readouts, stretch: tuple[int, int], runs: int) -> np.ndarray:
         """Errors of free runs over a part of each series, shape (R, runs)."""

@@ -18,9 +18,11 @@ PRESETS: dict[str, dict[str, Value]] = {
 """Parameters of each preset; all others have their defaults."""
 
 GROUPS: dict[Group, tuple[str, ...]] = {
-    group: Settings.named(group=group) for group in get_args(Group) if group != "Computing"
+    group: tuple(name for name in Settings.named(group=group) if Settings.kind_of(name) != "function")
+    for group in get_args(Group)
+    if group != "Computing"
 }
-"""Parameters with a control, by group, in the order of the page."""
+"""Parameters with a control, by group, in the order of the page; a page imports no functions."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from freerun.errors import CheckpointError, OutputError
 from freerun.files.archive import ArchiveError, read_archive, write_archive
 from freerun.files.provenance import differences, versions
 from freerun.files.writing import JSON, JSONValue, require_folder
+from freerun.known import KnownModel
 from freerun.settings import Settings
 
 FORMAT = 3
@@ -58,14 +59,18 @@ class Checkpoint:
         path: of the file. If it exists, the fit resumes from it.
         purpose: identifies the fit, see `purpose_of`. A file of another fit is refused.
         every: minimum time between two checkpoints, in seconds.
+        model: the known model of the settings, of which the file has the name alone.
 
     Raises:
         CheckpointError: the file is damaged, or belongs to another fit.
         OutputError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, purpose: Mapping[str, JSONValue], every: float = EVERY) -> None:
+    def __init__(
+        self, path: Path, purpose: Mapping[str, JSONValue], every: float = EVERY, model: KnownModel | None = None
+    ) -> None:
         require_folder(path)
+        self._model = model
         self._path, self._purpose, self._pause = path, dict(purpose), every
         self._every = every
         self._judged: dict[tuple[str, Settings], Judged] = {}
@@ -169,11 +174,15 @@ class Checkpoint:
                         "go on with the same, or delete it"
                     )
             for by, asked, errors, found in header["judged"]:
-                judged = Judged(Settings.checked(**found), tuple(map(float, errors)))
-                self._judged[str(by), Settings.checked(**asked)] = judged
+                judged = Judged(self._settings(found), tuple(map(float, errors)))
+                self._judged[str(by), self._settings(asked)] = judged
             self._header, self._arrays = header["training"], arrays
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise self.damaged(error) from error
+
+    def _settings(self, found: JSON) -> Settings:
+        """The settings in the file, with the function of their known model."""
+        return Settings.checked(**found | ({} if self._model is None else {"model": self._model}))
 
     def damaged(self, error: Exception) -> CheckpointError:
         """Make the error to raise if the content of the file does not fit."""
