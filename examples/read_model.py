@@ -37,6 +37,10 @@ def generate(model, arrays, steps, member=0):
     a = {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(f"{member}.")}
     lags = settings["delays"] if isinstance(settings["delays"], list) else range(settings["delays"] or 1)
     differences = settings["difference"] or []
+    for name in [name.removesuffix(".data") for name in a if name.endswith(".recurrent.data")]:  # a sparse matrix
+        rows, pointers = a[f"{name}.rows"], a[f"{name}.pointers"]
+        a[name] = np.zeros((len(pointers) - 1, len(pointers) - 1))
+        a[name][rows, np.repeat(np.arange(len(pointers) - 1), np.diff(pointers))] = a[f"{name}.data"]
     f = NONLINEARITIES[settings["nonlinearity"]]
     h, values = [a[f"ending.cells.{i}"] for i in range(settings["layers"])], [*a["ending.past"], a["ending.value"]]
     for _ in range(steps):

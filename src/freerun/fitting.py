@@ -443,7 +443,7 @@ class _Fit:
         from freerun.training.loop import train
         from freerun.training.monitor import better_half
 
-        network = None if self.before is None else self.before.best.network
+        network = None if self.before is None else self.before.best.network.dense()
         report = None if self.progress is None else self._report
         alone = plan.settings.with_(restarts=1, members=1)
         seeds = [alone.with_(seed=plan.seed + i) for i in range(plan.restarts)]

@@ -26,6 +26,7 @@ class Parameters:
         model: Callable[..., Any] | None = None,
         initial: Initial | None = None,
         spectral_radius: float | None = None,
+        connectivity: float | None = None,
         input_scale: float | None = None,
         bias_scale: float | None = None,
         leak: float | None = None,
@@ -84,9 +85,13 @@ class Parameters:
                 E), if it needs a second argument. It is called from several threads.
 
         Args: Initial weights
-            initial: How the initial weights are drawn. Default: reservoir for ridge, else glorot. A reservoir that
-                ridge does not train starts from its ridge readout.
+            initial: How the initial weights are drawn. Default: reservoir for ridge, else glorot. cycle, delay-line,
+                cycle-jumps and small-world are reservoirs of other connections. A reservoir that ridge does not train
+                starts from its ridge readout.
             spectral_radius: Of a reservoir's recurrent weights. Default: chosen, or 0.9. At least 0.
+            connectivity: Share of the units of a reservoir that each of them is connected with. Default: all up to 1000
+                units, else 10 units; in a small world always 10 units. With 200 units and more, and a share of at most
+                0.1, the weights are stored as a sparse matrix. Above 0 and at most 1.
             input_scale: Strength of a reservoir's input weights. Default: chosen, or 0.5. It is the standard deviation
                 of what standardised values add to a unit. Above 0.
             bias_scale: Largest bias of a reservoir. Default: the larger of 1 and the input scale. Biases are uniform
@@ -179,6 +184,7 @@ class Parameters:
         self.model = model
         self.initial = initial
         self.spectral_radius = spectral_radius
+        self.connectivity = connectivity
         self.input_scale = input_scale
         self.bias_scale = bias_scale
         self.leak = leak

@@ -58,6 +58,10 @@ LARGEST_BIAS = 1.0
 LEAK = 0.3
 """Default leak of leaky cells, between 0 and 1."""
 
+MOST_DENSE, CONNECTIONS = 1000, 10
+"""Most units of reservoirs whose units are all connected by default. In larger ones each is connected with 10, whatever
+their size, as Lukosevicius (2012, A practical guide to applying echo state networks) advises."""
+
 STRENGTHS = (1.0, 0.5, 0.25, 0.1, 0.05)
 """Default strengths of generalized forcing and scheduled sampling, one for each stage."""
 
@@ -161,6 +165,14 @@ class TrainPlan(Plan):
     device: Device
     parallel: bool | Literal["auto"]
     restarts: int
+
+    def draw(self) -> Network:
+        """Draw the initial weights, as arrays: all of them are trained, in JAX.
+
+        Raises:
+            MachineError: sparse weights do not fit into memory as an array.
+        """
+        return super().draw().dense()
 
     @property
     def by_gradients(self) -> bool:
@@ -315,4 +327,14 @@ def _start(settings: Settings) -> Start:
         scale,
         max(LARGEST_BIAS, scale) if settings.bias_scale is None else settings.bias_scale,
         LEAK if settings.leak is None else settings.leak,
+        _connectivity(settings),
     )
+
+
+def _connectivity(settings: Settings) -> float:
+    """Share of the units of a reservoir that each is connected with."""
+    if settings.connectivity is not None:
+        return settings.connectivity
+    units = settings.hidden or UNITS
+    few = settings.drawn == "small-world" or units > MOST_DENSE
+    return min(1.0, CONNECTIONS / units) if few else 1.0

@@ -32,7 +32,7 @@ from freerun.known import KnownModel
 
 CellName = Literal["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn", "smoothing"]
 Nonlinearity = Literal["tanh", "sigmoid", "relu", "softplus", "identity"]
-Initial = Literal["tutorial", "glorot", "orthogonal", "reservoir"]
+Initial = Literal["tutorial", "glorot", "orthogonal", "reservoir", "cycle", "delay-line", "cycle-jumps", "small-world"]
 OptimizerName = Literal[
     "ridge",
     "likelihood",
@@ -62,6 +62,9 @@ them, fill them by linear interpolation, or refuse them. Infinite values are int
 Together = Literal["auto", "local", "shared"]
 """How many series are forecast: `local` each by its own fit, `shared` by one readout for all, `auto` by the weighted
 mean of both where enough series go together."""
+
+RESERVOIRS = ("reservoir", "cycle", "delay-line", "cycle-jumps", "small-world")
+"""Initial weights that are those of a reservoir, by the topology of its recurrent connections."""
 
 GRADIENT_METHODS = ("sgd", "momentum", "adam", "nadam", "radam", "rmsprop")
 PIECEWISE_LINEAR = ("plrnn", "clipped-plrnn")
@@ -160,7 +163,13 @@ GRADIENT_METHOD = Need("optimizer", lambda s: s.method in GRADIENT_METHODS, "a g
 WINDOW = Need("window", lambda s: s.window is not None, "a window")
 RIDGE = Need("optimizer", lambda s: s.method == "ridge", "optimizer='ridge'")
 NETWORK = Need("cell", lambda s: s.cell != "smoothing", "another cell, since the smoothers are a fixed grid")
-RESERVOIR = Need("initial", lambda s: s.drawn == "reservoir", "initial='reservoir'")
+RESERVOIR = Need("initial", lambda s: s.drawn in RESERVOIRS, "initial='reservoir' or another reservoir")
+RECURRENT = Need(
+    "cell", lambda s: s.cell != "memoryless" and (s.cell is not None or s.by_gradients), "a recurrent cell"
+)
+DRAWN_TO_ORDER = Need(
+    "initial", lambda s: s.drawn in ("reservoir", "small-world"), "initial='reservoir' or 'small-world'"
+)
 
 
 def _not_ridge(why: str = "") -> Need:
@@ -236,7 +245,8 @@ class Settings(BaseModel):
             "Initial weights",
             needs=(NETWORK,),
             varies_in_program=True,
-            detail="A reservoir that ridge does not train starts from its ridge readout.",
+            detail="cycle, delay-line, cycle-jumps and small-world are reservoirs of other connections. "
+            "A reservoir that ridge does not train starts from its ridge readout.",
         ),
     ] = Field(None, description="How the initial weights are drawn. Default: reservoir for ridge, else glorot.")
     spectral_radius: Annotated[
@@ -245,15 +255,26 @@ class Settings(BaseModel):
             "Initial weights",
             needs=(
                 RESERVOIR,
-                Need(
-                    "cell",
-                    lambda s: s.cell != "memoryless" and (s.cell is not None or s.by_gradients),
-                    "a recurrent cell",
-                ),
+                RECURRENT,
             ),
             varies_in_program=True,
         ),
     ] = Field(None, ge=0, description="Of a reservoir's recurrent weights. Default: chosen, or 0.9.")
+    connectivity: Annotated[
+        float | None,
+        Parameter(
+            "Initial weights",
+            needs=(DRAWN_TO_ORDER, RECURRENT),
+            searchable=False,
+            detail="With 200 units and more, and a share of at most 0.1, the weights are stored as a sparse matrix.",
+        ),
+    ] = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Share of the units of a reservoir that each of them is connected with. "
+        "Default: all up to 1000 units, else 10 units; in a small world always 10 units.",
+    )
     input_scale: Annotated[
         float | None,
         Parameter(

@@ -185,7 +185,7 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
         start = run_start_after(member.network, member.scaling, after)
     with computing(member.settings.dtype):
         value = jnp.asarray(start.value, member.settings.dtype)
-        exponents = lyapunov_spectrum(member.network, start.state, value, steps, count, transient=steps // 10)
+        exponents = lyapunov_spectrum(member.network.dense(), start.state, value, steps, count, transient=steps // 10)
     return tuple(np.asarray(exponents, np.float64).tolist())
 
 

@@ -44,7 +44,7 @@ def export(model: Model, path: str | Path, steps: int) -> None:
         raise SettingError("a network with detrend=True depends on the times of the series and cannot be exported")
     if member.settings.model is not None:
         raise SettingError("a network with a known model runs a function of Python and cannot be exported")
-    network, scaling, dtype = member.network, member.scaling, member.settings.dtype
+    network, scaling, dtype = member.network.dense(), member.scaling, member.settings.dtype
     channels, inputs = len(member.run_start.value), network.inputs
 
     def run(values: Float[Array, "t D"], known: Float[Array, "u E"]) -> Float[Array, "steps D"]:

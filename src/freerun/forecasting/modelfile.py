@@ -22,6 +22,7 @@ from freerun.known import KnownModel
 from freerun.network.network import Network, State, assemble
 from freerun.network.ridge import Triangle
 from freerun.network.smoothing import SmootherErrors
+from freerun.network.sparse import Sparse
 from freerun.plan import plan_of
 from freerun.settings import Settings
 from freerun.training.history import History
@@ -34,6 +35,9 @@ OLDEST = 2
 
 _SCALING = ("mean", "scale", "slope", "input_mean", "input_scale")
 """The arrays of a scaling."""
+
+_SPARSE = ("data", "rows", "pointers")
+"""The arrays of a sparse matrix."""
 
 _CURVES = ("objective", "epochs", "training_mse", "validation_mse", "free_run_error")
 """The curves of a history."""
@@ -154,7 +158,11 @@ def _arrays(member: Member) -> dict[str, np.ndarray]:
         del size
         layer, _, field = name.removeprefix("cells.").partition(".")
         weights = getattr(member.network.cells[int(layer)], field) if field else getattr(member.network, name)
-        arrays[f"network.{name}"] = weights
+        if isinstance(weights, Sparse):
+            parts = weights.data, weights.rows.astype(np.int64), weights.pointers.astype(np.int64)
+            arrays.update({f"network.{name}.{part}": array for part, array in zip(_SPARSE, parts, strict=True)})
+        else:
+            arrays[f"network.{name}"] = weights
         return weights
 
     assemble(member.plan.shape, give)
@@ -274,8 +282,9 @@ def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, chann
     """Make a member from its JSON and its arrays, whose names begin with `prefix`."""
     settings = Settings.checked(**part.settings)
 
-    def weights(name: str, size: tuple[int, ...]) -> np.ndarray:
-        return _finite_array(arrays, f"{prefix}network.{name}", *size)
+    def weights(name: str, size: tuple[int, ...]) -> Any:
+        path = f"{prefix}network.{name}"
+        return _sparse(arrays, path, size) if f"{path}.data" in arrays else _finite_array(arrays, path, *size)
 
     network = assemble(plan_of(settings, channels, inputs).shape, weights)
     cells = []
@@ -328,6 +337,19 @@ def _upper(arrays: dict[str, np.ndarray], name: str, size: int) -> np.ndarray:
     factor = np.zeros((size, size), rows.dtype, order="F")
     factor[np.triu_indices(size)] = rows
     return factor
+
+
+def _sparse(arrays: dict[str, np.ndarray], name: str, size: tuple[int, ...]) -> Sparse:
+    """Make a sparse matrix from its arrays, and check them."""
+    height, width = size
+    _, rows, pointers = (arrays[f"{name}.{part}"] for part in _SPARSE)
+    data = _finite_array(arrays, f"{name}.data", len(rows))
+    whole = rows.dtype == pointers.dtype == np.int64 and rows.ndim == 1 and pointers.shape == (width + 1,)
+    if not whole or pointers[0] or pointers[-1] != len(rows) or (np.diff(pointers) < 0).any():
+        raise ValueError(f"the columns of {name} do not fit its entries")
+    if len(rows) and not 0 <= rows.min() <= rows.max() < height:
+        raise ValueError(f"{name} has entries outside of its {height} rows")
+    return Sparse(data, rows, pointers, height)
 
 
 def _history(arrays: dict[str, np.ndarray], prefix: str, part: _MemberPart) -> History:

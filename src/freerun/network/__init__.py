@@ -6,6 +6,8 @@ shape       the architecture of a network
 network     the network: a window of past values, layers of cells, and a readout
 cells       one class for each kind of cell, with its step in NumPy
 initial     initial weights
+topologies  the recurrent connections of reservoirs
+sparse      sparse matrices of recurrent weights
 numpy_runs  runs in NumPy, in batches
 ridge       ridge regression of readouts
 smoothing   networks of exponential smoothers, whose readout is their likelihood

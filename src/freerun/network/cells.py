@@ -79,7 +79,7 @@ class AnyCell:
     @classmethod
     def draw_vector(cls, name: str, size: int, start: Start, draw: Draw) -> np.ndarray:
         """Draw a vector of weights. Biases of a reservoir are uniform on +-`bias_scale`; all others are zero."""
-        if name == "bias" and start.name == "reservoir":
+        if name == "bias" and start.reservoir:
             return draw.uniform(-start.bias_scale, start.bias_scale, size)
         return np.zeros(size)
 
@@ -173,7 +173,7 @@ class RecurrentCell(Cell):
     """Base class of cells with recurrent weights.
 
     Attributes:
-        recurrent: shape (H, A).
+        recurrent: shape (H, A); in NumPy it may be a `freerun.network.sparse.Sparse`.
     """
 
     recurrent: Float[Array, "H A"]

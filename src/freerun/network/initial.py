@@ -5,7 +5,7 @@ the order input, recurrent, readout. A seed therefore gives the same weights on 
 tutorial can be reproduced.
 
 The recurrent weights of a reservoir are drawn from a second generator. Reservoirs that differ in their inputs therefore
-share them.
+share them. `freerun.network.topologies` says which units of a reservoir are connected.
 """
 
 from __future__ import annotations
@@ -13,15 +13,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from freerun.network.cells import CELLS
 from freerun.network.network import Network, assemble
 from freerun.network.shape import Shape
+from freerun.network.sparse import Sparse
+from freerun.network.topologies import EVEN, TOPOLOGIES, Draw
 
-Draw = np.random.RandomState
-"""The random generator."""
+SPARSE_FROM, DENSEST = 200, 0.1
+"""Units from which on recurrent weights are stored as a sparse matrix, where at most this share of them is not zero. A
+product with the hidden state of 300 units then takes 9 microseconds instead of 22, of 1000 units 15 instead of 200."""
+
 Matrix = Callable[[Draw, str, int, int], np.ndarray]
 """Draws a matrix, given its name (`input`, `recurrent`, `readout`, `shrink` or `expand`), its rows and its columns."""
 
@@ -31,12 +36,13 @@ class Start:
     """How initial weights are drawn.
 
     Attributes:
-        name: a key of `MATRICES`, or `reservoir`.
+        name: a key of `MATRICES`, or of `TOPOLOGIES` for reservoirs.
         seed: seed of the draws.
-        spectral_radius: spectral radius of the recurrent weights of a reservoir.
+        spectral_radius: spectral radius of the recurrent weights of a reservoir; of a delay line their value.
         input_scale: for a reservoir, the standard deviation of x_t @ input if the values x_t are standardized.
         bias_scale: for a reservoir, biases are uniform on +-bias_scale.
         leak: leak of leaky cells, between 0 and 1.
+        connectivity: share of the units that a unit of a reservoir is connected with.
     """
 
     name: str
@@ -45,6 +51,12 @@ class Start:
     input_scale: float = 0.5
     bias_scale: float = 1.0
     leak: float = 0.3
+    connectivity: float = 1.0
+
+    @property
+    def reservoir(self) -> bool:
+        """Whether recurrent weights stay as they are drawn, so that they have a topology and a spectral radius."""
+        return self.name in TOPOLOGIES
 
 
 def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Network:
@@ -62,13 +74,17 @@ def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Netwo
     recurrent = Draw(start.seed)
     kind = CELLS[shape.cell]
 
-    def take(path: str, size: tuple[int, ...]) -> np.ndarray:
+    def take(path: str, size: tuple[int, ...]) -> Any:
         name = path.rsplit(".", 1)[-1]
-        if name == "direct" or (name == "readout" and start.name == "reservoir"):
+        if name == "direct" or (name == "readout" and start.reservoir):
             weights = np.zeros(size)
+        elif name == "recurrent" and start.reservoir:
+            blocks = [_draw_recurrent(start, int(recurrent.randint(2**31)), size[0]) for _ in range(kind.gates)]
+            if isinstance(blocks[0], Sparse):
+                return Sparse.beside(blocks).astype(dtype)
+            weights = np.concatenate(blocks, axis=1)
         elif name in ("input", "recurrent"):
-            source = recurrent if name == "recurrent" and start.name == "reservoir" else draw
-            blocks = [_draw_matrix(start, source, name, size[0], size[1] // kind.gates) for _ in range(kind.gates)]
+            blocks = [_draw_matrix(start, draw, name, size[0], size[1] // kind.gates) for _ in range(kind.gates)]
             weights = np.concatenate(blocks, axis=1)
         elif len(size) == 2:
             weights = _draw_matrix(start, draw, name, *size)
@@ -106,12 +122,32 @@ MATRICES: dict[str, Matrix] = {"tutorial": tutorial, "glorot": glorot, "orthogon
 
 
 def _draw_matrix(start: Start, draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
-    """Draw a matrix. Inputs of a reservoir are normal with standard deviation input_scale / sqrt(rows)."""
-    if start.name != "reservoir":
+    """Draw a matrix.
+
+    Inputs of a reservoir are normal with standard deviation input_scale / sqrt(rows). With a topology of equal weights,
+    they are input_scale / sqrt(rows) with random signs (Rodan and Tino, 2011).
+    """
+    if not start.reservoir:
         return MATRICES[start.name](draw, name, rows, columns)
-    if name == "recurrent":
-        return start.spectral_radius * _draw_unit_radius(int(draw.randint(2**31)), rows)
+    if start.name in EVEN:
+        return np.where(draw.uniform(size=(rows, columns)) < 0.5, -1.0, 1.0) * start.input_scale / np.sqrt(rows)
     return draw.normal(size=(rows, columns)) * start.input_scale / np.sqrt(rows)
+
+
+def _draw_recurrent(start: Start, seed: int, size: int) -> Any:
+    """Draw the recurrent weights of a reservoir: an array, or a `Sparse` where its products are faster."""
+    if start.name == "reservoir" and start.connectivity == 1.0:
+        return start.spectral_radius * _draw_unit_radius(seed, size)
+    drawn = _draw_topology(start.name, seed, size, max(1, round(start.connectivity * size)))
+    if size < SPARSE_FROM or drawn.size > DENSEST * size**2:
+        return start.spectral_radius * drawn.dense()
+    return start.spectral_radius * drawn
+
+
+@lru_cache(maxsize=8)
+def _draw_topology(name: str, seed: int, size: int, connections: int) -> Sparse:
+    """Draw a topology. Cached, since its eigenvalues take most of the time."""
+    return TOPOLOGIES[name](Draw(seed), size, connections)
 
 
 @lru_cache(maxsize=8)

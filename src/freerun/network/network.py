@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from freerun.network.cells import CELLS, AnyCell
 from freerun.network.shape import Shape
+from freerun.network.sparse import Sparse
 
 if TYPE_CHECKING:
     from freerun.network.updates import Array, Carry
@@ -133,6 +134,19 @@ class Network:
         own = [self.readout, self.bias, *([] if self.direct is None else [self.direct])]
         return [*(array for cell in self.cells for array in cell.arrays()), *own]
 
+    @property
+    def sparse(self) -> bool:
+        """Whether weights are stored as sparse matrices, which the NumPy engine alone runs."""
+        return any(isinstance(array, Sparse) for array in self.arrays())
+
+    def dense(self) -> Network:
+        """Return the network with arrays in place of sparse matrices.
+
+        Raises:
+            MachineError: an array takes more than a quarter of the memory of this machine.
+        """
+        return replace(self, cells=tuple(_dense(cell) for cell in self.cells)) if self.sparse else self
+
     def with_readout(self, readout: Array, bias: Array, direct: Array | None) -> Network:
         """Return the network with another readout, bias and direct connections."""
         return replace(self, readout=readout, bias=bias, direct=direct)
@@ -141,6 +155,12 @@ class Network:
         """The zero state. `several` is the shape of a batch: its past then has shape (depth, *several, N)."""
         past = np.zeros((self.depth, *several, self.bias.shape[0] + self.inputs), self.bias.dtype)
         return State(tuple(cell.rest() for cell in self.cells), past)
+
+
+def _dense(cell: AnyCell) -> AnyCell:
+    """A cell with arrays in place of sparse matrices."""
+    weights = {field.name: getattr(cell, field.name) for field in fields(cell)}
+    return replace(cell, **{name: one.dense() for name, one in weights.items() if isinstance(one, Sparse)})
 
 
 def left_out(differences: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from freerun.network.cells import AnyCell
 from freerun.network.network import Network, State, Window, left_out
+from freerun.network.sparse import Sparse
 
 if TYPE_CHECKING:
     from freerun.network.updates import Array, Carry
@@ -391,8 +392,8 @@ class _Loop:
 def in_precision(network: Network, dtype: type[np.floating]) -> Network:
     """Convert the weights of a network to another precision, in which it then runs."""
 
-    def cast(array: Array) -> np.ndarray:
-        return np.asarray(array, dtype)
+    def cast(array: Array) -> Any:
+        return array.astype(dtype) if isinstance(array, Sparse) else np.asarray(array, dtype)
 
     cells = tuple(
         replace(cell, **{n: cast(getattr(cell, n)) for n in (f.name for f in fields(cell)) if n not in cell.static})

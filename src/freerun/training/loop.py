@@ -309,7 +309,7 @@ def stage_key(seed: int, stage: int = 0) -> PRNGKeyArray:
 def _initial_network(plan: TrainPlan, panel: Sequence[np.ndarray]) -> Network:
     """Draw the initial weights; the readout of a reservoir is then solved by ridge regression."""
     network = plan.draw()
-    if plan.start.name != "reservoir":
+    if not plan.start.reservoir:
         return network
     washout = ridge.washout_of(plan.washout, panel)
     return ridge.Triangle.of(ridge.rows_of(network, panel, washout)).solved(network, RESERVOIR_PENALTY)
