@@ -333,7 +333,7 @@ def test_candidates_too_large_for_the_memory_are_left_out_and_that_is_said(serie
     """300 steps ask for 200 units in the last round, which take about 6 MB, and for 124 before: 4 MB."""
     monkeypatch.setattr(ridge, "physical_memory", lambda: 4_500_000)
     with pytest.warns(UserWarning, match="candidates are left out: 200 hidden units take"):
-        rnn = freerun.RNN().fit(series)
+        rnn = freerun.RNN(cell="memoryless").fit(series)
     assert rnn.model_.best.network.cells[0].hidden == 124
     monkeypatch.setattr(ridge, "physical_memory", lambda: 1000)
     with pytest.raises(MachineError, match=r"hidden units take .* GiB, and this machine has 0\.0 GiB; give fewer"):

@@ -36,7 +36,7 @@ from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, tra
 from freerun.selection.candidates import can_smooth, is_open
 from freerun.selection.choosing import choose, members_of
 from freerun.selection.holdout import folds_of, held_out, recent, require_held_out
-from freerun.selection.judge import Candidate
+from freerun.selection.judge import GROWING, Candidate
 from freerun.selection.policies import Policy
 from freerun.selection.profile import Profile
 from freerun.selection.race import SMALLER, RaceStopped
@@ -582,9 +582,14 @@ def _refuse_long_gap(series: Series, longest: int) -> None:
 
 
 def _holds(one: _Solved, training: Sequence[Series]) -> bool:
-    """Whether the free run from the end of training stays near the series for `MUST_HOLD` steps."""
+    """Whether the free run from the end of training stays near the series for `MUST_HOLD` steps.
+
+    Polynomials must endure, since their runs overflow soon after they leave the range of the series.
+    """
     if training[0].input_names:
         return True
+    if one.plan.settings.cell in GROWING:
+        return endures(one.member, training)
     return holds(one.member, training, min(MUST_HOLD, max(map(len, training)) // 3))
 
 

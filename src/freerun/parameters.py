@@ -21,6 +21,7 @@ class Parameters:
         cell: CellName | None = None,
         layers: int = 1,
         latent: int | None = None,
+        degree: int | None = None,
         nonlinearity: Nonlinearity = "tanh",
         direct: bool = True,
         model: Callable[..., Any] | None = None,
@@ -73,10 +74,13 @@ class Parameters:
                 else 15. At least 1.
             cell: Cell of the hidden units. Default: chosen, or simple. A memoryless cell has no recurrent weights; its
                 memory is the values that it reads. plrnn and clipped-plrnn are shallow piecewise-linear cells.
-                smoothing is a grid of exponential smoothers with level, damped trend and season.
+                smoothing is a grid of exponential smoothers with level, damped trend and season. polynomial has no
+                units, but the monomials of the values that it reads.
             layers: Layers of hidden units; the readout reads them all. At least 1.
             latent: Latent variables of a piecewise-linear cell. Default: a quarter of hidden. The default is never less
                 than the number of channels. At least 1.
+            degree: Highest degree of the monomials of a polynomial cell. Default: 2. The linear part are direct
+                connections. At least 2 and at most 10.
             nonlinearity: Non-linearity of the hidden units.
             direct: Direct connections from the values read to the output.
             model: Known model of the system, an estimate of the next values, which the network reads and corrects:
@@ -179,6 +183,7 @@ class Parameters:
         self.cell = cell
         self.layers = layers
         self.latent = latent
+        self.degree = degree
         self.nonlinearity = nonlinearity
         self.direct = direct
         self.model = model

@@ -55,6 +55,9 @@ INPUT_SCALE = 0.5
 LARGEST_BIAS = 1.0
 """Default bound of the biases of reservoirs; the input scale if that is larger."""
 
+DEGREE = 2
+"""Default degree of the monomials of a polynomial cell."""
+
 LEAK = 0.3
 """Default leak of leaky cells, between 0 and 1."""
 
@@ -226,7 +229,7 @@ def settled(settings: Settings, steps: int) -> Settings:
         "members": 1,
         "restarts": max(RESTARTS if levenberg else 1, settings.members or 1),
     }
-    filled = {name: value for name, value in filled.items() if getattr(settings, name) is None}
+    filled = settings.effective(**{name: value for name, value in filled.items() if getattr(settings, name) is None})
     if settings.washout is None:
         cell, memory = settings.cell or "simple", settings.with_(**filled).memory
         reservoir = ridge and not CELLS[cell].memoryless
@@ -295,12 +298,12 @@ def _shape(settings: Settings, channels: int, inputs: int) -> Shape:
     if settings.cell == "smoothing":
         hidden = channels * len(_grid(settings))
         return Shape(channels, hidden, "smoothing", inputs=inputs, periods=settings.seasons)
-    hidden = settings.hidden or UNITS
+    hidden, cell = settings.hidden or UNITS, settings.cell or "simple"
     latent = settings.latent or max(channels, hidden // 4)
-    return Shape(
+    shape = Shape(
         channels,
         hidden,
-        settings.cell or "simple",
+        cell,
         settings.lags,
         settings.layers,
         settings.direct,
@@ -309,7 +312,9 @@ def _shape(settings: Settings, channels: int, inputs: int) -> Shape:
         inputs,
         settings.differences,
         known=settings.model is not None,
+        degree=(settings.degree or DEGREE) if settings.has_effect("degree") else 0,
     )
+    return CELLS[cell].sized(shape)
 
 
 def _grid(settings: Settings) -> smoothing.Gains:

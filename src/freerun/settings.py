@@ -30,7 +30,7 @@ from pydantic import (
 from freerun.errors import SettingError
 from freerun.known import KnownModel
 
-CellName = Literal["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn", "smoothing"]
+CellName = Literal["simple", "leaky", "gru", "lstm", "memoryless", "plrnn", "clipped-plrnn", "smoothing", "polynomial"]
 Nonlinearity = Literal["tanh", "sigmoid", "relu", "softplus", "identity"]
 Initial = Literal["tutorial", "glorot", "orthogonal", "reservoir", "cycle", "delay-line", "cycle-jumps", "small-world"]
 OptimizerName = Literal[
@@ -68,6 +68,7 @@ RESERVOIRS = ("reservoir", "cycle", "delay-line", "cycle-jumps", "small-world")
 
 GRADIENT_METHODS = ("sgd", "momentum", "adam", "nadam", "radam", "rmsprop")
 PIECEWISE_LINEAR = ("plrnn", "clipped-plrnn")
+WITHOUT_MEMORY = ("memoryless", "polynomial")
 
 LONGEST_SEASON = 400
 """Longest season, in steps, that smoothers follow; each of its steps is an entry of their state."""
@@ -165,11 +166,12 @@ RIDGE = Need("optimizer", lambda s: s.method == "ridge", "optimizer='ridge'")
 NETWORK = Need("cell", lambda s: s.cell != "smoothing", "another cell, since the smoothers are a fixed grid")
 RESERVOIR = Need("initial", lambda s: s.drawn in RESERVOIRS, "initial='reservoir' or another reservoir")
 RECURRENT = Need(
-    "cell", lambda s: s.cell != "memoryless" and (s.cell is not None or s.by_gradients), "a recurrent cell"
+    "cell", lambda s: s.cell not in WITHOUT_MEMORY and (s.cell is not None or s.by_gradients), "a recurrent cell"
 )
 DRAWN_TO_ORDER = Need(
     "initial", lambda s: s.drawn in ("reservoir", "small-world"), "initial='reservoir' or 'small-world'"
 )
+UNITS = Need("cell", lambda s: s.cell not in ("smoothing", "polynomial"), "a cell with hidden units")
 
 
 def _not_ridge(why: str = "") -> Need:
@@ -189,7 +191,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    hidden: Annotated[int | None, Parameter("Network", needs=(NETWORK,), shapes_weights=True)] = Field(
+    hidden: Annotated[int | None, Parameter("Network", needs=(UNITS,), shapes_weights=True)] = Field(
         None,
         ge=1,
         description="Hidden units of each layer. "
@@ -202,10 +204,11 @@ class Settings(BaseModel):
             shapes_weights=True,
             detail="A memoryless cell has no recurrent weights; its memory is the values that it reads. "
             "plrnn and clipped-plrnn are shallow piecewise-linear cells. "
-            "smoothing is a grid of exponential smoothers with level, damped trend and season.",
+            "smoothing is a grid of exponential smoothers with level, damped trend and season. "
+            "polynomial has no units, but the monomials of the values that it reads.",
         ),
     ] = Field(None, description="Cell of the hidden units. Default: chosen, or simple.")
-    layers: Annotated[int, Parameter("Network", needs=(NETWORK,), shapes_weights=True)] = Field(
+    layers: Annotated[int, Parameter("Network", needs=(UNITS,), shapes_weights=True)] = Field(
         1, ge=1, description="Layers of hidden units; the readout reads them all."
     )
     latent: Annotated[
@@ -217,7 +220,16 @@ class Settings(BaseModel):
             detail="The default is never less than the number of channels.",
         ),
     ] = Field(None, ge=1, description="Latent variables of a piecewise-linear cell. Default: a quarter of hidden.")
-    nonlinearity: Annotated[Nonlinearity, Parameter("Network", needs=(NETWORK,), shapes_weights=True)] = Field(
+    degree: Annotated[
+        int | None,
+        Parameter(
+            "Network",
+            needs=(Need("cell", lambda s: s.cell == "polynomial", "cell='polynomial'"),),
+            shapes_weights=True,
+            detail="The linear part are direct connections.",
+        ),
+    ] = Field(None, ge=2, le=10, description="Highest degree of the monomials of a polynomial cell. Default: 2.")
+    nonlinearity: Annotated[Nonlinearity, Parameter("Network", needs=(UNITS,), shapes_weights=True)] = Field(
         "tanh", description="Non-linearity of the hidden units."
     )
     direct: Annotated[bool, Parameter("Network", shapes_weights=True)] = Field(
@@ -243,7 +255,7 @@ class Settings(BaseModel):
         Initial | None,
         Parameter(
             "Initial weights",
-            needs=(NETWORK,),
+            needs=(UNITS,),
             varies_in_program=True,
             detail="cycle, delay-line, cycle-jumps and small-world are reservoirs of other connections. "
             "A reservoir that ridge does not train starts from its ridge readout.",
@@ -279,7 +291,7 @@ class Settings(BaseModel):
         float | None,
         Parameter(
             "Initial weights",
-            needs=(RESERVOIR,),
+            needs=(UNITS, RESERVOIR),
             varies_in_program=True,
             detail="It is the standard deviation of what standardised values add to a unit.",
         ),
@@ -288,7 +300,7 @@ class Settings(BaseModel):
         float | None,
         Parameter(
             "Initial weights",
-            needs=(RESERVOIR,),
+            needs=(UNITS, RESERVOIR),
             varies_in_program=True,
             detail="Biases are uniform between -bias_scale and bias_scale.",
         ),
@@ -599,6 +611,7 @@ class Settings(BaseModel):
         """A summary in a few words, of settings with nothing left to choose."""
         names = (
             "hidden",
+            "degree",
             "cell",
             "input_scale",
             "leak",

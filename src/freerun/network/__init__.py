@@ -19,6 +19,7 @@ updates     elementwise updates of cells, with their derivative rules
 jax_cells   one rule for each kind of cell in JAX
 pytrees     registration of networks as pytrees
 seasonal    seasonal terms of a series
+monomials   monomials of numbers
 
 `nonlinearities` has those of NumPy. The modules from `shape` to `smoothing`, and `seasonal`, do not import JAX. This
 package does not know series, settings or training.

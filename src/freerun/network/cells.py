@@ -6,7 +6,7 @@ A cell with H units and D inputs computes its next carry as
 
 The hidden state h is the first entry of the carry. The update acts on each unit by itself; the loops rely on that for
 their speed. A cell with gates has one affine map for each gate. Their columns stand one after the other, A = gates * H
-in all.
+in all. The polynomial cell has no weights: its affine map is the input itself, A = D.
 
 A class says all of a kind of cell that needs no derivative: which weights it has, how they are drawn, and its step in
 NumPy. `freerun.network.jax_cells` has its step in JAX, with the derivatives.
@@ -15,13 +15,15 @@ NumPy. `freerun.network.jax_cells` has its step in JAX, with the derivatives.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
 
 from freerun.data.arrays import interpolated
+from freerun.errors import SettingError
+from freerun.network import monomials
 from freerun.network.nonlinearities import NONLINEARITIES, sigmoid
 from freerun.network.seasonal import seasonal_terms
 from freerun.network.shape import Shape
@@ -30,8 +32,14 @@ if TYPE_CHECKING:
     from freerun.network.initial import Draw, Start
     from freerun.network.updates import Array, Carry
 
+DType = np.dtype[Any] | type[np.floating[Any]]
+"""A floating-point type."""
+
 Shapes = dict[str, tuple[int, ...]]
 """The shapes of weights by field name."""
+
+MOST_MONOMIALS = 5000
+"""Most monomials of a polynomial cell; the readout of 5000 takes a minute to solve, and 200 MB for each factor."""
 
 CYCLES, FEWEST_READ = 8, 32
 """Smoothers begin in the state that the first 8 seasons of a series suggest, or its first 32 steps if that is more.
@@ -43,21 +51,27 @@ class AnyCell:
     """Base class of all cells, with D inputs and A columns of the affine map.
 
     Attributes:
-        input: input weights, shape (D, A).
-        bias: shape (A,).
         memoryless: whether a step does not depend on the carry.
         gates: number of affine maps.
         additive: whether the update depends on the sum of the two parts of the affine map alone.
+        grows: whether runs grow beyond all bounds once they leave the data, faster than exponentially.
         static: names of the fields that are not weights.
     """
 
-    input: Float[Array, "D A"]
-    bias: Float[Array, " A"]
-
     memoryless: ClassVar[bool] = False
+    grows: ClassVar[bool] = False
     gates: ClassVar[int] = 1
     additive: ClassVar[bool] = True
     static: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def sized(cls, shape: Shape) -> Shape:
+        """The architecture, with the hidden units that follow from the rest of it; as it is where none do.
+
+        Raises:
+            SettingError: there would be too many.
+        """
+        return shape
 
     @classmethod
     def shapes(cls, shape: Shape, inputs: int) -> Shapes:
@@ -65,16 +79,16 @@ class AnyCell:
         raise NotImplementedError(f"{cls.__name__} does not define `shapes`, the shapes of its weights")
 
     @classmethod
-    def options(cls, shape: Shape) -> dict[str, Any]:
+    def options(cls, shape: Shape, inputs: int) -> dict[str, Any]:
         """The values of the fields that are not weights."""
-        del shape
+        del shape, inputs
         return {}
 
     @classmethod
-    def of(cls, weights: Mapping[str, Array], shape: Shape) -> Self:
+    def of(cls, weights: Mapping[str, Array], shape: Shape, inputs: int) -> Self:
         """Make a cell of these weights, by field name."""
         make: Callable[..., Self] = cls
-        return make(**weights, **cls.options(shape))
+        return make(**weights, **cls.options(shape, inputs))
 
     @classmethod
     def draw_vector(cls, name: str, size: int, start: Start, draw: Draw) -> np.ndarray:
@@ -89,6 +103,11 @@ class AnyCell:
         raise NotImplementedError(f"{type(self).__name__} does not define `hidden`, the length of its hidden state")
 
     @property
+    def columns(self) -> int:
+        """A, the number of columns of the affine map."""
+        raise NotImplementedError(f"{type(self).__name__} does not define `columns`, those of its affine map")
+
+    @property
     def weights(self) -> int:
         """The number of weights, biases included."""
         return sum(array.size for array in self.arrays())
@@ -97,20 +116,18 @@ class AnyCell:
         """All weights, in the order of the fields."""
         return [getattr(self, field.name) for field in fields(self) if field.name not in self.static]
 
-    def rest(self) -> Carry:
+    def rest(self, dtype: DType = np.float64) -> Carry:
         """The carry before the first step: zeros."""
-        return (np.zeros(self.hidden, self.bias.dtype),)
+        return (np.zeros(self.hidden, dtype),)
 
-    def start(self, inputs: Array) -> Carry:
+    def start(self, inputs: Array, dtype: DType = np.float64) -> Carry:
         """The carry in which the cell begins to read a series, shape (T, *S, D): that at rest."""
         del inputs
-        return self.rest()
+        return self.rest(dtype)
 
     def drive(self, inputs: Array) -> Array:
-        """The input part of the affine map in NumPy, x_t @ input + bias, shape (*S, A) for inputs of shape (*S, D)."""
-        driven = inputs @ self.input
-        driven += self.bias
-        return driven
+        """The input part of the affine map in NumPy, shape (*S, A) for inputs of shape (*S, D)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define `drive`, its affine map in NumPy")
 
     def step(self, carry: Carry, drive: Array) -> Carry:
         """Compute the next carry in NumPy.
@@ -123,12 +140,35 @@ class AnyCell:
 
 
 @dataclass(frozen=True, eq=False)
-class Cell(AnyCell):
+class AffineCell(AnyCell):
+    """Base class of cells with an affine map of the input.
+
+    Attributes:
+        input: input weights, shape (D, A).
+        bias: shape (A,).
+        memoryless, gates, additive, static: see `AnyCell`.
+    """
+
+    input: Float[Array, "D A"]
+    bias: Float[Array, " A"]
+
+    @property
+    def columns(self) -> int:
+        return self.bias.shape[0]
+
+    def drive(self, inputs: Array) -> Array:
+        driven = inputs @ self.input
+        driven += self.bias
+        return driven
+
+
+@dataclass(frozen=True, eq=False)
+class Cell(AffineCell):
     """Base class of cells with H units and one non-linearity; A = gates * H.
 
     Attributes:
         nonlinearity: a key of `freerun.network.nonlinearities.NONLINEARITIES`.
-        input, bias, memoryless, gates, additive, static: see `AnyCell`.
+        input, bias, memoryless, gates, additive, static: see `AffineCell`.
     """
 
     nonlinearity: str
@@ -140,7 +180,7 @@ class Cell(AnyCell):
         return {"input": (inputs, cls.gates * shape.hidden), "bias": (cls.gates * shape.hidden,)}
 
     @classmethod
-    def options(cls, shape: Shape) -> dict[str, Any]:
+    def options(cls, shape: Shape, inputs: int) -> dict[str, Any]:
         return {"nonlinearity": shape.nonlinearity}
 
     @property
@@ -266,8 +306,8 @@ class LSTMCell(RecurrentCell):
             weights[size // 4 : size // 2] += 1.0
         return weights
 
-    def rest(self) -> Carry:
-        return (*super().rest(), *super().rest())
+    def rest(self, dtype: DType = np.float64) -> Carry:
+        return super().rest(dtype) * 2
 
     def step(self, carry: Carry, drive: Array) -> Carry:
         i, f, g, o = np.split(carry[0] @ self.recurrent + drive, 4, axis=-1)
@@ -276,7 +316,7 @@ class LSTMCell(RecurrentCell):
 
 
 @dataclass(frozen=True, eq=False)
-class PiecewiseLinearCell(AnyCell):
+class PiecewiseLinearCell(AffineCell):
     """The shallow piecewise-linear cell (Hess et al., 2023), with M latent variables z and L units.
 
         z_t = diagonal * z_{t-1} + phi(z_{t-1} @ expand) @ shrink + x_t @ input + bias
@@ -295,7 +335,7 @@ class PiecewiseLinearCell(AnyCell):
         expand: shape (M, L).
         threshold: shape (L,).
         clipped: whether phi is clipped.
-        memoryless, gates, additive, static: see `AnyCell`.
+        memoryless, gates, additive, static: see `AffineCell`.
     """
 
     diagonal: Float[Array, " M"]
@@ -324,7 +364,7 @@ class PiecewiseLinearCell(AnyCell):
         return self.bias.shape[0] + self.threshold.shape[0]
 
     @classmethod
-    def options(cls, shape: Shape) -> dict[str, Any]:
+    def options(cls, shape: Shape, inputs: int) -> dict[str, Any]:
         return {"clipped": shape.cell == "clipped-plrnn"}
 
     @classmethod
@@ -346,7 +386,7 @@ class PiecewiseLinearCell(AnyCell):
 
 
 @dataclass(frozen=True, eq=False)
-class SmoothingCell(AnyCell):
+class SmoothingCell(AffineCell):
     """Exponential smoothers side by side: level, damped trend and additive season (Holt, 1957; Winters, 1960).
 
     Each unit keeps a level l, a slope b and a ring of seasonal terms s. Its hidden state is its forecast of the value
@@ -367,7 +407,7 @@ class SmoothingCell(AnyCell):
         damping: factor of the slope in each step, 0 to 1, shape (H,); 0 for no slope.
         season: gains of the seasonal terms, shape (H,).
         periods: the steps of each season, ascending. The ring has the terms of all of them, over the longest.
-        memoryless, gates, additive, static: see `AnyCell`.
+        memoryless, gates, additive, static: see `AffineCell`.
     """
 
     level: Float[Array, " H"]
@@ -389,18 +429,18 @@ class SmoothingCell(AnyCell):
         return {"input": (inputs, shape.hidden), **dict.fromkeys(vectors, (shape.hidden,))}
 
     @classmethod
-    def options(cls, shape: Shape) -> dict[str, Any]:
+    def options(cls, shape: Shape, inputs: int) -> dict[str, Any]:
         return {"periods": shape.periods}
 
     @property
     def hidden(self) -> int:
         return self.bias.shape[0]
 
-    def rest(self) -> Carry:
+    def rest(self, dtype: DType = np.float64) -> Carry:
         """Forecast, level, slope, and the seasonal terms of the next `period` steps: zeros."""
-        return super().rest() * (3 + self.period)
+        return super().rest(dtype) * (3 + self.period)
 
-    def start(self, inputs: Array) -> Carry:
+    def start(self, inputs: Array, dtype: DType = np.float64) -> Carry:
         """The carry in which smoothers begin to read a series, found from its first steps.
 
         Seasonal terms are those of `seasonal_terms`. Level and slope are those that the smoothers reach when they read
@@ -408,13 +448,14 @@ class SmoothingCell(AnyCell):
 
         Args:
             inputs: what the network will read, shape (T, *S, D); NaN where a value is missing.
+            dtype: precision of the carry.
 
         Returns:
             Entries of shape (*S, H).
         """
         first = np.asarray(inputs[: max(FEWEST_READ, CYCLES * self.period)], np.float64)
         if not len(first):
-            zero = np.zeros((*inputs.shape[1:-1], self.hidden), self.bias.dtype)
+            zero = np.zeros((*inputs.shape[1:-1], self.hidden), dtype)
             return (zero,) * len(self.rest())
         shape, longest = first.shape, max(1, self.period)
         flat = first.reshape(len(first), -1)
@@ -431,7 +472,7 @@ class SmoothingCell(AnyCell):
         level = level - slope  # one step before the first value
         ring = list(terms.reshape(longest, *shape[1:]) @ np.asarray(self.input, np.float64)) if self.period else []
         forecast = level + self.damping * slope + (ring[0] if ring else 0.0)
-        return tuple(np.asarray(entry, self.bias.dtype) for entry in (forecast, level, slope, *ring))
+        return tuple(np.asarray(entry, dtype) for entry in (forecast, level, slope, *ring))
 
     def step(self, carry: Carry, drive: Array) -> Carry:
         forecast, level, slope, *ring = carry
@@ -448,6 +489,63 @@ class SmoothingCell(AnyCell):
         return (forecast, level, slope, *ring)
 
 
+@dataclass(frozen=True, eq=False)
+class PolynomialCell(AnyCell):
+    """Monomials of the input, with no weights at all: h_t holds those of degree 2 to `degree` of x_t.
+
+    The input is the window of delayed values, so that the network is a nonlinear vector autoregression, also called
+    next generation reservoir computing (Gauthier, Bollt, Griffith and Barbosa, 2021). Direct connections are its linear
+    part, the bias of the readout its constant.
+
+    Attributes:
+        inputs: D, the length of the input.
+        degree: highest degree of the monomials, at least 2.
+        memoryless, gates, additive, static: see `AnyCell`.
+    """
+
+    inputs: int
+    degree: int
+
+    memoryless: ClassVar[bool] = True
+    grows: ClassVar[bool] = True
+    static: ClassVar[tuple[str, ...]] = ("inputs", "degree")
+
+    @classmethod
+    def sized(cls, shape: Shape) -> Shape:
+        found = monomials.count(shape.window, shape.degree)
+        if found > MOST_MONOMIALS:
+            numbers = f"{len(shape.lags)} delays of {shape.channels + shape.inputs} channels and inputs"
+            raise SettingError(
+                f"{numbers} have {found} monomials of degree 2 to {shape.degree}, and a network has at most "
+                f"{MOST_MONOMIALS}; lower degree or delays, or leave channels out"
+            )
+        return replace(shape, hidden=found)
+
+    @classmethod
+    def shapes(cls, shape: Shape, inputs: int) -> Shapes:
+        return {}
+
+    @classmethod
+    def options(cls, shape: Shape, inputs: int) -> dict[str, Any]:
+        return {"inputs": inputs, "degree": shape.degree}
+
+    @property
+    def hidden(self) -> int:
+        """H, the number of monomials."""
+        return monomials.count(self.inputs, self.degree)
+
+    @property
+    def columns(self) -> int:
+        return self.inputs
+
+    def drive(self, inputs: Array) -> Array:
+        return inputs
+
+    def step(self, carry: Carry, drive: Array) -> Carry:
+        del carry
+        return (monomials.values(drive, self.degree),)
+
+
 CELLS: dict[str, type[AnyCell]] = {
     "simple": SimpleCell,
     "leaky": LeakyCell,
@@ -457,5 +555,6 @@ CELLS: dict[str, type[AnyCell]] = {
     "plrnn": PiecewiseLinearCell,
     "clipped-plrnn": PiecewiseLinearCell,
     "smoothing": SmoothingCell,
+    "polynomial": PolynomialCell,
 }
 """The cells by name, those of `freerun.settings.CellName`."""

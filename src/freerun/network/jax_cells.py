@@ -7,7 +7,7 @@ sequence, (H, S) for a batch of S sequences.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -16,12 +16,14 @@ from jaxtyping import Float
 
 import freerun.network.pytrees  # noqa: F401 - registers networks with JAX
 from freerun.network.cells import (
+    AffineCell,
     AnyCell,
     GRUCell,
     LeakyCell,
     LSTMCell,
     MemorylessCell,
     PiecewiseLinearCell,
+    PolynomialCell,
     SimpleCell,
     SmoothingCell,
 )
@@ -32,6 +34,7 @@ from freerun.network.updates import (
     leaky_update,
     lstm_update,
     piecewise_update,
+    polynomial_update,
     simple_update,
     smoothing_update,
 )
@@ -45,19 +48,25 @@ class Rule:
         update: the elementwise update. Equal cells share one update, so that JAX compiles it once.
         elementwise: the parameters of the update: the leak, a bias inside, the threshold or gains.
         recurrent: the recurrent weights, shape (H, A); None if cells have none.
-        widened: all A columns of the input part of the affine map, given its columns x_t @ input + bias.
+        drive: the input part of the affine map, given the inputs, shape (*T, D); affine in them.
     """
 
     update: Callable[[Any], Update]
     elementwise: Callable[[Any], tuple[Array, ...]] = lambda cell: ()
     recurrent: Callable[[Any], Array] | None = None
-    widened: Callable[[Any, Array], Array] = lambda cell, driven: driven
+    drive: Callable[[Any, Array], Array] = lambda cell, inputs: inputs @ cell.input + cell.bias
 
 
 def _piecewise_recurrent(cell: PiecewiseLinearCell) -> Array:
     """The map of the hidden state (z, phi) to the next z' and to z' @ expand."""
     to_latent = jnp.concatenate([jnp.diag(cell.diagonal), cell.shrink])
     return jnp.concatenate([to_latent, to_latent @ cell.expand], axis=1)
+
+
+def _piecewise_drive(cell: PiecewiseLinearCell, inputs: Array) -> Array:
+    """What the input adds to the next z' and to z' @ expand."""
+    driven = inputs @ cell.input + cell.bias
+    return jnp.concatenate([driven, driven @ cell.expand], axis=-1)
 
 
 def _own_recurrent(cell: SimpleCell | LeakyCell | GRUCell | LSTMCell) -> Array:
@@ -76,11 +85,12 @@ RULES: dict[type[AnyCell], Rule] = {
         lambda cell: piecewise_update(cell.clipped),
         lambda cell: (cell.threshold,),
         _piecewise_recurrent,
-        lambda cell, driven: jnp.concatenate([driven, driven @ cell.expand], axis=-1),
+        _piecewise_drive,
     ),
     SmoothingCell: Rule(
         lambda cell: smoothing_update, lambda cell: (cell.level, cell.trend, cell.damping, cell.season)
     ),
+    PolynomialCell: Rule(lambda cell: polynomial_update(cell.degree), drive=lambda cell, inputs: inputs),
 }
 """The rule of each class of cells."""
 
@@ -109,16 +119,23 @@ def elementwise_of(cell: AnyCell) -> tuple[Array, ...]:
 def recurrent_of(cell: AnyCell) -> Float[Array, "H A"]:
     """The recurrent weights; zeros for a cell without them."""
     recurrent = rule_of(cell).recurrent
-    return jnp.zeros((cell.hidden, cell.bias.shape[0]), cell.bias.dtype) if recurrent is None else recurrent(cell)
+    if recurrent is None:
+        return jnp.zeros((cell.hidden, cell.columns), jnp.result_type(*cell.arrays()))
+    return recurrent(cell)
 
 
 def drive(cell: AnyCell, inputs: Float[Array, "*T D"]) -> Float[Array, "*T A"]:
     """The input part of the affine map, x_t @ input + bias, for any number of steps."""
-    return rule_of(cell).widened(cell, inputs @ cell.input + cell.bias)
+    return rule_of(cell).drive(cell, inputs)
+
+
+def linear_part(cell: AnyCell) -> AnyCell:
+    """The cell whose input part of the affine map is linear: without the bias."""
+    return replace(cell, bias=jnp.zeros_like(cell.bias)) if isinstance(cell, AffineCell) else cell
 
 
 def mix(cell: AnyCell, hidden: Float[Array, "*T H"]) -> Float[Array, "*T A"]:
     """The recurrent part of the affine map, h_{t-1} @ recurrent; zero for a cell without recurrent weights."""
     if rule_of(cell).recurrent is None:
-        return jnp.zeros((*hidden.shape[:-1], cell.bias.shape[0]), cell.bias.dtype)
+        return jnp.zeros((*hidden.shape[:-1], cell.columns), hidden.dtype)
     return hidden @ recurrent_of(cell)

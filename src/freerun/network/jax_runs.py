@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int, PyTree
 
 from freerun.network import parallel, recurrence
-from freerun.network.jax_cells import drive, elementwise_of, mix, update_of
+from freerun.network.jax_cells import drive, elementwise_of, linear_part, mix, update_of
 from freerun.network.network import Network, State, Window, left_out
 from freerun.network.recurrence import cut, linearize_updates, loop, mix_inputs, multiply_rows, shift
 from freerun.network.updates import Array, Carry
@@ -359,7 +359,7 @@ def _linear_step(network: Network, linear: LinearSteps, state: State, value: Arr
     def updated(slope: PyTree, known: Carry) -> Callable[..., Carry]:
         return lambda *tangents: jax.tree.map(jnp.add, slope(*tangents), known)
 
-    cells = tuple(replace(cell, bias=jnp.zeros_like(cell.bias)) for cell in network.cells)
+    cells = tuple(map(linear_part, network.cells))
     network = replace(network, cells=cells, bias=jnp.zeros_like(network.bias))
     state, estimate = _advance(network, state, value, [updated(*layer) for layer in linear.layers])
     return state, estimate + linear.output

@@ -154,7 +154,7 @@ class Network:
     def rest(self, several: tuple[int, ...] = ()) -> State:
         """The zero state. `several` is the shape of a batch: its past then has shape (depth, *several, N)."""
         past = np.zeros((self.depth, *several, self.bias.shape[0] + self.inputs), self.bias.dtype)
-        return State(tuple(cell.rest() for cell in self.cells), past)
+        return State(tuple(cell.rest(self.bias.dtype) for cell in self.cells), past)
 
 
 def _dense(cell: AnyCell) -> AnyCell:
@@ -188,7 +188,7 @@ def assemble(shape: Shape, take: Take) -> Network:
     make, cells, inputs = CELLS[shape.cell], list[AnyCell](), shape.window
     for layer in range(shape.layers):
         weights = {name: take(f"cells.{layer}.{name}", size) for name, size in make.shapes(shape, inputs).items()}
-        cells.append(make.of(weights, shape))
+        cells.append(make.of(weights, shape, inputs))
         inputs = cells[-1].hidden
     return Network(
         tuple(cells),

@@ -124,7 +124,8 @@ def start_of(network: Network, inputs: Array) -> State:
         network: the network.
         inputs: what the network will read, shape (T, *S, N); NaN where a value is missing.
     """
-    return State(tuple(cell.start(inputs) for cell in network.cells), network.rest(inputs.shape[1:-1]).past)
+    cells = tuple(cell.start(inputs, network.bias.dtype) for cell in network.cells)
+    return State(cells, network.rest(inputs.shape[1:-1]).past)
 
 
 class Reading(NamedTuple):

@@ -22,6 +22,7 @@ class Shape:
         differences: lags of the differences that are taken of the values one after the other, in steps.
         periods: the steps of each season of a smoothing cell, ascending.
         known: whether the network reads the estimates of a known model.
+        degree: highest degree of the monomials of a polynomial cell.
     """
 
     channels: int
@@ -36,6 +37,7 @@ class Shape:
     differences: tuple[int, ...] = ()
     periods: tuple[int, ...] = ()
     known: bool = False
+    degree: int = 0
 
     @property
     def window(self) -> int:

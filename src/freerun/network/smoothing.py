@@ -121,7 +121,7 @@ class SmootherErrors:
     def along(cls, network: Network, inputs: Array) -> SmootherErrors:
         """Sum the errors along a series; see `solve`. Over a missing value, each smoother follows its own forecast."""
         cell, channels = _smoothers_of(network), len(network.bias)
-        carry = cell.start(inputs)
+        carry = cell.start(inputs, cell.bias.dtype)
         drive = np.nan_to_num(inputs) @ cell.input + cell.bias
         present = ~np.isnan(inputs[:, :channels]) @ np.asarray(cell.input[:channels], bool)
         squares = np.zeros(cell.hidden)

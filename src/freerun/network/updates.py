@@ -17,6 +17,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import PyTree
 
+from freerun.network import monomials
+
 Array = jax.Array | np.ndarray
 """Weights are JAX arrays in training, and NumPy arrays in a model, so that no JAX setting affects them there."""
 
@@ -185,6 +187,22 @@ def piecewise_update(clipped: bool) -> Update:
         latent, units = jnp.split(total, [total.shape[-1] - threshold.size], axis=-1)
         ramps = jax.nn.relu(units + threshold)
         return (jnp.concatenate([latent, ramps - jax.nn.relu(units) if clipped else ramps], axis=-1),)
+
+    return update
+
+
+@cache
+def polynomial_update(degree: int) -> Update:
+    """The update of the polynomial cell: monomials of degree 2 to `degree` of a = p + u. JAX differentiates it."""
+
+    def update(_: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
+        del carry
+        numbers = recurrent + drive
+        width, found = numbers.shape[-1], numbers
+        for products in monomials.products(width, degree):
+            blocks = [numbers[..., factor : factor + 1] * found[..., first:last] for factor, first, last in products]
+            found = jnp.concatenate([found, *blocks], axis=-1)
+        return (found[..., width:],)
 
     return update
 

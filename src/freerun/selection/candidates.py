@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from freerun.data.series import Series
 from freerun.errors import SettingError
+from freerun.network import monomials
 from freerun.network.cells import CELLS
-from freerun.plan import default_units, settled
+from freerun.network.shape import Shape
+from freerun.plan import DEGREE, MOST_UNITS, UNITS_PER_STEP, default_units, settled
 from freerun.selection.policies import FILLED_IN, MOST_RECURRENT, Policy, Proposal
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
@@ -33,7 +35,17 @@ def candidates_of(settings: Settings, policy: Policy, profile: Profile) -> list[
     found = list(dict.fromkeys(filled_in(settings, one, profile.steps) for one in policy.candidates(profile)))
     if not found:
         raise SettingError(f"the policy {policy.name!r} proposes nothing for a series of {profile.steps} steps")
-    return found
+    return [one for one in found if has_enough_rows(one, profile)] or found
+
+
+def has_enough_rows(settings: Settings, profile: Profile) -> bool:
+    """Whether the series has enough steps for the monomials of a candidate; True for candidates with hidden units."""
+    if settings.cell != "polynomial":
+        return True
+    known = settings.model is not None
+    window = Shape(profile.channels, 0, lags=settings.lags, inputs=profile.inputs, known=known).window
+    found = monomials.count(window, DEGREE if settings.degree is None else settings.degree)
+    return found <= min(UNITS_PER_STEP * profile.steps, MOST_UNITS)
 
 
 def all_units(settings: Settings, cell: str | None, steps: int) -> int:

@@ -101,17 +101,31 @@ SEEDS, MOST_SEEDS = 4, 12
 """Seeds with which the best candidate is judged, more of them where networks are small and cheap. More units in the
 first rounds and more seeds lowered the mean sMAPE on 44 dysts systems of 150 steps from 49 to 46.5 (three seeds)."""
 
+NOISY_FOR_POLYNOMIALS = 0.1
+"""Noise in a series, in standard deviations, from which on no polynomials are tried."""
+
 SHARE_OF_WINDOW = 4
 """A window reaches back over a quarter of the training series at most."""
 
 FULL_STATES = ((1, 1), (2, 1))
 """Windows that are also tried where several channels, as they are, may be the whole state of a system."""
 
+POLYNOMIALS = ((4, 1, 3), (4, 2, 4), (4, 4, 3), (5, 1, 3), (7, 2, 3), (8, 3, 2))
+"""Windows of polynomials of one channel, how many steps their values are apart, and degrees."""
+
+POLYNOMIALS_OF_STATES = ((1, 1, 2), (1, 1, 3), (1, 1, 4), (2, 1, 2), (2, 1, 3), (2, 1, 4))
+"""The same where several channels, as they are, may be the whole state of a system."""
+
 
 def _fits(lags: tuple[int, ...], profile: Profile) -> bool:
     """Whether a window leaves enough steps to learn from, and reads no more numbers than a network has units."""
     numbers = len(lags) * (profile.channels + profile.inputs)
     return lags[-1] < profile.steps // SHARE_OF_WINDOW and numbers <= min(profile.steps, MOST_UNITS)
+
+
+def _scales_near(best: Settings) -> list[Proposal]:
+    """Scales of the inputs to try beside that of the best so far; monomials have none."""
+    return [] if best.input_scale is None else [{"input_scale": best.input_scale * factor} for factor in (0.5, 2.0)]
 
 
 def noises_near(best: Settings) -> tuple[float, ...]:
@@ -162,16 +176,20 @@ class ForecastPolicy:
             for scale in self.scales[:1] if difference else self.scales:
                 for lags in windows or [(0,)]:
                     yield {"cell": "memoryless", "delays": lags, "input_scale": scale, "difference": difference or 0}
+        if not profile.dated and profile.noise < NOISY_FOR_POLYNOMIALS:
+            for count, apart, degree in POLYNOMIALS if profile.channels == 1 else POLYNOMIALS_OF_STATES:
+                if _fits(window(count, apart), profile):
+                    yield {"cell": "polynomial", "delays": window(count, apart), "degree": degree, "difference": 0}
         for leak, radius in self.reservoirs:
             reservoir = {"leak": leak, "spectral_radius": radius}
             yield {"cell": "leaky", "delays": 1, "input_scale": self.scales[0], "difference": 0} | reservoir
 
     def neighbours(self, best: Settings, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
-        assert best.input_scale is not None
-        for factor in (0.5, 2.0):
-            yield {"input_scale": best.input_scale * factor}
+        yield from _scales_near(best)
         yield from ({"input_noise": noise} for noise in noises_near(best))
+        if best.degree is not None:
+            yield from ({"degree": near} for near in (best.degree - 1, best.degree + 1) if near > 1)
         lags = best.lags
         if len(lags) > 1:
             apart = lags[1]
@@ -234,8 +252,7 @@ class AttractorPolicy:
 
     def neighbours(self, best: Settings, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
-        assert best.input_scale is not None
-        yield from ({"input_scale": best.input_scale * factor} for factor in (0.5, 2.0))
+        yield from _scales_near(best)
         count = len(best.lags)
         yield from ({"delays": window(max(1, near), 1)} for near in (round(count / 1.4), math.ceil(count * 1.4)))
         if best.input_noise:
@@ -310,5 +327,5 @@ def _is_sample(profile: Profile) -> bool:
     return _is_comparable(profile) and not profile.dated and profile.steps >= SAMPLE
 
 
-FILLED_IN = ("cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise", "difference")
+FILLED_IN = ("cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise", "difference", "degree")
 """The parameters that a policy may fill in, beside the units and the penalty."""

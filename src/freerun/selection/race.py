@@ -18,9 +18,9 @@ from freerun.data.series import Series
 from freerun.errors import MachineError, warn
 from freerun.network import ridge
 from freerun.plan import FEWEST_UNITS, solve_plan
-from freerun.selection.candidates import all_units, candidates_of, filled_in
+from freerun.selection.candidates import all_units, candidates_of, filled_in, has_enough_rows
 from freerun.selection.holdout import FOLDS
-from freerun.selection.judge import Candidate
+from freerun.selection.judge import GROWING, Candidate
 from freerun.selection.policies import Policy, Round
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
@@ -120,7 +120,7 @@ class _Race:
                     raise MachineError(f"{fault}; {SMALLER}")
                 if number == 0 and goes_on is not None and not goes_on(finished):
                     return []
-                contenders = [choice.settings for choice in finished[: effort.keep]]
+                contenders = [choice.settings for choice in _going_on(finished, effort.keep)]
         except KeyboardInterrupt:
             so_far = ranked([*judged.values(), *finished])
             if not so_far or so_far[0].error == math.inf:
@@ -170,29 +170,34 @@ class _Race:
         return self.judge(settings, penalties, effort.runs)
 
     def _try_neighbours(self, effort: Round, number: int, judged: _Judged) -> None:
-        """Judge neighbours of the best until none is better."""
+        """Judge neighbours of the leaders until none is better."""
         for _ in range(effort.neighbours):
-            best = _best(judged)
+            leaders = _leaders(judged)
             near = [
-                filled_in(self.settings, {**self._varied(best.settings), **candidate}, self.profile.steps)
-                for candidate in self.policy.neighbours(best.settings, self.profile)
+                filled_in(self.settings, {**self._varied(leader.settings), **candidate}, self.profile.steps)
+                for leader in leaders
+                for candidate in self.policy.neighbours(leader.settings, self.profile)
             ]
-            self._judge_all(near, effort, number, judged)
-            if _best(judged) is best:
+            self._judge_all([one for one in near if has_enough_rows(one, self.profile)], effort, number, judged)
+            if _leaders(judged) == leaders:
                 break
 
     def _try_seeds(self, effort: Round, number: int, judged: _Judged) -> None:
-        """Judge the best with other seeds."""
-        best = _best(judged).settings
+        """Judge the best network with random weights with other seeds."""
         seeds = self.settings.restarts if self.settings.restarts is not None and effort.seeds > 1 else effort.seeds
-        self._judge_all([best.with_(seed=best.seed + i) for i in range(1, seeds)], effort, number, judged)
+        for leader in _leaders(judged):
+            best = leader.settings
+            if best.cell not in GROWING:
+                self._judge_all([best.with_(seed=best.seed + i) for i in range(1, seeds)], effort, number, judged)
 
     def _varied(self, settings: Settings) -> dict[str, Any]:
         """The parameters that a policy may have filled in."""
         return settings.model_dump(exclude={"hidden", "washout", "seed", "restarts", "members", "optimizer"})
 
     def _sized(self, settings: Settings, share: float) -> Settings:
-        """The settings with a share of all hidden units."""
+        """The settings with a share of all hidden units; monomials are all of them, or none."""
+        if not settings.has_effect("hidden"):
+            return settings
         units = all_units(self.settings, settings.cell, self.profile.steps)
         return settings.with_(hidden=max(min(units, FEWEST_UNITS), round(share * units)))
 
@@ -229,10 +234,28 @@ def kinds_first(ranking: Sequence[Candidate]) -> list[Candidate]:
     return first + [choice for choice in ranking if choice not in first]
 
 
+def _leaders(judged: _Judged) -> list[Candidate]:
+    """The best polynomial, and the best of all other candidates; one of them where there are no others."""
+    polynomials = [one for one in judged.values() if one.settings.cell in GROWING]
+    others = [one for one in judged.values() if one.settings.cell not in GROWING]
+    return [min(some, key=lambda choice: choice.error) for some in (others, polynomials) if some]
+
+
+def _going_on(ranking: Sequence[Candidate], keep: int) -> list[Candidate]:
+    """The best `keep` candidates, at most half of them polynomials where there are others.
+
+    Polynomials have all of their monomials from the first round on. The others have a part of their units, and may
+    overtake them.
+    """
+    polynomials = [choice for choice in ranking if choice.settings.cell in GROWING]
+    left_out = polynomials[keep // 2 :] if len(polynomials) < len(ranking) else []
+    return [choice for choice in ranking if choice not in left_out][:keep]
+
+
 def _best(judged: _Judged) -> Candidate:
     return min(judged.values(), key=lambda choice: choice.error)
 
 
 def _recipe(choice: Candidate) -> Settings:
     """The settings without units and penalty, which change with the effort of a round."""
-    return choice.settings.with_(hidden=1, l2=None)
+    return choice.settings.with_(hidden=None, l2=None)
