@@ -25,6 +25,9 @@ TRAINING, FOLLOWED, BLOCK = 2000, 6000, 20
 MEMORY = {"learns": 1.0, "learns and forgets": 0.998}
 """Forgetting factors of the networks that learn."""
 
+LEARNED = (3.6, 3.75, 3.9)
+"""Parameters of the logistic map that the network learns."""
+
 DT = 0.05
 """Time step of the Lorenz system."""
 
@@ -122,7 +125,48 @@ def learning() -> None:
     draw("learning", (9, 5), lambda figure, ink: drift(figure, ink, *several[0]))
 
 
-PAGES = {"learning": learning}
+def logistic(r: float, steps: int, skip: int = 200) -> np.ndarray:
+    """The logistic map on its attractor, shape (steps,)."""
+    values = [0.4]
+    for _ in range(steps + skip):
+        values.append(r * values[-1] * (1.0 - values[-1]))
+    return np.array(values[-steps:])
+
+
+def bifurcation(figure: Figure, ink: Ink, diagrams: list[tuple[str, str, list[np.ndarray]]], at: np.ndarray) -> None:
+    """The values that the system and the network visit at each parameter."""
+    figure.set_dpi(160)
+    for axes, (title, color, visited) in zip(figure.subplots(1, len(diagrams), sharey=True), diagrams, strict=True):
+        for r in LEARNED:
+            axes.axvline(r, color=ink.third, linewidth=1.2)
+        for r, values in zip(at, visited, strict=True):
+            axes.plot(np.full(len(values), r), values, ",", color=getattr(ink, color), rasterized=True)
+        axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+        axes.set_xlabel("r")
+        axes.set_xlim(at[0], at[-1])
+        axes.set_ylim(0, 1)
+
+
+def parameters() -> None:
+    """The bifurcation diagram of the logistic map, true and by a network that learned three parameters."""
+    began = time.process_time()
+    panel = [freerun.Series.of(logistic(r, 1000), inputs=np.full(1000, r)) for r in LEARNED]
+    rnn = freerun.RNN().fit(panel)
+    at = np.linspace(3.4, 4.0, 241)
+    true, learned, distances = list[np.ndarray](), list[np.ndarray](), list[float]()
+    for r in at:
+        start = freerun.Series.of(panel[1].values[-20:], inputs=np.full(20, r))
+        run = rnn.generate(600, after=start, inputs=np.full(600, r)).values[200:, 0]
+        true.append(logistic(r, 400))
+        learned.append(run)
+        distances.append(float(np.abs(np.sort(run) - np.sort(true[-1])).mean()))
+    print(f"mean distance between the values visited: median {np.median(distances):.2g}, worst {max(distances):.2g}")
+    print(f"{time.process_time() - began:.0f} processor seconds")
+    shown = [("the logistic map", "data", true), ("the network at parameters it never read", "network", learned)]
+    draw("parameters", (9, 4), lambda figure, ink: bifurcation(figure, ink, shown, at))
+
+
+PAGES = {"learning": learning, "parameters": parameters}
 """The figures by name."""
 
 if __name__ == "__main__":

@@ -186,6 +186,7 @@ def _fit(
     training, validation = together(training, validation)
     require_trainable(settings, training, validation)
     _warn_of_oddities(training)
+    _warn_of_constant_inputs(training)
     asked = settings if before is None else before.require_same_shape(settings)
     if asked.model is not None:
         asked.model.require_function()
@@ -551,6 +552,17 @@ def _warn_of_oddities(training: Sequence[Series]) -> None:
         place = f"series {number}: " if len(training) > 1 else ""
         for oddity in oddities(series):
             warn(f"{place}{oddity}; it is learned as it stands: leave the value empty (NaN) if it is wrong")
+
+
+def _warn_of_constant_inputs(training: Sequence[Series]) -> None:
+    """Say which external inputs have one value, so that a network cannot learn what others would do."""
+    inputs = np.concatenate([series.inputs[: len(series)] for series in training])
+    for name, column in zip(training[0].input_names, inputs.T, strict=True):
+        if (column == column[0]).all():
+            warn(
+                f"the external input {name!r} is {column[0]:g} at all steps, so that nothing can be learned of other "
+                "values; give series with other values of it, or leave it out"
+            )
 
 
 def _refuse_nearly_empty(series: Series) -> None:

@@ -352,6 +352,33 @@ def divided(
     return Divided(tuple(without), tuple(apart[0]))
 
 
+def without_each(
+    network: Network,
+    panel: Sequence[np.ndarray],
+    washout: int,
+    groups: Sequence[Sequence[int]],
+    noise: float = 0.0,
+    seed: int = 0,
+) -> list[Triangle]:
+    """Reduce the rows of a network, leaving out each of several groups of series in turn.
+
+    Args:
+        network, panel, washout, noise, seed: see `rows_of`.
+        groups: numbers of the series of each group, without overlap.
+    """
+    grouped = {number for group in groups for number in group}
+    rest = [values for number, values in enumerate(panel) if number not in grouped]
+    common, without = Triangle.of(rows_of(network, rest, washout, noise, seed)), list[Triangle]()
+    for left in range(len(groups)):
+        triangle = common
+        for number, group in enumerate(groups):
+            if number != left:
+                for rows in rows_of(network, [panel[one] for one in group], washout, noise, seed + 1 + number):
+                    triangle = triangle.joined(rows)
+        without.append(triangle)
+    return without
+
+
 class Solution(NamedTuple):
     """A solved readout.
 

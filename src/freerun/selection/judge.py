@@ -179,12 +179,14 @@ class _Panel:
         scaling: between the series and these units.
         channels: D.
         unit: the standard deviation of each channel, shape (D,).
+        longest: most steps of a free run.
     """
 
     values: list[np.ndarray]
     scaling: Scaling
     channels: int
     unit: np.ndarray
+    longest: int = LONGEST
 
     @classmethod
     def of(cls, training: Sequence[Series], scaling: Scaling) -> _Panel:
@@ -225,7 +227,7 @@ class _Panel:
         """
         first, last = (steps - count for count in stretch)
         held_out = last - first
-        horizon = max(1, min(LONGEST, max(held_out // 3, min(SHORTEST, held_out - 1))))
+        horizon = max(1, min(self.longest, max(held_out // 3, min(SHORTEST, held_out - 1))))
         count = max(1, min(runs // len(self._some(runs)), 3 * held_out // horizon, held_out - horizon + 1))
         return np.linspace(first - 1, last - 1 - horizon, count).astype(int), horizon
 

@@ -20,6 +20,7 @@ from freerun.plan import LEAK, MOST_UNITS, SPECTRAL_RADIUS, default_units
 from freerun.selection.attractor import AttractorJudge
 from freerun.selection.judge import Candidate, Judge
 from freerun.selection.profile import NOISY, Profile
+from freerun.selection.system_parameters import judge_of
 from freerun.settings import Settings
 
 Proposal = Mapping[str, Any]
@@ -169,10 +170,10 @@ class ForecastPolicy:
     def candidates(self, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
         shapes = [*self.windows, *((season + 1, 1) for season in profile.seasons)]
-        if profile.channels > 1:
+        if profile.channels > 1 or profile.parameters:
             shapes = [*FULL_STATES, *shapes]
         windows = [lags for lags in (window(*shape) for shape in shapes) if _fits(lags, profile)]
-        for difference in differences_of(profile):
+        for difference in (0,) if profile.parameters else differences_of(profile):
             for scale in self.scales[:1] if difference else self.scales:
                 for lags in windows or [(0,)]:
                     yield {"cell": "memoryless", "delays": lags, "input_scale": scale, "difference": difference or 0}
@@ -209,7 +210,7 @@ class ForecastPolicy:
 
     def judge(self, settings: Settings, training: Sequence[Series]) -> Judge:
         """See `Policy`."""
-        return Judge(settings, training)
+        return judge_of(settings, training)
 
 
 @dataclass(frozen=True)

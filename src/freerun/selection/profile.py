@@ -33,6 +33,7 @@ class Profile:
         noise: standard deviation of the noise in the first series, in standard deviations of its channels; the largest.
         seasons: after how many steps the first series repeats itself, ascending; empty for no season.
         positive: whether all values are positive.
+        parameters: how many external inputs are parameters of a system; see `parameters_of`.
     """
 
     steps: int
@@ -45,6 +46,7 @@ class Profile:
     noise: float
     seasons: tuple[int, ...]
     positive: bool
+    parameters: int = 0
 
     @classmethod
     def of(cls, training: Sequence[Series], settings: Settings) -> Profile:
@@ -66,7 +68,18 @@ class Profile:
             _noise_share(first),
             seasons_of(first) if settings.season is None else settings.seasons,
             all(bool((np.nan_to_num(series.values, nan=1.0) > 0).all()) for series in training),
+            len(parameters_of(training)),
         )
+
+
+def parameters_of(training: Sequence[Series]) -> tuple[int, ...]:
+    """Find the external inputs that are constant along each series and differ between series."""
+    inputs = [series.inputs[: len(series)] for series in training]
+    if not training[0].input_names:
+        return ()
+    constant = np.all([(one == one[0]).all(axis=0) for one in inputs], axis=0)
+    first = np.array([one[0] for one in inputs])
+    return tuple(np.flatnonzero(constant & (first != first[0]).any(axis=0)).tolist())
 
 
 def _noise_share(series: Series) -> float:
