@@ -133,19 +133,23 @@ def test_missing_values_do_not_count_in_seasonal_terms():
 
 
 def test_weights_are_the_likelihoods_of_the_smoothers():
-    """By a loop over smoothers and steps, with the profile likelihood of Gaussian errors."""
+    """By a loop over smoothers and steps, with the density of scipy's generalized normal distribution at the scale that
+    is likeliest."""
+    from scipy.stats import gennorm
+
     values = np.cumsum(np.random.default_rng(3).normal(size=40))[:, None]
-    grid = smoothing.gains(seasonal=False, slopes=False)
+    grid = smoothing.gains(seasonal=False, slopes=True)
     network = smoothing.network_of(Shape(1, len(grid), "smoothing"), grid, "float64")
     likelihood = []
-    for gain in grid.level:
-        one = network_with(gain, 0.0, 0.0, 0.0)
+    for level, trend, damping in zip(grid.level, grid.trend, grid.damping, strict=True):
+        one = network_with(level, trend, damping, 0.0)
         before = float(numpy_runs.start_of(one, values).cells[0][0][0])
         errors = np.r_[before, numpy_runs.predict(one, values)[:-1, 0]] - values[:, 0]
-        deviation = np.sqrt((errors**2).mean())
-        likelihood.append(np.prod(np.exp(-0.5 * (errors / deviation) ** 2) / deviation))
+        p = smoothing.TAIL
+        scale = (p * np.mean(np.abs(errors) ** p)) ** (1 / p)
+        likelihood.append(np.exp(gennorm.logpdf(errors, p, scale=scale).sum() - smoothing.STEADY * trend / level))
     solved = smoothing.solve(network, values)
-    np.testing.assert_allclose(solved.readout[:, 0], np.array(likelihood) / np.sum(likelihood))
+    np.testing.assert_allclose(solved.readout[:, 0], np.array(likelihood) / np.sum(likelihood), rtol=1e-9)
     assert solved.readout.sum() == pytest.approx(1.0)
 
 

@@ -186,7 +186,7 @@ def _statistics_arrays(statistics: Triangle | SmootherErrors | None) -> dict[str
         case None:
             return {}
         case SmootherErrors():
-            return {"statistics.squares": statistics.squares, "statistics.known": statistics.known}
+            return {"statistics.losses": statistics.losses, "statistics.known": statistics.known}
         case Triangle():
             factors = {f"statistics.{i}": f[np.triu_indices(len(f))] for i, f in enumerate(statistics.factors)}
             return {**factors, "statistics.counted": np.asarray(statistics.counted, np.float64)}
@@ -317,10 +317,10 @@ def _statistics(
     """Make the sums that determine the readout of a network, and check them; None if the file has none."""
     hidden, channels = network.readout.shape
     if groups is None:
-        if f"{prefix}squares" not in arrays:
+        if f"{prefix}losses" not in arrays:
             return None
-        squares, known = (_finite_array(arrays, f"{prefix}{name}", hidden) for name in ("squares", "known"))
-        return SmootherErrors(squares, known)
+        losses, known = (_finite_array(arrays, f"{prefix}{name}", hidden) for name in ("losses", "known"))
+        return SmootherErrors(losses, known)
     if sorted(channel for group in groups for channel in group) != list(range(channels)):
         raise ValueError("the channels of the triangular factors are not those of the series")
     features = hidden + 1 + (0 if network.direct is None else len(network.direct))

@@ -22,7 +22,7 @@ from freerun.network.cells import CYCLES, SmoothingCell
 from freerun.network.network import Network
 from freerun.network.seasonal import seasonal_terms
 from freerun.network.shape import Shape
-from freerun.network.smoothing import Gains
+from freerun.network.smoothing import Gains, SmootherErrors
 
 FEWEST_LAGS, MOST_LAGS = 8, 49
 """Fewest and most changes that are features: those of two of the shortest seasons and one more."""
@@ -140,7 +140,8 @@ def _smoothed(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nda
     first = cell.start(inputs)[0]
     forecast, level, slope = map(np.asarray, numpy_runs.read(network, inputs).carries[0])
     errors = (inputs - np.concatenate([first[None], forecast[:-1]]))[known]
-    weights = smoothing.weights_of((errors**2).sum(axis=0), np.array(len(errors)))
+    losses = (np.abs(errors) ** smoothing.TAIL).sum(axis=0)
+    (weights,) = SmootherErrors(losses, np.full(cell.hidden, float(len(errors)))).weights(network)
     return level @ weights, np.asarray(cell.damping) * slope @ weights
 
 

@@ -33,13 +33,21 @@ TRENDS = (0.0, 0.1, 0.5, 1.0)
 DAMPINGS = (0.8, 0.9, 1.0)
 """Factors of the slope in each step."""
 
-SEASONS = (0.0, 0.1, 0.4, 1.0)
+SEASONS = (0.05, 0.2, 0.5, 1.0)
 """Gains of the seasonal terms, as shares of what the level leaves of an error. The largest follow a season that changes
 from year to year, as that of the airline passengers (Box and Jenkins, 1976) does. On M1 and M3 they change nothing
 beyond chance."""
 
-UNCERTAIN = 1e-12
-"""Least mean squared error of a smoother, in squared units of the network: below it all are equally good."""
+TAIL = 1.5
+"""Exponent of errors in the likelihood: between 2, for Gaussian errors, and 1, for those of Laplace, which have heavy
+tails. With 2, errors on the series of M3 are 0.3 % larger."""
+
+STEADY = 3.0
+"""Rate of the prior of `TRENDS`, an exponential distribution. Without it, errors on yearly series of M3 grow by 1.5 %,
+and those on yearly series of M1 shrink by as much."""
+
+UNCERTAIN = 1e-6
+"""Least error of a smoother, in units of the network: below it all are equally good."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +115,16 @@ def solve(network: Network, inputs: Array) -> Network:
 
 @dataclass(frozen=True)
 class SmootherErrors:
-    """Sums of the squared errors of each smoother of a network.
+    """Sums of the errors of each smoother of a network, from which its weight follows.
+
+    Errors have the density of a generalized normal distribution, proportional to exp(-|e / scale|^p), with p = `TAIL`.
 
     Attributes:
-        squares: weighted sums of the squared errors, shape (H,).
+        losses: weighted sums of |error|^p, shape (H,).
         known: sums of the weights, shape (H,).
     """
 
-    squares: np.ndarray
+    losses: np.ndarray
     known: np.ndarray
 
     @classmethod
@@ -124,13 +134,13 @@ class SmootherErrors:
         carry = cell.start(inputs, cell.bias.dtype)
         drive = np.nan_to_num(inputs) @ cell.input + cell.bias
         present = ~np.isnan(inputs[:, :channels]) @ np.asarray(cell.input[:channels], bool)
-        squares = np.zeros(cell.hidden)
+        losses = np.zeros(cell.hidden)
         with np.errstate(over="ignore", invalid="ignore"):
             for value, there in zip(drive, present, strict=True):
                 error = (value - carry[0]) * there
-                squares += error * error
+                losses += np.abs(error) ** TAIL
                 carry = cell.step(carry, carry[0] + error)
-        return cls(squares, present.sum(axis=0).astype(np.float64))
+        return cls(losses, present.sum(axis=0).astype(np.float64))
 
     @property
     def steps(self) -> float:
@@ -139,7 +149,7 @@ class SmootherErrors:
 
     def discounted(self, factor: float) -> SmootherErrors:
         """Multiply the weights of all errors by a factor."""
-        return SmootherErrors(factor * self.squares, factor * self.known)
+        return SmootherErrors(factor * self.losses, factor * self.known)
 
     def joined(self, network: Network, forecasts: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> SmootherErrors:
         """Add the errors of further forecasts.
@@ -148,43 +158,42 @@ class SmootherErrors:
             network: the network.
             forecasts: of each smoother, shape (n, H).
             truth: the values that they forecast, standardized, shape (n, D); NaN where one is missing.
-            weights: of the squared errors, shape (n,).
+            weights: of the errors, shape (n,).
         """
         reads = np.asarray(_smoothers_of(network).input[: truth.shape[1]], np.float64)
         present = weights[:, None] * (np.isfinite(truth) @ reads)
-        squares = present * (np.nan_to_num(truth) @ reads - forecasts) ** 2
-        return SmootherErrors(self.squares + squares.sum(axis=0), self.known + present.sum(axis=0))
+        losses = present * np.abs(np.nan_to_num(truth) @ reads - forecasts) ** TAIL
+        return SmootherErrors(self.losses + losses.sum(axis=0), self.known + present.sum(axis=0))
 
     def solved(self, network: Network) -> Network:
         """Return the network with a readout of weights by these errors."""
-        channels = len(network.bias)
-        weights = weights_of(self.squares.reshape(channels, -1), self.known.reshape(channels, -1))
+        weights = self.weights(network)
+        channels = len(weights)
         readout = np.zeros((channels, weights.shape[1], channels))
         readout[np.arange(channels), :, np.arange(channels)] = weights
         return network.with_readout(readout.reshape(-1, channels).astype(network.readout.dtype), network.bias, None)
+
+    def weights(self, network: Network) -> np.ndarray:
+        """The posterior probabilities of the smoothers of each channel (model averaging; Hoeting et al., 1999).
+
+        The likelihood of T errors whose scale is estimated is proportional to (mean |error|^p)^(-T / p). The prior is
+        flat, but for the gain of the slope as a share of that of the level, whose prior is exp(-`STEADY` * share).
+
+        Args:
+            network: the network.
+
+        Returns:
+            Shape (D, G); the weights of the G smoothers of a channel have the sum 1.
+        """
+        cell, tiny = _smoothers_of(network), np.finfo(float).tiny
+        mean = np.maximum(self.losses / np.maximum(self.known, tiny), UNCERTAIN**TAIL)
+        likelihood = np.nan_to_num(-self.known / TAIL * np.log(mean), nan=-np.inf)
+        logarithm = (likelihood - STEADY * cell.trend / cell.level).reshape(len(network.bias), -1)
+        weights = np.exp(logarithm - logarithm.max(axis=1, keepdims=True))
+        return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _smoothers_of(network: Network) -> SmoothingCell:
     (cell,) = network.cells
     assert isinstance(cell, SmoothingCell)
     return cell
-
-
-def weights_of(squares: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Weight smoothers by the likelihood of their errors.
-
-    The weight of a smoother is proportional to (mean squared error)^(-T / 2), the likelihood of Gaussian errors whose
-    variance is estimated: the posterior probabilities of the grid under a flat prior (Bayesian model averaging; Hoeting
-    et al., 1999).
-
-    Args:
-        squares: sums of the squared errors of each smoother, shape (*S, G).
-        known: number of these errors, shape (*S, G).
-
-    Returns:
-        Shape (*S, G); the weights of G smoothers have the sum 1.
-    """
-    known = np.maximum(1, known)
-    likelihood = np.nan_to_num(-0.5 * known * np.log(np.maximum(squares / known, UNCERTAIN)), nan=-np.inf)
-    weights = np.exp(likelihood - likelihood.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)
