@@ -25,8 +25,9 @@ LEAST_RISE = 0.1
 CYCLES = 3
 """Minimum number of seasonal periods in a series whose autocorrelation shows them."""
 
-CYCLES_BY_CALENDAR = 2
-"""Minimum number of seasonal periods in a series whose calendar suggests them."""
+CYCLES_BY_CALENDAR = 1.3
+"""Minimum number of seasonal periods in a series whose calendar suggests them, as in `freerun.network.seasonal`. On
+months of M1 and M3 cut to 16 and 20 steps, errors of smoothers are 10 to 20 % smaller than without a season."""
 
 
 def season_of(series: Series) -> int | None:

@@ -46,7 +46,7 @@ WEIGHT, FEWEST = 1 / 3, 30
 of the least from 0.2 to 0.5."""
 
 SHORT, WEIGHT_OF_SHORT, FEWEST_SHORT = 2, 2 / 3, 10
-"""The same for series of less than 2 of their shortest seasons. Alone, such a series tells nothing of its season."""
+"""The same for series of less than 2 of their shortest seasons. Alone, such a series tells little of its season."""
 
 FREEDOM = 5
 """Degrees of freedom of Student's t distribution, by which errors are spread: of some series they are larger than of
@@ -55,8 +55,8 @@ others."""
 ALONE = "the series was forecast alone"
 """What happens to a series whose static covariates cannot be read."""
 
-OPTIMISM, FITTED = 1.1, 4
-"""How errors after a series of T steps compare with those inside it: `OPTIMISM` * (1 + `FITTED` / T)."""
+OUTSIDE, SPENT = 1.1, 4
+"""How errors after a series of T steps compare with those inside it: `OUTSIDE` * (1 + `SPENT` / T)."""
 
 YEARS = ("Y", "YS", "YE", "BYS", "BYE", "A", "AS")
 """Frequencies of years, as pandas names them."""
@@ -287,7 +287,7 @@ def half_widths(readout: SharedReadout, states: States, horizon: int, share: flo
 
     They are quantiles of Student's t distribution, scaled to the root mean square of the errors. These are errors
     inside of series whose smoothers were weighted on all of it. After T steps, errors are larger by the factor
-    `OPTIMISM` * (1 + `FITTED` / T). The m seasonal terms cost m - 1 of T degrees of freedom, a factor of
+    `OUTSIDE` * (1 + `SPENT` / T). The m seasonal terms cost m - 1 of T degrees of freedom, a factor of
     sqrt(T / (T - m + 1)). On M1 and M3, intervals of 80 and 95 % cover 84 to 88 and 95 to 97 %; on pasts cut to 16
     steps 79 and 93 %.
 
@@ -305,7 +305,7 @@ def half_widths(readout: SharedReadout, states: States, horizon: int, share: flo
     quantile = stdtrit(FREEDOM, (1 + share) / 2) * np.sqrt((FREEDOM - 2) / FREEDOM)
     steps = len(states.values)
     spent = len(states.terms) - 1 if states.terms.any() else 0
-    enlarged = OPTIMISM * (1 + FITTED / steps) * np.sqrt(steps / max(1, steps - spent))
+    enlarged = OUTSIDE * (1 + SPENT / steps) * np.sqrt(steps / max(1, steps - spent))
     return readout.errors(horizon) * quantile * enlarged
 
 
