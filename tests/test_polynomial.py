@@ -11,6 +11,7 @@ from sklearn.preprocessing import PolynomialFeatures
 import freerun
 from freerun import fitting
 from freerun.errors import FreerunError, SettingError
+from freerun.forecasting.words import network_in_words
 from freerun.network import monomials, numpy_runs
 from freerun.network.initial import Start, initial_network
 from freerun.network.shape import Shape
@@ -143,3 +144,8 @@ def test_polynomials_whose_runs_explode_are_passed_over():
     choices = [settled(one, len(values)) for one in (polynomial, bounded)]
     fitted = fitting.fit(Settings(), [freerun.Series.of(values)], None, None, None, choices)
     assert fitted.model.best.settings.cell == "memoryless"
+
+
+def test_a_polynomial_is_described_by_its_monomials():
+    model = freerun.RNN(cell="polynomial", degree=3, delays=2, l2=1e-6, difference=0).fit(lorenz(200)[:, :1]).model_
+    assert network_in_words(model) == "polynomial, 7 monomials, reads lags 0, 1"

@@ -166,14 +166,18 @@ def train_chapters(series: Series, note: Note, watch: ProgressCallback) -> list[
     note("freerun's default: settings chosen by free runs, the readout solved exactly")
     default, seconds = fit(RNN())
     best = default.model_.best.settings
+    features = (
+        f"the monomials of degree 2 to {best.degree} of"
+        if best.cell == "polynomial"
+        else f"{best.hidden} random tanh units ({best.cell}) that are not trained and read"
+    )
     chapters.append(
         chapter(
             "freerun: default",
             "freerun's default",
-            f"{best.hidden} random tanh units ({best.cell}) that are not trained and read the values at "
-            f"{_lags_of(default)}, direct connections, and a readout solved exactly by ridge regression. Window, "
-            "weights and penalty were chosen by free runs over the last quarter of the training series; the "
-            "validation part was not used.",
+            f"{features} the values at {_lags_of(default)}, direct connections, and a readout solved exactly by ridge "
+            "regression. Window, weights and penalty were chosen by free runs over the last quarter of the training "
+            "series; the validation part was not used.",
             default,
             seconds,
         )

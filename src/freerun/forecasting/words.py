@@ -24,7 +24,8 @@ def network_in_words(model: Model) -> str:
     lags = ", ".join(map(str, settings.lags))
     if len(settings.lags) > SHOWN_LAGS:
         lags = f"{settings.lags[0]}, {settings.lags[1]}, ..., {settings.lags[-1]}"
-    return f"{settings.cell}, {counted(units, 'hidden unit')}, reads lags {lags}"
+    kind = "monomial" if settings.cell == "polynomial" else "hidden unit"
+    return f"{settings.cell}, {counted(units, kind)}, reads lags {lags}"
 
 
 def why_chosen(model: Model) -> str | None:

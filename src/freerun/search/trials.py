@@ -95,7 +95,9 @@ class Trials:
                 self._judge = Judge(self.given, self.training)
             judge = self._judge
         small = [
-            judge(settings.with_(hidden=min(PROBE, settings.hidden or PROBE)), _penalties(settings))
+            judge(
+                settings.with_(**settings.effective(hidden=min(PROBE, settings.hidden or PROBE))), _penalties(settings)
+            )
             for settings in group
         ]
         errors = [min(WORST, candidate.error) for candidate in small]
