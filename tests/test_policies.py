@@ -3,8 +3,10 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
+import freerun
 from freerun.errors import SettingError
 from freerun.selection.policies import (
     ATTRACTOR,
@@ -160,3 +162,10 @@ def test_rounds_give_fewer_candidates_more_units_and_more_runs(steps):
             assert before.runs <= after.runs
             assert before.keep >= after.keep
         assert rounds[-1].units == 1.0
+
+
+def test_what_is_given_leaves_out_the_cells_on_which_it_has_no_effect():
+    values = np.column_stack([np.sin(0.3 * np.arange(150)), np.cos(0.3 * np.arange(150))])
+    chosen = freerun.RNN(20, optimizer="ridge").fit(values).model_.best.settings
+    assert chosen.hidden == 20
+    assert chosen.cell != "polynomial"

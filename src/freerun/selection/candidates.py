@@ -32,10 +32,23 @@ def candidates_of(settings: Settings, policy: Policy, profile: Profile) -> list[
     Raises:
         SettingError: it proposes nothing.
     """
-    found = list(dict.fromkeys(filled_in(settings, one, profile.steps) for one in policy.candidates(profile)))
+    possible = [one for one in policy.candidates(profile) if _can_have_cell(settings, one)]
+    found = list(dict.fromkeys(filled_in(settings, one, profile.steps) for one in possible))
     if not found:
         raise SettingError(f"the policy {policy.name!r} proposes nothing for a series of {profile.steps} steps")
     return [one for one in found if has_enough_rows(one, profile)] or found
+
+
+def _can_have_cell(settings: Settings, candidate: Proposal) -> bool:
+    """Whether all parameters that are given have an effect with the cell of a proposal, as hidden units may not."""
+    cell = candidate.get("cell")
+    if settings.cell is not None or cell is None:
+        return True
+    try:
+        settings.with_(cell=cell, optimizer="ridge")
+    except SettingError:
+        return False
+    return True
 
 
 def has_enough_rows(settings: Settings, profile: Profile) -> bool:
