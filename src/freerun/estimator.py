@@ -226,7 +226,7 @@ class RNN(Parameters):
             percentages("levels", levels),
             None if after is None else Series.of(after),
             inputs,
-        )
+        ).to_frame()
 
     def backtest(
         self,

@@ -17,12 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from freerun.compute.cores import thread_map
-from freerun.data.alignment import require_same_clock
 from freerun.data.arrays import interpolated
-from freerun.data.oddities import oddities
+from freerun.data.learnable import learnable, require_steps
 from freerun.data.panel import fingerprint
-from freerun.data.scaling import Scaling, refuse_constant
-from freerun.data.series import Series, longest_gap
+from freerun.data.scaling import Scaling
+from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
 from freerun.forecasting.intervals import errors_left_out, growth_in_sample
@@ -72,15 +71,6 @@ STOPPED = "interrupted; the best candidate by then"
 
 PART = 500_000
 """Steps of a stored series that are in memory at a time."""
-
-LONGEST_GAP = 100
-"""Longest run of missing values, in steps; a longer washout allows longer ones."""
-
-FEWEST_VALUES = 3
-"""Fewest values of a channel that smoothers forecast."""
-
-FEWEST_KNOWN = 10
-"""Fewest known values of a channel; half of its steps where that is fewer."""
 
 
 @dataclass(frozen=True)
@@ -183,10 +173,7 @@ def _fit(
 ) -> Fitted:
     if before is not None:
         training = [before.matched(series) for series in training]
-    training, validation = together(training, validation)
-    require_trainable(settings, training, validation)
-    _warn_of_oddities(training)
-    _warn_of_constant_inputs(training)
+    training, validation = learnable(training, validation, settings, can_smooth(settings, training))
     asked = settings if before is None else before.require_same_shape(settings)
     if asked.model is not None:
         asked.model.require_function()
@@ -482,39 +469,6 @@ class _Fit:
         self.progress(replace(said, current=lambda: self.model([self._trained_member(trained())])))
 
 
-def require_trainable(settings: Settings, training: Sequence[Series], validation: Series | None) -> None:
-    """Refuse series that cannot be learned, or not together."""
-    washout = settings.memory if settings.washout is None else settings.washout
-    for series in training:
-        if series.shape[1] > len(series):
-            raise SeriesError(
-                f"the training series has {len(series)} steps of {series.shape[1]} channels; each row is a step and "
-                "each column a channel: transpose it; several series are a list of arrays"
-            )
-        if can_smooth(settings, training):
-            _require_values(series)
-        require_steps("training", series, washout)
-        _refuse_long_gap(series, max(LONGEST_GAP, washout) if settings.washout is None else washout)
-        _refuse_nearly_empty(series)
-        refuse_constant(series)
-    if validation is not None:
-        require_steps("validation", validation, washout)
-    for series in (*training[1:], *(() if validation is None else (validation,))) if settings.detrend else ():
-        require_same_clock(series, training[0])
-
-
-def require_steps(name: str, series: Series, washout: int) -> None:
-    """Refuse a series in which no error would count.
-
-    Raises:
-        SeriesError: the series is not longer than the washout and one step to predict.
-    """
-    if len(series) < washout + 2:
-        raise SeriesError(
-            f"the {name} series has {len(series)} steps; with a washout of {washout} it needs {washout + 2} or more"
-        )
-
-
 def parts_of(steps: int, washout: int) -> list[tuple[int, int]]:
     """First and last step (excluded) of the parts of a series by which a readout is solved, one after the other.
 
@@ -522,75 +476,6 @@ def parts_of(steps: int, washout: int) -> list[tuple[int, int]]:
     """
     count = max(1, math.ceil((steps - 1) / PART))
     return [(max(0, part * PART - washout), min((part + 1) * PART + 1, steps)) for part in range(count)]
-
-
-def together(training: Sequence[Series], validation: Series | None) -> tuple[tuple[Series, ...], Series | None]:
-    """The series that are learned together and the one that is watched, their channels in the order of the first.
-
-    Raises:
-        SeriesError: one has other channels, other external inputs or other steps than the first.
-    """
-    first, *others = training
-    matched = [first]
-    for number, series in enumerate(others, 1):
-        matched.append(_like(first, series, f"series {number} does not go with series 0 of those learned together"))
-    if validation is not None:
-        validation = _like(first, validation, "the validation series does not go with the training series")
-    return tuple(matched), validation
-
-
-def _like(first: Series, series: Series, fault: str) -> Series:
-    try:
-        return series.like(first)
-    except SeriesError as error:
-        raise SeriesError(f"{fault}: {error}") from error
-
-
-def _warn_of_oddities(training: Sequence[Series]) -> None:
-    """Say which readings look wrong; they are learned as they are."""
-    for number, series in enumerate(training):
-        place = f"series {number}: " if len(training) > 1 else ""
-        for oddity in oddities(series):
-            warn(f"{place}{oddity}; it is learned as it stands: leave the value empty (NaN) if it is wrong")
-
-
-def _warn_of_constant_inputs(training: Sequence[Series]) -> None:
-    """Say which external inputs have one value, so that a network cannot learn what others would do."""
-    inputs = np.concatenate([series.inputs[: len(series)] for series in training])
-    for name, column in zip(training[0].input_names, inputs.T, strict=True):
-        if (column == column[0]).all():
-            warn(
-                f"the external input {name!r} is {column[0]:g} at all steps, so that nothing can be learned of other "
-                "values; give series with other values of it, or leave it out"
-            )
-
-
-def _refuse_nearly_empty(series: Series) -> None:
-    """Refuse a channel with hardly any value, from which no error can be taken."""
-    for name, column in zip(series.channels, series.values.T, strict=True):
-        known = int(np.isfinite(column).sum())
-        if 0 < known < min(FEWEST_KNOWN, len(series) // 2):
-            raise SeriesError(
-                f"channel {name!r} has {known} values in {len(series)} steps, too few to learn from; leave it out"
-            )
-
-
-def _require_values(series: Series) -> None:
-    """Refuse a channel with fewer values than any forecast needs."""
-    for name, column in zip(series.channels, series.values.T, strict=True):
-        known = int(np.isfinite(column).sum())
-        if known < FEWEST_VALUES:
-            raise SeriesError(f"channel {name!r} has {known} values; a forecast needs {FEWEST_VALUES} or more")
-
-
-def _refuse_long_gap(series: Series, longest: int) -> None:
-    length, start, channel = longest_gap(series)
-    if length > longest:
-        raise SeriesError(
-            f"{length} values in a row are missing in channel {channel!r}, from step {start} on: longer than {longest} "
-            "steps, over which the network would run on its own output; give the parts as several series, "
-            "interpolate (missing='interpolate'), or say a longer washout"
-        )
 
 
 def _holds(one: _Solved, training: Sequence[Series]) -> bool:

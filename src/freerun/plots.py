@@ -19,6 +19,7 @@ from freerun.data.series import Series
 from freerun.data.timeline import drawn_times
 from freerun.errors import OutputError, SettingError
 from freerun.files.writing import replacing
+from freerun.forecasting.forecast import Forecast
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +140,7 @@ def free_run(
 
 
 def forecast(
-    table: pd.DataFrame,
+    table: pd.DataFrame | Forecast,
     before: Series | None = None,
     levels: Sequence[float] = (),
     truth: Series | None = None,
@@ -148,7 +149,7 @@ def forecast(
     """Plot a fan chart: a forecast with its prediction intervals, after the last steps of the series.
 
     Args:
-        table: what `RNN.forecast` returned.
+        table: what `RNN.forecast` returned, or the `Forecast` that it was made of.
         before: the series that is continued. Three times as many of its steps are drawn as are forecast, at least 50.
         levels: levels of the intervals to draw, in percent.
         truth: the true values.
@@ -157,21 +158,24 @@ def forecast(
     Raises:
         SettingError: the table has no intervals of a level.
     """
-    channels, intervals = _parse_columns(list(table.columns), before or truth)
-    if unknown := [level for level in levels if f"{level:g}" not in intervals]:
-        raise SettingError(f"level {unknown[0]:g}: the forecast has the levels {', '.join(intervals) or '(none)'}")
-    times = drawn_times(table.index)
-    figure, grid = _new_figure(title, len(channels), [2] * len(channels))
-    for place, (axes, channel) in enumerate(zip(grid, channels, strict=True)):
-        values = table.iloc[:, place].to_numpy()
+    series = before or truth
+    shown = (
+        table if isinstance(table, Forecast) else Forecast.of_frame(table, None if series is None else series.channels)
+    )
+    bounds = {f"{level:g}": ends for level, ends in shown.bounds.items()}
+    if unknown := [level for level in levels if f"{level:g}" not in bounds]:
+        raise SettingError(f"level {unknown[0]:g}: the forecast has the levels {', '.join(bounds) or '(none)'}")
+    times = drawn_times(shown.index)
+    figure, grid = _new_figure(title, len(shown.channels), [2] * len(shown.channels))
+    for place, (axes, channel) in enumerate(zip(grid, shown.channels, strict=True)):
+        values = shown.point[:, place]
         if before is not None:
             i = before.channels.index(channel)
-            shown = min(len(before), max(3 * len(table), 50))
-            past = np.append(before.values[-shown:, i], values[0] if truth is None else np.nan)
-            axes.plot(np.append(before.drawn_times[-shown:], times[0]), past, color=TRUTH, linewidth=1.4, label="data")
+            count = min(len(before), max(3 * len(values), 50))
+            past = np.append(before.values[-count:, i], values[0] if truth is None else np.nan)
+            axes.plot(np.append(before.drawn_times[-count:], times[0]), past, color=TRUTH, linewidth=1.4, label="data")
         for number, level in enumerate(sorted(levels, reverse=True)):
-            at = intervals[f"{level:g}"] + 2 * place
-            low, high = table.iloc[:, at], table.iloc[:, at + 1]
+            low, high = (bound[:, place] for bound in bounds[f"{level:g}"])
             alpha = 0.18 + 0.22 * number / max(1, len(levels) - 1)
             axes.fill_between(times, low, high, color=NETWORK, alpha=alpha, linewidth=0, label=f"{level:g} % interval")
         if truth is not None:
@@ -483,30 +487,6 @@ def _finish(figure: Lettered) -> Figure:
     from freerun.lettering import as_written
 
     return as_written(figure)
-
-
-def _parse_columns(columns: list[str], series: Series | None) -> tuple[list[str], dict[str, int]]:
-    """Find the channels and the interval columns of a forecast.
-
-    The columns are the channels, then for each level the lower and the upper bound of every channel. The order is
-    checked as a whole, since a channel may itself be named `x_low_80`.
-
-    Args:
-        columns: columns of the table.
-        series: the series that is continued, if known.
-
-    Returns:
-        The channels, and by level the index of its first column.
-    """
-    named = len(columns) if series is not None and set(columns) <= set(series.channels) else 1
-    for count in range(named, len(columns)):
-        channels, rest = columns[:count], columns[count:]
-        blocks = [rest[i : i + 2 * count] for i in range(0, len(rest), 2 * count)]
-        levels = [block[0].removeprefix(f"{channels[0]}_low_") for block in blocks]
-        bounds = [f"{name}_{side}_{level}" for level in levels for name in channels for side in ("low", "high")]
-        if rest == bounds:
-            return channels, {level: count * (1 + 2 * i) for i, level in enumerate(levels)}
-    return columns, {}
 
 
 def _mark_boundary(grid: list[Axes], series: Series, boundary: int | None) -> None:

@@ -106,23 +106,22 @@ class RNNForecaster(BaseForecaster):
     ) -> pd.DataFrame:
         steps, index = self._steps(fh), fh.to_absolute_index(self._end())
         ahead = steps > 0
-        names = list(map(str, self._columns))
-        table = None
+        forecast = None
         if ahead.any():
             levels = [100.0 * share for share in coverage if share > 0]
             run = self._future_inputs(X)
-            table = intervals.forecast(self.rnn_.model_, int(steps.max()), levels, None, run)
+            forecast = intervals.forecast(self.rnn_.model_, int(steps.max()), levels, None, run)
         columns = {}
-        for i, name in enumerate(names):
+        for i, name in enumerate(self._columns):
             for share in coverage:
                 low, high = np.empty((2, len(steps)))
-                if table is not None:
-                    ends = [f"{name}_{end}_{100 * share:g}" if share > 0 else name for end in ("low", "high")]
-                    low[ahead], high[ahead] = table.iloc[steps[ahead] - 1][ends].to_numpy().T
+                if forecast is not None:
+                    both = forecast.bounds[100.0 * share] if share > 0 else (forecast.point, forecast.point)
+                    low[ahead], high[ahead] = (bound[steps[ahead] - 1, i] for bound in both)
                 if not ahead.all():
                     low[~ahead], high[~ahead] = self._bound_in_sample(share, i, steps[~ahead])
-                columns[(self._columns[i], share, "lower")] = low
-                columns[(self._columns[i], share, "upper")] = high
+                columns[(name, share, "lower")] = low
+                columns[(name, share, "upper")] = high
         return pd.DataFrame(columns, index=index)
 
     def _predict_in_sample(self) -> np.ndarray:

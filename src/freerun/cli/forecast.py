@@ -43,9 +43,8 @@ from freerun.cli.options import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from freerun.data.series import Series
+    from freerun.forecasting.forecast import Forecast
     from freerun.many.tables import LongTable
 
 MODEL = ".freerun"
@@ -123,8 +122,8 @@ def forecast(
         refuse_given(of_many, f"applies to many series, and {source} holds one; name the column of the names (--id)")
         title = f"Forecast of {source.name}"
         series = read_opened(found, source, reading)
-        table, before = _from_series(console, series, horizon, wanted, settings)
-        _print_one(console, table, before, title, wanted, horizon, output, plot)
+        ahead, before = _from_series(console, series, horizon, wanted, settings)
+        _print_one(console, ahead, before, title, wanted, horizon, output, plot)
         return
     refuse_given({"--plot": plot}, f"shows one series, and {source} holds many; select one (--id COLUMN=NAME)")
     _forecast_many(
@@ -153,31 +152,33 @@ def _is_model(path: Path) -> bool:
 
 def _from_model(
     path: Path, known: str | None, horizon: int, levels: tuple[float, ...], after: Path | None, reading: Reading
-) -> tuple[pd.DataFrame, Series, str]:
+) -> tuple[Forecast, Series, str]:
     """Forecast by a model file; returns the forecast, the series before it, and a title."""
     from freerun.estimator import load
+    from freerun.forecasting import intervals
 
     rnn = load(path, model=known_function(known))
     before = rnn.model_.recent if after is None else rnn.model_.matched(read(after, reading))
     title = f"Forecast of {path.name} after {'its training series' if after is None else after.name}"
-    return rnn.forecast(horizon, levels, None if after is None else before), before, title
+    return intervals.forecast(rnn.model_, horizon, levels, None if after is None else before, None), before, title
 
 
 def _from_series(
     console: Console, series: Any, horizon: int, levels: tuple[float, ...], settings: dict[str, Any]
-) -> tuple[pd.DataFrame, Series]:
+) -> tuple[Forecast, Series]:
     """Fit and forecast one series; returns the forecast and the end of the series."""
     from freerun.estimator import RNN
+    from freerun.forecasting import intervals
 
     rnn = RNN(**settings_of(**settings).model_dump())
     with interruptible(console, "nothing was forecast"), console.progress() as progress:
         rnn.fit(series, progress=progress)
-    return rnn.forecast(horizon, levels), rnn.model_.recent
+    return intervals.forecast(rnn.model_, horizon, levels, None, None), rnn.model_.recent
 
 
 def _print_one(
     console: Console,
-    table: pd.DataFrame,
+    found: Forecast,
     before: Series,
     title: str,
     levels: tuple[float, ...],
@@ -189,11 +190,12 @@ def _print_one(
     import freerun
     from freerun.files.writing import replacing
 
+    table = found.to_frame()
     if output is not None:
         with replacing(output) as temporary:
             table.to_csv(temporary)
     if plot is not None:
-        freerun.plots.save(freerun.plots.forecast(table, before, levels, title=title), plot)
+        freerun.plots.save(freerun.plots.forecast(found, before, levels, title=title), plot)
     if console.as_json:
         columns = {name: table[name].tolist() for name in table.columns}
         console.result({"horizon": horizon, "times": [str(stamp) for stamp in table.index], **columns})

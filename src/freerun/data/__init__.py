@@ -9,7 +9,7 @@ steps        sorts rows by time and places them on a regular grid; timeline cont
 series       holds the validated time series
 alignment    matches channels by name and steps by time
 panel        holds several series; stored reads a file that is larger than memory in parts
-oddities     reports values that look wrong
+oddities     reports values that look wrong; learnable refuses series that cannot be learned
 scaling      standardises values and inverts it; seasons finds the seasonal periods of a series
 arrays       helpers for arrays of values
 

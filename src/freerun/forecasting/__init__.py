@@ -6,6 +6,7 @@ but for `learning`.
 model       the result of a fit
 words       a model in words
 modelfile   model files
+forecast    point forecasts with their intervals, and the table of them
 runs        one-step predictions and free runs
 learning    readouts that learn from new steps
 intervals   forecasts with prediction intervals, and sample paths

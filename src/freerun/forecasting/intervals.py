@@ -20,13 +20,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import numpy as np
 
 from freerun.data.arrays import NEAR
 from freerun.data.series import Series
 from freerun.errors import SettingError
+from freerun.forecasting.forecast import Forecast
 from freerun.forecasting.model import ErrorGrowth, Member, Model
 from freerun.forecasting.runs import (
     COMBINED,
@@ -41,9 +42,6 @@ from freerun.forecasting.runs import (
 from freerun.network import numpy_runs
 from freerun.selection.holdout import SHARE, recent
 from freerun.settings import Ensemble
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LONGEST = 200
 """Most steps of the free runs that calibrate intervals."""
@@ -88,22 +86,12 @@ def ensemble_of(members: Sequence[Member]) -> Ensemble:
     return "best" if len(members) == 1 else "trimmed"
 
 
-def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series | None, inputs: object) -> pd.DataFrame:
+def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series | None, inputs: object) -> Forecast:
     """Forecast the next steps with prediction intervals; see `freerun.RNN.forecast`."""
-    import pandas as pd
-
     base = base_of(model, after, inputs, horizon)
     run = generate(model, horizon, after, inputs, ensemble_of(model.members))
-    columns = {name: run.values[:, i] for i, name in enumerate(run.channels)}
-    for level in levels:
-        low, high = interval(model, base, run, level, after is not None)
-        for i, name in enumerate(run.channels):
-            for end, bound in (("low", low), ("high", high)):
-                column = f"{name}_{end}_{level:g}"
-                if column in columns:
-                    raise SettingError(f"a channel has the name {column!r} of an interval bound; rename it")
-                columns[column] = bound[:, i]
-    return pd.DataFrame(columns, index=base.following_index(horizon))
+    bounds = {level: interval(model, base, run, level, after is not None) for level in levels}
+    return Forecast(run.channels, base.following_index(horizon), run.values, bounds)
 
 
 def interval(model: Model, base: Series, run: Series, level: float, read: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -25,6 +25,7 @@ from freerun.errors import FreerunError, SeriesError, SettingError
 from freerun.files.provenance import versions
 from freerun.fitting import fit
 from freerun.forecasting import intervals
+from freerun.forecasting.forecast import Forecast, bound_names
 from freerun.forecasting.model import Model
 from freerun.many.chunks import Chunk
 from freerun.many.columns import Clock, Columns
@@ -93,24 +94,24 @@ class Task(ABC, Generic[Found]):
 
 
 @dataclass(frozen=True)
-class ForecastTask(Task["pd.DataFrame"]):
+class ForecastTask(Task[Forecast]):
     """A forecast with prediction intervals, as by `RNN.fit` and `RNN.forecast`."""
 
     def __post_init__(self) -> None:
         columns = self.columns
-        bounds = [f"{name}_{end}_{level:g}" for name in columns.targets for level in self.levels for end in ENDS]
+        bounds = [name for level in self.levels for name in bound_names(columns.targets, level)]
         given = [columns.id, columns.time, *columns.targets]
         twice = next((name for name in (*bounds, columns.time) if (*given, *bounds).count(name) > 1), None)
         if twice is not None:
             raise SettingError(f"two columns of the forecasts would have the name {twice!r}; rename that column")
 
-    def run(self, series: Series, static: Covariates | SeriesError) -> tuple[pd.DataFrame, str]:
+    def run(self, series: Series, static: Covariates | SeriesError) -> tuple[Forecast, str]:
         """See `Task.run`."""
         del static
-        _, table, method = self.fitted(series)
-        return table, method
+        _, forecast, method = self.fitted(series)
+        return forecast, method
 
-    def fitted(self, series: Series) -> tuple[Model, pd.DataFrame, str]:
+    def fitted(self, series: Series) -> tuple[Model, Forecast, str]:
         """Fit a series.
 
         Returns:
@@ -122,23 +123,20 @@ class ForecastTask(Task["pd.DataFrame"]):
         found = fit(self.settings, [series], None, None, None)
         if found.failure is not None:
             raise found.failure
-        table = intervals.forecast(found.model, self.horizon, self.levels, None, None)
-        return found.model, table, method_of(found.model)
+        forecast = intervals.forecast(found.model, self.horizon, self.levels, None, None)
+        return found.model, forecast, method_of(found.model)
 
-    def table(self, names: Sequence[Any], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    def table(self, names: Sequence[Any], found: Sequence[Forecast]) -> pd.DataFrame:
         """One row for each step: the name of the series, the time, and the columns of `RNN.forecast`."""
         import pandas as pd
 
-        index = found[0].index.append([one.index for one in found[1:]]) if len(found) > 1 else found[0].index
-        values = np.concatenate([one.to_numpy() for one in found])
-        table = pd.DataFrame(values, columns=found[0].columns)
+        tables = [one.to_frame() for one in found]
+        index = tables[0].index.append([one.index for one in tables[1:]]) if len(tables) > 1 else tables[0].index
+        values = np.concatenate([one.to_numpy() for one in tables])
+        table = pd.DataFrame(values, columns=tables[0].columns)
         table.insert(0, self.columns.id, pd.Series(names).repeat(self.horizon).to_numpy())
         table.insert(1, self.columns.time, _in_unit(index, self.columns.clock))
         return table
-
-
-ENDS = ("low", "high")
-"""The ends of an interval."""
 
 
 @dataclass(frozen=True)

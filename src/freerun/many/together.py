@@ -14,32 +14,28 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from freerun.compute.cores import on_cores, one_thread_each
-from freerun.data.scaling import are_counts
+from freerun.data.learnable import require_learnable
+from freerun.data.scaling import Scaling, are_counts
 from freerun.data.seasons import CALENDAR, seasons_of
 from freerun.data.series import Series
 from freerun.errors import FreerunError, ModelFileError, SeriesError, warn
 from freerun.files.archive import ArchiveError, read_archive, write_archive
 from freerun.files.writing import JSON
-from freerun.fitting import require_trainable
-from freerun.forecasting.model import Model
+from freerun.forecasting.forecast import Forecast
 from freerun.many.chunks import Chunk
 from freerun.many.columns import Columns
 from freerun.many.shared import MOST_STEPS, Group, Moments, SharedReadout, solve
 from freerun.many.states import States, states_of
-from freerun.many.tasks import ENDS, Covariates, ForecastTask
-from freerun.selection.candidates import leaves_networks_open
+from freerun.many.tasks import Covariates, ForecastTask
+from freerun.selection.candidates import can_smooth, leaves_networks_open
 from freerun.settings import Settings, Together
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 WEIGHT, FEWEST = 1 / 3, 30
 """Weight of the shared readout in the mean, and fewest series of a group for it. Errors on M1 and M3 are within 0.4 %
@@ -183,7 +179,7 @@ def states_by_group(series: Series, static: Covariates, settings: Settings) -> l
     Raises:
         SeriesError: the series is refused, as it is where it is forecast alone.
     """
-    require_trainable(settings, [series], None)
+    require_learnable([series], None, settings, can_smooth(settings, [series]))
     groups = groups_of(series, settings)
     features = encoded(static)
     return [
@@ -210,39 +206,39 @@ class TogetherTask(ForecastTask):
         bare = super(TogetherTask, replace(self, shared=SharedModel())).key
         return hashlib.sha256(f"{bare} {self.shared.key}".encode()).hexdigest()
 
-    def run(self, series: Series, static: Covariates | SeriesError) -> tuple[pd.DataFrame, str]:
+    def run(self, series: Series, static: Covariates | SeriesError) -> tuple[Forecast, str]:
         """See `Task.run`."""
         if self.alone:
             return self._by_readouts(series, static), SHARED
-        model, table, method = self.fitted(series)
+        model, forecast, method = self.fitted(series)
         if model.best.settings.cell != "smoothing":  # networks are clearly better than smoothers there
-            return table, method
+            return forecast, method
         if isinstance(static, SeriesError):
             warn(f"{static}; {ALONE}")
-            return table, method
+            return forecast, method
         groups = groups_of(series, self.settings)
         weights = [weight_of(self.shared.readouts.get(group), group, len(series)) for group in groups]
         if not all(weights):
-            return table, method
-        for (group, states), weight in zip(states_by_group(series, static, self.settings), weights, strict=True):
-            ahead = states.undo(self.shared.readouts[group].forecast(states, self.horizon))
-            _mix(table, group.channel, ahead, weight, model, self.levels)
-        return table, f"{method} and {SHARED}"
+            return forecast, method
+        ahead = [
+            states.undo(self.shared.readouts[group].forecast(states, self.horizon))
+            for group, states in states_by_group(series, static, self.settings)
+        ]
+        forecast = _mixed(forecast, np.stack(ahead, axis=1), np.array(weights), model.best.scaling)
+        return forecast, f"{method} and {SHARED}"
 
-    def _by_readouts(self, series: Series, static: Covariates | SeriesError) -> pd.DataFrame:
-        """The forecast by the shared readouts alone, with the columns of `RNN.forecast`.
+    def _by_readouts(self, series: Series, static: Covariates | SeriesError) -> Forecast:
+        """The forecast by the shared readouts alone.
 
         Raises:
             SeriesError: there is no readout for the series, or it is refused.
         """
-        import pandas as pd
-
         if isinstance(static, SeriesError):
             raise static
         asked = self.settings.nonnegative
         least = 0.0 if (are_counts(series) if asked is None else asked) else -np.inf
-        columns: dict[str, np.ndarray] = {}
-        bounds: dict[tuple[float, str], list[np.ndarray]] = {}
+        points: list[np.ndarray] = []
+        bounds: dict[float, tuple[list[np.ndarray], list[np.ndarray]]] = {level: ([], []) for level in self.levels}
         for group, states in states_by_group(series, static, self.settings):
             readout = self.shared.readouts.get(group)
             if readout is None:
@@ -250,13 +246,14 @@ class TogetherTask(ForecastTask):
                     f"no shared readout is for series with {_said(group)}; forecast it alone (together='local')"
                 )
             ahead = readout.forecast(states, self.horizon)
-            columns[group.channel] = np.maximum(states.undo(ahead), least)
+            points.append(np.maximum(states.undo(ahead), least))
             for level in self.levels:
                 width = half_widths(readout, states, self.horizon, level / 100.0)
-                bounds[level, group.channel] = [np.maximum(states.undo(ahead + w), least) for w in (-width, width)]
-        for (level, channel), ends in sorted(bounds.items(), key=lambda item: self.levels.index(item[0][0])):
-            columns |= {f"{channel}_{end}_{level:g}": bound for end, bound in zip(ENDS, ends, strict=True)}
-        return pd.DataFrame(columns, index=series.following_index(self.horizon))
+                for bound, shift in zip(bounds[level], (-width, width), strict=True):
+                    bound.append(np.maximum(states.undo(ahead + shift), least))
+        stacked = {level: (np.stack(low, axis=1), np.stack(high, axis=1)) for level, (low, high) in bounds.items()}
+        index = series.following_index(self.horizon)
+        return Forecast(series.channels, index, np.stack(points, axis=1), stacked)
 
 
 SHARED = "shared readout"
@@ -309,27 +306,25 @@ def half_widths(readout: SharedReadout, states: States, horizon: int, share: flo
     return readout.errors(horizon) * quantile * enlarged
 
 
-def _mix(
-    table: pd.DataFrame, channel: str, ahead: np.ndarray, weight: float, model: Model, levels: Sequence[float]
-) -> None:
-    """Put the weighted mean of two forecasts in the place of the one in the table, and move the intervals with it.
+def _mixed(forecast: Forecast, ahead: np.ndarray, weights: np.ndarray, scaling: Scaling) -> Forecast:
+    """The weighted mean of two forecasts; the intervals move with it.
 
     Args:
-        table: the forecast of the series alone; it is changed.
-        channel: the channel.
-        ahead: the forecast by the shared readout, shape (horizon,).
-        weight: weight of this forecast, 0 to 1.
-        model: that of the series alone.
-        levels: the levels of the intervals.
+        forecast: that of the series alone.
+        ahead: the forecast by the shared readouts, shape (H, D).
+        weights: of this forecast, 0 to 1, shape (D,).
+        scaling: that of the series alone.
     """
-    own, scaling = table[channel].to_numpy(), model.best.scaling
-    mean = (1 - weight) * own + weight * ahead
+    own = forecast.point
+    mean = (1 - weights) * own + weights * ahead
     mean = np.maximum(mean, 0.0) if scaling.nonnegative else mean
-    for name in (f"{channel}_{end}_{level:g}" for level in levels for end in ENDS):
-        bound = table[name].to_numpy()
+
+    def moved(bound: np.ndarray) -> np.ndarray:
         bound = bound * (mean / own) if scaling.log else bound + (mean - own)
-        table[name] = np.maximum(bound, 0.0) if scaling.nonnegative else bound
-    table[channel] = mean
+        return np.maximum(bound, 0.0) if scaling.nonnegative else bound
+
+    bounds = {level: (moved(low), moved(high)) for level, (low, high) in forecast.bounds.items()}
+    return replace(forecast, point=mean, bounds=bounds)
 
 
 def moments_of_chunk(work: tuple[TogetherTask, Chunk]) -> dict[Group, Moments]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from freerun import fitting
 from freerun.compute.engines import Engine, engine_for
+from freerun.data.learnable import require_learnable
 from freerun.data.panel import panel_of
 from freerun.data.series import SeriesLike
 from freerun.errors import FreerunError, SearchError, SettingError
@@ -20,6 +21,7 @@ from freerun.search.purpose import Purpose
 from freerun.search.space import Dimension, Space, parse_dimension
 from freerun.search.study import StartedTrial, Study, to_candidate
 from freerun.search.trials import WORST, Outcome, Trials
+from freerun.selection.candidates import can_smooth
 from freerun.selection.holdout import SHARE
 from freerun.selection.judge import Candidate
 from freerun.selection.race import kinds_first
@@ -149,7 +151,7 @@ def search(
         parse_dimension(f"{n}={value}") if isinstance(value, str) else (n, value) for n, value in (space or {}).items()
     )
     training = panel_of(series, inputs)
-    fitting.require_trainable(given, training, None)
+    require_learnable(training, None, given, can_smooth(given, training))
     tried = Space.of(given, training, wanted)
     purpose = Purpose.of(training, tried, folds)
     study = Study.join(str(storage), name, purpose, tried.grid(training))

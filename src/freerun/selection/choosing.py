@@ -70,7 +70,7 @@ def choose(
     if settings.method == "ridge" and is_open(settings):
         if policy is None:
             return _by_suitable_policy(settings, training, profile, progress, checkpoint)
-        return race(settings, policy, training, profile, progress, checkpoint)
+        return race(settings, policy, policy.judge(settings, training), profile, progress, checkpoint)
     if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
         probe = Settings(
             hidden=min(UNITS_OF_PROBE, default_units(steps)),
@@ -79,7 +79,8 @@ def choose(
             restarts=1,
             **settings.model_dump(include=KEPT_BY_PROBE),
         )
-        found = race(probe, policy or FORECAST, training, profile, progress, checkpoint)[0].settings
+        policy = policy or FORECAST
+        found = race(probe, policy, policy.judge(probe, training), profile, progress, checkpoint)[0].settings
         settings = settings.with_(cell="memoryless", delays=found.delays, difference=found.difference)
     return [Candidate(0.0, settled(settings, steps))]
 
@@ -99,13 +100,15 @@ def _by_suitable_policy(
     policy = policy_for(settings, profile)
     if policy is FORECAST and can_smooth(settings, training) and may_be_smooth(profile):
         return _against_smoothers(settings, training, profile, progress, checkpoint)
-    found = race(settings.with_(select=policy.name), policy, training, profile, progress, checkpoint)
+    judge = policy.judge(settings, training)
+    found = race(settings.with_(select=policy.name), policy, judge, profile, progress, checkpoint)
     if settings.select != "auto" or policy is not FORECAST or not is_clean_sample(profile):
         return found
     try:
-        if ATTRACTOR.judge(settings, training).resembles(found[0].settings):
+        attractor = ATTRACTOR.judge(settings, training)
+        if attractor.resembles(found[0].settings):
             return found
-        return race(settings.with_(select=ATTRACTOR.name), ATTRACTOR, training, profile, progress, checkpoint)
+        return race(settings.with_(select=ATTRACTOR.name), ATTRACTOR, attractor, profile, progress, checkpoint)
     except RaceStopped:
         raise
     except KeyboardInterrupt:
@@ -133,7 +136,7 @@ def _against_smoothers(
         errors = np.array([one.errors for one in networks if len(one.errors) == len(rival)])
         return bool(len(errors)) and cross_fitted(errors, judge.folds) < share * rival.mean()
 
-    found = race(settings.with_(select=FORECAST.name), FORECAST, training, profile, progress, checkpoint, goes_on)
+    found = race(settings.with_(select=FORECAST.name), FORECAST, judge, profile, progress, checkpoint, goes_on)
     return found or smoothers
 
 

@@ -26,6 +26,9 @@ from freerun.settings import Settings
 Proposal = Mapping[str, Any]
 """Values of parameters by name; those that the settings give are left as given."""
 
+Judging = Callable[[Settings, Sequence[float], int], Candidate]
+"""Gives a candidate its error: from settings, penalties and the number of runs to those with the best penalty."""
+
 
 @dataclass(frozen=True)
 class Round:
@@ -73,10 +76,8 @@ class Policy(Protocol):
         """What differs a little from the best so far."""
         ...
 
-    def judge(
-        self, settings: Settings, training: Sequence[Series]
-    ) -> Callable[[Settings, Sequence[float], int], Candidate]:
-        """What gives a candidate its error: from a candidate, penalties and the number of runs to the best of them."""
+    def judge(self, settings: Settings, training: Sequence[Series]) -> Judging:
+        """What gives candidates their errors on the training series."""
         ...
 
 

@@ -14,14 +14,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from freerun.compute.cores import thread_map
-from freerun.data.series import Series
 from freerun.errors import MachineError, warn
 from freerun.network import ridge
 from freerun.plan import FEWEST_UNITS, solve_plan
 from freerun.selection.candidates import all_units, candidates_of, filled_in, has_enough_rows
 from freerun.selection.holdout import FOLDS
 from freerun.selection.judge import GROWING, Candidate
-from freerun.selection.policies import Policy, Round
+from freerun.selection.policies import Judging, Policy, Round
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
 from freerun.training.checkpoint import Checkpoint, Judged
@@ -46,18 +45,18 @@ class RaceStopped(KeyboardInterrupt):
 def race(
     settings: Settings,
     policy: Policy,
-    training: Sequence[Series],
+    judge: Judging,
     profile: Profile,
     progress: ProgressCallback | None = None,
     checkpoint: Checkpoint | None = None,
     goes_on: Callable[[Sequence[Candidate]], bool] | None = None,
 ) -> list[Candidate]:
-    """Race the candidates of a policy on training series.
+    """Race the candidates of a policy.
 
     Args:
         settings: of a readout solved by ridge regression. Values that are given are never changed.
         policy: what is tried.
-        training: one series, or several that are learned together.
+        judge: what gives candidates their errors, for the training series: that of the policy.
         profile: of these series.
         progress: called after every candidate.
         checkpoint: candidates in it are not judged again; new ones are noted in it.
@@ -71,7 +70,7 @@ def race(
         MachineError: no candidate fits in memory.
         RaceStopped: Ctrl-C, when there is something to go on with.
     """
-    return _Race(settings, policy, training, profile, progress, checkpoint).run(goes_on)
+    return _Race(settings, policy, judge, profile, progress, checkpoint).run(goes_on)
 
 
 _Judged = dict[Settings, Candidate]
@@ -85,13 +84,12 @@ class _Race:
         self,
         settings: Settings,
         policy: Policy,
-        training: Sequence[Series],
+        judge: Judging,
         profile: Profile,
         progress: ProgressCallback | None,
         checkpoint: Checkpoint | None,
     ) -> None:
-        self.settings, self.policy, self.profile = settings, policy, profile
-        self.judge = policy.judge(settings, training)
+        self.settings, self.policy, self.judge, self.profile = settings, policy, judge, profile
         self.rounds = policy.rounds(profile)
         self.last = len(self.rounds) - 1
         self.progress, self.checkpoint = progress, checkpoint
