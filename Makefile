@@ -1,5 +1,5 @@
 # Both main targets set up .venv by themselves; they need python3 (3.11 to 3.13) with venv and a package index.
-.PHONY: demo test test-slow parameters docs figures test-oldest test-newest benchmarks speed real competitions search kills fuzz load lock audit format clean
+.PHONY: demo test test-system test-slow parameters docs figures test-oldest test-newest benchmarks speed real competitions search kills fuzz load lock audit format clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,7 +17,11 @@ test: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-	$(COMPILE_FAST) $(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+	$(COMPILE_FAST) $(BIN)/pytest -n 2 --dist worksteal -m "not slow and not system"
+
+# in a browser, and with processes that are interrupted and killed
+test-system: .venv/installed-test
+	$(COMPILE_FAST) $(BIN)/pytest -n 2 --dist loadfile -m "system and not slow"
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow

@@ -45,8 +45,10 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Cases that others stand for are left to the slow tests."""
+    """Cases that others stand for are left to the slow tests; tests that launch commands are tests of the system."""
     for item in items:
+        if "launch" in item.fixturenames:
+            item.add_marker(pytest.mark.system)
         for quick in item.iter_markers("quick"):
             given = item.callspec.params
             if any(given[name] not in values for name, values in quick.kwargs.items()):

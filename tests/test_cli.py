@@ -105,7 +105,7 @@ def test_a_column_and_a_parquet_file_with_dates(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_sunspots(run, request):
+def test_sunspots_are_continued_year_by_year(run, request):
     sunspots = request.config.rootpath / "examples" / "sunspots.csv"
     options = "--split 280 --cell memoryless --hidden 100 --delays 12 --input-scale 0.3"
     assert run(f"fit {sunspots} {options} -o s.freerun --quiet")[0] == 0

@@ -30,7 +30,7 @@ def test_the_tutorial_fails_after_two_steps_and_freerun_holds():
 
 
 @pytest.mark.slow
-def test_a_short_measured_series(sunspots):
+def test_runs_of_sunspots_end_in_2008_and_stay_bounded(sunspots):
     _, chapters = sunspots
     assert len(chapters) == 4
     for chapter in chapters[2:]:

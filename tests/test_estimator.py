@@ -175,7 +175,7 @@ def test_evaluate_leaves_out_what_does_not_fit(rnn, series):
     assert (scores.nrmse84, scores.nrmse84_starts, scores.steps) == (None, 0, 50)
 
 
-def test_several_channels():
+def test_a_lorenz_system_of_three_channels_is_followed_for_100_steps():
     series = freerun.systems.lorenz_dop853(1200, dt=0.02, washout=500)
     rnn = reservoir(hidden=150)
     scores = rnn.fit(series.between(0, 1000)).evaluate(series, start=1000)
@@ -217,7 +217,7 @@ def test_jax_keeps_its_global_settings(rnn, series):
     assert jax.numpy.ones(2).dtype == np.float32
 
 
-def test_the_santa_fe_laser():
+def test_a_measured_laser_is_predicted_one_step_ahead():
     """A measured series: the far-infrared laser of the Santa Fe competition, when reservoirpy brings it."""
     pytest.importorskip("reservoirpy", reason="reservoirpy is not installed")
     series = freerun.Series.read(str(files("reservoirpy.datasets") / "santafe_laser.npy"))

@@ -299,7 +299,7 @@ def henon(steps):
     return np.array(values)
 
 
-def test_correlation_dimensions():
+def test_correlation_dimensions_are_those_of_known_sets():
     """A plane has 2, a circle 1; the Henon attractor 1.21 to 1.25 (Grassberger and Procaccia, 1983)."""
     draw = np.random.default_rng(0)
     angle = draw.uniform(0, 2 * np.pi, 5000)

@@ -70,14 +70,14 @@ def test_a_loaded_network_can_be_trained_further(file, rnn):
 
 
 @pytest.mark.parametrize("size", [0, 5, 100, -1])
-def test_a_truncated_file(file, size):
+def test_a_truncated_file_is_refused(file, size):
     content = file.read_bytes()
     file.write_bytes(content[:size])
     with pytest.raises(ModelFileError, match=r"m\.freerun: truncated, or not a freerun file"):
         freerun.load(file)
 
 
-def test_not_a_model_file_at_all(file):
+def test_files_of_other_kinds_are_refused(file):
     file.write_text("hello")
     with pytest.raises(ModelFileError, match="not a freerun file"):
         freerun.load(file)
@@ -93,7 +93,7 @@ def rewrite(file, change):
     write_archive(file, header, arrays)
 
 
-def test_other_versions(file):
+def test_files_of_newer_and_of_the_first_format_are_refused(file):
     rewrite(file, lambda header, _: header.update(format=FORMAT + 1, version="9.0"))
     with pytest.raises(ModelFileError, match=rf"written by freerun 9.0 in format {FORMAT + 1}, .* upgrade freerun"):
         freerun.load(file)
@@ -116,7 +116,7 @@ def test_other_versions(file):
         lambda header, arrays: arrays.update({"recent.values": np.full((3, 2), np.inf)}),
     ],
 )
-def test_a_damaged_file(file, change):
+def test_a_damaged_file_is_refused(file, change):
     rewrite(file, change)
     with pytest.raises(ModelFileError, match="the model file is damaged"):
         freerun.load(file)

@@ -169,7 +169,7 @@ def test_a_series_that_hardly_varies_is_learned_and_one_that_varies_by_rounding_
 
 
 def test_the_readout_does_not_depend_on_the_chunks(wave, plain, monkeypatch):
-    monkeypatch.setattr(ridge, "PIECE", 37)
+    monkeypatch.setattr(ridge, "ROWS_AT_ONCE", 37)
     np.testing.assert_allclose(freerun.RNN(**RIDGE).fit(wave).generate(30).values, plain, atol=1e-6)
 
 

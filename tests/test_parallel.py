@@ -62,13 +62,13 @@ def test_values_and_derivatives_are_those_of_a_plain_scan(kind, steps):
     assert_close(mine, expected)
 
 
-def test_sequences_side_by_side():
+def test_a_batch_of_sequences_runs_as_by_the_loop():
     cell, inputs = network_of("lstm").cells[0], values_of(70, 3, 2)
     expected = recurrence.open_loop(cell, inputs, cell.rest())
     assert_close(jax.jit(parallel.open_loop)(cell, inputs, cell.rest()), expected)
 
 
-def test_networks_side_by_side():
+def test_gradients_of_networks_under_vmap_are_those_of_the_loop():
     several, inputs = jax.tree.map(lambda w: jnp.stack([w, 0.5 * w]), network_of("simple")), values_of(70, 2)
 
     def gradients(side_by_side):

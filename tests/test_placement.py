@@ -36,7 +36,7 @@ ADAM = {"optimizer": "adam", "hidden": 15}
         ({**ADAM, "window": 200, "batch": 32, "hidden": 256, "cell": "lstm"}, 100_000, 1, ("gpu", False)),
     ],
 )
-def test_where_training_computes(parameters, steps, networks, expected, monkeypatch):
+def test_training_computes_where_it_fits_and_is_faster(parameters, steps, networks, expected, monkeypatch):
     memory = {"bytes_limit": 2**36}
     found = [SimpleNamespace(platform="gpu", memory_stats=lambda: memory)]
     monkeypatch.setattr(jax, "devices", lambda *_: found)

@@ -42,14 +42,14 @@ def test_each_channel_has_its_axes():
     assert [axes.get_ylabel() for axes in figure.axes] == ["x", "y", "z"]
 
 
-def test_losses():
+def test_losses_are_drawn_for_training_and_validation():
     figure = plots.losses(History([1.0, 0.1], [0, 2], [1.0, 0.1], [1.0, 0.2]))
     assert labels(figure) == ["training", "validation"]
     assert figure.axes[0].get_yscale() == "log"
 
 
 @pytest.mark.parametrize(("suffix", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_formats(tmp_path, suffix, start):
+def test_pictures_are_written_in_the_format_of_their_suffix(tmp_path, suffix, start):
     plots.save(plots.data(SERIES), tmp_path / f"p.{suffix}")
     assert (tmp_path / f"p.{suffix}").read_bytes().startswith(start)
 

@@ -284,7 +284,7 @@ def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lag
 def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):
     network = random_network(kind, lags=(0, 3), layers=2)
     values = jnp.asarray(np.random.default_rng(5).normal(size=(steps + 1, 2)))
-    monkeypatch.setattr(supervised, "PIECE", 10)
+    monkeypatch.setattr(supervised, "STEPS_AT_ONCE", 10)
     residuals = np.asarray(jax.jit(jax_runs.predict)(network, values[:-1]) - values[1:])[4:]
     pairs = supervised.SupervisedData.of([np.asarray(values)], 2, 4)
     np.testing.assert_allclose(pairs.squared_errors(network), (residuals**2).mean(axis=0), rtol=1e-12)

@@ -82,7 +82,7 @@ def test_parts_left_out_have_no_say_and_the_whole_has_all_of_them(values):
 def test_rows_in_pieces_give_the_same(values, monkeypatch):
     net = network(2, "leaky")
     at_once, *_ = ridge.solve(net, [values], 5, 1e-4)
-    monkeypatch.setattr(ridge, "PIECE", 37)
+    monkeypatch.setattr(ridge, "ROWS_AT_ONCE", 37)
     np.testing.assert_allclose(ridge.solve(net, [values], 5, 1e-4)[0].readout, at_once.readout, rtol=1e-8)
 
 

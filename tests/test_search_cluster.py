@@ -124,7 +124,7 @@ def test_workers_may_die_and_the_scheduler_may_restart(series, serial, cluster, 
 
 
 @pytest.mark.slow
-def test_workers_of_this_machine(series, tmp_path):
+def test_workers_of_this_machine_find_the_same_best(series, tmp_path):
     given = {**GIVEN, "cell": "memoryless", "difference": 0}
     alone = search(series, 10, settings=given, storage=tmp_path / "alone.sqlite")
     spread = search(series, 10, settings=given, storage=tmp_path / "spread.sqlite", workers=2)

@@ -80,7 +80,7 @@ def test_columns_are_chosen_in_the_order_given(write):
         "x\n\n 1.5 \n\n2.5",
     ],
 )
-def test_usual_forms_of_csv(write, text):
+def test_csv_of_usual_forms_has_the_same_values(write, text):
     np.testing.assert_array_equal(Series.read(write(text)).values, [[1.5], [2.5]])
 
 

@@ -27,7 +27,10 @@ def chromium() -> str | None:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-pytestmark = pytest.mark.skipif(chromium() is None, reason="there is no Chromium: apt install chromium")
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(chromium() is None, reason="there is no Chromium: apt install chromium"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +164,7 @@ def test_a_run_goes_on_while_the_page_reloads_and_can_be_stopped(page, studio):
 
 
 @pytest.mark.slow
-def test_two_pages_at_once(page, studio, browser):
+def test_two_pages_share_their_runs(page, studio, browser):
     address, folder = studio
     choose(page, "Preset", "the tutorial")
     train(page)
@@ -206,7 +209,7 @@ def test_many_runs_are_shown_in_pages(page, studio):
     expect(page.get_by_role("button", name="2", exact=True)).to_have_count(0)
 
 
-def test_files_good_and_bad(page, tmp_path):
+def test_a_bad_file_is_refused_with_its_line_and_a_good_one_is_read(page, tmp_path):
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n3,oops\n")
     (tmp_path / "good.csv").write_text("a,b\n" + "".join(f"{np.sin(i / 5)},{np.cos(i / 7)}\n" for i in range(200)))
     upload = page.locator("input[type=file]")

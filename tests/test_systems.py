@@ -67,7 +67,7 @@ def test_mackey_glass_rk4_washout_drops_the_first_steps():
     np.testing.assert_array_equal(systems.mackey_glass_rk4(20, washout=10, substeps=10).values, whole.values[10:])
 
 
-def test_multiple_sines():
+def test_multiple_sines_are_the_sum_of_their_formula():
     phase = np.random.RandomState(3).rand()
     values = systems.multiple_sines(1000, seed=3).values[:, 0]
     assert values[0] == pytest.approx(2 * np.sin(phase))
@@ -234,6 +234,6 @@ def test_dysts_needs_its_package_and_a_system_of_that_name():
         ("kuramoto-sivashinsky", {"length": -22.0}, "length must be positive, not -22"),
     ],
 )
-def test_bad_requests(name, parameters, message):
+def test_parameters_that_a_system_cannot_have_are_refused(name, parameters, message):
     with pytest.raises(SettingError, match=message):
         systems.make(name, **{"steps": 10, **parameters})

@@ -18,7 +18,7 @@ import freerun
 from freerun.cli.console import Console
 from freerun.reporting.page import Report
 from freerun.studio.charts import Curve, chart
-from freerun.studio.store import Source, Store, tell
+from freerun.studio.store import Source, Store, write_note
 from freerun.studio.takeaway_pane import download
 from freerun.training.history import Progress
 
@@ -146,7 +146,7 @@ def test_what_is_taken_away_from_the_studio_keeps_the_names(tmp_path, series, su
     store = Store(tmp_path)
     run = store.add("$a$ <b>run</b>_^", series, Source("<b>$s$.csv"), 60, {})
     columns = series.values[60:].T.tolist()
-    tell(store.folder_of(run.id), "live", {"channels": NAMES, "run": columns, "truth": columns, "vpt": 3})
+    write_note(store.folder_of(run.id), "live", {"channels": NAMES, "run": columns, "truth": columns, "vpt": 3})
     answer = download(store, Request({"type": "http", "path_params": {"number": run.id, "suffix": suffix}}))
     assert answer.status_code == 200
     if suffix == "csv":

@@ -28,7 +28,7 @@ from freerun.training.history import Progress, ProgressCallback
 if TYPE_CHECKING:
     import pandas as pd
 
-NETWORK = "freerun"
+METHOD = "freerun"
 """Name of the network in tables that also show baselines."""
 
 FOLDS = 5
@@ -78,7 +78,7 @@ class Backtest:
                 "RMSE": float(np.sqrt(metrics.mean_squared_error(self.truth, forecast))),
             }
             for level in self.bounds:
-                row[f"coverage {level:g} %"] = self.coverage(level) if name == NETWORK else np.nan
+                row[f"coverage {level:g} %"] = self.coverage(level) if name == METHOD else np.nan
             row["seconds"] = self.seconds.get(name, np.nan)
             rows.append(row)
         return pd.DataFrame(rows).set_index("method").sort_values("MASE", kind="stable")
@@ -156,8 +156,8 @@ def backtest(
             highs.append(high)
         if progress is not None:
             progress(Progress("backtest", number + 1, folds, None, None, None, time.perf_counter() - began))
-    forecasts = {NETWORK: np.stack(runs)}
-    seconds = {NETWORK: time.perf_counter() - began}
+    forecasts = {METHOD: np.stack(runs)}
+    seconds = {METHOD: time.perf_counter() - began}
     for name, method in BASELINES.items() if baselines else ():
         if name == "seasonal naive" and season == 1:
             continue

@@ -36,7 +36,7 @@ BOLD = 0.68
 AROUND = 1.2
 """Height of title, legend and x labels of a figure, in inches."""
 
-NAMED = 20
+MOST_LETTERS = 20
 """Most characters that a warning lists."""
 
 _warned: set[str] = set()
@@ -227,7 +227,7 @@ def _warn_of(letters: Iterable[str]) -> None:
     new = sorted(set(letters) - _warned)
     if new:
         _warned.update(new)
-        named = " ".join(new[:NAMED]) + (" ..." if len(new) > NAMED else "")
+        named = " ".join(new[:MOST_LETTERS]) + (" ..." if len(new) > MOST_LETTERS else "")
         warnings.warn(
             f"no font that matplotlib can use here has the letters {named}, so pictures show boxes instead; "
             "install a font that has them, for instance one of https://fonts.google.com/noto",

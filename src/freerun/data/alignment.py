@@ -12,14 +12,12 @@ import numpy as np
 
 from freerun.data.rows import Rows
 from freerun.data.steps import OFF_GRID, has_same_steps
+from freerun.data.table import MOST_NAMES
 from freerun.data.timeline import Time, shown
 from freerun.errors import SeriesError, warn
 
 if TYPE_CHECKING:
     from freerun.data.series import Series
-
-NAMED = 20
-"""Largest number of names that a message lists."""
 
 SAME = 1e-9
 """Largest difference of equal times that are generated, in steps."""
@@ -30,7 +28,7 @@ REVISED = 0.9
 COUNT = "no times"
 """Kind of times that are generated, for messages."""
 
-NUMBERS = "numbers as times"
+NUMERIC_TIMES = "numbers as times"
 """Kind of numeric times that came with the data, for messages."""
 
 OVERLAP = 5
@@ -68,8 +66,8 @@ def match_names(wanted: Sequence[str], names: Sequence[str], what: str) -> list[
 
 
 def _join_names(names: Sequence[str]) -> str:
-    more = f", ... ({len(names)} in all)" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more}" if names else "none"
+    more = f", ... ({len(names)} in all)" if len(names) > MOST_NAMES else ""
+    return f"{', '.join(names[:MOST_NAMES])}{more}" if names else "none"
 
 
 def align_inputs(series: Series, rows: Rows) -> np.ndarray:
@@ -174,7 +172,7 @@ def require_same_clock(series: Series, other: Series) -> None:
             "the network was trained with detrend, and neither series has times; the given series is assumed to begin "
             "at the first step of the training series"
         )
-    if have == needed or (needed == COUNT and have == NUMBERS):
+    if have == needed or (needed == COUNT and have == NUMERIC_TIMES):
         return
     raise SeriesError(
         f"the series has {have}, but the trend (detrend) was fitted to {needed}; give times of that kind, or fit "
@@ -191,7 +189,7 @@ def _starts_with(series: Series, other: Series) -> bool:
 
 def can_compare_times(series: Series, before: Series) -> bool:
     """Whether times determine which steps of a series follow another one; numeric times can follow generated ones."""
-    return series.timed and (before.timed or _describe_times(series) == NUMBERS)
+    return series.timed and (before.timed or _describe_times(series) == NUMERIC_TIMES)
 
 
 def is_same_time(series: Series, time: Time, other: Time) -> bool:
@@ -269,7 +267,7 @@ def _describe_times(times: Series | Rows) -> str:
     if times.calendar.spans:
         return "durations"
     if times.times.dtype.kind != "M":
-        return NUMBERS
+        return NUMERIC_TIMES
     return "dates without a time zone" if times.calendar.zone is None else "dates in a time zone"
 
 
@@ -285,12 +283,12 @@ def _found_by_time(series: Series, rows: Rows, ahead: bool = False) -> bool:
         SeriesError: rows and series have different kinds of times.
     """
     have, theirs = _describe_times(series), _describe_times(rows)
-    numbers = have in (COUNT, NUMBERS)
+    numbers = have in (COUNT, NUMERIC_TIMES)
     if not rows.labelled or (theirs == COUNT and not numbers):
         return False
     if theirs == COUNT:
         return series.timed or (ahead and len(rows.values) > series.times[-1])
-    if have != theirs and not (numbers and theirs == NUMBERS):
+    if have != theirs and not (numbers and theirs == NUMERIC_TIMES):
         raise SeriesError(
             f"the series has {have} and the external inputs have {theirs}; give times of one kind, or the inputs as an "
             "array (inputs.to_numpy()) with one row for each step"

@@ -15,7 +15,7 @@ from freerun.data.clocks import CLOCK, parse_clock
 from freerun.data.monthnames import parse_month
 from freerun.data.numerals import is_missing
 
-LONGEST = 100
+MOST_CHARACTERS = 100
 """Largest number of characters of a date."""
 
 MONTHS = 12
@@ -272,7 +272,7 @@ def _find_ambiguous(texts: Sequence[str]) -> NotADate | None:
 
 def _parse_written(text: str) -> _Written | None:
     """Parse a date with a four-digit year, the name of a month, or a part of a year; None for anything else."""
-    if len(text) > LONGEST or not any(map(str.isdigit, text)):
+    if len(text) > MOST_CHARACTERS or not any(map(str.isdigit, text)):
         return None
     for form in FORMS:
         if found := form.fullmatch(text):

@@ -18,10 +18,10 @@ MONTH_NAMES = (
 )
 """Names of each month in lower case; no name stands for different months in two languages."""
 
-NUMBERS = {name: number for number, names in enumerate(MONTH_NAMES, 1) for name in names.split()}
+MONTH_NUMBERS = {name: number for number, names in enumerate(MONTH_NAMES, 1) for name in names.split()}
 """Number of the month, 1 to 12, by name in lower case."""
 
 
 def parse_month(name: str) -> int | None:
     """Return the number of a month, 1 to 12, by its name; None for any other word."""
-    return NUMBERS.get(name.lower())
+    return MONTH_NUMBERS.get(name.lower())

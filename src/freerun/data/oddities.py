@@ -39,7 +39,7 @@ STUCK = 10
 STUCK_SHARE = 0.25
 """Largest share of a series in a run of a stuck sensor; longer runs are a property of the series."""
 
-NAMED = 3
+MOST_PLACES = 3
 """Largest number of steps that a message lists."""
 
 
@@ -118,8 +118,9 @@ def oddities(series: Series) -> list[str]:
         if len(glitches):
             usual = np.delete(values, np.searchsorted(known, glitches))
             found.append(
-                f"{_name_steps(series, glitches)} of {name!r}: {', '.join(f'{v:g}' for v in column[glitches[:NAMED]])} "
-                f"but all others lie between {usual.min():g} and {usual.max():g}"
+                f"{_name_steps(series, glitches)} of {name!r}: "
+                f"{', '.join(f'{value:g}' for value in column[glitches[:MOST_PLACES]])}"
+                f" but all others lie between {usual.min():g} and {usual.max():g}"
             )
         begin, length = _find_longest_constant(values)
         if _is_stuck(values, length):
@@ -157,7 +158,7 @@ def _name_steps(series: Series, steps: np.ndarray) -> str:
     """List steps by number, and by time if the series has times, for a message."""
     named = [
         f"{step} ({series.calendar.shown(series.times[step])})" if series.timed else str(step)
-        for step in steps[:NAMED].tolist()
+        for step in steps[:MOST_PLACES].tolist()
     ]
-    more = f" and {len(steps) - NAMED} more" if len(steps) > NAMED else ""
+    more = f" and {len(steps) - MOST_PLACES} more" if len(steps) > MOST_PLACES else ""
     return f"step{'s' if len(steps) > 1 else ''} {', '.join(named)}{more}"

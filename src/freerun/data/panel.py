@@ -15,7 +15,7 @@ from freerun.data.dates import looks_like_date
 from freerun.data.interchange import as_pandas, is_table
 from freerun.data.rows import ReadOptions
 from freerun.data.series import Series
-from freerun.data.table import NAMED, UNIQUE_ID, Table
+from freerun.data.table import MOST_NAMES, UNIQUE_ID, Table
 from freerun.data.timecolumn import TIME_COLUMNS
 from freerun.data.timeline import normalize_index
 from freerun.errors import SeriesError
@@ -23,7 +23,7 @@ from freerun.errors import SeriesError
 if TYPE_CHECKING:
     import pandas as pd
 
-NUMBERS = 1
+PERHAPS = 1
 """Score of an index level of numbers, which may be times."""
 
 Parts = Mapping[Any, Any]
@@ -136,20 +136,20 @@ def _split_by_level(frame: Any) -> Parts:
 
 
 def _rate_as_times(level: Any) -> int:
-    """Rate whether the labels of an index level are times: 0 for no, `NUMBERS` for perhaps, `DATES` for yes."""
+    """Rate whether the labels of an index level are times: 0 for no, `PERHAPS` for perhaps, `DATES` for yes."""
     level = normalize_index(level)
     if not len(level):
         return 0
     first = level[0].to_timestamp() if hasattr(level[0], "to_timestamp") else level[0]
     if looks_like_date(first) or isinstance(first, timedelta):
         return DATES
-    return NUMBERS if isinstance(first, Real) and not isinstance(first, bool | np.bool_) else 0
+    return PERHAPS if isinstance(first, Real) and not isinstance(first, bool | np.bool_) else 0
 
 
 def _join_names(names: Iterable[object]) -> str:
     """Join the first names by commas, for a message."""
     shown = list(map(str, names))
-    return ", ".join(shown[:NAMED]) + (", ..." if len(shown) > NAMED else "")
+    return ", ".join(shown[:MOST_NAMES]) + (", ..." if len(shown) > MOST_NAMES else "")
 
 
 def _is_series(part: object) -> bool:

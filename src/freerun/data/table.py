@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 UNIQUE_ID = "unique_id"
 """Default column with the name of the series of each row."""
 
-NAMED = 20
+MOST_NAMES = 20
 """Largest number of names that a message lists."""
 
 
@@ -215,7 +215,7 @@ class Table:
         asked = options.id or ""
         column, equals, wanted = (asked, "", "") if asked in self.columns else asked.partition("=")
         groups = self.groups(column)
-        names = ", ".join(list(groups)[:NAMED]) + (", ..." if len(groups) > NAMED else "")
+        names = ", ".join(list(groups)[:MOST_NAMES]) + (", ..." if len(groups) > MOST_NAMES else "")
         if equals and wanted not in groups:
             self.fault(f"column {column!r} has no series {wanted!r}; there are: {names}")
         if not equals and len(groups) > 1:
@@ -234,8 +234,8 @@ class Table:
         """
         for name in wanted:
             if name not in self.columns:
-                shown = ", ".join(list(self.columns)[:NAMED])
-                more = f", ... ({len(self.columns)} in all)" if len(self.columns) > NAMED else ""
+                shown = ", ".join(list(self.columns)[:MOST_NAMES])
+                more = f", ... ({len(self.columns)} in all)" if len(self.columns) > MOST_NAMES else ""
                 self.fault(f"no column {name!r}; there are: {shown}{more}")
 
     def _refuse_long_format(self, times: FoundTimes, options: ReadOptions) -> None:

@@ -43,7 +43,7 @@ from freerun.network import numpy_runs
 from freerun.selection.holdout import SHARE, recent
 from freerun.settings import Ensemble
 
-LONGEST = 200
+MOST_CALIBRATED = 200
 """Most steps of the free runs that calibrate intervals."""
 
 ORIGINS = 32
@@ -74,7 +74,7 @@ IN_SAMPLE = 100
 FEW = 10
 """Number of residuals from which on their distribution may be skewed; fewer are made symmetric."""
 
-FEWEST = 3
+FEWEST_LEFT = 3
 """Fewest steps to solve the readout on when a part is left out to calibrate intervals."""
 
 PATHS = 200
@@ -155,7 +155,9 @@ def _refuse_uncalibrated(model: Model) -> NoReturn:
     else:
         washout = max(member.washout for member in model.members)
         share = 1.0 - (SHARE if model.settings.holdout is None else model.settings.holdout)
-        needed = max(math.ceil(FEWEST / (1.0 - share)) if share < 1 else 0, math.ceil((washout + FEWEST) / share))
+        needed = max(
+            math.ceil(FEWEST_LEFT / (1.0 - share)) if share < 1 else 0, math.ceil((washout + FEWEST_LEFT) / share)
+        )
         remedy = f"give a series of {needed} steps or more" if share < 1 else "leave holdout=0 out"
     raise SettingError(
         "there are no errors to calibrate intervals by, since no part of the training series was left out of the fit; "
@@ -216,8 +218,8 @@ def errors_left_out(
     shortest, channels = min(map(len, training)), training[0].shape[1]
     washout = max(member.washout for member in members)
     folds = min(map(len, without))
-    horizon = max(1, min(LONGEST, 2 * count // 3))
-    if count < 3 or not folds or shortest - count < washout + FEWEST:
+    horizon = max(1, min(MOST_CALIBRATED, 2 * count // 3))
+    if count < 3 or not folds or shortest - count < washout + FEWEST_LEFT:
         return np.empty((0, 0, channels))
     errors = []
     for fold in range(folds):
@@ -293,7 +295,7 @@ def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
         series: the training series, T steps.
     """
     steps, channels = series.shape
-    horizon = min(LONGEST, max(1, steps // 2))
+    horizon = min(MOST_CALIBRATED, max(1, steps // 2))
     first = min(members[0].washout, steps - 2)
     starts = np.unique(np.linspace(first, steps - 1, min(IN_SAMPLE, steps - first)).astype(int))
     errors = _errors(members, series, starts, horizon)
@@ -306,7 +308,7 @@ def _power_law(errors: np.ndarray) -> tuple[float, float]:
     counts = np.isfinite(errors).sum(axis=0)
     power = np.nansum(errors**2, axis=0) / np.maximum(counts, 1)
     ahead = np.arange(1, len(counts) + 1)
-    known = (counts >= FEWEST) & (power > 0)
+    known = (counts >= FEWEST_LEFT) & (power > 0)
     if known.sum() < 2:
         return math.sqrt(power[0]), RANDOM_WALK
     logarithm, ahead, counts = 0.5 * np.log(power[known]), np.log(ahead[known]), counts[known]

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-NUMBERS = re.compile(r"\d[\d.,:TeE+-]*")
+NUMBER = re.compile(r"\d[\d.,:TeE+-]*")
 """Numbers and dates in a sentence; sentences that differ in them alone are counted together."""
 
 
@@ -27,7 +27,7 @@ class Counted:
 
     def add(self, text: str, count: int = 1) -> None:
         """Count a sentence."""
-        bare = NUMBERS.sub("#", text)
+        bare = NUMBER.sub("#", text)
         self.counts[bare] += count
         self.examples.setdefault(bare, text)
 

@@ -37,7 +37,7 @@ from freerun.many.tasks import Covariates, ForecastTask
 from freerun.selection.candidates import can_smooth, leaves_networks_open
 from freerun.settings import Settings, Together
 
-WEIGHT, FEWEST = 1 / 3, 30
+WEIGHT, FEWEST_SERIES = 1 / 3, 30
 """Weight of the shared readout in the mean, and fewest series of a group for it. Errors on M1 and M3 are within 0.4 %
 of the least from 0.2 to 0.5."""
 
@@ -269,7 +269,7 @@ def weight_of(readout: SharedReadout | None, group: Group, steps: int) -> float:
         steps: number of steps of the series.
     """
     short = steps < SHORT * min(group.periods, default=0)
-    weight, fewest = (WEIGHT_OF_SHORT, FEWEST_SHORT) if short else (WEIGHT, FEWEST)
+    weight, fewest = (WEIGHT_OF_SHORT, FEWEST_SHORT) if short else (WEIGHT, FEWEST_SERIES)
     return weight if readout is not None and readout.series >= fewest else 0.0
 
 

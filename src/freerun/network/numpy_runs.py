@@ -25,7 +25,7 @@ from freerun.network.sparse import Sparse
 if TYPE_CHECKING:
     from freerun.network.updates import Array, Carry
 
-PIECE = 10_000_000
+NUMBERS_AT_ONCE = 10_000_000
 """Most numbers of the carries along a series that are in memory at once (80 MB): 10000 steps of 1000 units."""
 
 
@@ -199,11 +199,11 @@ def predict(network: Network, inputs: Array, state: State | None = None) -> np.n
 def read_in_pieces(
     network: Network, inputs: Array, state: State | None = None, piece: int | None = None
 ) -> Iterator[Reading]:
-    """Run in open loop, and yield a `Reading` for each `piece` consecutive steps; None takes as many as fit `PIECE`."""
+    """Run in open loop, and yield a `Reading` for each `piece` steps; None takes as many as fit `NUMBERS_AT_ONCE`."""
     state = start_of(network, inputs) if state is None else state
     if piece is None:
         numbers = sum(entry.size for carry in state.cells for entry in carry)
-        piece = max(1, PIECE // max(1, numbers))
+        piece = max(1, NUMBERS_AT_ONCE // max(1, numbers))
     for first in range(0, len(inputs), piece):
         reading = read(network, inputs[first : first + piece], state)
         state = reading.state

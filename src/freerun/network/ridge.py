@@ -35,7 +35,7 @@ SINGULAR = 10
 With 100 to 1000 columns, a singular value decomposition takes as long as 11 to 15 factorizations.
 """
 
-PIECE = 2_000
+ROWS_AT_ONCE = 2_000
 """Steps that are reduced at a time. With 1000 units, 20000 at once took 1.4 times as long, and ten times the memory."""
 
 ROUNDS = 3
@@ -69,7 +69,7 @@ def lack_of_memory(shape: Shape, steps: int, stretches: int = 0, runs: int = 0) 
     """
     hidden = shape.layers * shape.hidden
     columns = hidden + 1 + (shape.window if shape.direct else 0) + shape.channels
-    rows, triangles = min(steps, PIECE) * columns, (stretches + 3) * columns**2
+    rows, triangles = min(steps, ROWS_AT_ONCE) * columns, (stretches + 3) * columns**2
     needed, there = 8 * (3 * rows + triangles + 3 * runs * hidden), physical_memory()
     if needed <= there:
         return ""
@@ -131,7 +131,7 @@ def rows_of(
         shaken = inputs + noise * random.normal(size=inputs.shape) if noise else inputs
         targets = np.nan_to_num(values[1:, :channels])
         first = 0
-        for reading in read_in_pieces(network, shaken, state, PIECE):
+        for reading in read_in_pieces(network, shaken, state, ROWS_AT_ONCE):
             here = slice(first, first + len(reading.hidden))
             first = here.stop
             columns = [reading.hidden, np.ones((len(reading.hidden), 1), network.bias.dtype)]

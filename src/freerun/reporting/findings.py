@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freerun import metrics
-from freerun.backtest import NETWORK, Backtest
+from freerun.backtest import METHOD, Backtest
 from freerun.data.oddities import oddities
 from freerun.data.seasons import autocorrelation
 from freerun.data.series import Series, longest_gap
@@ -132,23 +132,23 @@ def on_the_past(result: Backtest, word: str) -> list[str]:
     steps = result.truth.shape[1]
     errors = {name: np.abs(made - result.truth) for name, made in result.forecasts.items()}
     means = {name: float(np.nanmean(error)) for name, error in errors.items()}
-    others = sorted((mean, name) for name, mean in means.items() if name != NETWORK)
+    others = sorted((mean, name) for name, mean in means.items() if name != METHOD)
     count = len(result.origins)
     occasions = "On the last occasion" if count == 1 else f"On the last {count} occasions"
     sentences = []
     if not others:
-        sentences.append(f"{occasions}, forecasts of {counted(steps, word)} were {means[NETWORK]:.4g} off on average.")
+        sentences.append(f"{occasions}, forecasts of {counted(steps, word)} were {means[METHOD]:.4g} off on average.")
     else:
         mean, best = others[0]
-        closer = np.nanmean(errors[NETWORK], axis=(1, 2)) < np.nanmean(errors[best], axis=(1, 2))
+        closer = np.nanmean(errors[METHOD], axis=(1, 2)) < np.nanmean(errors[best], axis=(1, 2))
         sentences.append(
-            f"{occasions}, forecasts of {counted(steps, word)} were {_compared(means[NETWORK], mean)} "
+            f"{occasions}, forecasts of {counted(steps, word)} were {_compared(means[METHOD], mean)} "
             f"{BASELINES.get(best, best)}, the best of {counted(len(others), 'simple forecast')}"
             + (f". They were closer on {int(closer.sum())} of {count}." if count > 1 else ".")
         )
         usual = "seasonal naive" if "seasonal naive" in means else "last value"
-        if usual not in (best, NETWORK) and usual in means:
-            sentences.append(f"They were {_compared(means[NETWORK], means[usual])} {BASELINES[usual]}.")
+        if usual not in (best, METHOD) and usual in means:
+            sentences.append(f"They were {_compared(means[METHOD], means[usual])} {BASELINES[usual]}.")
     for level, (low, high) in result.bounds.items():
         known = np.isfinite(result.truth)
         inside = int(((result.truth >= low) & (result.truth <= high))[known].sum())

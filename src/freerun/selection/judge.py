@@ -27,7 +27,7 @@ from freerun.selection.holdout import folds_of, recent, require_held_out
 from freerun.selection.smoothers import smoothed
 from freerun.settings import Settings
 
-RUNS, LONGEST = 32, 200
+RUNS, LONGEST_RUN = 32, 200
 """Free runs over a part that is left out, over all series together, and the most steps of each."""
 
 SHORTEST = 12

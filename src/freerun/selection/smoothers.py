@@ -22,7 +22,7 @@ SOUND = 3.0
 """Largest error of a network of smoothers inside the series, as a multiple of that of the best of them. On 1800 series
 of M1 and M3 the ratio is above 3 for 1 %, which lose nothing; on a population cycle it is 6 to 27."""
 
-LONGEST, ORIGINS = 24, 40
+MOST_AHEAD, ORIGINS = 24, 40
 """Most steps ahead, and most steps from which, smoothers forecast inside the series to be compared."""
 
 
@@ -90,7 +90,7 @@ def _kinds(settings: Settings, profile: Profile) -> list[dict[str, bool]]:
 def _error_inside(settings: Settings, series: Series) -> float:
     """The mean absolute error of forecasts from steps inside a series, by smoothers fitted to all of it."""
     steps = len(series)
-    horizon = max(1, min(LONGEST, steps // 3))
+    horizon = max(1, min(MOST_AHEAD, steps // 3))
     starts = np.unique(np.linspace(min(settings.washout or 0, steps - 2), steps - 2, ORIGINS).astype(int))
     following = starts[:, None] + 1 + np.arange(horizon)
     inside = np.minimum(following, steps - 1)

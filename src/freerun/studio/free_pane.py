@@ -10,7 +10,7 @@ from freerun.studio.charts import NETWORK, RUNS, Curve, chart
 from freerun.studio.desk import Desk, redraw
 from freerun.studio.runner import Runner
 
-SHOWN = 600
+STEPS_OF_CHART = 600
 """Most steps in the chart."""
 
 STEPS = 12
@@ -90,7 +90,7 @@ class FreePane:
             self._about.set_text("The run ended: its process was killed, or the values diverged.")
             self.end()
             return
-        self._curves = self._curves or [deque(maxlen=SHOWN) for _ in values]
+        self._curves = self._curves or [deque(maxlen=STEPS_OF_CHART) for _ in values]
         for curve, column in zip(self._curves, values, strict=True):
             curve.extend([self._step + i, value] for i, value in enumerate(column))
         self._step += STEPS
@@ -99,5 +99,5 @@ class FreePane:
         colors = (NETWORK, *RUNS[1:])
         curves = [Curve(n, list(c), color) for n, c, color in zip(names, self._curves, colors, strict=False)]
         options = chart(curves, "step", "", marks=[(at, "kick") for at in self._kicks if at > first])
-        options["xAxis"] |= {"min": first, "max": max(self._step, SHOWN)}
+        options["xAxis"] |= {"min": first, "max": max(self._step, STEPS_OF_CHART)}
         redraw(self._chart, options)

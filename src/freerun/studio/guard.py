@@ -64,7 +64,10 @@ class Guard:
         return length.isdigit() and int(length) <= self._most
 
     def _refusal(self, headers: Headers) -> str | None:
-        """Return why the host or the origin of a request is refused; None if they are allowed."""
+        """Return why the host or the origin of a request is refused; None if they are allowed.
+
+        Starlette's `TrustedHostMiddleware` checks hosts alone, and answers a web page where a socket should be closed.
+        """
         host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
         if host not in self._hosts:
             return f"This studio has no host name {host!r}."

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from freerun.errors import OutputError
 from freerun.files.writing import JSON
-from freerun.studio.store import Run, Store, tell, told
+from freerun.studio.store import Run, Store, read_note, write_note
 
 LAST_WORDS = 400
 """Most characters of the log that are read when a process ended without a result; its last line is shown."""
@@ -41,7 +41,7 @@ class Jobs:
             OutputError: the folder of the run cannot be written, or no process can be started.
         """
         job = {"split": run.split, "settings": run.settings, "further": "" if further is None else str(further)}
-        tell(self.store.folder_of(run.id), "job", job)
+        write_note(self.store.folder_of(run.id), "job", job)
         self.resume(run)
 
     def resume(self, run: Run) -> None:
@@ -64,7 +64,7 @@ class Jobs:
                 )
         except OSError as error:
             raise OutputError(f"training cannot be started ({error})") from error
-        tell(folder, "process", self._processes[run.id].pid)
+        write_note(folder, "process", self._processes[run.id].pid)
         self.store.mark(run.id, "running")
 
     def stop(self, number: int) -> None:
@@ -91,13 +91,13 @@ class Jobs:
         process = self._processes.get(number)
         if process is not None:
             return None if process.poll() is not None else process.pid
-        pid = told(self.store.folder_of(number), "process")
+        pid = read_note(self.store.folder_of(number), "process")
         return pid if isinstance(pid, int) and _is_worker(pid) else None
 
     def _ending(self, number: int) -> tuple[str, str, JSON]:
         """Return state, message and scores of a run whose process has ended."""
         folder = self.store.folder_of(number)
-        if (result := told(folder, "result")) is not None:
+        if (result := read_note(folder, "result")) is not None:
             return result["state"], result["message"], result["scores"]
         try:
             words = (folder / "log.txt").read_text(errors="replace").strip()[-LAST_WORDS:]

@@ -12,7 +12,7 @@ from freerun.studio.charts import MARK, NETWORK, SECOND, TRUTH, Curve, chart, to
 from freerun.studio.desk import Desk, redraw, show_error
 from freerun.studio.network_pane import NetworkPane
 from freerun.studio.presets import PRESETS
-from freerun.studio.store import Run, told
+from freerun.studio.store import Run, read_note
 
 REFRESH = 0.5
 """Seconds between two updates from the files of the training process."""
@@ -52,7 +52,7 @@ class RunPane:
             self._show("live", None, lambda: redraw(self._live, _live(None)))
             return
         folder = self._desk.store.folder_of(run.id)
-        progress, live = told(folder, "progress") or {}, told(folder, "live")
+        progress, live = read_note(folder, "progress") or {}, read_note(folder, "live")
         self._show("state", (run, progress.get("done")), lambda: self._state.set_text(_sentence(run, progress)))
         share = progress["done"] / max(1, progress["total"]) if progress else 0.0
         self._bar.set_value(share if running else float(run.state == "done"))

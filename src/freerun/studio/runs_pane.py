@@ -12,7 +12,7 @@ from freerun.files.writing import JSON
 from freerun.studio.charts import RUNS, TRUTH, Curve, chart, to_points
 from freerun.studio.desk import Desk, redraw, show_error
 from freerun.studio.network_pane import NetworkPane
-from freerun.studio.store import Run, RunGoneError, told
+from freerun.studio.store import Run, RunGoneError, read_note
 
 COLUMNS = {
     "name": "run",
@@ -33,7 +33,7 @@ COLUMNS = {
 WORDS = ("name", "settings", "series", "state")
 """Columns of text, which are aligned to the left."""
 
-SHOWN = 20
+ROWS_OF_PAGE = 20
 """Rows on a page of the table."""
 
 WIDE = "white-space: normal; min-width: 12rem; max-width: 20rem"
@@ -81,12 +81,12 @@ class RunsPane:
 
     def _read_page(self) -> list[Run]:
         """Return the runs on the current page of the table, and update the number of its pages."""
-        pages = max(1, math.ceil(self._desk.store.count() / SHOWN))
+        pages = max(1, math.ceil(self._desk.store.count() / ROWS_OF_PAGE))
         if pages != self._pages.max:
             self._pages.max = pages
             self._pages.set_visibility(pages > 1)
             self._pages.set_value(min(self._pages.value or 1, pages))
-        return self._desk.store.runs(((self._pages.value or 1) - 1) * SHOWN, SHOWN)
+        return self._desk.store.runs(((self._pages.value or 1) - 1) * ROWS_OF_PAGE, ROWS_OF_PAGE)
 
     @property
     def _selected(self) -> list[int]:
@@ -107,7 +107,7 @@ class RunsPane:
         runs = self._desk.store.those(self._selected)
         curves: list[Curve] = []
         for run, color in zip(runs, RUNS, strict=False):
-            live = told(self._desk.store.folder_of(run.id), "live")
+            live = read_note(self._desk.store.folder_of(run.id), "live")
             if live is None or live.get("run") is None:
                 continue
             if not curves and live.get("truth") is not None:

@@ -27,13 +27,13 @@ SYSTEMS = {
 }
 """The built-in systems, by the names of `freerun data`."""
 
-SHOWN = 3000
+MOST_POINTS = 3000
 """Most points of a curve in the chart; of a longer series, steps are left out evenly."""
 
 COLORS = (TRUTH, MARK, SECOND, "#CC79A7")
 """Colors of channels; only the first four are drawn."""
 
-LONGEST = 100_000
+MOST_GENERATED = 100_000
 """Most steps of a generated series."""
 
 UPLOADS = "/uploads"
@@ -67,7 +67,7 @@ class SeriesPane:
             ui.label("Series").classes("pane-title")
             with ui.row().classes("w-full items-end no-wrap gap-2"):
                 self._system = ui.select(SYSTEMS, value="mackey-glass", label="System").classes("grow")
-                self._steps = ui.number("Steps", value=2000, min=50, max=LONGEST, step=100).classes("w-24")
+                self._steps = ui.number("Steps", value=2000, min=50, max=MOST_GENERATED, step=100).classes("w-24")
                 self._seed = ui.number("Seed", value=0, min=0, step=1).classes("w-16")
             for entry in (self._system, self._steps, self._seed):
                 entry.on_value_change(self._take_system)
@@ -93,8 +93,8 @@ class SeriesPane:
         self._notes = []
         name, steps = str(self._system.value), int(self._steps.value or 0)
         seed = None if self._seed.value is None else int(self._seed.value)
-        if not 50 <= steps <= LONGEST:
-            self._about.set_text(f"Steps: choose 50 to {LONGEST}.")
+        if not 50 <= steps <= MOST_GENERATED:
+            self._about.set_text(f"Steps: choose 50 to {MOST_GENERATED}.")
             return
         options: dict[str, Any] = {"steps": steps} | ({} if name == "lorenz" or seed is None else {"seed": seed})
         self._seed.set_enabled(name != "lorenz")
@@ -145,7 +145,7 @@ class SeriesPane:
 
     def _show(self, series: Series, source: Source, split: int) -> None:
         self._desk.series, self._desk.source = series, source
-        every = -(-len(series) // SHOWN)
+        every = -(-len(series) // MOST_POINTS)
         self._curves = [
             Curve(name, to_points(column[::every], every=every), color)
             for name, column, color in zip(series.channels, series.values.T, COLORS, strict=False)

@@ -192,7 +192,7 @@ class Store:
             yield connection
 
 
-def tell(folder: Path, name: str, what: JSONValue) -> None:
+def write_note(folder: Path, name: str, what: JSONValue) -> None:
     """Write a JSON file to the folder of a run; an existing file is replaced only when the new one is complete.
 
     Args:
@@ -207,8 +207,8 @@ def tell(folder: Path, name: str, what: JSONValue) -> None:
         temporary.write_text(json.dumps(what))
 
 
-def told(folder: Path, name: str) -> JSONValue:
-    """Read what `tell` wrote; None if there is nothing yet.
+def read_note(folder: Path, name: str) -> JSONValue:
+    """Read what `write_note` wrote; None if there is nothing yet.
 
     The result is cached and shared between callers, so it must not be modified.
     """

@@ -11,7 +11,7 @@ from freerun.files.writing import JSON
 from freerun.metrics import LOST
 from freerun.studio.charts import MARK, NETWORK, TRUTH, Curve, chart, chart_3d, to_points
 from freerun.studio.desk import Desk
-from freerun.studio.store import told
+from freerun.studio.store import read_note
 
 VIEWS = {
     "attractor": "Attractor",
@@ -46,7 +46,7 @@ class SystemPane:
 
     def _draw(self) -> None:
         run, view = self._desk.run(), str(self._view.value)
-        views = None if run is None else told(self._desk.store.folder_of(run.id), "views")
+        views = None if run is None else read_note(self._desk.store.folder_of(run.id), "views")
         self._place.clear()
         self._about.set_text("" if views is None else _ABOUT[view].format(delay=views["delay"]))
         empty = chart([], "", "", empty="appears when a run has ended")

@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from freerun.errors import FreerunError
 from freerun.files.writing import JSON
 from freerun.studio.desk import Desk
-from freerun.studio.store import Store, told
+from freerun.studio.store import Store, read_note
 from freerun.studio.takeaway import commands, snippet, stem
 
 KINDS = {
@@ -67,7 +67,7 @@ def download(store: Store, request: Request) -> Response:
         suffix = request.path_params["suffix"]
         if suffix == "freerun":
             return FileResponse(store.model_of(run.id), media_type="application/octet-stream")
-        live = told(store.folder_of(run.id), "live")
+        live = read_note(store.folder_of(run.id), "live")
         if live is None or live.get("run") is None:
             return PlainTextResponse("there is no free run yet", 404)
         if suffix == "csv":

@@ -24,7 +24,7 @@ from freerun.estimator import RNN, load
 from freerun.files.writing import JSON
 from freerun.forecasting import evaluation, runs
 from freerun.forecasting.model import RECENT, Model
-from freerun.studio.store import tell, told
+from freerun.studio.store import read_note, write_note
 from freerun.training.history import Progress
 
 LIVE_INTERVAL = 3.0
@@ -33,7 +33,7 @@ LIVE_INTERVAL = 3.0
 PROGRESS_INTERVAL = 0.25
 """Least seconds between two updates of `progress.json`."""
 
-SHOWN = 1500
+STEPS_OF_LIVE = 1500
 """Most steps of a curve in `live.json`, which a browser draws quickly."""
 
 STATES = 4000
@@ -73,9 +73,9 @@ class Reporter:
         if now - self._written >= PROGRESS_INTERVAL or progress.done == progress.total:
             self._written = now
             about = {"task": progress.task, "done": progress.done, "total": progress.total, "pace": progress.pace}
-            tell(self._folder, "progress", about | {"losses": self._losses | {"tried": self._tried}})
+            write_note(self._folder, "progress", about | {"losses": self._losses | {"tried": self._tried}})
         if progress.current is not None and now - self._looked >= LIVE_INTERVAL:
-            tell(self._folder, "live", compute_live(progress.current(), self._training, self._rest))
+            write_note(self._folder, "live", compute_live(progress.current(), self._training, self._rest))
             self._looked = time.monotonic()
 
 
@@ -86,7 +86,7 @@ def compute_live(model: Model, training: Series, rest: Series | None) -> JSON:
         JSON values. Steps are counted from the split; curves are one list per channel.
     """
     before = training.between(max(0, len(training) - RECENT))
-    steps = min(SHOWN, len(rest)) if rest is not None else min(SHOWN, len(training))
+    steps = min(STEPS_OF_LIVE, len(rest)) if rest is not None else min(STEPS_OF_LIVE, len(training))
     found: JSON = {
         "steps": steps,
         "channels": training.channels,
@@ -155,7 +155,7 @@ def train(folder: Path) -> None:
         FreerunError: training fails before there are weights.
         KeyboardInterrupt: training is interrupted before there are weights.
     """
-    job = told(folder, "job")
+    job = read_note(folder, "job")
     series = Series.read(folder / "series.npz")
     training, rest = series.split(job["split"]) if job["split"] < len(series) else (series, None)
     settings: JSON = {n: tuple(v) if isinstance(v, list) else v for n, v in job["settings"].items()}
@@ -172,10 +172,10 @@ def train(folder: Path) -> None:
             raise
         state, message = ("stopped", "") if isinstance(stop, KeyboardInterrupt) else ("failed", str(stop))
     rnn.save(folder / "model.freerun")
-    tell(folder, "live", compute_live(rnn.model_, training, rest))
+    write_note(folder, "live", compute_live(rnn.model_, training, rest))
     scores = compute_scores(rnn, training, rest) | {"seconds": time.monotonic() - began}
-    tell(folder, "views", compute_views(rnn, training, rest))
-    tell(folder, "result", {"state": state, "message": message, "scores": scores})
+    write_note(folder, "views", compute_views(rnn, training, rest))
+    write_note(folder, "result", {"state": state, "message": message, "scores": scores})
 
 
 def _columns(values: np.ndarray) -> list[list[float | None]]:
@@ -203,9 +203,11 @@ def main() -> None:
     try:
         train(folder)
     except KeyboardInterrupt:
-        tell(folder, "result", {"state": "stopped", "message": "stopped before there were any weights", "scores": {}})
+        write_note(
+            folder, "result", {"state": "stopped", "message": "stopped before there were any weights", "scores": {}}
+        )
     except FreerunError as error:
-        tell(folder, "result", {"state": "failed", "message": str(error), "scores": {}})
+        write_note(folder, "result", {"state": "failed", "message": str(error), "scores": {}})
 
 
 if __name__ == "__main__":

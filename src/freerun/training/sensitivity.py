@@ -31,7 +31,7 @@ PieceData = TypeVar("PieceData")
 CACHE = 2**22
 """Maximum bytes of an array of tangents or cotangents in one pass, so that it stays in the cache of a CPU."""
 
-FEWEST = 4
+FEWEST_TANGENTS = 4
 """Minimum number of tangents or cotangents in one pass, so that a pass is worth its overhead."""
 
 
@@ -91,7 +91,7 @@ def by_passes(errors: Callable[[jax.Array], jax.Array], theta: jax.Array, hidden
         hidden: number of values that a pass stores for each error.
     """
     count = jax.eval_shape(errors, theta).size
-    together = max(FEWEST, CACHE // (theta.dtype.itemsize * count * hidden))
+    together = max(FEWEST_TANGENTS, CACHE // (theta.dtype.itemsize * count * hidden))
     if theta.size <= count:
 
         def push(direction: jax.Array) -> jax.Array:

@@ -16,7 +16,7 @@ from freerun.network.network import Network, State
 from freerun.network.recurrence import in_pieces
 from freerun.network.updates import Array
 
-PIECE = 10_000
+STEPS_AT_ONCE = 10_000
 """Steps of a series whose hidden states are in memory at a time, if no gradient is computed."""
 
 
@@ -167,7 +167,7 @@ class SupervisedData(eqx.Module):
         whole = self.completed(network)
         start = network.rest(), jnp.zeros_like(network.bias)
         pieces = (whole.inputs, whole.targets, whole.weight)
-        return in_pieces(add, start, pieces, PIECE)[1], self.weight.sum(axis=0)
+        return in_pieces(add, start, pieces, STEPS_AT_ONCE)[1], self.weight.sum(axis=0)
 
 
 def _padded(values: np.ndarray, channels: int, washout: int, steps: int, gaps: bool) -> SupervisedData:

@@ -23,7 +23,7 @@ from freerun.training.forcing import free_runs
 MOST_RUNS = 32
 """Maximum number of free runs, which bounds the cost of an evaluation."""
 
-LONGEST = 200
+MOST_VALIDATED = 200
 """Maximum length of a free run in steps, which bounds the cost of an evaluation."""
 
 LEAD = 2000
@@ -61,7 +61,7 @@ class Validation(eqx.Module):
         kept = min(held_out + LEAD, *(len(values) for values in panel)) if len(panel) > 1 else held_out + LEAD
         last = [values[-kept:] for values in panel]
         first = len(last[0]) - held_out
-        horizon = max(1, min(LONGEST, held_out // 3))
+        horizon = max(1, min(MOST_VALIDATED, held_out // 3))
         count = max(1, min(MOST_RUNS, 3 * held_out // horizon, held_out - horizon + 1))
         starts = np.linspace(first - 1, len(last[0]) - 1 - horizon, count).astype(int)
         inputs = np.stack([interpolated(values) for values in last])

@@ -21,7 +21,7 @@ Numbered = tuple[int, list[Any]]
 SAMPLED = 100
 """Number of rows from which the header of a column of whole numbers is detected."""
 
-SHOWN = 40
+MOST_QUOTED = 40
 """Largest number of characters of a row in a message."""
 
 LONGEST_TITLE = 30
@@ -52,7 +52,7 @@ def to_table(rows: list[Numbered], source: str, decimal: Decimals | None = None)
     width = len(rows[0][1])
     for line, row in rows:
         if len(row) != width:
-            shown = ", ".join(map(str, row))[:SHOWN]
+            shown = ", ".join(map(str, row))[:MOST_QUOTED]
             raise SeriesFileError(
                 f"{source}, line {line}: {len(row)} columns, but the first line has {width}; remove lines that are not "
                 f"rows of the table ({shown!r})"
@@ -130,7 +130,7 @@ def _split_header(rows: list[Numbered], source: str) -> tuple[list[str] | None, 
     counts = _is_count(first) and first[0] != "" and _may_continue_count(below)
     odd = [cell for cell in first if isinstance(cell, str) and MARKED.fullmatch(cell) and not _is_number(cell)]
     if counts or are_years(first) or (odd and below and all(map(_is_number, below[0]))):
-        shown = odd[0] if odd else ", ".join(map(str, first))[:SHOWN]
+        shown = odd[0] if odd else ", ".join(map(str, first))[:MOST_QUOTED]
         raise SeriesFileError(
             f"{source}, line {line}: {shown} may be a header or the first row of values; write the names of the "
             "columns in the first line"

@@ -21,7 +21,7 @@ EXPANSION = 200
 HARMLESS = 2**26
 """Unpacked size in bytes up to which any ratio is accepted."""
 
-PIECE = 2**20
+BYTES_AT_ONCE = 2**20
 """Number of bytes that are unpacked at a time."""
 
 GZIP = b"\x1f\x8b"
@@ -115,7 +115,7 @@ def unpack(name: str, packed: bytes) -> bytes:
     parts, size = [], 0
     try:
         with gzip.open(io.BytesIO(packed)) as stream:
-            while part := stream.read(PIECE):
+            while part := stream.read(BYTES_AT_ONCE):
                 parts.append(part)
                 size += len(part)
                 _refuse_expansion(name, size, len(packed))

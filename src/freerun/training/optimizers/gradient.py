@@ -44,14 +44,14 @@ METHODS: dict[str, Callable[..., optax.GradientTransformation]] = {
 FALL = 1e-3
 """Share of the learning rate that is left at the end of a decaying schedule."""
 
-SCHEDULES: dict[str, Callable[[Array], Array]] = {
-    "constant": jnp.ones_like,
-    "exponential": lambda done: FALL**done,
-    "cosine": lambda done: FALL + (1.0 - FALL) * (1.0 + jnp.cos(jnp.pi * done)) / 2.0,
+SCHEDULES: dict[str, optax.Schedule] = {
+    "constant": optax.constant_schedule(1.0),
+    "exponential": optax.exponential_decay(1.0, 1, FALL),
+    "cosine": optax.cosine_decay_schedule(1.0, 1, FALL),
 }
 """The schedules by name: from the share of updates done to the share of the learning rate."""
 
-FEWEST = 10
+FEWEST_UPDATES = 10
 """Minimum number of updates between two reports, since an update may take less time than a report."""
 
 SEQUENCES = 32
@@ -231,7 +231,7 @@ class Gradient:
         networks, rates, memory = population.networks, population.rates, population.memory
         assert rates is not None
         assert isinstance(memory, Memory)
-        spec = Spec(self.method, self.schedule, max(FEWEST, report_interval(self.epochs)))
+        spec = Spec(self.method, self.schedule, max(FEWEST_UPDATES, report_interval(self.epochs)))
         count = min(spec.most, self.epochs - done)
         keys = _member_keys(key, np.asarray(done), len(population))
         shared = Shared(objective, jnp.asarray(count), jnp.asarray(self.total, networks.bias.dtype))

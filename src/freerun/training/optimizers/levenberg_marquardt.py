@@ -42,11 +42,11 @@ NO_GAIN = 1e-8
 PATIENCE = 10
 """Number of successive idle iterations after which a network stops."""
 
-FEWEST = 5
+FEWEST_ITERATIONS = 5
 """Minimum number of iterations between two reports, since an iteration may take less time than a report."""
 
 LARGE = 2**28
-"""Maximum bytes of all Jacobians between two reports if `FEWEST` applies; larger ones are reported more often."""
+"""Maximum bytes of all Jacobians between two reports if `FEWEST_ITERATIONS` applies; larger ones report more often."""
 
 
 class Memory(eqx.Module):
@@ -202,7 +202,7 @@ class LevenbergMarquardt:
         """
         population = state.population
         size = _required_memory(objective, population)
-        most = max(report_interval(self.epochs), min(FEWEST, LARGE // size))
+        most = max(report_interval(self.epochs), min(FEWEST_ITERATIONS, LARGE // size))
         count = min(most, self.epochs - state.done)
         assert isinstance(population.memory, Memory)
         shared = Shared(objective, key, jnp.asarray(count))

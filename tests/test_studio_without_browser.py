@@ -17,7 +17,7 @@ from freerun.settings import Settings
 from freerun.studio.guard import Guard
 from freerun.studio.jobs import Jobs
 from freerun.studio.presets import GROUPS, PRESETS, settings_of
-from freerun.studio.store import RunGoneError, Source, Store, tell, told
+from freerun.studio.store import RunGoneError, Source, Store, read_note, write_note
 from freerun.studio.takeaway import commands, snippet
 
 TINY: dict[str, Any] = {"hidden": 10, "cell": "memoryless", "delays": 4, "difference": 0, "optimizer": "ridge"}
@@ -164,12 +164,13 @@ def test_a_run_is_trained_in_a_process_of_its_own(store, sines):
     np.testing.assert_allclose(trained.generate(20).values, expected.generate(20).values, atol=1e-9)
     found = store.run(run.id).scores
     assert found["vpt"] == expected.evaluate(sines, 150).vpt
-    live = told(store.folder_of(run.id), "live")
+    live = read_note(store.folder_of(run.id), "live")
     np.testing.assert_allclose(live["run"][0], expected.generate(50).values[:, 0], atol=1e-9)
     assert wait_for(jobs, broken.id) == "failed"
     assert "with a washout of 500 it needs 502 or more" in store.run(broken.id).message
 
 
+@pytest.mark.system
 def test_a_killed_process_is_reported_even_after_a_restart(store, sines):
     settings = {"hidden": 5, "cell": "simple", "delays": 1, "optimizer": "adam", "epochs": 10**7}
     run = store.add("long", sines, Source("file.csv"), 150, settings)
@@ -178,12 +179,13 @@ def test_a_killed_process_is_reported_even_after_a_restart(store, sines):
     jobs = Jobs(Store(store.folder))
     jobs.look_after()
     assert store.run(run.id).state == "running"
-    os.kill(told(store.folder_of(run.id), "process"), signal.SIGKILL)
+    os.kill(read_note(store.folder_of(run.id), "process"), signal.SIGKILL)
     before.kill(run.id)
     assert wait_for(jobs, run.id) == "killed"
     assert "press Resume to continue it" in store.run(run.id).message
 
 
+@pytest.mark.system
 def test_a_run_whose_process_was_killed_goes_on_from_its_checkpoint(store, sines):
     """A number written into the checkpoint by hand comes out at the end, beside the network of an undisturbed fit."""
     settings = {"hidden": 5, "cell": "simple", "delays": 1, "optimizer": "adam", "epochs": 500}
@@ -199,7 +201,7 @@ def test_a_run_whose_process_was_killed_goes_on_from_its_checkpoint(store, sines
     header, arrays = read_archive(checkpoint)
     header["training"]["histories"][0]["objective"][0] = 123.0
     write_archive(checkpoint, header, arrays)
-    tell(store.folder_of(run.id), "job", {"split": 150, "settings": settings, "further": ""})
+    write_note(store.folder_of(run.id), "job", {"split": 150, "settings": settings, "further": ""})
     store.mark(run.id, "killed")
     jobs = Jobs(store)
     jobs.resume(run)
