@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from follow import follow_all
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "freerun"
 PACKAGES = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent not in (PACKAGE, PACKAGE / "cli"))
@@ -27,3 +29,11 @@ def test_the_architecture_names_every_module_at_the_top():
 def test_a_package_names_its_modules(package):
     described = ast.get_docstring(ast.parse((package / "__init__.py").read_text())) or ""
     assert [name for name in modules_in(package) if not re.search(rf"\b{name}\b", described)] == []
+
+
+def test_a_series_goes_through_few_packages_by_few_names():
+    """The counts of ARCHITECTURE.md, which may fall."""
+    paths = follow_all()
+    counts = {action: (len(path.stays), path.climbs, len(path.names)) for action, path in paths.items()}
+    most = {"fit": (21, 11, 8), "generate": (4, 1, 2), "forecast": (4, 2, 3)}
+    assert all(count <= limit for action in most for count, limit in zip(counts[action], most[action], strict=True))

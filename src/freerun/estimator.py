@@ -12,7 +12,7 @@ import numpy as np
 from freerun import fitting, metrics
 from freerun.arguments import one_of, percentages, share, whole_number
 from freerun.backtest import FOLDS, Backtest, backtest
-from freerun.data.panel import panel_of
+from freerun.data.panel import fingerprints, panel_of
 from freerun.data.scaling import refuse_constant
 from freerun.data.series import Series, SeriesLike
 from freerun.data.stored import StoredSeries
@@ -106,7 +106,9 @@ class RNN(Parameters):
         stored, noted = _stored(series, inputs), None
         panel = panel_of(series, inputs) if stored is None else (stored.ending(),)
         if checkpoint is not None:
-            noted = fitting.checkpoint_at(Path(checkpoint), checkpoint_every, settings, panel, held, before, stored)
+            learned = [*panel, *(() if stored is None else stored.sample())]
+            known = fingerprints(panel, learned, held, settings.model)
+            noted = fitting.checkpoint_at(Path(checkpoint), checkpoint_every, settings, known, before)
         fitted = fitting.fit(settings, panel, held, before, progress, checkpoint=noted, stored=stored, policy=policy)
         self.model_ = fitted.model
         finished = not isinstance(fitted.failure, KeyboardInterrupt)

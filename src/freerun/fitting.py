@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain, islice, starmap
 from pathlib import Path
 
-import numpy as np
-
 from freerun.compute.cores import thread_map
-from freerun.data.arrays import interpolated
 from freerun.data.learnable import learnable, require_steps
-from freerun.data.panel import fingerprint
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
 from freerun.forecasting.intervals import errors_left_out, growth_in_sample
 from freerun.forecasting.model import RECENT, Member, Model
-from freerun.forecasting.runs import endures, holds, one_step_error, run_start_after
+from freerun.forecasting.runs import endures, holds_at_first, one_step_error, run_start_after
 from freerun.network import ridge
 from freerun.network.network import Network
 from freerun.network.ridge import Divided, Solution, Triangle
@@ -35,7 +31,7 @@ from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, tra
 from freerun.selection.candidates import can_smooth, is_open
 from freerun.selection.choosing import choose, members_of
 from freerun.selection.holdout import folds_of, held_out, recent, require_held_out
-from freerun.selection.judge import GROWING, Candidate
+from freerun.selection.judge import Candidate
 from freerun.selection.policies import Policy
 from freerun.selection.profile import Profile
 from freerun.selection.race import SMALLER, RaceStopped
@@ -43,10 +39,6 @@ from freerun.selection.smoothers import smoothers_of
 from freerun.settings import Settings
 from freerun.training.checkpoint import Checkpoint, purpose_of
 from freerun.training.history import History, Progress, ProgressCallback, Trained
-
-MUST_HOLD = 200
-"""Steps for which the free run from the end of training must stay near the series; a third of a shorter series. The
-judge of candidates looks as far."""
 
 RUNS_AWAY = (
     "the free runs of all networks that were tried leave the range of the series at once; forecasts are by exponential "
@@ -132,32 +124,25 @@ def checkpoint_at(
     path: Path,
     every: float,
     settings: Settings,
-    training: Sequence[Series],
-    validation: Series | None,
+    fingerprints: Mapping[str, str | None],
     before: Model | None,
-    stored: StoredSeries | None = None,
 ) -> Checkpoint:
     """The checkpoint of a fit, written every `every` seconds; an existing one is resumed.
+
+    Args:
+        path: of the file.
+        every: least time between two writes, in seconds.
+        settings: as the user gave them.
+        fingerprints: of the series, by name; see `freerun.data.panel.fingerprints`.
+        before: the model whose training goes on.
 
     Raises:
         CheckpointError: it is damaged, or of another fit.
         OutputError: no file can be written there.
     """
     weights = None if before is None else before.best.network.arrays()
-    model = settings.model
-    estimates = None if model is None else [model(*_complete(series)).tobytes() for series in training]
-    fingerprints = {
-        "series": fingerprint([*training, *(() if stored is None else stored.sample())]),
-        "validation series": None if validation is None else fingerprint([validation]),
-        "weights": None if weights is None else sha256(b"".join(w.tobytes() for w in weights)).hexdigest(),
-        "known model": None if estimates is None else sha256(b"".join(estimates)).hexdigest(),
-    }
-    return Checkpoint(path, purpose_of(settings, fingerprints), every, model)
-
-
-def _complete(series: Series) -> tuple[np.ndarray, np.ndarray]:
-    """The values and the external inputs of a series, missing ones interpolated."""
-    return interpolated(series.values), interpolated(series.inputs[: len(series)])
+    hashed = None if weights is None else sha256(b"".join(w.tobytes() for w in weights)).hexdigest()
+    return Checkpoint(path, purpose_of(settings, {**fingerprints, "weights": hashed}), every, settings.model)
 
 
 def _fit(
@@ -173,12 +158,12 @@ def _fit(
 ) -> Fitted:
     if before is not None:
         training = [before.matched(series) for series in training]
-    training, validation = learnable(training, validation, settings, can_smooth(settings, training))
+    training, validation = learnable(training, validation, settings, can_smooth(settings, len(training)))
     asked = settings if before is None else before.require_same_shape(settings)
     if asked.model is not None:
         asked.model.require_function()
-    _require_possible(asked, training, stored)
     one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
+    one.require_possible(asked)
     if choices is None:
         found = one.chosen(asked, policy)
     else:
@@ -194,26 +179,6 @@ def _fit(
     return one.solved(asked, solvable, found)
 
 
-def _require_possible(asked: Settings, training: Sequence[Series], stored: StoredSeries | None) -> None:
-    """Refuse settings that do not suit the series, before any work is done."""
-    if asked.method == "ridge" and asked.device == "gpu":
-        raise SettingError(
-            "device='gpu': a readout is solved on the processor; leave device out, or train by gradients "
-            "(optimizer='adam')"
-        )
-    if stored is not None and asked.method != "ridge" and asked.window is None:
-        raise SettingError(
-            f"optimizer={asked.method!r} needs all of the series at once, and {stored.path} is too large to be read "
-            "whole; train in windows (optimizer='adam', window=200), or solve the readout (optimizer='ridge')"
-        )
-    steps = max(map(len, training))
-    plan = plan_of(settled(asked, steps), training[0].shape[1], training[0].inputs.shape[1])
-    if isinstance(plan, TrainPlan):
-        from freerun.training.forcing import require_fitting
-
-        require_fitting(plan, plan.window or steps - 1)
-
-
 @dataclass(frozen=True)
 class _Chosen:
     """What selection came to.
@@ -221,7 +186,7 @@ class _Chosen:
     Attributes:
         choices: candidates with nothing left to choose, the best first.
         members: how many networks to keep.
-        finalists: how many of the candidates come first in `_enduring_first`.
+        finalists: how many of the candidates come first in `_Fit._enduring_first`.
         stopped: the interrupt that ended the race, if one did.
     """
 
@@ -258,6 +223,26 @@ class _Fit:
     checkpoint: Checkpoint | None
     stored: StoredSeries | None
 
+    def require_possible(self, asked: Settings) -> None:
+        """Refuse settings that do not suit the series, before any work is done."""
+        if asked.method == "ridge" and asked.device == "gpu":
+            raise SettingError(
+                "device='gpu': a readout is solved on the processor; leave device out, or train by gradients "
+                "(optimizer='adam')"
+            )
+        if self.stored is not None and asked.method != "ridge" and asked.window is None:
+            raise SettingError(
+                f"optimizer={asked.method!r} needs all of the series at once, and {self.stored.path} is too large to "
+                "be read whole; train in windows (optimizer='adam', window=200), or solve the readout "
+                "(optimizer='ridge')"
+            )
+        steps = max(map(len, self.training))
+        plan = self.plan(settled(asked, steps))
+        if isinstance(plan, TrainPlan):
+            from freerun.training.forcing import require_fitting
+
+            require_fitting(plan, plan.window or steps - 1)
+
     def plan(self, settings: Settings) -> SolvePlan | SmoothPlan | TrainPlan:
         """The plan of settings with nothing left open, for these series."""
         first = self.training[0]
@@ -290,9 +275,9 @@ class _Fit:
             several = list(zip(plans, rows, strict=True))
             first = thread_map(lambda one: end.solve(*one), several[:count])
             each = chain(first, starmap(end.solve, several[count:]))
-            solved = _enduring_first(each, count, found.finalists, self.training)
-            holding = [one for one in solved if _holds(one, self.training)]
-            if not holding and stopped is None and can_smooth(asked, self.training) and self.stored is None:
+            solved = self._enduring_first(each, count, found.finalists)
+            holding = [one for one in solved if holds_at_first(one.member, self.training)]
+            if not holding and stopped is None and can_smooth(asked, len(self.training)) and self.stored is None:
                 warn(RUNS_AWAY)
                 return self.smoothed(smoothers_of(asked, self.training, Profile.of(self.training, asked)).several)
             if asked.members is None:
@@ -306,6 +291,28 @@ class _Fit:
         elif self.stored is not None:
             members, failure = self.solved_by_all(solved, self.stored)
         return Fitted(replace(self.model(members), errors=errors), failure)
+
+    def _enduring_first(self, solved: Iterator[_Solved], count: int, finalists: int) -> list[_Solved]:
+        """Keep `count` networks: first those that endure, then those that hold for some time, then the others.
+
+        Networks beyond the first `finalists` are fitted only where none of the finalists holds. Networks with external
+        inputs are taken in order, since their inputs are not known for a long run.
+        """
+        if self.training[0].input_names:
+            return list(islice(solved, count))
+        enduring: list[_Solved] = []
+        holding: list[_Solved] = []
+        weak: list[_Solved] = []
+        for number, one in enumerate(islice(solved, finalists + PASSED_OVER)):
+            if len(enduring) == count or (number >= max(count, finalists) and (enduring or holding)):
+                break
+            if endures(one.member, self.training):
+                enduring.append(one)
+            else:
+                (holding if holds_at_first(one.member, self.training) else weak).append(one)
+        if holding and not enduring:
+            warn(LEAVES)
+        return [*enduring, *holding, *weak][:count]
 
     def smoothed(self, several: Sequence[Settings]) -> Fitted:
         """Weight the smoothers of the networks with these settings, which forecast together."""
@@ -476,38 +483,3 @@ def parts_of(steps: int, washout: int) -> list[tuple[int, int]]:
     """
     count = max(1, math.ceil((steps - 1) / PART))
     return [(max(0, part * PART - washout), min((part + 1) * PART + 1, steps)) for part in range(count)]
-
-
-def _holds(one: _Solved, training: Sequence[Series]) -> bool:
-    """Whether the free run from the end of training stays near the series for `MUST_HOLD` steps.
-
-    Polynomials must endure, since their runs overflow soon after they leave the range of the series.
-    """
-    if training[0].input_names:
-        return True
-    if one.plan.settings.cell in GROWING:
-        return endures(one.member, training)
-    return holds(one.member, training, min(MUST_HOLD, max(map(len, training)) // 3))
-
-
-def _enduring_first(solved: Iterator[_Solved], count: int, finalists: int, training: Sequence[Series]) -> list[_Solved]:
-    """Keep `count` networks: first those that endure, then those that hold for some time, then the others.
-
-    Networks beyond the first `finalists` are fitted only where none of the finalists holds. Networks with external
-    inputs are taken in order, since their inputs are not known for a long run.
-    """
-    if training[0].input_names:
-        return list(islice(solved, count))
-    enduring: list[_Solved] = []
-    holding: list[_Solved] = []
-    weak: list[_Solved] = []
-    for number, one in enumerate(islice(solved, finalists + PASSED_OVER)):
-        if len(enduring) == count or (number >= max(count, finalists) and (enduring or holding)):
-            break
-        if endures(one.member, training):
-            enduring.append(one)
-        else:
-            (holding if _holds(one, training) else weak).append(one)
-    if holding and not enduring:
-        warn(LEAVES)
-    return [*enduring, *holding, *weak][:count]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from freerun.data.arrays import interpolated
 from freerun.data.dates import looks_like_date
 from freerun.data.interchange import as_pandas, is_table
 from freerun.data.rows import ReadOptions
@@ -19,6 +20,7 @@ from freerun.data.table import MOST_NAMES, UNIQUE_ID, Table
 from freerun.data.timecolumn import TIME_COLUMNS
 from freerun.data.timeline import normalize_index
 from freerun.errors import SeriesError
+from freerun.known import KnownModel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +84,30 @@ def fingerprint(panel: Sequence[Series]) -> str:
         for array in (series.values, series.inputs, series.times):
             content.update(np.ascontiguousarray(array).tobytes())
     return content.hexdigest()
+
+
+def fingerprints(
+    training: Sequence[Series], learned: Sequence[Series], validation: Series | None, model: KnownModel | None
+) -> dict[str, str | None]:
+    """Hashes of all data of a fit: of the series that it learns, of those that it watches, and of what a model says.
+
+    Args:
+        training: the series that are learned.
+        learned: the same, or of a series that is read in parts, its end and a sample of it.
+        validation: the series whose one-step error is recorded.
+        model: the known model, whose estimates stand for its function.
+    """
+    estimates = None if model is None else [model(*_complete(series)).tobytes() for series in training]
+    return {
+        "series": fingerprint(learned),
+        "validation series": None if validation is None else fingerprint([validation]),
+        "known model": None if estimates is None else hashlib.sha256(b"".join(estimates)).hexdigest(),
+    }
+
+
+def _complete(series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """The values and the external inputs of a series, missing ones interpolated."""
+    return interpolated(series.values), interpolated(series.inputs[: len(series)])
 
 
 def _split(data: object) -> Parts | None:

@@ -18,10 +18,15 @@ from freerun.errors import SeriesError, SettingError
 from freerun.forecasting.model import RECENT, Member, Model, RunStart
 from freerun.network import engines, numpy_runs
 from freerun.network.network import Network
+from freerun.selection.judge import GROWING
 from freerun.settings import Ensemble
 
 MOST_AT_ONCE = 1000
 """Most free runs in a batch, since each takes memory."""
+
+MUST_HOLD = 200
+"""Steps for which the free run from the end of training must stay near the series; a third of a shorter series. The
+judge of candidates looks as far."""
 
 STARTS = 16
 """Number of free runs that test whether a network stays in the range of the training series."""
@@ -272,6 +277,19 @@ def holds(member: Member, training: Sequence[Series], steps: int) -> bool:
         network, numpy_runs.beside(member.run_start.state), member.run_start.value[None], steps
     ).values[0, 0]
     return stays_near(differenced(run, network.differences), _seen(member, training))
+
+
+def holds_at_first(member: Member, training: Sequence[Series]) -> bool:
+    """Test whether the free run after the training series stays in its range for `MUST_HOLD` steps.
+
+    It is taken to where there are external inputs, which are not known for the run. Polynomials must endure, since their
+    runs overflow soon after they leave the range of the series.
+    """
+    if training[0].input_names:
+        return True
+    if member.settings.cell in GROWING:
+        return endures(member, training)
+    return holds(member, training, min(MUST_HOLD, max(map(len, training)) // 3))
 
 
 def _seen(member: Member, training: Sequence[Series]) -> np.ndarray:

@@ -179,7 +179,7 @@ def states_by_group(series: Series, static: Covariates, settings: Settings) -> l
     Raises:
         SeriesError: the series is refused, as it is where it is forecast alone.
     """
-    require_learnable([series], None, settings, can_smooth(settings, [series]))
+    require_learnable([series], None, settings, can_smooth(settings, 1))
     groups = groups_of(series, settings)
     features = encoded(static)
     return [

@@ -151,7 +151,7 @@ def search(
         parse_dimension(f"{n}={value}") if isinstance(value, str) else (n, value) for n, value in (space or {}).items()
     )
     training = panel_of(series, inputs)
-    require_learnable(training, None, given, can_smooth(given, training))
+    require_learnable(training, None, given, can_smooth(given, len(training)))
     tried = Space.of(given, training, wanted)
     purpose = Purpose.of(training, tried, folds)
     study = Study.join(str(storage), name, purpose, tried.grid(training))

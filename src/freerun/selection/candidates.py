@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.network import monomials
 from freerun.network.cells import CELLS
@@ -69,9 +66,9 @@ def all_units(settings: Settings, cell: str | None, steps: int) -> int:
     return units if cell is not None and CELLS[cell].memoryless else min(MOST_RECURRENT, units)
 
 
-def can_smooth(settings: Settings, training: Sequence[Series]) -> bool:
+def can_smooth(settings: Settings, series: int) -> bool:
     """Whether smoothers may take the place of networks: one series, ridge, and no parameter of networks is set."""
-    return leaves_networks_open(settings) and len(training) == 1
+    return leaves_networks_open(settings) and series == 1
 
 
 def leaves_networks_open(settings: Settings) -> bool:

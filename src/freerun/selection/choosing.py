@@ -98,7 +98,7 @@ def _by_suitable_policy(
     does not, a second race chooses by long runs.
     """
     policy = policy_for(settings, profile)
-    if policy is FORECAST and can_smooth(settings, training) and may_be_smooth(profile):
+    if policy is FORECAST and can_smooth(settings, len(training)) and may_be_smooth(profile):
         return _against_smoothers(settings, training, profile, progress, checkpoint)
     judge = policy.judge(settings, training)
     found = race(settings.with_(select=policy.name), policy, judge, profile, progress, checkpoint)
