@@ -71,7 +71,7 @@ class Chapter:
     def row(self) -> list[str]:
         """The row of this network in the table of results, see `HEAD`."""
         history, scores = self.rnn.history_, self.scores
-        held = f"{scores.vpt}" if scores.vpt < scores.steps else f"{scores.vpt} (all there were)"
+        held = f"{scores.vpt}{scores.held}"
         return [
             self.name,
             f"{history.training_mse[-1]:.2e}",

@@ -11,7 +11,7 @@ from freerun.data.series import Series
 from freerun.errors import MissingExtraError, SeriesError
 from freerun.estimator import RNN
 from freerun.forecasting import intervals
-from freerun.forecasting.intervals import half_widths_of
+from freerun.forecasting.intervals import around, half_widths_of
 
 try:
     from sktime.forecasting.base import BaseForecaster
@@ -132,10 +132,10 @@ class RNNForecaster(BaseForecaster):
     def _bound_in_sample(self, share: float, channel: int, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute lower and upper bounds in sample; for a coverage of 0, both are the prediction."""
         values = self._predict_in_sample()[len(self._seen) - 1 + steps, channel]
-        width = half_widths_of(self.rnn_.model_, 1, share)[0, channel] if share > 0 else 0.0
-        if self.rnn_.model_.best.scaling.log:
-            return values * np.exp(-width), values * np.exp(width)
-        return values - width, values + width
+        if not share:
+            return values, values
+        model = self.rnn_.model_
+        return around(values, half_widths_of(model, 1, share)[0, channel], model.best.scaling)
 
     def _steps(self, fh: Any) -> np.ndarray:
         """Convert a forecasting horizon to steps after the cutoff.

@@ -109,7 +109,7 @@ def evaluate(
                 ("return-map", freerun.plots.return_map(truth, long_run, f"Return map {run_title}")),
             ):
                 freerun.plots.save(figure, plots_to / f"{name}.png")
-    held = f"{scores.vpt} steps" if scores.vpt < scores.steps else f"{scores.vpt} steps (all there were)"
+    held = f"{scores.vpt} steps{scores.held}"
     Console(as_json, quiet).result(
         results,
         {

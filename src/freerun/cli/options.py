@@ -298,11 +298,12 @@ def open_data(path: Path, reading: Reading) -> LongTable | Path | Table | Rows:
         SeriesError: the file cannot be read.
     """
     from freerun.data.io import read_table
+    from freerun.data.stored import READERS
     from freerun.data.table import Table
     from freerun.many.columns import find_id
     from freerun.many.tables import open_table
 
-    in_parts = path.is_dir() or (path.is_file() and path.suffix.lower() in IN_PARTS)
+    in_parts = path.is_dir() or (path.is_file() and path.suffix.lower() in READERS)
     found = path if in_parts else read_table(path)
     if path.suffix.lower() == ".npy" or not (in_parts or isinstance(found, Table)):
         return found
@@ -310,10 +311,6 @@ def open_data(path: Path, reading: Reading) -> LongTable | Path | Table | Rows:
     name = find_id(list(table.head.columns), reading.options.id)
     selects = name is not None and name not in table.head.columns and "=" in name
     return found if name is None or selects else table
-
-
-IN_PARTS = (".parquet", ".npy")
-"""Suffixes of the files that are read in parts."""
 
 
 def read_opened(found: Path | Table | Rows, path: Path, reading: Reading) -> Series | StoredSeries:

@@ -56,7 +56,7 @@ class StoredSeries:
 
     def __init__(self, path: str | Path, columns: Sequence[str] = (), time: str | None = None) -> None:
         self.path = Path(path)
-        reader = _READERS.get(self.path.suffix.lower())
+        reader = READERS.get(self.path.suffix.lower())
         if reader is None:
             raise SeriesFileError(
                 f"{path}: {self.path.suffix!r} files cannot be read in parts; write the series as npy or Parquet"
@@ -81,7 +81,7 @@ class StoredSeries:
             SeriesFileError: the file is damaged.
         """
         file = Path(path)
-        reader = _READERS.get(file.suffix.lower())
+        reader = READERS.get(file.suffix.lower())
         if reader is None or not file.is_file() or not file.stat().st_size:
             return None
         return cls(file, columns, time) if reader(file, tuple(columns), time).size >= LARGE else None
@@ -205,5 +205,5 @@ class _Parquet:
         return self._kept[1]
 
 
-_READERS: dict[str, type[_Npy] | type[_Parquet]] = {".npy": _Npy, ".parquet": _Parquet}
+READERS: dict[str, type[_Npy] | type[_Parquet]] = {".npy": _Npy, ".parquet": _Parquet}
 """Readers by suffix."""

@@ -51,6 +51,11 @@ class Evaluation:
     vpt: int
     smape: float
 
+    @property
+    def held(self) -> str:
+        """Whether the run holds to the end of the series, as a note behind `vpt`."""
+        return "" if self.vpt < self.steps else " (all there were)"
+
 
 def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Series]:
     """Score a model on the steps of a series from `start` on.

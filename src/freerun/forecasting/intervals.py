@@ -25,6 +25,7 @@ from typing import NoReturn
 import numpy as np
 
 from freerun.data.arrays import NEAR
+from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.forecasting.forecast import Forecast
@@ -120,11 +121,15 @@ def interval(model: Model, base: Series, run: Series, level: float, read: bool) 
         growth = spread[len(widths) :] / np.maximum(spread[len(widths) - 1], 1e-300)
         beyond = widths[-1] * np.maximum(1.0, np.maximum.accumulate(growth, axis=0))
         widths = np.concatenate([widths, beyond])
-    widths = widths[:steps]
-    if model.best.scaling.log:
-        return run.values * np.exp(-widths), run.values * np.exp(widths)
-    low = run.values - widths
-    return np.maximum(low, 0.0) if model.best.scaling.nonnegative else low, run.values + widths
+    return around(run.values, widths[:steps], model.best.scaling)
+
+
+def around(values: np.ndarray, widths: np.ndarray, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
+    """The lower and the upper bounds around values, from half widths in the units of the series or of its logarithm."""
+    if scaling.log:
+        return values * np.exp(-widths), values * np.exp(widths)
+    low = values - widths
+    return np.maximum(low, 0.0) if scaling.nonnegative else low, values + widths
 
 
 def half_widths_of(model: Model, steps: int, share: float) -> np.ndarray:
