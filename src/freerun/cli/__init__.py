@@ -35,7 +35,7 @@ COMMANDS = {
     "search": "Search for the settings whose free runs are best on parts of the series that the network was not "
     "fitted to.",
     "sweep": "Fit and score every combination of series, settings and seeds, and write one table.",
-    "update": "Read new steps, so that forecasts start after them; learn from them if asked to.",
+    "update": "Read new steps, so that forecasts start after them; the weights stay, or learn from them (--learn).",
     "export": "Write the free run of the best network as a StableHLO program, which needs JAX or another compiler, not "
     "freerun.",
     "studio": "Open a page on which to train a network, watch it learn and let it run; needs freerun[studio].",

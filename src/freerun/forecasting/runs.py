@@ -282,8 +282,8 @@ def holds(member: Member, training: Sequence[Series], steps: int) -> bool:
 def holds_at_first(member: Member, training: Sequence[Series]) -> bool:
     """Test whether the free run after the training series stays in its range for `MUST_HOLD` steps.
 
-    It is taken to where there are external inputs, which are not known for the run. Polynomials must endure, since their
-    runs overflow soon after they leave the range of the series.
+    It is taken to where there are external inputs, which are not known for the run. Polynomials must endure, since
+    their runs overflow soon after they leave the range of the series.
     """
     if training[0].input_names:
         return True

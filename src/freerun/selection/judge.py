@@ -186,7 +186,7 @@ class _Panel:
     scaling: Scaling
     channels: int
     unit: np.ndarray
-    longest: int = LONGEST
+    longest: int = LONGEST_RUN
 
     @classmethod
     def of(cls, training: Sequence[Series], scaling: Scaling) -> _Panel:

@@ -1,4 +1,9 @@
-"""BFGS and limited-memory BFGS over all weights, with SciPy's line search and a compiled objective and gradient."""
+"""BFGS and limited-memory BFGS over all weights, with SciPy's line search and a compiled objective and gradient.
+
+`optax.lbfgs` does not take their place. On the tutorial's network it comes to the same objective in 400 iterations
+(9.41e-4) in 3.0 processor seconds against 2.5 (2 busy cores of an AMD EPYC, 2026-11-30). It has no full method, and
+does not tell when no lower objective is found.
+"""
 
 from __future__ import annotations
 
