@@ -13,14 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import freerun
 from freerun import plots
 from freerun.forecasting import evaluation
 from systems_page import FORECAST, OURS, Results
-from works import CTF_BINS, CTF_LAST, WORKS, ctf_histograms
+from works import ANOTHER_PIECE, CTF_BINS, CTF_LAST, WORKS, ctf_histograms
 
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
 FOLDER = PAGES / "pictures"
@@ -64,26 +63,27 @@ def tutorial(data: Path) -> None:
 def flows(data: Path) -> None:
     """For each valid prediction time, the share of series that are followed for at least so long."""
     del data
-    panels = {
+    panels = {  # of works that have been measured
         "flows512": "all channels, 512 steps",
         "flows2048": "all channels, 2048 steps",
         "flows512-single": "one channel, 512 steps",
         "flows2048-single": "one channel, 2048 steps",
     }
-    figure = Figure(figsize=(10, 7), layout="constrained")
-    axes = figure.subplots(2, 2, sharex=True, sharey=True)
-    for axis, (work, title) in zip(axes.flat, panels.items(), strict=True):
+    done = {work: title for work, title in panels.items() if _compared(work, "VPT")}
+    figure = Figure(figsize=(4.3 * len(done), 4.8), layout="constrained")
+    axes = figure.subplots(1, len(done), sharey=True, squeeze=False)[0]
+    for axis, (work, title) in zip(axes, done.items(), strict=True):
         for who, values in _compared(work, "VPT").items():
             held = np.sort(values)
             share = 100 * np.arange(len(held), 0, -1) / len(held)
-            axis.step([0, *held], [100, *share], where="pre", color=COLOURS[who], label=who, linewidth=_width(who))
+            order = 3 if who == OURS else 2
+            x, y = [0, *held, 10.05], [100, *share, 0]
+            axis.step(x, y, where="pre", color=COLOURS[who], label=who, linewidth=_width(who), zorder=order)
         axis.set(title=f"{title} ({_problems(work)} series)", xlim=(0, 10.05), ylim=(0, 101))
-        axis.grid(alpha=0.3)
-    for axis in axes[:, 0]:
-        axis.set_ylabel("series followed for at least so long, %")
-    for axis in axes[1]:
         axis.set_xlabel("valid prediction time, periods")
-    _legend(figure, axes.flat[0])
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel("series followed for at least so long, %")
+    _legend(figure)
     plots.save(figure, FOLDER / "valid-times.png")
 
 
@@ -101,38 +101,36 @@ def dysts(data: Path) -> None:
         axis.set_xlabel("systems with a smaller error, %")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("sMAPE of the free run")
-    _legend(figure, axes[0])
+    _legend(figure)
     plots.save(figure, FOLDER / "dysts-sorted.png")
 
 
 def ctf(data: Path) -> None:
-    """The end of long runs of the default, of clean and of noisy rows, with the histograms that are compared."""
-    works = {"ctf": "clean rows", "ctf-noise1": "noise of standard deviation 1", "ctf-noise2": "of 2"}
-    figure = Figure(figsize=(10, 7.5), layout="constrained")
-    grid = figure.subplots(3, 2, width_ratios=(3, 1), sharey="row")
-    for (left, right), (work, title) in zip(grid, works.items(), strict=True):
-        problem = WORKS[work].problems(data, 1)[0]
-        run = freerun.RNN().fit(problem.training).generate(problem.runs[0].steps).values
-        truth = _following(data, work)
-        z, true_z = run[-CTF_LAST:, 2], truth[-CTF_LAST:, 2]
-        steps = np.arange(len(run) - CTF_LAST, len(run))
-        left.plot(steps, true_z, color=plots.TRUTH, linewidth=0.9, label="true")
-        left.plot(steps, z, color=plots.NETWORK, linewidth=0.9, label="freerun")
-        edges = np.linspace(min(z.min(), true_z.min()), max(z.max(), true_z.max()), CTF_BINS + 1).tolist()
-        right.hist(true_z, edges, orientation="horizontal", color=plots.TRUTH, alpha=0.45)
-        right.hist(z, edges, orientation="horizontal", histtype="step", color=plots.NETWORK, linewidth=1.6)
-        left.set(title=f"{title}: score of this run {ctf_histograms(truth, run):.0f}", ylabel="z")
+    """The end of a long run of the default after clean rows, over the true rows, with the histograms compared."""
+    problem = WORKS["ctf"].problems(data, 1)[0]
+    run = freerun.RNN().fit(problem.training).generate(problem.runs[0].steps).values
+    truth = np.load(data / "ctf-lorenz" / "X1test.npy")
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    grid = figure.subplots(3, 2, width_ratios=(3, 1), sharex="col", sharey="row")
+    steps = np.arange(len(run) - CTF_LAST, len(run))
+    for channel, (left, right) in zip("xyz", grid, strict=True):
+        own, true = (values[-CTF_LAST:, "xyz".index(channel)] for values in (run, truth))
+        left.plot(steps, true, color=plots.TRUTH, linewidth=1, label="true system")
+        left.plot(steps, own, color=plots.NETWORK, linewidth=1, label="freerun's free run")
+        edges = np.linspace(min(own.min(), true.min()), max(own.max(), true.max()), CTF_BINS + 1).tolist()
+        right.hist(true, edges, orientation="horizontal", color=plots.TRUTH, alpha=0.35)
+        right.hist(own, edges, orientation="horizontal", histtype="step", color=plots.NETWORK, linewidth=1.6)
+        left.set_ylabel(channel)
         left.margins(x=0)
+    others = problem.references()[ANOTHER_PIECE]["E2"]
+    figure.suptitle(
+        f"Steps {steps[0]} to {steps[-1] + 1} of a free run: E2 = {ctf_histograms(truth, run):.0f}. "
+        f"Other pieces of the true system score {min(others):.0f} to {max(others):.0f}."
+    )
     grid[-1][0].set_xlabel("step of the run")
     grid[-1][1].set_xlabel("steps in a bin")
-    grid[0][0].legend(loc="upper right", ncols=2)
+    figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     plots.save(figure, FOLDER / "ctf-long-runs.png")
-
-
-def _following(data: Path, work: str) -> np.ndarray:
-    """The true rows after the training rows."""
-    name = {"ctf": "X1test", "ctf-noise1": "X3test", "ctf-noise2": "X5test"}[work]
-    return np.load(data / "ctf-lorenz" / f"{name}.npy")
 
 
 def _compared(work: str, measure: str) -> dict[str, np.ndarray]:
@@ -153,9 +151,12 @@ def _width(who: str) -> float:
     return 2.4 if who == OURS else 1.4
 
 
-def _legend(figure: Figure, axis: Axes) -> None:
-    handles, labels = axis.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+def _legend(figure: Figure) -> None:
+    """One legend of what is in any of the panels."""
+    lines = {label: line for axis in figure.axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    shown = {who: lines[who] for who in COLOURS if who in lines}
+    labels = [who.replace("`", "") for who in shown]
+    figure.legend(shown.values(), labels, loc="outside lower center", ncols=3, frameon=False)
 
 
 GROUPS: dict[str, Callable[[Path], None]] = {"tutorial": tutorial, "flows": flows, "dysts": dysts, "ctf": ctf}

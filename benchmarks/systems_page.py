@@ -160,7 +160,8 @@ def _cell(rows: list[Row], measure: str) -> str:
     low, high = np.quantile(values, (0.25, 0.75) if len(values) >= MANY else (0, 1))
     cell = _number(float(np.median(values)))
     if len(rows[0].scores[measure]) > 1:
-        cell += f" ± {_number(float(np.median([np.std(row.scores[measure]) for row in rows])))}"
+        with np.errstate(invalid="ignore"):  # a run that diverged has a score of infinity
+            cell += f" ± {_number(float(np.median([np.std(row.scores[measure]) for row in rows])))}"
     return cell + (f" ({_number(float(low))} to {_number(float(high))})" if len(values) > 1 else "")
 
 
@@ -175,7 +176,9 @@ def _number(value: float) -> str:
 
 
 def _pairs(work: Work, rows: list[Row], who: str) -> dict[str, tuple[float, float]]:
-    """By problem, the first measure of freerun and of somebody else, turned so that the lower is the better."""
+    """By problem, the first measure of freerun and of a peer or rival, turned so that the lower is the better."""
+    if who not in (*work.peers, *work.rivals):
+        return {}
     measure = work.first
     sign = 1.0 if work.measures[measure] == "lower" else -1.0
     ours = {row.case: sign * row.mean(measure) for row in rows if row.who == OURS}
@@ -184,7 +187,7 @@ def _pairs(work: Work, rows: list[Row], who: str) -> dict[str, tuple[float, floa
 
 
 def _ahead(work: Work, rows: list[Row], who: str) -> str:
-    pairs = _pairs(work, rows, who) if who not in (OURS, FORECAST) else {}
+    pairs = _pairs(work, rows, who)
     if not pairs:
         return ""
     won = sum((ours < theirs) + (ours == theirs) / 2 for ours, theirs in pairs.values())
@@ -200,7 +203,7 @@ def behind(work: Work, rows: list[Row]) -> list[str]:
     """One sentence for each peer that is ahead of freerun somewhere, with the problems by name, the clearest first."""
     sentences = []
     for who in _order(work, rows):
-        pairs = _pairs(work, rows, who) if who in (*work.peers, *work.rivals) else {}
+        pairs = _pairs(work, rows, who)
         lost = sorted(
             (case for case, (a, b) in pairs.items() if b < a), key=lambda case: pairs[case][1] - pairs[case][0]
         )
@@ -242,6 +245,7 @@ INTRODUCTION = """# How well systems are learned
 Medians over the problems of each work. In brackets are quartiles, or the range where there are fewer than eight
 problems. Where a problem has several long runs, its score is their mean, and ± is the standard deviation from run to
 run. One run of a chaotic system scores half by chance: see what another piece of the true system scores.
+*problems* counts those measured: some works stand for larger ones by a sample drawn by lot.
 *freerun ahead on* counts the problems on which the first measure of freerun's `generate` is better; ties count half.
 Seconds are of the processor, for one problem, fit and runs. `endures` is the share of networks whose free run of 100000
 steps stays within 3 standard deviations of the range of the training data.
