@@ -28,7 +28,7 @@ PLAIN = Profile(
     inputs=0,
     complete=True,
     dated=False,
-    noise=0.01,
+    noises=(0.01,),
     seasons=(),
     positive=True,
 )
@@ -53,7 +53,7 @@ def test_long_runs_decide_for_a_noisy_sample_of_8000_steps():
     "changes",
     [
         {"steps": 7_999},
-        {"noise": 0.00999},
+        {"noises": (0.00999,)},
         {"dated": True},
         {"inputs": 1},
         {"series": 2},
@@ -66,14 +66,14 @@ def test_forecasts_decide_where_one_condition_of_a_noisy_sample_fails(changes):
 
 
 def test_a_clean_sample_has_8000_steps_and_noise_below_a_hundredth():
-    clean = replace(PLAIN, noise=0.00999)
+    clean = replace(PLAIN, noises=(0.00999,))
     assert is_clean_sample(clean)
     assert not is_clean_sample(replace(clean, steps=7_999))
 
 
 def test_the_setting_decides_before_the_series_does():
     assert policy_for(Settings.checked(select="forecast"), PLAIN) is FORECAST
-    assert policy_for(Settings.checked(select="attractor"), profile(50, noise=0.0)) is ATTRACTOR
+    assert policy_for(Settings.checked(select="attractor"), profile(50, noises=(0.0,))) is ATTRACTOR
 
 
 @pytest.mark.parametrize("changes", [{"inputs": 1}, {"series": 2}, {"complete": False}], ids=str)

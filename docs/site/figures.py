@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -222,6 +222,32 @@ def write_occasions() -> None:
     freerun.plots.save(freerun.plots.occasions(series, result), PICTURES / "occasions.png")
 
 
+def behind_noise(figure: Figure, ink: Ink, measured: np.ndarray, states: np.ndarray, true: np.ndarray) -> None:
+    """Measurements, the states estimated from them, and the true states."""
+    axes = figure.subplots()
+    axes.plot(true, color=ink.data, linewidth=3.5, label="true")
+    axes.plot(measured, "o", color=ink.other, markersize=3, alpha=0.6, linewidth=0, label="measured")
+    axes.plot(states, color=ink.network, linewidth=1.3, label="smoothed")
+    axes.set_xlabel("step")
+    axes.set_ylabel("x")
+    axes.margins(x=0.01)
+    axes.legend(loc="upper right", ncols=3, frameon=False)
+
+
+def write_noisy() -> None:
+    """The example of docs/noisy-measurements.md: draw a part of it, and print how much noise is left."""
+    true = systems.lorenz_dop853(3000, dt=0.05, washout=100)
+    noise = 0.2 * true.deviation * np.random.default_rng(0).normal(size=true.shape)
+    series = replace(true, values=true.values + noise)
+    rnn = freerun.RNN(200, cell="memoryless", delays=1, input_scale=0.3, l2=1e-7, measurement_noise=0.2)
+    states = rnn.fit(series).smooth(series).values
+    left = np.sqrt(((states - true.values) ** 2).mean(axis=0)) / true.deviation
+    print(f"noisy measurements: noise 0.2, left {left.round(3)}")
+    shown = slice(1500, 1700)
+    parts = [values[shown, 0] for values in (series.values, states, true.values)]
+    draw("noisy-measurements", (10, 3.6), lambda figure, ink: behind_noise(figure, ink, *parts))
+
+
 def main() -> None:
     """Train, draw, and print what the pages quote."""
     series = systems.mackey_glass(4000, seed=0)
@@ -264,6 +290,7 @@ def main() -> None:
         print(f"{name}: VPT {ways[-1][1]}, median {np.median(ways[-1][1]):.0f}")
     draw("forcing", (8, 2.6), lambda figure, ink: forcing(figure, ink, ways))
     write_occasions()
+    write_noisy()
 
 
 if __name__ == "__main__":

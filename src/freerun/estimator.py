@@ -167,6 +167,34 @@ class RNN(Parameters):
         """
         return runs.predict(self._fitted(), Series.of(series, inputs=inputs))
 
+    def smooth(self, series: SeriesLike, deviation: bool = False, *, inputs: SeriesLike = None) -> Series:
+        """Estimate the states behind noisy measurements from all of them, by the best network.
+
+        The network must have been fitted with the noise in measurements: `measurement_noise` is set, or was chosen
+        because the series is noisy. Missing measurements are bridged. With the network F, measurements y, the variance
+        r of their noise and the variance q of errors of the network, which the fit estimates, the states x minimize
+
+            sum over t of (y_t - x_t)^2 / r + sum over t of (x_{t+1} - F(x_t, x_{t-1}, ...))^2 / q,
+
+        the cost of weak-constraint 4D-Var (Tremolet, 2006). For a linear network this is the smoother of Rauch, Tung
+        and Striebel (1965).
+
+        Args:
+            series: the measurements, T steps.
+            deviation: also return the standard deviation of each state, in channels named `x_deviation`. It is that of
+                a linearized network with the variances of the fit.
+            inputs: external inputs of the series.
+
+        Returns:
+            T steps with the times of the measurements.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            SettingError: the network was fitted without noise in measurements.
+            SeriesError: channels differ from those of training, or the series is too short.
+        """
+        return runs.smooth(self._fitted(), Series.of(series, inputs=inputs), deviation)
+
     def generate(
         self, steps: int, after: SeriesLike = None, ensemble: Ensemble = "best", *, inputs: SeriesLike = None
     ) -> Series:

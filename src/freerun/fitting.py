@@ -24,13 +24,15 @@ from freerun.forecasting.intervals import errors_left_out, growth_in_sample
 from freerun.forecasting.model import RECENT, Member, Model
 from freerun.forecasting.runs import endures, holds_at_first, one_step_error, run_start_after
 from freerun.network import ridge
+from freerun.network.assimilation import Noise
+from freerun.network.errors_in_variables import estimate
 from freerun.network.network import Network
 from freerun.network.ridge import Divided, Solution, Triangle
 from freerun.network.smoothing import SmootherErrors
 from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, train_plan
 from freerun.selection.candidates import can_smooth, is_open
 from freerun.selection.choosing import choose, members_of
-from freerun.selection.holdout import folds_of, held_out, recent, require_held_out
+from freerun.selection.holdout import before_part, folds_of, held_out, recent, require_held_out
 from freerun.selection.judge import Candidate
 from freerun.selection.policies import Policy
 from freerun.selection.profile import Profile
@@ -57,6 +59,9 @@ LEAVES = (
     "concerned: for long runs choose by these (select='attractor'), or give a longer series"
 )
 """The warning where no network endures."""
+
+BEHIND = "the readout is solved on the states behind noisy measurements, in {} rounds"
+"""Why training stopped, where the noise in measurements is known."""
 
 STOPPED = "interrupted; the best candidate by then"
 """Why training stopped, after Ctrl-C in the race."""
@@ -230,6 +235,16 @@ class _Fit:
                 "device='gpu': a readout is solved on the processor; leave device out, or train by gradients "
                 "(optimizer='adam')"
             )
+        channels = self.training[0].shape[1]
+        if asked.measured_noise and (self.stored is not None or len(self.training) > 1):
+            raise SettingError(
+                "measurement_noise: states are estimated for one series in memory; leave it out, or give one"
+            )
+        if len(asked.measured_noise) not in (0, 1, channels):
+            raise SettingError(
+                f"measurement_noise={asked.measurement_noise}: give one number, or one for each of the {channels} "
+                "channels"
+            )
         if self.stored is not None and asked.method != "ridge" and asked.window is None:
             raise SettingError(
                 f"optimizer={asked.method!r} needs all of the series at once, and {self.stored.path} is too large to "
@@ -375,6 +390,8 @@ class _Fit:
         fault = ridge.lack_of_memory(plan.shape, max(map(len, self.training)), folds)
         if fault:
             raise MachineError(f"{fault}; {SMALLER}")
+        if plan.measured:
+            return self._estimated(plan, network, scaling, stretches)
         whole = [len(series) for series in end] == [len(series) for series in self.training]
         known = rows if whole and rows is not None and len(rows.without) == folds else None
         solution = self._readouts(network, plan, scaling, self.training, stretches if whole else (), known)
@@ -382,6 +399,23 @@ class _Fit:
         seconds = time.perf_counter() - began
         member = self._solved_member(plan, solution.network, scaling, seconds, solution.triangle)
         return _Solved(plan, member, [replace(member, network=part, statistics=None) for part in parts])
+
+    def _estimated(
+        self, plan: SolvePlan, network: Network, scaling: Scaling, stretches: Sequence[tuple[int, int]]
+    ) -> _Solved:
+        """Solve the readout of a plan from noisy measurements, of all the series and of what comes before each part."""
+        began = time.perf_counter()
+        values = scaling.apply(self.training[0])
+        measured = plan.measured_variance(values)
+        whole = estimate(network, values, measured, plan.penalty, seed=plan.seed)
+        member = self._solved_member(
+            plan, whole.network, scaling, time.perf_counter() - began, None, BEHIND.format(whole.rounds), whole.noise
+        )
+        parts = [
+            estimate(network, before_part(values, first), measured, plan.penalty, seed=plan.seed)
+            for first, _ in stretches
+        ]
+        return _Solved(plan, member, [replace(member, network=one.network, noise=one.noise) for one in parts])
 
     def _readouts(
         self,
@@ -402,13 +436,14 @@ class _Fit:
         network: Network,
         scaling: Scaling,
         seconds: float,
-        statistics: Triangle | SmootherErrors,
+        statistics: Triangle | SmootherErrors | None,
+        how: str = "the readout is solved exactly",
+        noise: Noise | None = None,
     ) -> Member:
         """A member whose readout is solved, and its one-step errors. `statistics` determine the readout."""
-        by_likelihood = isinstance(plan, SmoothPlan)
-        how = "smoothers are weighted by likelihood" if by_likelihood else "the readout is solved exactly"
+        how = "smoothers are weighted by likelihood" if isinstance(plan, SmoothPlan) else how
         history = History(epochs=[0], stopped=how, seconds=seconds)
-        member = self._member(plan.settings, network, scaling, history)
+        member = self._member(plan.settings, network, scaling, history, noise)
         if plan.settings.online:
             member = replace(member, statistics=statistics)
         history.training_mse.append(one_step_error(member, self.training))
@@ -464,9 +499,12 @@ class _Fit:
     def _trained_member(self, trained: Trained) -> Member:
         return self._member(trained.settings, trained.network, self._scaling(trained.settings), trained.history)
 
-    def _member(self, settings: Settings, network: Network, scaling: Scaling, history: History) -> Member:
+    def _member(
+        self, settings: Settings, network: Network, scaling: Scaling, history: History, noise: Noise | None = None
+    ) -> Member:
         """A member that has read the training series."""
-        return Member(settings, network, scaling, run_start_after(network, scaling, self.training[-1]), history)
+        start = run_start_after(network, scaling, self.training[-1], noise)
+        return Member(settings, network, scaling, start, history, noise=noise)
 
     def _report(self, said: Progress) -> None:
         """Report progress, with the network so far as a model."""

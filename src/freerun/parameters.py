@@ -47,6 +47,7 @@ class Parameters:
         online: bool = False,
         weight_noise: float = 0.0,
         input_noise: float | None = None,
+        measurement_noise: float | tuple[float, ...] | None = None,
         learning_rate: float | None = None,
         schedule: ScheduleName | None = None,
         window: int | None = None,
@@ -136,6 +137,10 @@ class Parameters:
             weight_noise: Standard deviation of noise on the weights while training. At least 0.
             input_noise: Standard deviation of noise on the standardised values read while training. Default: chosen for
                 ridge, else 0. At least 0.
+            measurement_noise: Standard deviation of the noise in measurements, in standard deviations of the channel;
+                one, or a list with one for each channel. Default: chosen for noisy series, else 0. The readout is then
+                solved on the states behind the measurements, which are estimated with it
+                (freerun.network.errors_in_variables). Where it begins; each channel's noise is estimated too.
 
         Args: Gradient methods
             learning_rate: Step size of the gradient methods. Default: 0.01. Above 0.
@@ -209,6 +214,7 @@ class Parameters:
         self.online = online
         self.weight_noise = weight_noise
         self.input_noise = input_noise
+        self.measurement_noise = measurement_noise
         self.learning_rate = learning_rate
         self.schedule = schedule
         self.window = window

@@ -111,9 +111,16 @@ class SolvePlan(Plan):
 
     Attributes:
         penalty: penalty on the squared weights of the readout.
+        measured: noise in measurements, in standard deviations of the channel, one for all or one for each. If there is
+            one, the readout is solved as `freerun.network.errors_in_variables` says.
     """
 
     penalty: float
+    measured: tuple[float, ...] = ()
+
+    def measured_variance(self, values: np.ndarray) -> np.ndarray:
+        """Variance of the noise in each channel, shape (D,), in squared units of the values, shape (T, N)."""
+        return (np.array(self.measured) * np.nanstd(values[:, : self.shape.channels], axis=0)) ** 2
 
 
 @dataclass(frozen=True)
@@ -251,7 +258,7 @@ def plan_of(settings: Settings, channels: int, inputs: int = 0) -> SolvePlan | S
     shape, start = _shape(settings, channels, inputs), _start(settings)
     common = settings, shape, start, settings.dtype, settings.washout or 0, settings.input_noise or 0.0
     if settings.method == "ridge":
-        return SolvePlan(*common, settings.l2 or 0.0)
+        return SolvePlan(*common, settings.l2 or 0.0, settings.measured_noise)
     if settings.method == "likelihood":
         return SmoothPlan(*common)
     usual = EPOCHS_OF_LEVENBERG_MARQUARDT if settings.method == "levenberg-marquardt" else EPOCHS

@@ -99,6 +99,24 @@ def one_step(series: Series, predictions: Series, boundary: int | None = None, t
     return _finish(figure)
 
 
+def smoothed(series: Series, states: Series, title: str = "") -> Figure:
+    """Plot measurements as dots, and the states behind them as lines.
+
+    Args:
+        series: the measurements.
+        states: what `RNN.smooth` returned for them, without standard deviations.
+        title: title of the figure.
+    """
+    figure, grid = _new_figure(title, len(series.channels), [1] * len(series.channels))
+    for i, (axes, channel) in enumerate(zip(grid, series.channels, strict=True)):
+        axes.plot(series.drawn_times, series.values[:, i], ".", color=TRUTH, markersize=3, label="measured")
+        axes.plot(states.drawn_times, states.values[:, i], color=NETWORK, linewidth=1, label="smoothed")
+        axes.set_ylabel(channel)
+    grid[-1].set_xlabel(_time_label(series))
+    _add_legend(grid[0])
+    return _finish(figure)
+
+
 def free_run(
     run: Series,
     before: Series | None = None,

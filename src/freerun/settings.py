@@ -98,6 +98,7 @@ def _numbers(value: Value) -> Value:
 Lags = Annotated[int | tuple[int, ...] | None, BeforeValidator(_numbers)]
 Strength = Annotated[float | tuple[float, ...] | Literal["adaptive"] | None, BeforeValidator(_numbers)]
 Lengths = Annotated[tuple[int, ...] | None, BeforeValidator(_numbers)]
+Shares = Annotated[float | tuple[float, ...] | None, BeforeValidator(_numbers)]
 
 ModelOrName = Annotated[
     InstanceOf[KnownModel],
@@ -176,6 +177,11 @@ UNITS = Need("cell", lambda s: s.cell not in ("smoothing", "polynomial"), "a cel
 
 def _not_ridge(why: str = "") -> Need:
     return Need("optimizer", lambda s: s.method not in ("ridge", "likelihood"), f"an optimizer other than ridge{why}")
+
+
+def _exact(asked: Callable[[Settings], bool]) -> Need:
+    """What is asked for needs measurements without noise."""
+    return Need("measurement_noise", lambda s: not (s.measured_noise and asked(s)), "measurement_noise=0")
 
 
 def _forcing(*names: str) -> Need:
@@ -321,7 +327,10 @@ class Settings(BaseModel):
         description="Values that each step reads: how many of the latest, or a list of lags (0 is the current value). "
         "Default: chosen, or 1.",
     )
-    difference: Annotated[Lags, Parameter("Reading the series", needs=(NETWORK,), shapes_weights=True)] = Field(
+    difference: Annotated[
+        Lags,
+        Parameter("Reading the series", needs=(NETWORK, _exact(lambda s: bool(s.differences))), shapes_weights=True),
+    ] = Field(
         None,
         description="Learn differences instead of values: the lag of the difference, or a list of lags to take one "
         "after the other (1,12); 0 for none. Default: chosen for ridge, else none.",
@@ -406,11 +415,32 @@ class Settings(BaseModel):
     weight_noise: Annotated[float, Parameter("Training", needs=(_not_ridge(),), varies_in_program=True)] = Field(
         0.0, ge=0, description="Standard deviation of noise on the weights while training."
     )
-    input_noise: Annotated[float | None, Parameter("Training", needs=(NETWORK,), varies_in_program=True)] = Field(
+    input_noise: Annotated[
+        float | None,
+        Parameter("Training", needs=(NETWORK, _exact(lambda s: bool(s.input_noise))), varies_in_program=True),
+    ] = Field(
         None,
         ge=0,
         description="Standard deviation of noise on the standardised values read while training. "
         "Default: chosen for ridge, else 0.",
+    )
+    measurement_noise: Annotated[
+        Shares,
+        Parameter(
+            "Training",
+            needs=(
+                Need("cell", lambda s: s.cell in WITHOUT_MEMORY, "a cell without memory (cell='memoryless')"),
+                Need("optimizer", lambda s: s.method == "ridge", "optimizer='ridge'"),
+                Need("online", lambda s: not s.online, "online=False"),
+                Need("model", lambda s: s.model is None, "a network without a known model"),
+            ),
+            detail="The readout is then solved on the states behind the measurements, which are estimated with it "
+            "(freerun.network.errors_in_variables). Where it begins; each channel's noise is estimated too.",
+        ),
+    ] = Field(
+        None,
+        description="Standard deviation of the noise in measurements, in standard deviations of the channel; one, or a "
+        "list with one for each channel. Default: chosen for noisy series, else 0.",
     )
     learning_rate: Annotated[
         float | None, Parameter("Gradient methods", needs=(GRADIENT_METHOD,), varies_in_program=True)
@@ -657,6 +687,13 @@ class Settings(BaseModel):
         return (self.difference,) if isinstance(self.difference, int) else self.difference
 
     @property
+    def measured_noise(self) -> tuple[float, ...]:
+        """The noise in measurements, one for all channels or one for each; none for 0 or None."""
+        if not self.measurement_noise:
+            return ()
+        return self.measurement_noise if isinstance(self.measurement_noise, tuple) else (self.measurement_noise,)
+
+    @property
     def seasons(self) -> tuple[int, ...]:
         """The seasons that are given, in steps, ascending; none for 0 or None."""
         if not self.season:
@@ -698,6 +735,11 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _refuse(self) -> Self:
         self._refuse_ranges()
+        if any(not 0 < share < 1 for share in self.measured_noise):
+            raise ValueError(
+                f"measurement_noise={self.measurement_noise}: noise varies less than its channel; give a share between "
+                "0 and 1"
+            )
         for name, field in Settings.model_fields.items():
             if getattr(self, name) == field.default:
                 continue

@@ -27,6 +27,7 @@ COMMANDS = {
     "data": "Write a synthetic series to a file.",
     "fit": "Train a network on a series and write it to a model file.",
     "predict": "Predict every step of a series from the steps before it (open loop).",
+    "smooth": "Estimate the states behind the noisy measurements of a series, from all of them.",
     "generate": "Let the network run free: it reads its own output and continues the series (closed loop).",
     "forecast": "Forecast the next steps, with intervals that hold the truth as often as their levels say.",
     "backtest": "Forecast a series from several points of its past, each time without what came later (rolling "

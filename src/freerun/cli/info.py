@@ -13,9 +13,12 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
 
     Example: freerun info mg.freerun
     """
+    import numpy as np
+
     from freerun.data.timeline import shown
     from freerun.forecasting.modelfile import load_model
     from freerun.forecasting.words import why_chosen
+    from freerun.selection.profile import noise_shares
 
     loaded = load_model(model)
     best, recent = loaded.best, loaded.recent
@@ -49,6 +52,18 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "predict": "row i is step i + 1, made from steps 0 to i (open loop)",
         "generate": "the first value is the step after the last one read (closed loop)",
     }
+    noise = noise_shares(recent) if best.noise is None else np.sqrt(best.noise.measured) * best.scaling.scale
+    shares = noise if best.noise is None else noise / recent.deviation
+    facts["noise"] = dict(zip(recent.channels, shares.tolist(), strict=True))
+    table["noise"] = (
+        ", ".join(f"{share:.2g}" for share in shares)
+        + " standard deviations of the channel, "
+        + (
+            "at most, by the spectrum of the last steps"
+            if best.noise is None
+            else "as estimated with the states behind it"
+        )
+    )
     if (why := why_chosen(loaded)) is not None:
         table["chosen by"] = why
     if len(loaded.members) > 1:

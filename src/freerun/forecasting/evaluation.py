@@ -187,7 +187,7 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
     member = model.best
     start = member.run_start
     if after is not None:
-        start = run_start_after(member.network, member.scaling, after)
+        start = run_start_after(member.network, member.scaling, after, member.noise)
     with computing(member.settings.dtype):
         value = jnp.asarray(start.value, member.settings.dtype)
         exponents = lyapunov_spectrum(member.network.dense(), start.state, value, steps, count, transient=steps // 10)

@@ -341,26 +341,19 @@ def sample(model: Model, horizon: int, paths: int, after: Series | None, inputs:
 
 
 def _sample_paths(model: Model, base: Series, steps: int, paths: int, seed: int, read: bool) -> np.ndarray:
-    """Sample paths that continue `base`, shape (paths, steps, D). Residuals are those of the last training steps.
+    """Sample paths that continue `base`, shape (paths, steps, D).
 
-    A network that learns on line fits the last steps more closely than it predicts further ones, the more so the faster
-    it forgets. Its residuals get the mean square of the errors that calibrate intervals.
+    What is random is drawn from the residuals of the last training steps. In a network that reads states behind noisy
+    measurements it is normal: its own error is added in each step, and the noise to what is measured of the path.
     """
     ((member, start),) = run_starts(model, base, read, best=True)
-    scaling, recent, channels = member.scaling, model.recent, len(start.value)
-    residuals = scaling.apply(recent)[1:, :channels] - one_step_outputs(member, recent)
-    residuals = residuals[min(member.washout, len(residuals) // 2) :]
-    residuals = residuals[np.isfinite(residuals).all(axis=1)]
-    if member.statistics is not None:
-        residuals = residuals[-max(1, math.ceil(member.statistics.steps)) :]
-    if len(residuals) < FEW:
-        residuals = np.concatenate([residuals, -residuals])
-    residuals = residuals - residuals.mean(axis=0)
-    power = None if member.statistics is None else _one_step_power(model)
-    if power is not None:
-        of_residuals = (residuals**2).mean(axis=0)
-        residuals = residuals * np.sqrt(power / np.where(of_residuals > 0, of_residuals, np.inf)) / scaling.scale
-    drawn = residuals[np.random.default_rng(seed).integers(len(residuals), size=(paths, steps))]
+    scaling, random, size = member.scaling, np.random.default_rng(seed), (paths, steps)
+    noise = member.noise
+    if noise is None:
+        residuals = _residuals(model, member)
+        drawn = residuals[random.integers(len(residuals), size=size)]
+    else:
+        drawn = np.sqrt(noise.model) * random.normal(size=(*size, len(start.value)))
     known = scaling.scaled_inputs(inputs_ahead(base, steps))
     state = numpy_runs.beside(start.state, paths)
     value = np.repeat(start.value[None], paths, axis=0)
@@ -370,5 +363,29 @@ def _sample_paths(model: Model, base: Series, steps: int, paths: int, seed: int,
         .values[0]
         .astype(np.float64)
     )
+    if noise is not None:
+        runs += np.sqrt(noise.measured) * random.normal(size=runs.shape)
     with np.errstate(over="ignore"):
-        return scaling.undo(runs, np.broadcast_to(base.following_times(steps), (paths, steps)))
+        return scaling.undo(runs, np.broadcast_to(base.following_times(steps), size))
+
+
+def _residuals(model: Model, member: Member) -> np.ndarray:
+    """Standardized errors of one-step predictions of the last training steps, with mean zero, shape (N, D).
+
+    A network that learns on line fits the last steps more closely than it predicts further ones, the more so the faster
+    it forgets. Its residuals get the mean square of the errors that calibrate intervals.
+    """
+    recent, scaling = model.recent, member.scaling
+    residuals = scaling.apply(recent)[1:, : recent.shape[1]] - one_step_outputs(member, recent)
+    residuals = residuals[min(member.washout, len(residuals) // 2) :]
+    residuals = residuals[np.isfinite(residuals).all(axis=1)]
+    if member.statistics is not None:
+        residuals = residuals[-max(1, math.ceil(member.statistics.steps)) :]
+    if len(residuals) < FEW:
+        residuals = np.concatenate([residuals, -residuals])
+    residuals = residuals - residuals.mean(axis=0)
+    power = None if member.statistics is None else _one_step_power(model)
+    if power is None:
+        return residuals
+    of_residuals = (residuals**2).mean(axis=0)
+    return residuals * np.sqrt(power / np.where(of_residuals > 0, of_residuals, np.inf)) / scaling.scale

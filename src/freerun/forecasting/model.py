@@ -10,6 +10,7 @@ from freerun.data.alignment import require_same_clock
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
+from freerun.network.assimilation import Noise
 from freerun.network.network import Network, State
 from freerun.network.ridge import Triangle
 from freerun.network.smoothing import SmootherErrors
@@ -42,6 +43,8 @@ class Member:
         run_start: start of a free run after the training series, or after the steps read since.
         history: training history.
         statistics: the sums that determine the readout, for on-line learning; None if they were not kept.
+        noise: in the measurements and in the network, if it was fitted to the states behind noisy measurements. It then
+            reads what the measurements say of the states, and not the measurements themselves.
     """
 
     settings: Settings
@@ -50,6 +53,7 @@ class Member:
     run_start: RunStart
     history: History
     statistics: Triangle | SmootherErrors | None = None
+    noise: Noise | None = None
 
     @property
     def washout(self) -> int:

@@ -19,6 +19,7 @@ from freerun.files.archive import ArchiveError, read_archive, write_archive
 from freerun.files.writing import JSON
 from freerun.forecasting.model import ErrorGrowth, Member, Model, RunStart
 from freerun.known import KnownModel
+from freerun.network.assimilation import Noise
 from freerun.network.network import Network, State, assemble
 from freerun.network.ridge import Triangle
 from freerun.network.smoothing import SmootherErrors
@@ -170,6 +171,8 @@ def _arrays(member: Member) -> dict[str, np.ndarray]:
     arrays |= {f"ending.cells.{i}": entry for i, entry in enumerate(entries)}
     arrays |= {"ending.past": member.run_start.state.past, "ending.value": member.run_start.value}
     arrays |= {f"scaling.{name}": getattr(member.scaling, name) for name in _SCALING}
+    if member.noise is not None:
+        arrays |= {"noise.measured": member.noise.measured, "noise.model": member.noise.model}
     arrays |= {f"history.{name}": np.asarray(getattr(member.history, name), np.float64) for name in _CURVES}
     arrays |= _statistics_arrays(member.statistics)
     return {name: np.asarray(array) for name, array in arrays.items()}
@@ -308,6 +311,7 @@ def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, chann
         RunStart(State(tuple(cells), past), _checked_array(arrays, f"{prefix}ending.value", channels)),
         _history(arrays, prefix, part),
         _statistics(arrays, f"{prefix}statistics.", part.groups, network),
+        _noise(arrays, prefix, channels) if settings.measured_noise else None,
     )
 
 
@@ -350,6 +354,14 @@ def _sparse(arrays: dict[str, np.ndarray], name: str, size: tuple[int, ...]) -> 
     if len(rows) and not 0 <= rows.min() <= rows.max() < height:
         raise ValueError(f"{name} has entries outside of its {height} rows")
     return Sparse(data, rows, pointers, height)
+
+
+def _noise(arrays: dict[str, np.ndarray], prefix: str, channels: int) -> Noise:
+    """Make the noise of a member, and check that there is some."""
+    measured, model = (_finite_array(arrays, f"{prefix}noise.{name}", channels) for name in ("measured", "model"))
+    if min(measured.min(), model.min()) <= 0:
+        raise ValueError("a variance of the noise is not positive")
+    return Noise(measured, model)
 
 
 def _history(arrays: dict[str, np.ndarray], prefix: str, part: _MemberPart) -> History:

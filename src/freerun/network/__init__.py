@@ -10,6 +10,8 @@ topologies  the recurrent connections of reservoirs
 sparse      sparse matrices of recurrent weights
 numpy_runs  runs in NumPy, in batches
 ridge       ridge regression of readouts
+assimilation  states behind noisy measurements, given a network
+errors_in_variables  readouts solved from noisy measurements
 smoothing   networks of exponential smoothers, whose readout is their likelihood
 jax_runs    runs in JAX, with derivatives
 engines     the choice between NumPy and JAX for a free run

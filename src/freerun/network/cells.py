@@ -24,7 +24,7 @@ from jaxtyping import Float
 from freerun.data.arrays import interpolated
 from freerun.errors import SettingError
 from freerun.network import monomials
-from freerun.network.nonlinearities import NONLINEARITIES, sigmoid
+from freerun.network.nonlinearities import NONLINEARITIES, SLOPES, sigmoid
 from freerun.network.seasonal import seasonal_terms
 from freerun.network.shape import Shape
 
@@ -138,6 +138,19 @@ class AnyCell:
         """
         raise NotImplementedError(f"{type(self).__name__} does not define `step`, its step in NumPy")
 
+    def pulled_back(self, inputs: Array, hidden: Array, gradient: Array) -> Array:
+        """Carry derivatives by the hidden state of a cell without memory back to its input, in NumPy.
+
+        Args:
+            inputs: what the cell read, shape (*S, D).
+            hidden: its hidden state after that, shape (*S, H).
+            gradient: the derivatives of some number by the hidden state, shape (*S, H).
+
+        Returns:
+            The derivatives by the input, shape (*S, D).
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define `pulled_back`, its derivative in NumPy")
+
 
 @dataclass(frozen=True, eq=False)
 class AffineCell(AnyCell):
@@ -206,6 +219,10 @@ class MemorylessCell(Cell):
     def step(self, carry: Carry, drive: Array) -> Carry:
         del carry
         return (self.activated(drive),)
+
+    def pulled_back(self, inputs: Array, hidden: Array, gradient: Array) -> Array:
+        del inputs
+        return (gradient * SLOPES[self.nonlinearity](hidden)) @ self.input.T
 
 
 @dataclass(frozen=True, eq=False)
@@ -544,6 +561,9 @@ class PolynomialCell(AnyCell):
     def step(self, carry: Carry, drive: Array) -> Carry:
         del carry
         return (monomials.values(drive, self.degree),)
+
+    def pulled_back(self, inputs: Array, hidden: Array, gradient: Array) -> Array:
+        return monomials.pulled_back(np.asarray(inputs), np.asarray(hidden), np.asarray(gradient), self.degree)
 
 
 CELLS: dict[str, type[AnyCell]] = {

@@ -53,3 +53,27 @@ def values(numbers: Array, degree: int) -> np.ndarray:
         np.multiply(numbers[..., factor : factor + 1], found[..., first:last], out=block)
         at += last - first
     return found[..., width:]
+
+
+def pulled_back(numbers: np.ndarray, found: np.ndarray, gradient: np.ndarray, degree: int) -> np.ndarray:
+    """Carry derivatives by monomials back to the numbers that they are made of, from the last product to the first.
+
+    Args:
+        numbers: shape (*S, K).
+        found: their monomials, shape (*S, H); see `values`.
+        gradient: the derivatives of something by the monomials, shape (*S, H).
+        degree: highest degree of the monomials.
+
+    Returns:
+        The derivatives by the numbers, shape (*S, K).
+    """
+    width = numbers.shape[-1]
+    made = np.concatenate([numbers, found], axis=-1)
+    back = np.concatenate([np.zeros_like(numbers), np.broadcast_to(gradient, found.shape)], axis=-1)
+    at = made.shape[-1]
+    for factor, first, last in reversed(list(chain.from_iterable(products(width, degree)))):
+        block = back[..., at - (last - first) : at].copy()
+        at -= last - first
+        back[..., first:last] += block * numbers[..., factor : factor + 1]
+        back[..., factor] += (block * made[..., first:last]).sum(axis=-1)
+    return back[..., :width]

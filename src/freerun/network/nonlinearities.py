@@ -37,3 +37,12 @@ NONLINEARITIES: dict[str, Callable[[Array], Array]] = {
     "identity": lambda a: a,
 }
 """The non-linearities by name."""
+
+SLOPES: dict[str, Callable[[Array], Array]] = {
+    "tanh": lambda value: 1.0 - value * value,
+    "sigmoid": lambda value: value * (1.0 - value),
+    "relu": lambda value: (value > 0).astype(value.dtype),
+    "softplus": lambda value: -np.expm1(-value),
+    "identity": np.ones_like,
+}
+"""The derivatives of the non-linearities by name, as functions of the value f(a): f'(a) = slope(f(a))."""

@@ -7,7 +7,7 @@ from freerun.network import monomials
 from freerun.network.cells import CELLS
 from freerun.network.shape import Shape
 from freerun.plan import DEGREE, MOST_UNITS, UNITS_PER_STEP, default_units, settled
-from freerun.selection.policies import FILLED_IN, MOST_RECURRENT, Policy, Proposal
+from freerun.selection.policies import FILLED_IN, MOST_BEHIND, MOST_RECURRENT, Policy, Proposal
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
 
@@ -58,11 +58,13 @@ def has_enough_rows(settings: Settings, profile: Profile) -> bool:
     return found <= min(UNITS_PER_STEP * profile.steps, MOST_UNITS)
 
 
-def all_units(settings: Settings, cell: str | None, steps: int) -> int:
-    """Hidden units of a candidate with this cell: those given, or the default."""
+def all_units(settings: Settings, candidate: Settings, steps: int) -> int:
+    """Hidden units of a candidate: those given, or the default."""
     if settings.hidden is not None:
         return settings.hidden
-    units = default_units(steps)
+    units, cell = default_units(steps), candidate.cell
+    if candidate.measured_noise:
+        return min(MOST_BEHIND, units)
     return units if cell is not None and CELLS[cell].memoryless else min(MOST_RECURRENT, units)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.settings import Settings
@@ -20,6 +22,9 @@ FEWEST_HELD_OUT, FEWEST_FITTED = 3, 10
 
 MOST_FITTED = 20_000
 """Most steps of a fit from which a part is held out."""
+
+MOST_ESTIMATED = 5_000
+"""Most steps of a fit to states behind noisy measurements before a part that is held out; each takes some ms."""
 
 
 def held_out(settings: Settings, steps: int, choosing: bool) -> int:
@@ -59,3 +64,16 @@ def folds_of(training: Sequence[Series], count: int, washout: int = 0) -> int:
 def recent(training: Sequence[Series], count: int) -> list[Series]:
     """The last steps of each series, by which networks are judged that hold out `count` steps at a time."""
     return [series.between(max(0, len(series) - MOST_FITTED - count)) for series in training]
+
+
+def before_part(values: np.ndarray, first: int) -> np.ndarray:
+    """The values before a part that is left out, by which networks are judged that learn states behind measurements.
+
+    Args:
+        values: shape (T, N).
+        first: step with which the part begins, counted from the end of the series.
+
+    Returns:
+        At most 5000 steps.
+    """
+    return values[: len(values) - first][-MOST_ESTIMATED:]

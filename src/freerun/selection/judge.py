@@ -17,13 +17,14 @@ from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
-from freerun.network import numpy_runs, ridge
+from freerun.network import assimilation, numpy_runs, ridge
 from freerun.network.cells import CELLS
+from freerun.network.errors_in_variables import Estimate, estimate
 from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts
 from freerun.network.ridge import Divided
 from freerun.plan import SolvePlan, solve_plan
-from freerun.selection.holdout import folds_of, recent, require_held_out
+from freerun.selection.holdout import before_part, folds_of, recent, require_held_out
 from freerun.selection.smoothers import smoothed
 from freerun.settings import Settings
 
@@ -32,6 +33,12 @@ RUNS, LONGEST_RUN = 32, 200
 
 SHORTEST = 12
 """Fewest steps of a free run, where the part is long enough: divergence shows only after some steps."""
+
+LEAST, MOST = 1e-9, 1e-3
+"""Smallest and largest penalty of readouts that are solved on the states behind noisy measurements."""
+
+TRIED = 8
+"""Rounds in which such a readout is solved to be judged."""
 
 LOST = 1.0
 """Cap of an error, in standard deviations of the series: there the run has lost the data."""
@@ -103,6 +110,8 @@ class Judge:
         """
         plan = self.plan_of(settings)
         network = self.drawn(plan)
+        if plan.measured:
+            return self._estimated(plan, network, [p for p in penalties if LEAST <= p <= MOST] or penalties[:1], runs)
         try:
             rows = self.divided(network, plan, self.folds)
             errors = [
@@ -114,6 +123,29 @@ class Judge:
         together = np.concatenate(errors, axis=1)
         best = int(np.argmin(together.mean(axis=1)))
         return Candidate.of(settings.with_(l2=penalties[best]), together[best].tolist(), rows)
+
+    def _estimated(self, plan: SolvePlan, network: Network, penalties: Sequence[float], runs: int) -> Candidate:
+        """Judge a network that learns the states behind noisy measurements.
+
+        It is fitted to what comes before each part, and its runs start from states that earlier measurements tell. The
+        search for states with a smaller penalty begins at those with a larger one.
+        """
+        panel = self._panel(plan.settings)
+        (values,) = panel.values
+        errors = np.empty((len(penalties), 0))
+        for fold in range(self.folds):
+            stretch = self._stretch(fold)
+            before = before_part(values, stretch[0])
+            found: list[np.ndarray] = []
+            states: np.ndarray | None = None
+            for penalty in reversed(penalties):
+                rounds = TRIED if states is None else TRIED // 2
+                one = estimate(network, before, plan.measured_variance(values), penalty, rounds, plan.seed, states)
+                states = one.states.mean
+                found.append(panel.errors_after(one, values, stretch, runs))
+            errors = np.concatenate([errors, found[::-1]], axis=1)
+        best = int(np.argmin(errors.mean(axis=1)))
+        return Candidate.of(plan.settings.with_(l2=penalties[best]), errors[best].tolist())
 
     def of_smoothers(self, several: Sequence[Settings], runs: int) -> tuple[float, ...]:
         """Errors of the mean forecast of networks of smoothers, from the places from which candidates run.
@@ -199,6 +231,16 @@ class _Panel:
         return np.concatenate(
             [self._errors(network, readouts, values, stretch, runs) for values in self._some(runs)], axis=1
         )
+
+    def errors_after(self, estimated: Estimate, values: np.ndarray, stretch: tuple[int, int], runs: int) -> np.ndarray:
+        """Errors of free runs from states that earlier measurements tell over a part of a series, shape (runs,)."""
+        starts, horizon = self.places(len(values), stretch, runs)
+        at = starts + 1 + np.arange(horizon)[:, None]
+        ahead = values[at - 1, self.channels :] if estimated.network.inputs else None
+        with np.errstate(all="ignore"):
+            begin = assimilation.states_before(estimated.network, estimated.noise, values, starts)
+            ran = numpy_runs.run(estimated.network, *begin, horizon, future_inputs=ahead).values[0]
+            return self.means(ran, values[at, : self.channels].transpose(1, 0, 2))
 
     def _some(self, runs: int) -> list[np.ndarray]:
         """The series over which there are runs: all, or of many as many as there are runs, evenly spread."""

@@ -141,6 +141,10 @@ def differences_of(profile: Profile) -> list[tuple[int, ...]]:
     return [(), *((lag,) for lag in (1, *seasonal)), *combinations((1, *seasonal), 2)]
 
 
+MOST_BEHIND = 300
+"""Most units of a network that learns the states behind measurements, whose readout is solved in many rounds."""
+
+
 @dataclass(frozen=True)
 class ForecastPolicy:
     """Networks whose free runs stay close to what followed, over the next steps.
@@ -329,5 +333,8 @@ def _is_sample(profile: Profile) -> bool:
     return _is_comparable(profile) and not profile.dated and profile.steps >= SAMPLE
 
 
-FILLED_IN = ("cell", "delays", "input_scale", "leak", "spectral_radius", "input_noise", "difference", "degree")
+FILLED_IN = (
+    *("cell", "delays", "input_scale", "leak", "spectral_radius"),
+    *("input_noise", "measurement_noise", "difference", "degree"),
+)
 """The parameters that a policy may fill in, beside the units and the penalty."""

@@ -14,8 +14,9 @@ from freerun.settings import Settings
 NOISY = 1e-2
 """Observation noise, in standard deviations of the series, that does the work of noise on the inputs."""
 
-SEGMENT = 256
-"""Steps of the segments whose spectra are averaged to estimate noise."""
+SEGMENT, SHORTEST_SEGMENT = 256, 16
+"""Most and fewest steps of the segments whose spectra are averaged to estimate noise; an eighth of the series between
+them. A series of fewer than two segments says nothing of its noise."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Profile:
         inputs: E, external inputs.
         complete: whether no value is missing.
         dated: whether its times are dates, as those of business and weather are.
-        noise: standard deviation of the noise in the first series, in standard deviations of its channels; the largest.
+        noises: standard deviation of the noise in each channel of the first series, in standard deviations of it.
         seasons: after how many steps the first series repeats itself, ascending; empty for no season.
         positive: whether all values are positive.
         parameters: how many external inputs are parameters of a system; see `parameters_of`.
@@ -43,10 +44,15 @@ class Profile:
     inputs: int
     complete: bool
     dated: bool
-    noise: float
+    noises: tuple[float, ...]
     seasons: tuple[int, ...]
     positive: bool
     parameters: int = 0
+
+    @property
+    def noise(self) -> float:
+        """The noise in the noisiest channel, in standard deviations of it."""
+        return max(self.noises)
 
     @classmethod
     def of(cls, training: Sequence[Series], settings: Settings) -> Profile:
@@ -65,7 +71,7 @@ class Profile:
             first.inputs.shape[1],
             all(series.complete for series in training),
             first.times.dtype.kind == "M",
-            _noise_share(first),
+            tuple(noise_shares(first).tolist()),
             seasons_of(first) if settings.season is None else settings.seasons,
             all(bool((np.nan_to_num(series.values, nan=1.0) > 0).all()) for series in training),
             len(parameters_of(training)),
@@ -82,23 +88,29 @@ def parameters_of(training: Sequence[Series]) -> tuple[int, ...]:
     return tuple(np.flatnonzero(constant & (first != first[0]).any(axis=0)).tolist())
 
 
-def _noise_share(series: Series) -> float:
-    """The noise in the noisiest channel, in standard deviations of the channel; 0 where values are missing."""
-    if not series.complete:
-        return 0.0
-    return float((observation_noise(series.values) / np.maximum(series.deviation, np.finfo(float).tiny)).max())
+def noise_shares(series: Series) -> np.ndarray:
+    """Estimate the noise in each channel, in standard deviations of the channel, shape (D,)."""
+    return observation_noise(series.values) / np.maximum(series.deviation, np.finfo(float).tiny)
 
 
 def observation_noise(values: np.ndarray) -> np.ndarray:
-    """Standard deviation of white noise in each channel of values, shape (T, D): an upper bound.
+    """Estimate the standard deviation of white noise in each channel of values: an upper bound.
 
-    The level of the last eighth of the power spectrum (Welch's method, Hann window), where a smooth system has no
-    power.
+    It is the level of the upper quarter of the power spectrum (Welch's method, Hann window, halves of segments shared),
+    where a smooth system has no power.
+
+    Args:
+        values: shape (T, D); segments in which one is missing are left out.
+
+    Returns:
+        Shape (D,); zeros if there are fewer than two segments.
     """
-    steps = min(SEGMENT, len(values) // 8)
-    if steps < 16:
+    steps = min(SEGMENT, max(SHORTEST_SEGMENT, len(values) // 8))
+    starts = np.arange(0, len(values) - steps + 1, steps // 2)
+    segments = values[starts[:, None] + np.arange(steps)]
+    segments = segments[np.isfinite(segments).all(axis=(1, 2))]
+    if len(segments) < 2:
         return np.zeros_like(values[0])
-    segments = values[: len(values) // steps * steps].reshape(-1, steps, values.shape[1])
     window = np.hanning(steps)[:, None]
     centred = (segments - segments.mean(axis=1, keepdims=True)) * window
     power = (np.abs(np.fft.rfft(centred, axis=1)) ** 2).mean(axis=0) / (window**2).sum()

@@ -196,7 +196,7 @@ class _Race:
         """The settings with a share of all hidden units; monomials are all of them, or none."""
         if not settings.has_effect("hidden"):
             return settings
-        units = all_units(self.settings, settings.cell, self.profile.steps)
+        units = all_units(self.settings, settings, self.profile.steps)
         return settings.with_(hidden=max(min(units, FEWEST_UNITS), round(share * units)))
 
     def _report(self, known: _Judged) -> None:
