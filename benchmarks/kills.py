@@ -32,7 +32,7 @@ import freerun
 from freerun.files.archive import read_archive
 from freerun.files.writing import replacing
 from freerun.studio.jobs import Jobs
-from freerun.studio.store import Source, Store, told
+from freerun.studio.store import Source, Store, read_note
 from machine import provenance
 
 RECORD = Path(__file__).parents[1] / "docs" / "reliability" / "kills.json"
@@ -97,7 +97,9 @@ class Worker:
 
     def model(self, folder: Path) -> Path:
         """What is there in the end."""
-        assert told(folder / "runs" / "1", "result")["state"] == "done"
+        result = read_note(folder / "runs" / "1", "result")
+        assert isinstance(result, dict)
+        assert result["state"] == "done"
         return Store(folder).model_of(1)
 
 
