@@ -23,7 +23,7 @@ from freerun.errors import MachineError, SeriesError, SettingError, TrainingDive
 from freerun.forecasting.intervals import errors_left_out, growth_in_sample
 from freerun.forecasting.model import RECENT, Member, Model
 from freerun.forecasting.runs import endures, holds_at_first, one_step_error, run_start_after
-from freerun.network import ridge
+from freerun.network import normal_equations, ridge
 from freerun.network.assimilation import Noise
 from freerun.network.errors_in_variables import estimate
 from freerun.network.network import Network
@@ -428,7 +428,10 @@ class _Fit:
     ) -> Solution:
         panel = [scaling.apply(series) for series in training]
         washout = ridge.washout_of(plan.washout, panel)
-        return ridge.solve(network, panel, washout, plan.penalty, plan.input_noise, plan.seed, stretches, rows)
+        asked = network, panel, washout, plan.penalty, plan.input_noise, plan.seed, stretches
+        if rows is None and not plan.settings.online and normal_equations.suit(network, panel, plan.penalty):
+            return normal_equations.solve(*asked)
+        return ridge.solve(*asked, rows)
 
     def _solved_member(
         self,

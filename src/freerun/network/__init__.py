@@ -12,6 +12,7 @@ numpy_runs  runs in NumPy, in batches
 ridge       ridge regression of readouts
 assimilation  states behind noisy measurements, given a network
 errors_in_variables  readouts solved from noisy measurements
+normal_equations  the same for wide networks, by sums of products
 smoothing   networks of exponential smoothers, whose readout is their likelihood
 jax_runs    runs in JAX, with derivatives
 engines     the choice between NumPy and JAX for a free run

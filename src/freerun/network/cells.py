@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -267,8 +268,13 @@ class LeakyCell(RecurrentCell):
             return np.full(size, np.log(start.leak / (1.0 - start.leak)))
         return super().draw_vector(name, size, start, draw)
 
+    @cached_property
+    def leak(self) -> Array:
+        """The leak of each unit, shape (H,), in NumPy."""
+        return sigmoid(self.logit)
+
     def step(self, carry: Carry, drive: Array) -> Carry:
-        leak, h = sigmoid(self.logit), carry[0]
+        leak, h = self.leak, carry[0]
         return ((1.0 - leak) * h + leak * self.activated(h @ self.recurrent + drive),)
 
 

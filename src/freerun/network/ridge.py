@@ -38,6 +38,12 @@ With 100 to 1000 columns, a singular value decomposition takes as long as 11 to 
 ROWS_AT_ONCE = 2_000
 """Steps that are reduced at a time. With 1000 units, 20000 at once took 1.4 times as long, and ten times the memory."""
 
+NOT_FINITE = (
+    "the hidden states are not finite at the weights drawn, so that no readout can be solved; standardize the series, "
+    "draw smaller weights (spectral_radius, input_scale), or choose a bounded nonlinearity"
+)
+"""The message where hidden states overflow."""
+
 ROUNDS = 3
 """How often a readout is solved again after missing values are filled with the predictions of the network."""
 
@@ -385,12 +391,12 @@ class Solution(NamedTuple):
     Attributes:
         network: the network with the readout for the whole series.
         without: the network with the readout for the series without each stretch in turn.
-        triangle: the reduced rows of the whole series.
+        triangle: the reduced rows of the whole series; None if it was solved by `freerun.network.normal_equations`.
     """
 
     network: Network
     without: list[Network]
-    triangle: Triangle
+    triangle: Triangle | None
 
 
 def solve(
@@ -477,10 +483,7 @@ def _solve_penalties(factor: np.ndarray, width: int, damping: np.ndarray) -> np.
         TrainingDiverged: the factor is not finite.
     """
     if not np.isfinite(factor).all():
-        raise TrainingDiverged(
-            "the hidden states are not finite at the weights drawn, so that no readout can be solved; standardize "
-            "the series, draw smaller weights (spectral_radius, input_scale), or choose a bounded nonlinearity"
-        )
+        raise TrainingDiverged(NOT_FINITE)
     if len(damping) < SINGULAR and damping.min() > 0:
         return np.stack([_solve_damped(factor, width, one) for one in damping])
     u, singular, right = np.linalg.svd(factor[:width, :width], full_matrices=False)
