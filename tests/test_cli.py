@@ -84,6 +84,21 @@ def test_evaluate_finds_where_training_ended(run, model):
     assert json.loads(run(f"evaluate {model}/mg.freerun {model}/mg.csv --json")[1])["start"] == 300
 
 
+def test_smooth_writes_the_states_and_their_deviations(run, tmp_path):
+    series = freerun.systems.multiple_sines(150, seed=0)
+    series.write(tmp_path / "s.csv")
+    run(
+        "fit s.csv --hidden 20 --optimizer ridge --cell memoryless --delays 3 --l2 1e-6 --measurement-noise 0.1"
+        " -o m.freerun"
+    )
+    code, out, _ = run("smooth m.freerun s.csv -o states.csv --deviation --json")
+    assert code == 0
+    assert json.loads(out)["steps"] == 150
+    states = freerun.load(tmp_path / "m.freerun").smooth(series, deviation=True)
+    np.testing.assert_allclose(freerun.Series.read(tmp_path / "states.csv").values, states.values)
+    assert states.shape == (150, 2)
+
+
 def test_json_keeps_stdout_clean_and_quiet_is_quiet(run, tmp_path):
     freerun.systems.multiple_sines(100, seed=0).write(tmp_path / "s.csv")
     code, out, err = run("fit s.csv --hidden 3 --optimizer bfgs --epochs 10 -o m.freerun --json")

@@ -170,9 +170,9 @@ class RNN(Parameters):
     def smooth(self, series: SeriesLike, deviation: bool = False, *, inputs: SeriesLike = None) -> Series:
         """Estimate the states behind noisy measurements from all of them, by the best network.
 
-        The network must have been fitted with the noise in measurements: `measurement_noise` is set, or was chosen
-        because the series is noisy. Missing measurements are bridged. With the network F, measurements y, the variance
-        r of their noise and the variance q of errors of the network, which the fit estimates, the states x minimize
+        The network must have been fitted with `measurement_noise`. Missing measurements are bridged. With the network
+        F, measurements y, the variance r of their noise and the variance q of errors of the network, which the fit
+        estimates, the states x minimize
 
             sum over t of (y_t - x_t)^2 / r + sum over t of (x_{t+1} - F(x_t, x_{t-1}, ...))^2 / q,
 

@@ -440,7 +440,7 @@ class Settings(BaseModel):
     ] = Field(
         None,
         description="Standard deviation of the noise in measurements, in standard deviations of the channel; one, or a "
-        "list with one for each channel. Default: chosen for noisy series, else 0.",
+        "list with one for each channel. Default: 0.",
     )
     learning_rate: Annotated[
         float | None, Parameter("Gradient methods", needs=(GRADIENT_METHOD,), varies_in_program=True)
