@@ -53,7 +53,7 @@ def written() -> str:
     types = {name: _spelled(field.annotation) for name, field in fields.items()}
     signature = [f"        {name}: {types[name]} = {_literal(field.default)}," for name, field in fields.items()]
     words = {word for text in types.values() for word in text.split(" | ")}
-    imports = [f"from freerun.settings import {', '.join(sorted(words & set(_aliases().values())))}"]
+    imports = [_imported(sorted(words & set(_aliases().values())))]
     if any(word.startswith("Literal[") for word in words):
         imports = ["from typing import Any, Literal\n", *imports]
     if "Callable[..., Any]" in words:
@@ -64,6 +64,14 @@ def written() -> str:
         arguments="\n\n".join(_section(group) for group in get_args(Group)),
         assignments="\n".join(f"        self.{name} = {name}" for name in fields),
     )
+
+
+def _imported(names: list[str]) -> str:
+    """The import of names of `freerun.settings`, on one line or on one each."""
+    line = f"from freerun.settings import {', '.join(names)}"
+    if len(line) <= WIDTH:
+        return line
+    return "\n".join(["from freerun.settings import (", *(f"    {name}," for name in names), ")"])
 
 
 def _section(group: str) -> str:

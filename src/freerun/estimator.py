@@ -149,6 +149,26 @@ class RNN(Parameters):
         self.model_ = learning.learn(model, further, forgetting) if learn else runs.update(model, further)
         return self
 
+    def transfer(self, series: SeriesLike, *, inputs: SeriesLike = None, grid: tuple[int, int] | None = None) -> RNN:
+        """Put the network of a field on a field of another size, without training; see `neighbours`.
+
+        Args:
+            series: steps of the other field, longer than the washout, which the network reads.
+            inputs: external inputs of these steps, and of future steps if they are known.
+            grid: rows and columns of the other field; None for a ring.
+
+        Returns:
+            An estimator for the other field, whose free runs continue that series.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            SettingError: it is not that of a field, or a neighbourhood is wider than the other field.
+            SeriesError: the series is too short, or has other external inputs.
+        """
+        other = RNN(**{**self.get_params(), "grid": grid})
+        other.model_ = runs.transferred(self._fitted(), Series.of(series, inputs=inputs), grid)
+        return other
+
     def predict(self, series: SeriesLike, *, inputs: SeriesLike = None) -> Series:
         """Predict each step of a series from the steps before it (open loop).
 

@@ -66,6 +66,9 @@ BEHIND = "the readout is solved on the states behind noisy measurements, in {} r
 STOPPED = "interrupted; the best candidate by then"
 """Why training stopped, after Ctrl-C in the race."""
 
+SCORED = 100_000
+"""Values of a field, steps times sites, whose one-step errors are recorded."""
+
 PART = 500_000
 """Steps of a stored series that are in memory at a time."""
 
@@ -449,7 +452,7 @@ class _Fit:
         member = self._member(plan.settings, network, scaling, history, noise)
         if plan.settings.online:
             member = replace(member, statistics=statistics)
-        history.training_mse.append(one_step_error(member, self.training))
+        history.training_mse.append(one_step_error(member, scored(network, self.training)))
         if self.validation is not None:
             history.validation_mse.append(one_step_error(member, [self.validation]))
         return member
@@ -515,6 +518,14 @@ class _Fit:
         assert self.progress is not None
         assert trained is not None
         self.progress(replace(said, current=lambda: self.model([self._trained_member(trained())])))
+
+
+def scored(network: Network, training: Sequence[Series]) -> list[Series]:
+    """What one-step errors are taken of: the series; of a long field its end, whose sites are values enough."""
+    if network.lattice is None:
+        return list(training)
+    steps = SCORED // network.lattice.sites + network.depth + 2
+    return [series.between(max(0, len(series) - steps)) for series in training]
 
 
 def parts_of(steps: int, washout: int) -> list[tuple[int, int]]:

@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from freerun.settings import CellName, Device, Dtype, ForcingName, Initial, Nonlinearity, OptimizerName, ScheduleName
+from freerun.settings import (
+    Boundary,
+    CellName,
+    Device,
+    Dtype,
+    ForcingName,
+    Initial,
+    Nonlinearity,
+    OptimizerName,
+    ScheduleName,
+)
 
 
 class Parameters:
@@ -33,6 +43,9 @@ class Parameters:
         leak: float | None = None,
         seed: int = 0,
         delays: int | tuple[int, ...] | None = None,
+        neighbours: int | Literal["auto"] | None = None,
+        grid: tuple[int, ...] | None = None,
+        boundary: Boundary = "periodic",
         difference: int | tuple[int, ...] | None = None,
         season: int | tuple[int, ...] | None = None,
         detrend: bool = False,
@@ -108,6 +121,11 @@ class Parameters:
         Args: Reading the series
             delays: Values that each step reads: how many of the latest, or a list of lags (0 is the current value).
                 Default: chosen, or 1.
+            neighbours: Learn the channels as a field: how many sites on each side a site reads, or auto. Default: the
+                channels are no field. The channels are the sites of a ring, or of a grid, in order. All sites share one
+                network, which predicts a site from the values around it, and one scaling.
+            grid: Rows and columns of a field on a grid (8,16), whose sites are numbered row by row. Default: a ring.
+            boundary: What lies beyond the edge of a field. no-flux mirrors the sites beyond the edge.
             difference: Learn differences instead of values: the lag of the difference, or a list of lags to take one
                 after the other (1,12); 0 for none. Default: chosen for ridge, else none.
             season: Steps after which the series repeats itself: 12 for months, or a list (24,168); 0 for no season.
@@ -200,6 +218,9 @@ class Parameters:
         self.leak = leak
         self.seed = seed
         self.delays = delays
+        self.neighbours = neighbours
+        self.grid = grid
+        self.boundary = boundary
         self.difference = difference
         self.season = season
         self.detrend = detrend

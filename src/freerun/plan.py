@@ -15,6 +15,7 @@ import numpy as np
 from freerun.network import smoothing
 from freerun.network.cells import CELLS
 from freerun.network.initial import Start, initial_network
+from freerun.network.lattice import Lattice, lattice_of
 from freerun.network.network import Network
 from freerun.network.shape import Shape
 from freerun.settings import EPOCHS, EPOCHS_OF_LEVENBERG_MARQUARDT, Device, Settings
@@ -30,6 +31,9 @@ MOST_UNITS = 1000
 
 UNITS_PER_STEP = 2 / 3
 """Hidden units per training step; with more, a readout that is solved on half of the series has too few rows."""
+
+NEIGHBOURS = 1
+"""Sites on each side that a site of a field reads, where nothing chooses."""
 
 RESTARTS = 4
 """Number of seeds from which Levenberg-Marquardt trains; the network with the best free run is kept."""
@@ -204,6 +208,13 @@ def default_units(steps: int) -> int:
     return int(np.clip(round(UNITS_PER_STEP * steps), FEWEST_UNITS, MOST_UNITS))
 
 
+def all_units(settings: Settings, steps: int) -> int:
+    """Hidden units for a solved readout: those given, 1000 for a field, whose sites are many rows, or the default."""
+    if settings.hidden is not None:
+        return settings.hidden
+    return MOST_UNITS if settings.is_field else default_units(steps)
+
+
 def settled(settings: Settings, steps: int) -> Settings:
     """Fill in defaults for the settings that are None and depend on the method or on the length of the series.
 
@@ -225,7 +236,7 @@ def settled(settings: Settings, steps: int) -> Settings:
     ridge = settings.method == "ridge"
     levenberg = settings.method == "levenberg-marquardt"
     filled: dict[str, Any] = {
-        "hidden": default_units(steps) if ridge else UNITS,
+        "hidden": all_units(settings, steps) if ridge else UNITS,
         "cell": "simple",
         "delays": 1,
         "difference": 0,
@@ -235,8 +246,9 @@ def settled(settings: Settings, steps: int) -> Settings:
         "input_noise": 0.0,
         "members": 1,
         "restarts": max(RESTARTS if levenberg else 1, settings.members or 1),
+        "neighbours": NEIGHBOURS,
     }
-    filled = settings.effective(**{name: value for name, value in filled.items() if getattr(settings, name) is None})
+    filled = settings.effective(**{name: value for name, value in filled.items() if settings.is_left(name)})
     if settings.washout is None:
         cell, memory = settings.cell or "simple", settings.with_(**filled).memory
         reservoir = ridge and not CELLS[cell].memoryless
@@ -320,8 +332,16 @@ def _shape(settings: Settings, channels: int, inputs: int) -> Shape:
         settings.differences,
         known=settings.model is not None,
         degree=(settings.degree or DEGREE) if settings.has_effect("degree") else 0,
+        lattice=_lattice(settings, channels),
     )
     return CELLS[cell].sized(shape)
+
+
+def _lattice(settings: Settings, channels: int) -> Lattice | None:
+    """The sites of a field; None if the channels are no field."""
+    if settings.neighbours is None or settings.neighbours == "auto":
+        return None
+    return lattice_of(channels, settings.neighbours, settings.grid, settings.boundary)
 
 
 def _grid(settings: Settings) -> smoothing.Gains:

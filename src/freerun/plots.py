@@ -7,7 +7,8 @@ predicted steps. `title` is the title of the figure.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,18 +49,23 @@ MOST_LAGS = 40
 MOST_CYCLES = 12
 """Most cycles of a season that are drawn, the last ones."""
 
+MANY = 16
+"""Channels from which on a series or a free run is drawn as an image of channels and time; see `field`."""
+
 DRAWN_ERRORS = 1e-16, 1e3
 """Bounds to which errors are clipped in a plot, in standard deviations."""
 
 
 def data(series: Series, boundary: int | None = None, title: str = "") -> Figure:
-    """Plot a series, one panel per channel.
+    """Plot a series, one panel per channel; from `MANY` channels on as an image.
 
     Args:
         series: the data.
         boundary: first step after the training part; marked by a line.
         title: title of the figure.
     """
+    if len(series.channels) >= MANY:
+        return _images({"data": series}, [] if boundary is None else [series.drawn_times[boundary]], title)
     figure, grid = _new_figure(title, len(series.channels), [2] * len(series.channels))
     for i, (axes, channel) in enumerate(zip(grid, series.channels, strict=True)):
         axes.plot(series.drawn_times, series.values[:, i], color=TRUTH, linewidth=1)
@@ -124,7 +130,7 @@ def free_run(
     vpt: int | None = None,
     title: str = "",
 ) -> Figure:
-    """Plot a free run, with the data before it and the true values.
+    """Plot a free run, with the data before it and the true values; from `MANY` channels on by `field`.
 
     Args:
         run: the generated steps.
@@ -133,6 +139,8 @@ def free_run(
         vpt: valid prediction time in steps; marked by a line.
         title: title of the figure.
     """
+    if len(run.channels) >= MANY:
+        return field(run, truth, vpt, title)
     figure, grid = _new_figure(title, len(run.channels), [2] * len(run.channels))
     for i, (axes, channel) in enumerate(zip(grid, run.channels, strict=True)):
         data = [series.values[:, i] for series in (before, truth) if series is not None]
@@ -154,6 +162,51 @@ def free_run(
         _annotate(grid[0], run.drawn_times[0], "free run →")
     grid[-1].set_xlabel(_time_label(run))
     _add_legend(grid[0])
+    return _finish(figure)
+
+
+def field(run: Series, truth: Series | None = None, vpt: int | None = None, title: str = "") -> Figure:
+    """Plot the free run of a field as an image, channels upwards and time to the right.
+
+    Above it are the true values, and below it the difference, all in the same colours.
+
+    Args:
+        run: the generated steps.
+        truth: the true values of at most as many steps as `run` has.
+        vpt: valid prediction time in steps; marked by a line.
+        title: title of the figure.
+    """
+    shown = {"free run": run}
+    if truth is not None:
+        same = run.between(0, len(truth))
+        shown = {"data": truth, "free run": run, "difference": replace(same, values=same.values - truth.values)}
+    marks = [run.drawn_times[vpt]] if vpt is not None and 0 < vpt < len(run) else []
+    return _images(shown, marks, title)
+
+
+def _images(shown: Mapping[str, Series], marks: Sequence[Any], title: str) -> Figure:
+    """Draw series as images above each other, in common colours, with vertical lines at some times."""
+    first = next(iter(shown.values()))
+    figure, grid = _new_figure(title, len(shown), [2] * len(shown))
+    known = first.values[np.isfinite(first.values)]
+    scale, signed = np.abs(known).max(initial=0.0), known.min(initial=0.0) < 0
+    for axes, (name, series) in zip(grid, shown.items(), strict=True):
+        diverging = signed or name == "difference"
+        image = axes.pcolormesh(
+            series.drawn_times,
+            np.arange(series.shape[1]),
+            series.values.T,
+            cmap="RdBu_r" if diverging else "viridis",
+            vmin=-scale if diverging else 0.0,
+            vmax=scale,
+            shading="nearest",
+            rasterized=True,
+        )
+        for mark in marks:
+            axes.axvline(mark, color=TRUTH, linewidth=1.2, linestyle=":")
+        axes.set_ylabel(name)
+        figure.colorbar(image, ax=axes, pad=0.01)
+    grid[-1].set_xlabel(_time_label(first))
     return _finish(figure)
 
 

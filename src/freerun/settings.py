@@ -48,6 +48,7 @@ OptimizerName = Literal[
 ]
 ForcingName = Literal["full", "segments", "generalized", "sparse", "scheduled"]
 ScheduleName = Literal["constant", "exponential", "cosine"]
+Boundary = Literal["periodic", "no-flux"]
 Device = Literal["auto", "cpu", "gpu"]
 Dtype = Literal["float64", "float32"]
 
@@ -97,6 +98,8 @@ def _numbers(value: Value) -> Value:
 
 Lags = Annotated[int | tuple[int, ...] | None, BeforeValidator(_numbers)]
 Strength = Annotated[float | tuple[float, ...] | Literal["adaptive"] | None, BeforeValidator(_numbers)]
+Around = Annotated[int | Literal["auto"] | None, BeforeValidator(_numbers)]
+Grid = Annotated[tuple[int, int] | None, BeforeValidator(_numbers)]
 Lengths = Annotated[tuple[int, ...] | None, BeforeValidator(_numbers)]
 Shares = Annotated[float | tuple[float, ...] | None, BeforeValidator(_numbers)]
 
@@ -173,6 +176,8 @@ DRAWN_TO_ORDER = Need(
     "initial", lambda s: s.drawn in ("reservoir", "small-world"), "initial='reservoir' or 'small-world'"
 )
 UNITS = Need("cell", lambda s: s.cell not in ("smoothing", "polynomial"), "a cell with hidden units")
+FIELD = Need("neighbours", lambda s: s.is_field, "a field (neighbours=...)")
+NO_FIELD = Need("neighbours", lambda s: not s.is_field, "channels that are no field")
 
 
 def _not_ridge(why: str = "") -> Need:
@@ -245,7 +250,11 @@ class Settings(BaseModel):
         ModelOrName | None,
         Parameter(
             "Network",
-            needs=(RIDGE, Need("detrend", lambda s: not s.detrend, "the values as they are (detrend=False)")),
+            needs=(
+                RIDGE,
+                Need("detrend", lambda s: not s.detrend, "the values as they are (detrend=False)"),
+                NO_FIELD,
+            ),
             shapes_weights=True,
             searchable=False,
             detail="It maps values of shape (..., D), in the units of the series, to an estimate of the next values, "
@@ -327,6 +336,34 @@ class Settings(BaseModel):
         description="Values that each step reads: how many of the latest, or a list of lags (0 is the current value). "
         "Default: chosen, or 1.",
     )
+    neighbours: Annotated[
+        Around,
+        Parameter(
+            "Reading the series",
+            needs=(RIDGE,),
+            shapes_weights=True,
+            detail="The channels are the sites of a ring, or of a grid, in order. All sites share one network, which "
+            "predicts a site from the values around it, and one scaling.",
+        ),
+    ] = Field(
+        None,
+        description="Learn the channels as a field: how many sites on each side a site reads, or auto. "
+        "Default: the channels are no field.",
+    )
+    grid: Annotated[Grid, Parameter("Reading the series", needs=(FIELD,), shapes_weights=True)] = Field(
+        None,
+        description="Rows and columns of a field on a grid (8,16), whose sites are numbered row by row. "
+        "Default: a ring.",
+    )
+    boundary: Annotated[
+        Boundary,
+        Parameter(
+            "Reading the series",
+            needs=(FIELD,),
+            shapes_weights=True,
+            detail="no-flux mirrors the sites beyond the edge.",
+        ),
+    ] = Field("periodic", description="What lies beyond the edge of a field.")
     difference: Annotated[
         Lags,
         Parameter("Reading the series", needs=(NETWORK, _exact(lambda s: bool(s.differences))), shapes_weights=True),
@@ -407,6 +444,7 @@ class Settings(BaseModel):
             "Training",
             needs=(
                 Need("optimizer", lambda s: s.method in ("ridge", "likelihood"), "a readout that is solved ('ridge')"),
+                NO_FIELD,
             ),
             searchable=False,
             detail="These are as many numbers as half the square of the hidden units, for each member.",
@@ -433,6 +471,7 @@ class Settings(BaseModel):
                 Need("optimizer", lambda s: s.method == "ridge", "optimizer='ridge'"),
                 Need("online", lambda s: not s.online, "online=False"),
                 Need("model", lambda s: s.model is None, "a network without a known model"),
+                NO_FIELD,
             ),
             detail="The readout is then solved on the states behind the measurements, which are estimated with it "
             "(freerun.network.errors_in_variables). Where it begins; each channel's noise is estimated too.",
@@ -665,7 +704,7 @@ class Settings(BaseModel):
         if self.cell == "smoothing":
             return "likelihood"
         few = self.hidden is not None and self.hidden < FEW_UNITS
-        return "levenberg-marquardt" if few and self.model is None else "ridge"
+        return "levenberg-marquardt" if few and self.model is None and not self.is_field else "ridge"
 
     @property
     def by_gradients(self) -> bool:
@@ -699,6 +738,15 @@ class Settings(BaseModel):
         if not self.season:
             return ()
         return (self.season,) if isinstance(self.season, int) else self.season
+
+    @property
+    def is_field(self) -> bool:
+        """Whether the channels are the sites of a field."""
+        return self.neighbours is not None
+
+    def is_left(self, name: str) -> bool:
+        """Whether the choice of a parameter is left to the fit."""
+        return getattr(self, name) == ("auto" if name == "neighbours" else None)
 
     @property
     def memory(self) -> int:
@@ -735,6 +783,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _refuse(self) -> Self:
         self._refuse_ranges()
+        self._refuse_lattices()
         if any(not 0 < share < 1 for share in self.measured_noise):
             raise ValueError(
                 f"measurement_noise={self.measurement_noise}: noise varies less than its channel; give a share between "
@@ -764,6 +813,12 @@ class Settings(BaseModel):
     def drawn(self) -> str:
         """How initial weights are drawn: as asked for, or as it suits the optimiser."""
         return self.initial or ("reservoir" if self.method == "ridge" else "glorot")
+
+    def _refuse_lattices(self) -> None:
+        if isinstance(self.neighbours, int) and self.neighbours < 0:
+            raise ValueError(f"neighbours={self.neighbours}: a site reads 0 or more sites on each side")
+        if self.grid is not None and min(self.grid) < 1:
+            raise ValueError(f"grid={self.grid}: give rows and columns, 1 or more of each")
 
     def _refuse_ranges(self) -> None:
         if isinstance(self.delays, int) and self.delays < 1:

@@ -55,7 +55,9 @@ def require_learnable(training: Sequence[Series], validation: Series | None, set
     """Refuse series that cannot be learned, or not together; see `learnable`."""
     washout = settings.memory if settings.washout is None else settings.washout
     for series in training:
-        if series.shape[1] > len(series):
+        if settings.is_field:
+            _refuse_gaps_in_field(series)
+        elif series.shape[1] > len(series):
             raise SeriesError(
                 f"the training series has {len(series)} steps of {series.shape[1]} channels; each row is a step and "
                 "each column a channel: transpose it; several series are a list of arrays"
@@ -123,6 +125,16 @@ def _warn_of_constant_inputs(training: Sequence[Series]) -> None:
                 f"the external input {name!r} is {column[0]:g} at all steps, so that nothing can be learned of other "
                 "values; give series with other values of it, or leave it out"
             )
+
+
+def _refuse_gaps_in_field(series: Series) -> None:
+    """Refuse a field with missing values, which would be missing in the windows of all sites around them."""
+    if not np.isfinite(series.values).all():
+        step, channel = np.argwhere(~np.isfinite(series.values))[0]
+        raise SeriesError(
+            f"channel {series.channels[channel]!r} has no value at step {step}, and a field is learned from complete "
+            "steps; interpolate (missing='interpolate'), or leave neighbours out"
+        )
 
 
 def _refuse_nearly_empty(series: Series) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,11 +52,13 @@ class Scaling:
     def fitted(cls, panel: Sequence[Series], settings: Settings) -> Scaling:
         """Fit one scaling to all series; missing values are ignored.
 
+        The sites of a field have one scaling in common: the mean and the standard deviation over all of them.
+
         With differencing, `scale` is the standard deviation of the differences, unless they are constant.
 
         Args:
             panel: series with equal channels and external inputs.
-            settings: `log`, `detrend`, `differences`, `standardize` and `nonnegative` are used.
+            settings: `log`, `detrend`, `differences`, `standardize`, `nonnegative` and `neighbours` are used.
 
         Raises:
             SeriesError: a channel is constant, has values that are not positive and `log` is set, or negative values
@@ -70,10 +72,11 @@ class Scaling:
         times = np.concatenate([_to_numbers(series.times) for series in panel])
         origin = float(times[0])
         mean, slope = _fit_line(times - origin, np.concatenate(values), settings.detrend)
+        if settings.is_field:
+            mean, slope = (np.full_like(one, one.mean()) for one in (mean, slope))
         rest = [v - mean - slope * (_to_numbers(s.times) - origin)[:, None] for v, s in zip(values, panel, strict=True)]
         rest = [differenced(v, settings.differences) for v in rest]
-        whole = np.nanstd(np.concatenate(values), axis=0)
-        scale = _std_or_zero(np.concatenate(rest))
+        whole, scale = (_deviation(np.concatenate(one), settings.is_field) for one in (values, rest))
         scale = np.where(scale > ROUNDING * whole, scale, whole)
         inputs = np.concatenate([series.inputs[: len(series)] for series in panel])
         if not settings.standardize:
@@ -124,6 +127,11 @@ class Scaling:
     def of_model(self, model: KnownModel | None) -> ScaledModel | None:
         """A known model in standardised units; None for None."""
         return None if model is None else ScaledModel(model, self)
+
+    def on_sites(self, sites: int) -> Scaling:
+        """The scaling of a field with another number of sites."""
+        mean, scale, slope = (np.full(sites, one[0]) for one in (self.mean, self.scale, self.slope))
+        return replace(self, mean=mean, scale=scale, slope=slope)
 
     def _trend(self, times: np.ndarray) -> np.ndarray:
         if not self.slope.any():
@@ -233,6 +241,13 @@ def refuse_constant(series: Series) -> np.ndarray:
         if not value > ROUNDING * largest:
             raise SeriesError(f"channel {name!r} is constant; leave it out")
     return deviation
+
+
+def _deviation(values: np.ndarray, common: bool) -> np.ndarray:
+    """The standard deviation of each channel, or the one that all have in common, shape (D,)."""
+    if not common:
+        return _std_or_zero(values)
+    return np.full(values.shape[1], _std_or_zero(values.reshape(-1, 1))[0])
 
 
 def _std_or_zero(values: np.ndarray) -> np.ndarray:

@@ -173,7 +173,8 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
         Exponents per step, descending.
 
     Raises:
-        SettingError: the network has external inputs, so that its closed loop is not autonomous, or a known model.
+        SettingError: the network has external inputs, so that its closed loop is not autonomous, a known model, or is
+            that of a field.
     """
     import jax.numpy as jnp
 
@@ -185,6 +186,8 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
     if model.recent.input_names:
         raise SettingError("Lyapunov exponents are not defined for a network with external inputs; fit without inputs")
     member = model.best
+    if member.network.lattice is not None:
+        raise SettingError("Lyapunov exponents are not computed for the network of a field; leave neighbours out")
     start = member.run_start
     if after is not None:
         start = run_start_after(member.network, member.scaling, after, member.noise)

@@ -36,7 +36,8 @@ def export(model: Model, path: str | Path, steps: int) -> None:
         steps: number of steps that the program generates.
 
     Raises:
-        SettingError: `detrend=True`; the trend depends on dates, which the program does not get; or a known model.
+        SettingError: `detrend=True`; the trend depends on dates, which the program does not get; or a known model, or
+            the network of a field.
         OutputError: the file cannot be written.
     """
     member = model.best
@@ -44,6 +45,8 @@ def export(model: Model, path: str | Path, steps: int) -> None:
         raise SettingError("a network with detrend=True depends on the times of the series and cannot be exported")
     if member.settings.model is not None:
         raise SettingError("a network with a known model runs a function of Python and cannot be exported")
+    if member.network.lattice is not None:
+        raise SettingError("the network of a field cannot be exported; leave neighbours out")
     network, scaling, dtype = member.network.dense(), member.scaling, member.settings.dtype
     channels, inputs = len(member.run_start.value), network.inputs
 

@@ -50,6 +50,9 @@ MOST_CALIBRATED = 200
 ORIGINS = 32
 """Most such runs on each part that was left out."""
 
+ORIGINS_OF_FIELD, SITES = 4, 16
+"""Most such runs of a field, and most of its sites whose errors are kept; the intervals of all sites are the same."""
+
 PANEL = 8
 """Most series of a panel on which intervals are calibrated, since each takes time."""
 
@@ -150,7 +153,8 @@ def half_widths_of(model: Model, steps: int, share: float) -> np.ndarray:
         return model.growth.half_widths(steps, share)
     if not model.errors.size:
         _refuse_uncalibrated(model)
-    return half_widths(model.errors, share)
+    widths = half_widths(model.errors, share)
+    return np.broadcast_to(widths, (len(widths), model.recent.shape[1]))
 
 
 def _refuse_uncalibrated(model: Model) -> NoReturn:
@@ -217,8 +221,8 @@ def errors_left_out(
         chosen: whether settings were chosen on these stretches. Errors are then multiplied by `OPTIMISM`.
 
     Returns:
-        Truth minus forecast, shape (N, H, D), in the units of the series or of its logarithm. Empty if the series is
-        too short to leave out a stretch.
+        Truth minus forecast, shape (N, H, D), or (N, H, 1) for a field, in the units of the series or of its logarithm.
+        Empty if the series is too short to leave out a stretch.
     """
     shortest, channels = min(map(len, training)), training[0].shape[1]
     washout = max(member.washout for member in members)
@@ -226,15 +230,20 @@ def errors_left_out(
     horizon = max(1, min(MOST_CALIBRATED, 2 * count // 3))
     if count < 3 or not folds or shortest - count < washout + FEWEST_LEFT:
         return np.empty((0, 0, channels))
-    errors = []
+    field = members[0].network.lattice is not None
+    origins = ORIGINS_OF_FIELD if field else ORIGINS
+    errors = list[np.ndarray]()
     for fold in range(folds):
         fitted = [networks[fold] for networks in without]
         for series in recent(training, count)[:PANEL]:
             last = len(series) - fold * count
-            starts = np.linspace(last - count, last - horizon, min(ORIGINS, count - horizon + 1)).astype(int)
+            starts = np.linspace(last - count, last - horizon, min(origins, count - horizon + 1)).astype(int)
             errors.append(_errors(fitted, series, starts, horizon))
     most = _largest_error(training, members[0].scaling.log)
     kept = np.clip(np.concatenate(errors), -most, most)
+    if field:
+        some = np.unique(np.linspace(0, channels - 1, min(SITES, channels)).astype(int))
+        kept = np.concatenate([kept[:, :, site : site + 1] for site in some])
     return kept[np.isfinite(kept).any(axis=(1, 2))] * (OPTIMISM if chosen else 1.0)
 
 

@@ -63,7 +63,7 @@ class Member:
     @property
     def plan(self) -> Plan:
         """The plan that it was made and trained by."""
-        return plan_of(self.settings, len(self.network.bias), self.network.inputs)
+        return plan_of(self.settings, self.network.channels, self.network.inputs)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ class Model:
         recent: the last steps that were read, at most `RECENT`, in their own units.
         trained_on: number of training series.
         errors: errors of free runs on parts of the training series that were left out of the fit, by horizon, shape
-            (N, H, D). They are in the units of the series or of its logarithm; NaN where a value is missing.
+            (N, H, D), or (N, H, 1) for a field, whose sites have them in common. They are in the units of the series or
+            of its logarithm; NaN where a value is missing.
         growth: the growth of errors with the horizon, for smoothers; None for networks, whose intervals `errors` give.
     """
 
@@ -146,7 +147,11 @@ class Model:
         shaping = Settings.named(shapes_weights=True)
         for name in shaping:
             old, new = getattr(have, name), getattr(settings, name)
-            same = {"delays": settings.lags == have.lags, "difference": settings.differences == have.differences}
+            same = {
+                "delays": settings.lags == have.lags,
+                "difference": settings.differences == have.differences,
+                "neighbours": settings.is_left("neighbours"),
+            }
             if new is not None and new != old and not same.get(name, False):
                 raise SettingError(f"{name}={new!r}: the weights to go on from have {name}={old!r}; give the same")
         kept = {n: getattr(have, n) for n in shaping if Settings.model_fields[n].default is None}

@@ -261,7 +261,8 @@ def _model(given: JSON, arrays: dict[str, np.ndarray]) -> Model:
         _given(header, times, dt),
     )
     recent.following_times(1)  # refuses times that cannot be continued
-    errors = _checked_array(arrays, "errors", *arrays["errors"].shape[:2], channels)
+    common = members[0].network.lattice is not None
+    errors = _checked_array(arrays, "errors", *arrays["errors"].shape[:2], 1 if common else channels)
     growth = None
     if header.freedom is not None:
         scale, exponent = (_finite_array(arrays, f"growth.{name}", channels) for name in ("scale", "exponent"))
@@ -290,11 +291,13 @@ def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, chann
         return _sparse(arrays, path, size) if f"{path}.data" in arrays else _finite_array(arrays, path, *size)
 
     network = assemble(plan_of(settings, channels, inputs).shape, weights)
-    cells = []
+    cells, sites = [], () if network.lattice is None else (channels,)
     for cell in network.cells:
         first, entries = sum(map(len, cells)), len(cell.rest())
         cells.append(
-            tuple(_finite_array(arrays, f"{prefix}ending.cells.{first + k}", cell.hidden) for k in range(entries))
+            tuple(
+                _finite_array(arrays, f"{prefix}ending.cells.{first + k}", *sites, cell.hidden) for k in range(entries)
+            )
         )
     past = _checked_array(arrays, f"{prefix}ending.past", network.depth, channels + inputs)
     sizes = {name: inputs if name.startswith("input") else channels for name in _SCALING}

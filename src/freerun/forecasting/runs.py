@@ -19,6 +19,7 @@ from freerun.forecasting.model import RECENT, Member, Model, RunStart
 from freerun.network import assimilation, engines, numpy_runs
 from freerun.network.assimilation import Noise
 from freerun.network.network import Network, State
+from freerun.plan import plan_of
 from freerun.selection.judge import GROWING
 from freerun.settings import Ensemble
 
@@ -34,6 +35,9 @@ STARTS = 16
 
 LONGEST_RUN = 5000
 """Most steps of each of these runs."""
+
+STARTS_OF_FIELD, LONGEST_RUN_OF_FIELD = 2, 1000
+"""The same for a field, each of whose sites is a run by itself."""
 
 
 FILTERED = 5000
@@ -289,6 +293,42 @@ def require_one_series(model: Model) -> None:
         )
 
 
+def transferred(model: Model, series: Series, grid: tuple[int, int] | None = None) -> Model:
+    """Put the networks of a field on another field, with more sites or fewer, and let them read a series of it.
+
+    The weights, the scaling and the errors that give intervals are those of a site, so that they stay.
+
+    Args:
+        model: networks of a field.
+        series: the other field, longer than the washout, which the networks read from the zero state.
+        grid: rows and columns of the other field; None for a ring.
+
+    Returns:
+        The model at the end of that series.
+
+    Raises:
+        SettingError: the networks are not those of a field, or the series does not fill the grid.
+        SeriesError: the series is too short, or has other external inputs.
+    """
+    if model.best.network.lattice is None:
+        raise SettingError("only the networks of a field can be put on another one; fit with neighbours=...")
+    if len(series.input_names) != model.best.network.inputs:
+        raise SeriesError(
+            f"the field has {len(series.input_names)} external inputs, and that of training had "
+            f"{model.best.network.inputs}; give the same"
+        )
+    members = []
+    for member in model.members:
+        require_washout(member, series)
+        settings, scaling = member.settings.with_(grid=grid), member.scaling.on_sites(series.shape[1])
+        shape = plan_of(settings, series.shape[1], member.network.inputs).shape
+        network = replace(member.network, lattice=shape.lattice)
+        start = run_start_after(network, scaling, series)
+        members.append(replace(member, settings=settings, network=network, scaling=scaling, run_start=start))
+    recent = series.between(max(0, len(series) - RECENT))
+    return replace(model, settings=model.settings.with_(grid=grid), members=tuple(members), recent=recent, trained_on=1)
+
+
 def _start_after(member: Member, series: Series, step: int) -> RunStart:
     """Read a series from `step` to its end, and return the new start. `step` is that of the current start."""
     if member.noise is not None:
@@ -317,14 +357,17 @@ def endures(member: Member, training: Sequence[Series]) -> bool:
     series. A run is as long as the longest series, up to `LONGEST_RUN` steps. If the network learns differences, the
     differences of the run must stay in the range of those of the series.
     """
-    steps = min(LONGEST_RUN, max(map(len, training)))
+    count, longest = (
+        (STARTS, LONGEST_RUN) if member.network.lattice is None else (STARTS_OF_FIELD, LONGEST_RUN_OF_FIELD)
+    )
+    steps = min(longest, max(map(len, training)))
     if not holds(member, training, steps):
         return False
     differences, network, seen = member.network.differences, member.network, _seen(member, training)
-    for series in training[:STARTS]:
+    for series in training[:count]:
         values = member.scaling.apply(series)[:, : len(member.run_start.value)]
         first = min(member.washout, len(values) - 2)
-        starts = np.linspace(first, len(values) - 2, max(1, STARTS // len(training))).astype(int)
+        starts = np.linspace(first, len(values) - 2, max(1, count // len(training))).astype(int)
         begin = _states_before(member, values, starts)
         runs = numpy_runs.run(network, *begin, steps).values[0]
         if not all(stays_near(differenced(run, differences), seen) for run in runs):

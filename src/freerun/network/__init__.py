@@ -2,6 +2,7 @@
 
 The functions take arrays of weights and standardized values, and return predictions and free runs.
 
+lattice     the sites of a field, and which of them a site reads
 shape       the architecture of a network
 network     the network: a window of past values, layers of cells, and a readout
 cells       one class for each kind of cell, with its step in NumPy
@@ -24,6 +25,6 @@ pytrees     registration of networks as pytrees
 seasonal    seasonal terms of a series
 monomials   monomials of numbers
 
-`nonlinearities` has those of NumPy. The modules from `shape` to `smoothing`, and `seasonal`, do not import JAX. This
+`nonlinearities` has those of NumPy. The modules from `lattice` to `smoothing`, and `seasonal`, do not import JAX. This
 package does not know series, settings or training.
 """

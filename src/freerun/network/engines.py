@@ -20,7 +20,7 @@ compiling.
 
 
 def free_run(network: Network, state: State, value: np.ndarray, steps: int, future_inputs: np.ndarray) -> np.ndarray:
-    """Run in closed loop, with the faster engine; with a known model or sparse weights, in NumPy.
+    """Run in closed loop, with the faster engine; fields, and with a known model or sparse weights, in NumPy.
 
     The engines agree up to rounding. Runs of a chaotic system therefore differ after some time.
 
@@ -35,7 +35,7 @@ def free_run(network: Network, state: State, value: np.ndarray, steps: int, futu
         Shape (steps, D), in double precision. Values that overflow are infinite or NaN.
     """
     dtype = network.bias.dtype
-    if steps < COMPILED or network.sparse or network.known is not None:
+    if steps < COMPILED or network.sparse or network.known is not None or network.lattice is not None:
         run = numpy_runs.run(network, numpy_runs.beside(state), value[None], steps, future_inputs=future_inputs).values[
             0, 0
         ]

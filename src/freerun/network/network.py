@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from freerun.network.cells import CELLS, AnyCell
+from freerun.network.lattice import Lattice
 from freerun.network.shape import Shape
 from freerun.network.sparse import Sparse
 
@@ -58,7 +59,7 @@ class Window(NamedTuple):
 
     Attributes:
         seen: the differenced values and the external inputs at each lag, and the estimate of a known model,
-            concatenated, shape (*T, K).
+            concatenated, shape (*T, K); of a field those around each site, shape (*T, sites, K).
         base: what is added to the output, shape (*T, D): the estimate of a known model, or the next value minus its
             difference; None without either.
     """
@@ -86,6 +87,9 @@ class Network:
     the estimate. The window also holds the estimate, minus x_{t+1} without its difference if there are differences
     (Pathak et al., 2018, where the readout also reads the estimate).
 
+    The network of a field predicts one site, so that D = 1 in the shapes of its weights. Its windows, hidden states and
+    carries have one more axis, that of the sites, after those of a batch. `Lattice` says what a site reads.
+
     All arrays are weights. A stack of networks of one shape is a `Network` whose arrays have one more leading axis.
 
     Attributes:
@@ -98,6 +102,7 @@ class Network:
         differences: lags of the differences, in steps.
         parallel: whether JAX runs are computed parallel in time; see `freerun.network.parallel`.
         known: the known model; None if there is none. The NumPy engine alone runs networks with one.
+        lattice: the sites of a field; None if the channels are no field.
         static: names of the fields that are not weights.
     """
 
@@ -110,8 +115,14 @@ class Network:
     differences: tuple[int, ...] = ()
     parallel: bool = False
     known: Estimates | None = None
+    lattice: Lattice | None = None
 
-    static: ClassVar[tuple[str, ...]] = ("lags", "inputs", "differences", "parallel", "known")
+    static: ClassVar[tuple[str, ...]] = ("lags", "inputs", "differences", "parallel", "known", "lattice")
+
+    @property
+    def channels(self) -> int:
+        """D, the number of channels that it predicts; of a field, the number of its sites."""
+        return self.bias.shape[-1] if self.lattice is None else self.lattice.sites
 
     @property
     def weights(self) -> int:
@@ -153,8 +164,24 @@ class Network:
 
     def rest(self, several: tuple[int, ...] = ()) -> State:
         """The zero state. `several` is the shape of a batch: its past then has shape (depth, *several, N)."""
-        past = np.zeros((self.depth, *several, self.bias.shape[0] + self.inputs), self.bias.dtype)
-        return State(tuple(cell.rest(self.bias.dtype) for cell in self.cells), past)
+        past = np.zeros((self.depth, *several, self.channels + self.inputs), self.bias.dtype)
+        return State(tuple(self.at_sites(cell.rest(self.bias.dtype)) for cell in self.cells), past)
+
+    def at_sites(self, carry: Carry) -> Carry:
+        """The carry of a cell, for each site of a field."""
+        if self.lattice is None:
+            return carry
+        return tuple(np.broadcast_to(entry, (self.lattice.sites, *entry.shape)) for entry in carry)
+
+    def seen(self, values: Array) -> Array:
+        """Arrange the values and external inputs at each lag, shape (*T, L, N), as `Window.seen`."""
+        if self.lattice is None:
+            return values.reshape(*values.shape[:-2], -1)
+        return self.lattice.gathered(values)
+
+    def over_channels(self, outputs: Array) -> Array:
+        """Arrange outputs by channels, shape (*T, D); those of a field come site by site, shape (*T, sites, 1)."""
+        return outputs if self.lattice is None else outputs[..., 0]
 
 
 def _dense(cell: AnyCell) -> AnyCell:
@@ -192,10 +219,11 @@ def assemble(shape: Shape, take: Take) -> Network:
         inputs = cells[-1].hidden
     return Network(
         tuple(cells),
-        take("readout", (sum(cell.hidden for cell in cells), shape.channels)),
-        take("bias", (shape.channels,)),
-        take("direct", (shape.window, shape.channels)) if shape.direct else None,
+        take("readout", (sum(cell.hidden for cell in cells), shape.outputs)),
+        take("bias", (shape.outputs,)),
+        take("direct", (shape.window, shape.outputs)) if shape.direct else None,
         shape.lags,
         shape.inputs,
         shape.differences,
+        lattice=shape.lattice,
     )

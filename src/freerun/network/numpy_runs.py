@@ -5,6 +5,7 @@ This engine serves everything that needs no derivative. It compiles nothing and 
 
 A batch has S runs: carries have shape (S, H), and the past has shape (depth, S, N). A step of a batch is one matrix
 product. Networks that differ in their readouts alone also run in one batch, for instance those of several penalties.
+The sites of a field are one more axis, after that of the runs: carries of shape (S, sites, H).
 
 Shapes: T steps; N = D + E numbers read in a step, D channels and E external inputs; H hidden states of all layers.
 *S stands for a batch axis that may be absent.
@@ -82,7 +83,7 @@ def windows(network: Network, inputs: Array, past: Array) -> Window:
         inputs: what the network reads, shape (T, *S, N).
         past: what it read in the steps before, oldest first, shape (depth, *S, N).
     """
-    steps, channels = len(inputs), network.bias.shape[0]
+    steps, channels = len(inputs), network.channels
     known = np.concatenate([past, inputs])
     values = known[..., :channels]
     base = None
@@ -95,7 +96,7 @@ def windows(network: Network, inputs: Array, past: Array) -> Window:
         values = np.concatenate([values, known[sum(network.differences) :, ..., channels:]], axis=-1)
     deep = max(network.lags)
     seen = np.stack([values[deep - lag : deep - lag + steps] for lag in network.lags], axis=-2)
-    seen = seen.reshape(*inputs.shape[:-1], -1)
+    seen = network.seen(seen)
     if network.known is None:
         return Window(seen, base)
     estimate = network.known.along(np.asarray(inputs[..., :channels]), np.asarray(inputs[..., channels:]))
@@ -114,6 +115,7 @@ def output(network: Network, hidden: Array, window: Window) -> Array:
     outputs = hidden @ network.readout + network.bias
     if network.direct is not None:
         outputs += window.seen @ network.direct
+    outputs = network.over_channels(outputs)
     return outputs if window.base is None else outputs + window.base
 
 
@@ -124,7 +126,7 @@ def start_of(network: Network, inputs: Array) -> State:
         network: the network.
         inputs: what the network will read, shape (T, *S, N); NaN where a value is missing.
     """
-    cells = tuple(cell.start(inputs, network.bias.dtype) for cell in network.cells)
+    cells = tuple(network.at_sites(cell.start(inputs, network.bias.dtype)) for cell in network.cells)
     return State(cells, network.rest(inputs.shape[1:-1]).past)
 
 
@@ -193,7 +195,7 @@ def predict(network: Network, inputs: Array, state: State | None = None) -> np.n
         Shape (T, *S, D).
     """
     pieces = [output(network, reading.hidden, reading.window) for reading in read_in_pieces(network, inputs, state)]
-    return np.concatenate([np.empty((0, *inputs.shape[1:-1], network.bias.shape[0]), network.bias.dtype), *pieces])
+    return np.concatenate([np.empty((0, *inputs.shape[1:-1], network.channels), network.bias.dtype), *pieces])
 
 
 def read_in_pieces(
@@ -237,9 +239,9 @@ def states_before(network: Network, inputs: Array, at: Array, state: State | Non
     known = np.concatenate([state.past, inputs])
     past = known[at[None, :] + np.arange(network.depth)[:, None]]
     if network.memoryless:
-        cells = tuple(tuple(np.broadcast_to(e, (len(at), len(e))) for e in carry) for carry in state.cells)
+        cells = tuple(tuple(np.broadcast_to(e, (len(at), *e.shape)) for e in carry) for carry in state.cells)
     else:
-        kept = [[np.empty((len(at), len(entry)), inputs.dtype) for entry in carry] for carry in state.cells]
+        kept = [[np.empty((len(at), *entry.shape), inputs.dtype) for entry in carry] for carry in state.cells]
         first, before = 0, state
         for reading in read_in_pieces(network, inputs[: int(at.max())], state):
             _keep(kept, before.cells, at == first)
@@ -251,7 +253,7 @@ def states_before(network: Network, inputs: Array, at: Array, state: State | Non
             first, before = first + steps, reading.state
         _keep(kept, before.cells, at == first)
         cells = tuple(tuple(layer) for layer in kept)
-    return State(cells, past), inputs[at, : network.bias.shape[0]]
+    return State(cells, past), inputs[at, : network.channels]
 
 
 def _keep(kept: list[list[np.ndarray]], cells: tuple[Carry, ...], where: Array) -> None:
@@ -316,7 +318,8 @@ class _Loop:
         runs, self.channels = self.candidates * self.starts, value.shape[-1]
         dtype = network.bias.dtype
         self.carries: list[Carry] = [
-            tuple(np.tile(np.asarray(entry, dtype), (self.candidates, 1)) for entry in carry) for carry in state.cells
+            tuple(np.concatenate([np.asarray(entry, dtype)] * self.candidates) for entry in carry)
+            for carry in state.cells
         ]
         depth, width = network.depth, self.channels + network.inputs
         self.read = np.zeros((runs, depth + 1 + steps, width), dtype)  # latest first
@@ -348,7 +351,7 @@ class _Loop:
         at = self.steps - step
         window = self.window
         lags = slice(at + window.start, at + window.stop, window.step) if isinstance(window, slice) else at + window
-        seen = self.seen[:, lags].reshape(len(self.seen), -1)
+        seen = self.network.seen(self.seen[:, lags])
         left_out: Array | float = 0.0
         for back, coefficient in self.left_out:
             left_out = left_out + coefficient * self.read[:, at + back, : self.channels]
@@ -375,11 +378,14 @@ class _Loop:
 
     def _output(self, hidden: Array, seen: Array) -> Array:
         """The outputs of all readouts, shape (R * S, D), without the base of the window."""
-        shape = (self.candidates, self.starts, -1)
-        output = hidden.reshape(shape) @ self.readouts.hidden
+
+        def by_readout(rows: Array) -> Array:
+            return rows.reshape(self.candidates, -1, rows.shape[-1])
+
+        output = by_readout(hidden) @ self.readouts.hidden
         output += self.readouts.bias
         if self.readouts.direct is not None:
-            output += seen.reshape(shape) @ self.readouts.direct
+            output += by_readout(seen) @ self.readouts.direct
         return output.reshape(-1, self.channels)
 
     def result(self) -> FreeRun:
@@ -426,7 +432,7 @@ def filled(network: Network, inputs: Array, state: State | None = None) -> np.nd
     Returns:
         The inputs without missing values, shape (T, N). A value that is missing in the first step is zero, the mean.
     """
-    channels = network.bias.shape[0]
+    channels = network.channels
     inputs = np.array(inputs, network.bias.dtype)
     gaps = np.flatnonzero(np.isnan(inputs[:, :channels]).any(axis=1))
     if not len(gaps):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from freerun.network.lattice import Lattice
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -23,6 +25,8 @@ class Shape:
         periods: the steps of each season of a smoothing cell, ascending.
         known: whether the network reads the estimates of a known model.
         degree: highest degree of the monomials of a polynomial cell.
+        lattice: the sites of a field, whose network predicts one site from those around it; None if the channels are
+            no field.
     """
 
     channels: int
@@ -38,8 +42,18 @@ class Shape:
     periods: tuple[int, ...] = ()
     known: bool = False
     degree: int = 0
+    lattice: Lattice | None = None
 
     @property
     def window(self) -> int:
-        """K = len(lags) * (D + E), the length of a window; D more with a known model."""
-        return len(self.lags) * (self.channels + self.inputs) + (self.channels if self.known else 0)
+        """K = len(lags) * (D + E), the length of a window; D more with a known model.
+
+        In a field W, the number of sites that a site reads, stands for D.
+        """
+        read = self.channels if self.lattice is None else self.lattice.width
+        return len(self.lags) * (read + self.inputs) + (self.channels if self.known else 0)
+
+    @property
+    def outputs(self) -> int:
+        """The number of outputs: D, or one, that of a site, for a field."""
+        return self.channels if self.lattice is None else 1

@@ -6,7 +6,7 @@ from freerun.errors import SettingError
 from freerun.network import monomials
 from freerun.network.cells import CELLS
 from freerun.network.shape import Shape
-from freerun.plan import DEGREE, MOST_UNITS, UNITS_PER_STEP, default_units, settled
+from freerun.plan import DEGREE, MOST_UNITS, UNITS_PER_STEP, all_units, settled
 from freerun.selection.policies import FILLED_IN, MOST_BEHIND, MOST_RECURRENT, Policy, Proposal
 from freerun.selection.profile import Profile
 from freerun.settings import Settings
@@ -17,7 +17,7 @@ def filled_in(settings: Settings, candidate: Proposal, steps: int) -> Settings:
 
     Values without effect, such as the leak of a cell that has none, are left out.
     """
-    values = {name: value for name, value in candidate.items() if getattr(settings, name) is None}
+    values = {name: value for name, value in candidate.items() if settings.is_left(name)}
     penalty = values.pop("l2", settings.l2)
     alone = settings.with_(**settings.effective(**values), optimizer="ridge", restarts=1, members=1)
     return settled(alone, steps).with_(l2=penalty)
@@ -49,8 +49,8 @@ def _can_have_cell(settings: Settings, candidate: Proposal) -> bool:
 
 
 def has_enough_rows(settings: Settings, profile: Profile) -> bool:
-    """Whether the series has enough steps for the monomials of a candidate; True for candidates with hidden units."""
-    if settings.cell != "polynomial":
+    """Whether the series has enough steps for the monomials of a candidate; True for hidden units, and for fields."""
+    if settings.cell != "polynomial" or settings.is_field:
         return True
     known = settings.model is not None
     window = Shape(profile.channels, 0, lags=settings.lags, inputs=profile.inputs, known=known).window
@@ -58,11 +58,11 @@ def has_enough_rows(settings: Settings, profile: Profile) -> bool:
     return found <= min(UNITS_PER_STEP * profile.steps, MOST_UNITS)
 
 
-def all_units(settings: Settings, candidate: Settings, steps: int) -> int:
+def units_of(settings: Settings, candidate: Settings, steps: int) -> int:
     """Hidden units of a candidate: those given, or the default."""
+    units, cell = all_units(settings, steps), candidate.cell
     if settings.hidden is not None:
-        return settings.hidden
-    units, cell = default_units(steps), candidate.cell
+        return units
     if candidate.measured_noise:
         return min(MOST_BEHIND, units)
     return units if cell is not None and CELLS[cell].memoryless else min(MOST_RECURRENT, units)
@@ -85,6 +85,6 @@ def leaves_networks_open(settings: Settings) -> bool:
 
 def is_open(settings: Settings) -> bool:
     """Whether free runs have anything to choose, for a readout solved by ridge regression."""
-    names = "cell", "delays", "input_scale", "leak", "spectral_radius", "l2"
-    left = any(getattr(settings, n) is None and settings.has_effect(n) for n in names)
+    names = "cell", "delays", "input_scale", "leak", "spectral_radius", "l2", "neighbours"
+    left = any(settings.is_left(n) and settings.has_effect(n) for n in names)
     return left or max(settings.restarts or 1, settings.members or 1) > 1

@@ -291,7 +291,7 @@ class _Panel:
 
 def _read(network: Network, readouts: Readouts, values: np.ndarray) -> np.ndarray:
     """What the network reads of a series; in gaps the output of the candidate in the middle."""
-    channels = network.bias.shape[0]
+    channels = network.channels
     values = values.copy()
     values[:, channels:] = interpolated(values[:, channels:])
     if np.isfinite(values).all():

@@ -17,7 +17,7 @@ from freerun.compute.cores import thread_map
 from freerun.errors import MachineError, warn
 from freerun.network import ridge
 from freerun.plan import FEWEST_UNITS, solve_plan
-from freerun.selection.candidates import all_units, candidates_of, filled_in, has_enough_rows
+from freerun.selection.candidates import candidates_of, filled_in, has_enough_rows, units_of
 from freerun.selection.holdout import FOLDS
 from freerun.selection.judge import GROWING, Candidate
 from freerun.selection.policies import Judging, Policy, Round
@@ -196,7 +196,7 @@ class _Race:
         """The settings with a share of all hidden units; monomials are all of them, or none."""
         if not settings.has_effect("hidden"):
             return settings
-        units = all_units(self.settings, settings, self.profile.steps)
+        units = units_of(self.settings, settings, self.profile.steps)
         return settings.with_(hidden=max(min(units, FEWEST_UNITS), round(share * units)))
 
     def _report(self, known: _Judged) -> None:
