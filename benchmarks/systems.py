@@ -26,7 +26,7 @@ import numpy as np
 
 import freerun
 from freerun.compute.cores import on_cores
-from freerun.errors import FreerunError, SeriesWarning
+from freerun.errors import FreerunError, SeriesWarning, SettingError
 from freerun.forecasting import runs as free_runs
 from machine import provenance
 from peers import PEERS
@@ -36,7 +36,7 @@ from works import WORKS, Problem, Run, Runs, Work
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "benchmarks"
 
-NOTED = ("cell", "hidden", "delays", "leak", "difference")
+NOTED = ("cell", "hidden", "delays", "leak", "difference", "measurement_noise")
 """Settings of freerun's best network that are kept with its scores."""
 
 
@@ -92,10 +92,13 @@ def our_rows(work: Work, problem: Problem) -> Iterator[Row]:
         rnn = freerun.RNN(seed=problem.seed, **work.settings).fit(problem.training)
         fit = time.process_time() - began
         found = [_run(rnn, problem, run) for run in problem.runs]
+        states = None if problem.score_states is None else _states(rnn, problem)
     seconds = time.process_time() - began
     best = rnn.model_.best
     chosen = {name: getattr(best.settings, name) for name in NOTED}
     scores = problem.score(found)
+    if problem.score_states is not None and states is not None:
+        scores |= problem.score_states(states)
     if work.endures:
         scores["endures"] = [float(free_runs.endures(best, [freerun.Series.of(problem.training)]))]
     yield Row(OURS, problem.case, scores, seconds, fit, chosen)
@@ -112,6 +115,15 @@ def _run(rnn: freerun.RNN, problem: Problem, run: Run) -> np.ndarray:
     except FreerunError as error:
         print(f"{problem.case}: {error}", file=sys.stderr)
         return np.full((run.steps, problem.values.shape[1]), np.inf)
+
+
+def _states(rnn: freerun.RNN, problem: Problem) -> np.ndarray | None:
+    """The states behind the learned steps; None where no network that was fitted with noise in measurements is best."""
+    try:
+        return rnn.smooth(problem.training).values
+    except SettingError as error:
+        print(f"{problem.case}: {error}", file=sys.stderr)
+        return None
 
 
 def peer_row(who: str, problem: Problem, peers: PeerProcess) -> Row | None:
