@@ -10,6 +10,7 @@ import freerun
 from freerun import RNN, Series, plots
 from freerun.errors import SeriesError, SettingError
 from freerun.network import numpy_runs, ridge
+from freerun.network.cells import AffineCell
 from freerun.network.initial import Start, initial_network
 from freerun.network.lattice import Lattice, lattice_of
 from freerun.network.shape import Shape
@@ -126,11 +127,13 @@ def test_of_many_rows_steps_far_apart_are_taken():
     stride = ridge.stride_of(network, [values])
     assert stride == 399 * 10 // (ridge.ROWS_PER_FEATURE * 7) > 1
     solved = ridge.solve(network, [values], 0, 0.0).network
+    cell = network.cells[0]
+    assert isinstance(cell, AffineCell)
     rows, targets = [], []
     for step in range(0, 399, stride):
         for site in range(10):
             window = values[step, [(site - 1) % 10, site, (site + 1) % 10]]
-            rows.append([*np.tanh(window @ network.cells[0].input + network.cells[0].bias), 1.0, *window])
+            rows.append([*np.tanh(window @ cell.input + cell.bias), 1.0, *window])
             targets.append(values[step + 1, site])
     expected = np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)[0]
     assert solved.direct is not None

@@ -139,10 +139,10 @@ def test_ten_thousand_steps_of_hundreds_of_monomials_take_less_than_a_second():
 
 def test_polynomials_whose_runs_explode_are_passed_over():
     values = np.sin(np.arange(200) / 4)[:, None] + 0.05 * np.random.default_rng(0).normal(size=(200, 1))
-    polynomial = Settings(cell="polynomial", degree=5, delays=4, l2=1e-12, difference=0)
-    bounded = Settings(hidden=30, optimizer="ridge", cell="memoryless", delays=8, l2=1e-3, difference=0)
+    polynomial = Settings.checked(cell="polynomial", degree=5, delays=4, l2=1e-12, difference=0)
+    bounded = Settings.checked(hidden=30, optimizer="ridge", cell="memoryless", delays=8, l2=1e-3, difference=0)
     choices = [settled(one, len(values)) for one in (polynomial, bounded)]
-    fitted = fitting.fit(Settings(), [freerun.Series.of(values)], None, None, None, choices)
+    fitted = fitting.fit(Settings.checked(), [freerun.Series.of(values)], None, None, None, choices)
     assert fitted.model.best.settings.cell == "memoryless"
 
 

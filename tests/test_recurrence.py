@@ -11,7 +11,7 @@ import pytest
 import freerun
 from freerun.compute.programs import computing
 from freerun.network import jax_runs, recurrence
-from freerun.network.cells import Cell
+from freerun.network.cells import AffineCell, Cell
 from freerun.network.initial import Start, initial_network
 from freerun.network.jax_runs import forced_loop
 from freerun.network.network import Network, State
@@ -309,13 +309,16 @@ def test_gaps_inputs_and_differences_against_a_loop_by_hand():
     assert network.direct is not None
     known = (inputs - scaling.input_mean) / scaling.input_scale
 
+    cell = network.cells[0]
+    assert isinstance(cell, AffineCell)
+
     def output(read: list[float]) -> float:
         """The estimate of step t from the values of steps 0 to t - 1."""
         t = len(read)
         padded = np.concatenate([[read[0]] * 3, read])  # before the series its first value
         rises = np.diff(padded)
         window = np.array([rises[-1], known[t], rises[-3], known[t - 2]])
-        hidden = np.tanh(window @ np.asarray(network.cells[0].input) + np.asarray(network.cells[0].bias))
+        hidden = np.tanh(window @ np.asarray(cell.input) + np.asarray(cell.bias))
         return float((hidden @ network.readout + network.bias + window @ network.direct)[0] + read[-1])
 
     read: list[float] = []

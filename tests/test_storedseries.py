@@ -15,6 +15,7 @@ from freerun.compute.programs import computing
 from freerun.data import stored as storedseries
 from freerun.errors import SeriesError, SeriesFileError, SettingError
 from freerun.network import ridge
+from freerun.network.cells import AffineCell
 from freerun.network.initial import Start, initial_network
 from freerun.network.shape import Shape
 from freerun.training import sources
@@ -149,7 +150,9 @@ def test_channels_that_miss_values_in_different_parts_are_problems_of_their_own(
     assert sorted(triangle.groups) == [(0,), (1,), (2,)]
     whole = np.isfinite(values[:-1]).all(axis=1)
     read = np.nan_to_num(values[:-1])
-    hidden = np.tanh(read @ network.cells[0].input + network.cells[0].bias)
+    cell = network.cells[0]
+    assert isinstance(cell, AffineCell)
+    hidden = np.tanh(read @ cell.input + cell.bias)
     rows = np.column_stack([hidden, np.ones(len(hidden))])
     weights = np.concatenate([solved.readout, solved.bias[None]])
     for channel in range(3):
