@@ -6,6 +6,7 @@ in, so that editors and type checkers know the parameters.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
 from textwrap import fill
 from types import UnionType
@@ -62,8 +63,14 @@ def written() -> str:
         imports="\n".join(imports),
         signature="\n".join([signature[0], "        *,", *signature[1:]]),
         arguments="\n\n".join(_section(group) for group in get_args(Group)),
-        assignments="\n".join(f"        self.{name} = {name}" for name in fields),
+        assignments="\n".join(_assigned(pair) for pair in zip_longest(*[iter(fields)] * 2)),
     )
+
+
+def _assigned(names: tuple[str | None, ...]) -> str:
+    """The assignment of one or two parameters; two, since a function has at most 50 statements."""
+    given = [name for name in names if name is not None]
+    return f"        {', '.join(f'self.{name}' for name in given)} = {', '.join(given)}"
 
 
 def _imported(names: list[str]) -> str:
