@@ -323,7 +323,7 @@ def test_smoothers_are_not_asked_for_what_they_cannot_do():
     with pytest.raises(SettingError, match="forecasts one series, and 2 are given"):
         freerun.RNN(cell="smoothing").fit([series, series + 1])
     with pytest.raises(SettingError, match="reads no external inputs"):
-        freerun.RNN(cell="smoothing").fit(series, inputs=np.ones((30, 1)))
+        freerun.RNN(cell="smoothing").fit(series, inputs=np.arange(30.0)[:, None])
 
 
 def test_of_several_seasons_those_that_divide_the_longest_are_followed():
