@@ -30,7 +30,8 @@ from freerun.network.seasonal import seasonal_terms
 from freerun.network.shape import Shape
 
 if TYPE_CHECKING:
-    from freerun.network.initial import Draw, Start
+    from freerun.network.initial import Start
+    from freerun.network.topologies import Draw
     from freerun.network.updates import Array, Carry
 
 DType = np.dtype[Any] | type[np.floating[Any]]

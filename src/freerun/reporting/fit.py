@@ -14,6 +14,7 @@ from freerun.data.series import Series
 from freerun.errors import FreerunError
 from freerun.estimator import RNN
 from freerun.forecasting.evaluation import lyapunov_exponents
+from freerun.forecasting.words import counted
 from freerun.reporting import findings
 from freerun.reporting.outlook import Outlook, outlook_of
 from freerun.reporting.page import Report
@@ -86,7 +87,7 @@ def _few_channels(outlook: Outlook) -> Series:
 
 def _say_what_comes_next(report: Report, outlook: Outlook, shown: Series) -> None:
     word, table = findings.step_name(outlook.series), outlook.forecast
-    report.heading(f"The next {findings.counted(outlook.horizon, word)}")
+    report.heading(f"The next {counted(outlook.horizon, word)}")
     if outlook.no_forecast:
         report.text(outlook.no_forecast)
     if table is None:
@@ -94,7 +95,7 @@ def _say_what_comes_next(report: Report, outlook: Outlook, shown: Series) -> Non
     bounds = [f"{c}_{s}_{level:g}" for level in outlook.levels for c in shown.channels for s in ("low", "high")]
     report.picture(
         plots.forecast(table.filter([*shown.channels, *bounds]), shown, outlook.levels),
-        f"The last values of the series, and the forecast of {findings.counted(outlook.horizon, word)}",
+        f"The last values of the series, and the forecast of {counted(outlook.horizon, word)}",
     )
     if (far := findings.how_far(outlook)) is not None:
         report.text(far)
@@ -106,7 +107,7 @@ def _say_what_comes_next(report: Report, outlook: Outlook, shown: Series) -> Non
     rows = [[at, *_cells(head.iloc[i], shown, outlook)] for i, at in enumerate(times)]
     report.table(["time", *columns], rows)
     if len(table) > SHOWN_STEPS:
-        report.text(f"The table has the first {SHOWN_STEPS} of {findings.counted(len(table), word)}.")
+        report.text(f"The table has the first {SHOWN_STEPS} of {counted(len(table), word)}.")
 
 
 def _parts(outlook: Outlook) -> list[str]:
