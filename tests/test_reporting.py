@@ -1,5 +1,6 @@
 """The report of a fit says in sentences what its numbers say, and its page holds what was read, chosen and forecast."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,9 +92,9 @@ def test_facts_of_a_series_name_times_and_gaps():
 def test_how_far_a_forecast_reaches_is_where_its_interval_is_as_wide_as_the_past(fitted):
     _, series, outlook = fitted
     low, high = np.nanquantile(series.values[:, 0], [0.1, 0.9])
-    name, table = series.channels[0], outlook.forecast.copy()
-    table[f"{name}_low_80"], table[f"{name}_high_80"] = 0.0, (high - low) * np.linspace(0.5, 1.7, len(table))
-    reached = findings.how_far(type(outlook)(**{**vars(outlook), "forecast": table}))
+    upper = (high - low) * np.linspace(0.5, 1.7, 12)[:, None]
+    wider = replace(outlook.forecast, bounds={80.0: (np.zeros((12, 1)), upper)})
+    reached = findings.how_far(replace(outlook, forecast=wider))
     assert reached is not None
     assert "for 5 months. From there on" in reached  # 0.5 + 1.2 * 5 / 11 is above 1
 
@@ -153,7 +154,7 @@ def test_the_page_has_forecast_backtest_and_pictures_with_names_as_text(fitted, 
     assert "<script>" not in page
     assert "<b>air" not in page
     assert page.count("<img ") == page.count('alt="') == 7
-    value = outlook.forecast.iloc[0, 0]
+    value = outlook.forecast.point[0, 0]
     assert f"<td>2021-01</td><td>{value:.5g}</td>" in page
 
 

@@ -290,6 +290,8 @@ def occasions(series: Series, result: Backtest, title: str = "") -> Figure:
         result: what `RNN.backtest` returned.
         title: title of the figure.
     """
+    from freerun.backtest import METHOD
+
     figure, grid = _new_figure(title, len(result.channels), [2] * len(result.channels))
     horizon = result.truth.shape[1]
     first = max(0, int(result.origins[0]) - max(50, horizon))
@@ -299,7 +301,7 @@ def occasions(series: Series, result: Backtest, title: str = "") -> Figure:
         for number, origin in enumerate(result.origins):
             ahead = times[origin : origin + horizon]
             labels = ("forecasts", f"{level:g} % intervals") if number == 0 else (None, None)
-            axes.plot(ahead, result.forecasts["freerun"][number, :, i], color=NETWORK, linewidth=1.4, label=labels[0])
+            axes.plot(ahead, result.forecasts[METHOD][number, :, i], color=NETWORK, linewidth=1.4, label=labels[0])
             axes.axvline(ahead[0], color=MARK, linewidth=0.8, linestyle=":")
             if level is not None:
                 low, high = (bound[number, :, i] for bound in result.bounds[level])

@@ -38,6 +38,12 @@ class Forecast:
     point: np.ndarray
     bounds: Mapping[float, tuple[np.ndarray, np.ndarray]]
 
+    def channel(self, *names: str) -> Forecast:
+        """The forecast of the named channels, in the given order."""
+        places = [self.channels.index(name) for name in names]
+        bounds = {level: (low[:, places], high[:, places]) for level, (low, high) in self.bounds.items()}
+        return Forecast(names, self.index, self.point[:, places], bounds)
+
     def to_frame(self) -> pd.DataFrame:
         """Make the table that `RNN.forecast` returns.
 

@@ -180,7 +180,7 @@ def how_far(outlook: Outlook) -> str | None:
     if outlook.forecast is None or TYPICAL not in outlook.levels:
         return None
     word, channel = step_name(outlook.series), outlook.series.channels[0]
-    low, high = (outlook.forecast[f"{channel}_{side}_{TYPICAL:g}"].to_numpy() for side in ("low", "high"))
+    low, high = (bound[:, 0] for bound in outlook.forecast.bounds[TYPICAL])
     ends = np.nanquantile(outlook.series.values[:, 0], [(1 - TYPICAL / 100) / 2, (1 + TYPICAL / 100) / 2])
     wide = np.flatnonzero(high - low > ends[1] - ends[0])
     of = "" if len(outlook.series.channels) == 1 else f" of {channel}"

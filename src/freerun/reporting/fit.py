@@ -14,6 +14,7 @@ from freerun.data.series import Series
 from freerun.errors import FreerunError
 from freerun.estimator import RNN
 from freerun.forecasting.evaluation import lyapunov_exponents
+from freerun.forecasting.forecast import Forecast
 from freerun.forecasting.words import counted
 from freerun.reporting import findings
 from freerun.reporting.outlook import Outlook, outlook_of
@@ -21,7 +22,6 @@ from freerun.reporting.page import Report
 from freerun.training.history import ProgressCallback
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 SHOWN_STEPS = 12
@@ -86,28 +86,27 @@ def _few_channels(outlook: Outlook) -> Series:
 
 
 def _say_what_comes_next(report: Report, outlook: Outlook, shown: Series) -> None:
-    word, table = findings.step_name(outlook.series), outlook.forecast
+    word = findings.step_name(outlook.series)
     report.heading(f"The next {counted(outlook.horizon, word)}")
     if outlook.no_forecast:
         report.text(outlook.no_forecast)
-    if table is None:
+    if outlook.forecast is None:
         return
-    bounds = [f"{c}_{s}_{level:g}" for level in outlook.levels for c in shown.channels for s in ("low", "high")]
+    ahead = outlook.forecast.channel(*shown.channels)
     report.picture(
-        plots.forecast(table.filter([*shown.channels, *bounds]), shown, outlook.levels),
+        plots.forecast(ahead, shown, outlook.levels),
         f"The last values of the series, and the forecast of {counted(outlook.horizon, word)}",
     )
     if (far := findings.how_far(outlook)) is not None:
         report.text(far)
-    head = table.head(SHOWN_STEPS)
     columns = [
         f"{part} of {c}" if len(shown.channels) > 1 else part for c in shown.channels for part in _parts(outlook)
     ]
-    times = [findings.label_of(shown, time) for time in shown.following_times(len(head))]
-    rows = [[at, *_cells(head.iloc[i], shown, outlook)] for i, at in enumerate(times)]
+    times = shown.following_times(min(SHOWN_STEPS, outlook.horizon))
+    rows = [[findings.label_of(shown, time), *_cells(ahead, step)] for step, time in enumerate(times)]
     report.table(["time", *columns], rows)
-    if len(table) > SHOWN_STEPS:
-        report.text(f"The table has the first {SHOWN_STEPS} of {counted(len(table), word)}.")
+    if outlook.horizon > SHOWN_STEPS:
+        report.text(f"The table has the first {SHOWN_STEPS} of {counted(outlook.horizon, word)}.")
 
 
 def _parts(outlook: Outlook) -> list[str]:
@@ -115,13 +114,12 @@ def _parts(outlook: Outlook) -> list[str]:
     return ["forecast", *(f"{level:g} % interval" for level in outlook.levels)]
 
 
-def _cells(row: pd.Series, shown: Series, outlook: Outlook) -> list[str]:
-    """The forecast of one step and its intervals, for each channel that is shown."""
+def _cells(ahead: Forecast, step: int) -> list[str]:
+    """The forecast of one step and its intervals, for each channel."""
     cells = []
-    for channel in shown.channels:
-        cells.append(f"{row[channel]:.5g}")
-        bounds = [[row[f"{channel}_{side}_{level:g}"] for side in ("low", "high")] for level in outlook.levels]
-        cells.extend(f"{low:.5g} to {high:.5g}" for low, high in bounds)
+    for place, value in enumerate(ahead.point[step]):
+        cells.append(f"{value:.5g}")
+        cells.extend(f"{low[step, place]:.5g} to {high[step, place]:.5g}" for low, high in ahead.bounds.values())
     return cells
 
 
@@ -148,7 +146,7 @@ def _show_pattern(report: Report, outlook: Outlook, shown: Series) -> None:
     """Show the season of a seasonal series, or the long run of a series that may be a sample of a system."""
     if outlook.seasons:
         season = outlook.seasons[-1]
-        ahead = None if outlook.forecast is None else outlook.forecast[list(shown.channels)].to_numpy()
+        ahead = None if outlook.forecast is None else outlook.forecast.channel(*shown.channels).point
         report.heading("The season")
         report.picture(plots.seasons(shown, season, ahead), f"The cycles of {season} steps over each other")
     elif _may_be_system(outlook):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from freerun.arguments import whole_number
 from freerun.backtest import FOLDS, Backtest
@@ -12,10 +11,9 @@ from freerun.data.seasons import seasons_of
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.estimator import RNN
+from freerun.forecasting import intervals
+from freerun.forecasting.forecast import Forecast
 from freerun.training.history import ProgressCallback
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEVELS = (80.0, 95.0)
 """Levels of the prediction intervals, in percent."""
@@ -43,7 +41,7 @@ class Outlook:
         series: the series that it was fitted to.
         seasons: its seasonal periods in steps, ascending.
         horizon: number of steps that are forecast.
-        forecast: what `RNN.forecast` returned, at `LEVELS` or without intervals; None if there is none.
+        forecast: with intervals at `LEVELS`, or without intervals; None if there is none.
         no_forecast: why there is no forecast, or none with intervals; empty if there is one.
         backtest: forecasts of the same horizon from earlier origins; None if there are none.
         no_backtest: why there is no backtest; empty if there is one.
@@ -54,7 +52,7 @@ class Outlook:
     series: Series
     seasons: tuple[int, ...]
     horizon: int
-    forecast: pd.DataFrame | None
+    forecast: Forecast | None
     no_forecast: str
     backtest: Backtest | None
     no_backtest: str
@@ -63,9 +61,7 @@ class Outlook:
     @property
     def levels(self) -> tuple[float, ...]:
         """Levels of the intervals of the forecast, in percent; empty if it has none."""
-        if self.forecast is None:
-            return ()
-        return tuple(level for level in LEVELS if f"{self.series.channels[0]}_low_{level:g}" in self.forecast.columns)
+        return () if self.forecast is None else tuple(self.forecast.bounds)
 
 
 def outlook_of(
@@ -95,9 +91,9 @@ def outlook_of(
     predictions = rnn.predict(series)
     seasons = rnn.model_.best.settings.seasons or seasons_of(series)
     steps = default_horizon(len(series), seasons) if horizon is None else whole_number("horizon", horizon)
-    table, no_forecast = _forecast(rnn, series, steps)
+    ahead, no_forecast = _forecast(rnn, series, steps)
     result, no_backtest = _backtest(rnn, series, steps, folds, progress)
-    return Outlook(rnn, series, seasons, steps, table, no_forecast, result, no_backtest, predictions)
+    return Outlook(rnn, series, seasons, steps, ahead, no_forecast, result, no_backtest, predictions)
 
 
 def default_horizon(steps: int, seasons: Sequence[int]) -> int:
@@ -113,7 +109,7 @@ def default_horizon(steps: int, seasons: Sequence[int]) -> int:
     return max(1, min(steps // HORIZON_SHARE, LONGEST_HORIZON))
 
 
-def _forecast(rnn: RNN, series: Series, horizon: int) -> tuple[pd.DataFrame | None, str]:
+def _forecast(rnn: RNN, series: Series, horizon: int) -> tuple[Forecast | None, str]:
     """Forecast with intervals if they are calibrated, or without; the text says what is not there, and why."""
     if series.input_names and series.known_ahead < horizon:
         return None, (
@@ -121,13 +117,13 @@ def _forecast(rnn: RNN, series: Series, horizon: int) -> tuple[pd.DataFrame | No
             "Give their future values."
         )
     try:
-        return rnn.forecast(horizon, LEVELS), ""
+        return intervals.forecast(rnn.model_, horizon, LEVELS, None, None), ""
     except SettingError as error:
         reason = f"There are no intervals: {error}."
     except SeriesError as error:
         return None, _sentence(error)
     try:
-        return rnn.forecast(horizon, ()), reason
+        return intervals.forecast(rnn.model_, horizon, (), None, None), reason
     except SeriesError as error:
         return None, _sentence(error)
 

@@ -79,6 +79,15 @@ class Candidate:
         mean = sum(errors) / len(errors) if len(errors) else math.inf
         return cls(mean * (GROWTH if settings.cell in GROWING else 1.0), settings, tuple(errors), rows=rows)
 
+    @classmethod
+    def best_of(
+        cls, settings: Settings, penalties: Sequence[float], errors: Sequence[np.ndarray], rows: Divided | None = None
+    ) -> Candidate:
+        """Make the candidate with the best of P penalties, from the errors over each part, shape (P, runs) each."""
+        together = np.concatenate(errors, axis=1)
+        best = int(np.argmin(together.mean(axis=1)))
+        return cls.of(settings.with_(l2=penalties[best]), together[best].tolist(), rows)
+
     @property
     def kind(self) -> tuple[object, ...]:
         """Cell, lags, differences and logarithm: what makes candidates differ."""
@@ -120,9 +129,7 @@ class Judge:
             ]
         except TrainingDiverged:
             return Candidate.of(settings.with_(l2=penalties[-1]), ())
-        together = np.concatenate(errors, axis=1)
-        best = int(np.argmin(together.mean(axis=1)))
-        return Candidate.of(settings.with_(l2=penalties[best]), together[best].tolist(), rows)
+        return Candidate.best_of(settings, penalties, errors, rows)
 
     def _estimated(self, plan: SolvePlan, network: Network, penalties: Sequence[float], runs: int) -> Candidate:
         """Judge a network that learns the states behind noisy measurements.

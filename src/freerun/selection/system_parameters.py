@@ -74,6 +74,4 @@ class ParameterJudge(Judge):
                 errors.append(there.errors(network, triangle.readouts(network, penalties), stretch, runs))
         except TrainingDiverged:
             return Candidate.of(settings.with_(l2=penalties[-1]), ())
-        together = np.concatenate(errors, axis=1)
-        best = int(np.argmin(together.mean(axis=1)))
-        return Candidate.of(settings.with_(l2=penalties[best]), together[best].tolist())
+        return Candidate.best_of(settings, penalties, errors)
