@@ -1,5 +1,7 @@
 """The report of a fit says in sentences what its numbers say, and its page holds what was read, chosen and forecast."""
 
+import html
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +14,13 @@ import freerun
 from freerun import RNN, Series, plots
 from freerun.backtest import Backtest
 from freerun.cli import app
+from freerun.data.rows import ReadOptions
 from freerun.errors import NotFittedError, SettingError
 from freerun.reporting import findings
 from freerun.reporting.fit import report_of
 from freerun.reporting.outlook import default_horizon, outlook_of
+from freerun.reporting.page import Report
+from freerun.reporting.recipe import Recipe
 
 
 def monthly(steps=72, missing=()):
@@ -196,6 +201,39 @@ def test_the_command_writes_the_page_and_refuses_what_it_cannot_show(tmp_path, m
     several = run(app, ["fit", "air.csv", "air.csv", "-o", "n.freerun", "--report", "two.html"])
     assert isinstance(several.exception, SettingError)
     assert "--report shows one series" in str(several.exception)
-    alone = run(app, ["fit", "air.csv", "-o", "n.freerun", "--horizon", "6"])
-    assert "add --report FILE" in str(alone.exception)
+    for option in (("--horizon", "6"), ("--levels", "50")):
+        alone = run(app, ["fit", "air.csv", "-o", "n.freerun", *option])
+        assert f"{option[0]}: applies to the report; add --report FILE" in str(alone.exception)
     assert not (tmp_path / "n.freerun").exists()
+
+
+def test_the_command_and_the_code_of_a_recipe_repeat_the_fit(tmp_path, monkeypatch):
+    """Both read one of two series, with an input, and write pages that show the same forecast."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Report, "picture", lambda *_: None)
+    t, name = np.arange(52), "two words.csv"
+    rows = pd.DataFrame({"when": pd.date_range("2020-01-01", periods=52, freq="MS"), "warm": np.cos(t / 2)})
+    sold = np.where(t < 48, t + 10 * rows["warm"], np.nan)
+    shops = [rows.assign(shop=shop, sold=factor * sold) for shop, factor in (("a b", 1), ("c", 3))]
+    pd.concat(shops).to_csv(name, index=False)
+    options = ReadOptions(columns=("sold", "warm"), time="when", id="shop=a b", decimal=".")
+    settings = {"hidden": 5, "delays": 2, "optimizer": "ridge", "l2": 1e-3}
+    recipe = Recipe(name, options, ("warm",), settings, 4, (50.0, 90.0))
+    assert recipe.stem == "a-b"
+    exec(recipe.code, (names := {}))
+    series: Any = names["series"]
+    np.testing.assert_allclose(series.values[:, 0], sold[:48])
+    assert series.input_names == ("warm",)
+    assert names["rnn"].get_params()["hidden"] == 5
+    (tmp_path / "a-b.html").rename("code.html")
+    words = shlex.split(recipe.command)
+    assert words[:3] == ["freerun", "fit", name]
+    done = CliRunner().invoke(app, words[1:])
+    assert done.exit_code == 0, done.output
+    by_code, by_command = ((tmp_path / page).read_text().split("Would it")[0] for page in ("code.html", "a-b.html"))
+    assert by_code == by_command
+    assert recipe.code.splitlines()[2:4] == [
+        line
+        for line in html.unescape((tmp_path / "a-b.html").read_text()).splitlines()
+        if line[:7] in ("series ", "rnn = f")
+    ]

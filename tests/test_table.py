@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from freerun import Series
+from freerun.data.table import Table
 from freerun.errors import SeriesError, SeriesFileError, SeriesWarning
 
 DAYS = pd.date_range("2024-01-29", periods=5)
@@ -302,3 +303,12 @@ def test_a_first_column_of_one_year_after_the_other_is_the_time_whatever_its_nam
         series = Series.read(tmp_path / "s.csv")
     assert (series.channels, series.times[0], series.times[-1]) == (("y",), 1990, 2001)
     assert series.values[:3, 0].tolist() == [0.5, 1.5, 2.5]
+
+
+def test_long_format_is_found_by_the_column_that_makes_times_unique():
+    days = pd.date_range("2024-01-01", periods=4)
+    long = pd.DataFrame({"day": [*days, *days], "shop": list("aaaabbbb"), "sold": range(8)})
+    assert Table.of_frame(long).id_column() == "shop"
+    assert Table.of_frame(long.rename(columns={"shop": "unique_id"})).id_column() == "unique_id"
+    assert Table.of_frame(long[:4]).id_column() is None
+    assert Table.of_frame(long.drop(columns="shop")).id_column() is None

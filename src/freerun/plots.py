@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from freerun import metrics
-from freerun.data.seasons import autocorrelation
+from freerun.data.seasons import autocorrelation, cycles
 from freerun.data.series import Series
 from freerun.data.timeline import drawn_times
 from freerun.errors import OutputError, SettingError
@@ -364,11 +364,10 @@ def seasons(series: Series, season: int, ahead: np.ndarray | None = None, title:
     """
     figure, grid = _new_figure(title, len(series.channels), [2] * len(series.channels))
     phase = np.arange(1, season + 1)
-    cycles = -(-len(series) // season)
     for i, (axes, channel) in enumerate(zip(grid, series.channels, strict=True)):
-        padded = np.concatenate([np.full(cycles * season - len(series), np.nan), series.values[:, i]])
-        for number, cycle in enumerate(padded.reshape(cycles, season)[-MOST_CYCLES:]):
-            shown = min(cycles, MOST_CYCLES)
+        drawn = cycles(series.values[:, i], season)[-MOST_CYCLES:]
+        shown = len(drawn)
+        for number, cycle in enumerate(drawn):
             last = number == shown - 1
             label = "last cycle" if last else "earlier cycles" if number == shown - 2 else None
             axes.plot(phase, cycle, color=TRUTH, alpha=1.0 if last else 0.12 + 0.3 * number / shown, label=label)

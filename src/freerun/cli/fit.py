@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from freerun.arguments import percentages
 from freerun.cli.console import Console
 from freerun.cli.options import (
     NO_OPTIONS,
@@ -18,8 +19,10 @@ from freerun.cli.options import (
     Quiet,
     Reading,
     SeriesFiles,
+    numbers,
     read_training,
     reads_series,
+    refuse_given,
     require_picture,
     require_writable,
     takes_settings,
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from freerun.data.stored import StoredSeries
     from freerun.errors import TrainingDiverged
     from freerun.estimator import RNN
+    from freerun.reporting.recipe import Recipe
     from freerun.training.history import ProgressCallback
 
 
@@ -69,6 +73,10 @@ def fit(
         int | None,
         typer.Option(min=1, help="Steps that the report forecasts. Default: a season, or a tenth of the series."),
     ] = None,
+    levels: Annotated[
+        str | None,
+        typer.Option(help="Levels of the report's intervals in percent, separated by commas. Default: 80,95."),
+    ] = None,
     reading: Reading = NO_OPTIONS,
     plot: Plot = None,
     as_json: Json = False,
@@ -93,6 +101,7 @@ def fit(
     from freerun.data.stored import StoredSeries
     from freerun.errors import SettingError, TrainingDiverged
     from freerun.estimator import RNN, load
+    from freerun.reporting.outlook import LEVELS
 
     console, began = Console(as_json, quiet), perf_counter()
     require_writable(output)
@@ -100,8 +109,11 @@ def fit(
     parameters = settings.model_dump()
     if report is not None:
         require_writable(report)
-    elif horizon is not None:
-        raise SettingError("--horizon says how many steps the report forecasts; add --report FILE, or leave it out")
+    else:
+        refuse_given(
+            {"--horizon": horizon, "--levels": levels}, "applies to the report; add --report FILE, or leave it out"
+        )
+    shown = percentages("--levels", numbers("--levels", levels)) or LEVELS
     with console.noticed() as notes:
         training, validation = read_training(series, split, reading)
     several = isinstance(training, list) and len(training) > 1
@@ -140,7 +152,11 @@ def fit(
                 name=series[0].name,
                 horizon=horizon,
                 notes=notes,
-                repeat=[shlex.join(["freerun", *sys.argv[1:]]), _code(series[0], settings)],
+                levels=shown,
+                repeat=[
+                    shlex.join(["freerun", *sys.argv[1:]]),
+                    _recipe(series[0], reading, settings, horizon, shown).code,
+                ],
                 progress=progress,
             )
         console.note(f"report: {report}")
@@ -151,18 +167,12 @@ def fit(
         raise typer.Exit(130)
 
 
-def _code(path: Path, settings: Settings) -> str:
-    """Python code that repeats a fit of one file."""
-    given = ", ".join(f"{name}={value!r}" for name, value in settings.model_dump(exclude_defaults=True).items())
-    return "\n".join(
-        [
-            "import freerun",
-            "",
-            f"series = freerun.Series.read({str(path)!r})",
-            f"rnn = freerun.RNN({given}).fit(series)",
-            f'freerun.report(rnn, series, "report.html", name={path.name!r})',
-        ]
-    )
+def _recipe(path: Path, reading: Reading, settings: Settings, horizon: int | None, levels: tuple[float, ...]) -> Recipe:
+    """How a fit of one file, and its report, are repeated."""
+    from freerun.reporting.recipe import Recipe
+
+    given = settings.model_dump(exclude_defaults=True)
+    return Recipe(str(path), reading.options, reading.inputs, given, horizon, levels)
 
 
 def _note_data(console: Console, training: Series | StoredSeries | list[Series], validation: Series | None) -> None:

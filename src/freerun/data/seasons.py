@@ -111,3 +111,17 @@ def autocorrelation(values: np.ndarray, lags: int) -> np.ndarray:
     rest = values - values.mean()
     power = float(rest @ rest)
     return autocovariance(rest, lags) / power if power else np.zeros(lags)
+
+
+def cycles(values: np.ndarray, season: int) -> np.ndarray:
+    """Divide values into the cycles of a season, of which the last ends with the last value.
+
+    Args:
+        values: shape (T,).
+        season: seasonal period in steps.
+
+    Returns:
+        Shape (cycles, season); the first cycle begins with NaN if it is not whole.
+    """
+    count = -(-len(values) // season)
+    return np.concatenate([np.full(count * season - len(values), np.nan), values]).reshape(count, season)

@@ -97,8 +97,14 @@ class Table:
             names = ", ".join(map(repr, times.columns))
             only = f"columns, {names}, are" if len(self.columns) > 1 else f"column, {names}, is"
             self.fault(f"the only {only} the time; there is no channel")
-        if times.timed:
-            self._refuse_long_format(times, options)
+        found = self._long_format(times, options.columns) if times.timed else None
+        if found is not None:
+            name, first, count = found
+            self.fault(
+                f"the table seems to hold {count} series in long format: times are unique only for each value of "
+                f"column {name!r}; name that column (--id {name}, or --id {name}={first} for one series; id={name!r} "
+                "in Python)"
+            )
         values = self._to_matrix(chosen, options, numerals)
         if not times.timed:
             counted = np.arange(len(self), dtype=float)
@@ -238,21 +244,44 @@ class Table:
                 more = f", ... ({len(self.columns)} in all)" if len(self.columns) > MOST_NAMES else ""
                 self.fault(f"no column {name!r}; there are: {shown}{more}")
 
-    def _refuse_long_format(self, times: FoundTimes, options: ReadOptions) -> None:
-        """Raise an error if times are duplicated, but unique for each value of another column, as in long format."""
+    def id_column(self, time: str | None = None) -> str | None:
+        """Find the column with the name of the series of each row, if the table holds several in long format.
+
+        Args:
+            time: column of the times; None means that it is detected.
+
+        Returns:
+            `unique_id` if there is such a column. Otherwise, the first column that makes times unique; None if times
+            are unique by themselves, or cannot be read.
+        """
+        if UNIQUE_ID in self.columns:
+            return UNIQUE_ID
+        try:
+            times = find_times(self, time, (), self.detect_numerals(ReadOptions(time=time)))
+        except SeriesError:
+            return None
+        found = self._long_format(times, ()) if times.timed else None
+        return None if found is None else found[0]
+
+    def _long_format(self, times: FoundTimes, channels: Sequence[str]) -> tuple[str, str, int] | None:
+        """Find a column for each of whose values times are unique, as in long format, where they are not by themselves.
+
+        Args:
+            times: the times.
+            channels: columns that are selected as channels, which name no series.
+
+        Returns:
+            The name of the column, its first cell, and the number of its values; None if there is none.
+        """
         unique, places = np.unique(times.times, return_inverse=True)
         if len(unique) == len(times.times):
-            return
-        others = [name for name in self.columns if name not in (*times.columns, *options.columns)]
-        for name in others:
+            return None
+        for name in [name for name in self.columns if name not in (*times.columns, *channels)]:
             cells = [str(cell) for cell in self.columns[name]]
             groups = set(cells)
             if 1 < len(groups) <= len(cells) // 2 and len(set(zip(cells, places.tolist(), strict=True))) == len(cells):
-                self.fault(
-                    f"the table seems to hold {len(groups)} series in long format: times are unique only for each "
-                    f"value of column {name!r}; name that column (--id {name}, or --id {name}={cells[0]} for one "
-                    f"series; id={name!r} in Python)"
-                )
+                return name, cells[0], len(groups)
+        return None
 
     def detect_numerals(self, options: ReadOptions) -> Numerals:
         """Detect how numbers are written, from the selected columns and a possible numeric column of times."""

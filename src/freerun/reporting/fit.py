@@ -17,7 +17,7 @@ from freerun.forecasting.evaluation import lyapunov_exponents
 from freerun.forecasting.forecast import Forecast
 from freerun.forecasting.words import counted
 from freerun.reporting import findings
-from freerun.reporting.outlook import Outlook, outlook_of
+from freerun.reporting.outlook import LEVELS, Outlook, outlook_of
 from freerun.reporting.page import Report
 from freerun.training.history import ProgressCallback
 
@@ -213,6 +213,7 @@ def report(
     name: str = "the series",
     horizon: int | None = None,
     folds: int = FOLDS,
+    levels: Sequence[float] = LEVELS,
     notes: Sequence[str] = (),
     repeat: Sequence[str] = (),
     progress: ProgressCallback | None = None,
@@ -229,6 +230,7 @@ def report(
         name: name of the series on the page.
         horizon: number of steps to forecast; None means a season, or a tenth of the series, at most 100 steps.
         folds: most forecasts of the backtest; 0 for none.
+        levels: levels of the prediction intervals, in percent.
         notes: what was noticed when the series was read.
         repeat: commands and code that repeat the fit, one block each.
         progress: called after each forecast of the backtest.
@@ -238,10 +240,10 @@ def report(
 
     Raises:
         NotFittedError: the estimator is not fitted.
-        SettingError: the horizon or the number of folds is out of range.
+        SettingError: the horizon, the number of folds or a level is out of range.
         SeriesError: the estimator was fitted to another kind of series.
         OutputError: the page cannot be written.
     """
-    outlook = outlook_of(rnn, Series.of(series), horizon, folds, progress)
+    outlook = outlook_of(rnn, Series.of(series), horizon, folds, levels, progress)
     report_of(outlook, name, notes, repeat).save(path)
     return outlook

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from freerun.arguments import whole_number
+from freerun.arguments import percentages, whole_number
 from freerun.backtest import FOLDS, Backtest
 from freerun.data.seasons import seasons_of
 from freerun.data.series import Series
@@ -16,7 +16,7 @@ from freerun.forecasting.forecast import Forecast
 from freerun.training.history import ProgressCallback
 
 LEVELS = (80.0, 95.0)
-"""Levels of the prediction intervals, in percent."""
+"""Levels of the prediction intervals by default, in percent."""
 
 HORIZON_SHARE = 10
 """Without a season, a tenth of the series is forecast by default."""
@@ -41,7 +41,7 @@ class Outlook:
         series: the series that it was fitted to.
         seasons: its seasonal periods in steps, ascending.
         horizon: number of steps that are forecast.
-        forecast: with intervals at `LEVELS`, or without intervals; None if there is none.
+        forecast: with intervals, or without intervals; None if there is none.
         no_forecast: why there is no forecast, or none with intervals; empty if there is one.
         backtest: forecasts of the same horizon from earlier origins; None if there are none.
         no_backtest: why there is no backtest; empty if there is one.
@@ -69,6 +69,7 @@ def outlook_of(
     series: Series,
     horizon: int | None = None,
     folds: int = FOLDS,
+    levels: Sequence[float] = LEVELS,
     progress: ProgressCallback | None = None,
 ) -> Outlook:
     """Forecast a series, and backtest the settings of the estimator on it.
@@ -79,20 +80,22 @@ def outlook_of(
         horizon: number of steps to forecast; None means the longest season that fits ten times in the series, else the
             shortest season, else a tenth of the series, at most 100.
         folds: most forecasts of the backtest; 0 for none. Fewer are made on a short series.
+        levels: levels of the prediction intervals, in percent.
         progress: called after each forecast of the backtest.
 
     Raises:
-        SettingError: the horizon or the number of folds is out of range.
+        SettingError: the horizon, the number of folds or a level is out of range.
         NotFittedError: the estimator is not fitted.
         SeriesError: the estimator was fitted to another kind of series.
     """
     if folds:
         whole_number("folds", folds)
+    asked = percentages("levels", levels)
     predictions = rnn.predict(series)
     seasons = rnn.model_.best.settings.seasons or seasons_of(series)
     steps = default_horizon(len(series), seasons) if horizon is None else whole_number("horizon", horizon)
-    ahead, no_forecast = _forecast(rnn, series, steps)
-    result, no_backtest = _backtest(rnn, series, steps, folds, progress)
+    ahead, no_forecast = _forecast(rnn, series, steps, asked)
+    result, no_backtest = _backtest(rnn, series, steps, folds, asked, progress)
     return Outlook(rnn, series, seasons, steps, ahead, no_forecast, result, no_backtest, predictions)
 
 
@@ -109,7 +112,7 @@ def default_horizon(steps: int, seasons: Sequence[int]) -> int:
     return max(1, min(steps // HORIZON_SHARE, LONGEST_HORIZON))
 
 
-def _forecast(rnn: RNN, series: Series, horizon: int) -> tuple[Forecast | None, str]:
+def _forecast(rnn: RNN, series: Series, horizon: int, levels: Sequence[float]) -> tuple[Forecast | None, str]:
     """Forecast with intervals if they are calibrated, or without; the text says what is not there, and why."""
     if series.input_names and series.known_ahead < horizon:
         return None, (
@@ -117,7 +120,7 @@ def _forecast(rnn: RNN, series: Series, horizon: int) -> tuple[Forecast | None, 
             "Give their future values."
         )
     try:
-        return intervals.forecast(rnn.model_, horizon, LEVELS, None, None), ""
+        return intervals.forecast(rnn.model_, horizon, levels, None, None), ""
     except SettingError as error:
         reason = f"There are no intervals: {error}."
     except SeriesError as error:
@@ -129,7 +132,7 @@ def _forecast(rnn: RNN, series: Series, horizon: int) -> tuple[Forecast | None, 
 
 
 def _backtest(
-    rnn: RNN, series: Series, horizon: int, folds: int, progress: ProgressCallback | None
+    rnn: RNN, series: Series, horizon: int, folds: int, levels: Sequence[float], progress: ProgressCallback | None
 ) -> tuple[Backtest | None, str]:
     """Backtest the settings on the second half of the series, with as many folds as fit; or say why not."""
     if not folds:
@@ -142,7 +145,7 @@ def _backtest(
         )
     refit = len(series) <= REFIT_STEPS
     try:
-        return rnn.backtest(series, horizon, folds=count, refit=refit, levels=LEVELS, progress=progress), ""
+        return rnn.backtest(series, horizon, folds=count, refit=refit, levels=levels, progress=progress), ""
     except (SeriesError, SettingError) as error:
         return None, _sentence(error)
 
