@@ -60,7 +60,7 @@ test-newest:
 lock: .venv/created
 	$(BIN)/python -m pip install --quiet uv
 	printf 'hatchling>=1.27\neditables>=0.5\n' > .venv/build.in
-	$(BIN)/uv pip compile $(LOCK) -o requirements/run.txt
+	$(BIN)/uv pip compile $(LOCK) --extra train -o requirements/run.txt
 	$(BIN)/uv pip compile $(LOCK) --extra test -o requirements/test.txt
 	$(BIN)/uv pip compile $(LOCK) --extra test --extra docs --constraint requirements/test.txt -o requirements/docs.txt
 	$(BIN)/uv pip compile $(LOCK) --extra test --resolution lowest-direct -o requirements/oldest.txt

@@ -330,7 +330,33 @@ def test_a_fit_does_not_wait_for_what_it_does_not_use(tmp_path):
     subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, capture_output=True)
 
 
-COMMANDS = "demo data fit predict generate forecast backtest evaluate update export studio info"
+def test_doctor_says_what_is_there_and_how_to_get_what_is_missing(run, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)  # as if it were not installed
+    monkeypatch.setenv("FREERUN_CACHE", str(tmp_path))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    (tmp_path / "one-cache").write_bytes(b"abc")
+    code, out, err = run("doctor")
+    assert code == 0
+    lines = dict(line.split("  ", 1) for line in out.splitlines())
+    assert lines["numpy"].strip() == np.__version__
+    assert lines["extra excel"].strip() == "missing (reading spreadsheets); pip install 'freerun[excel]'"
+    assert "installed" in lines["extra train"]
+    assert err == ""
+    found = json.loads(run("doctor --json")[1])
+    assert found["cores"] == len(os.sched_getaffinity(0))
+    assert found["extras"]["excel"] == ["openpyxl"]
+    assert found["cache"] == {"folder": str(tmp_path), "programs": 1, "bytes": 3, "writable": True}
+
+
+def test_doctor_notes_what_slows_freerun_down(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2})
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    code, _, err = run("doctor")
+    assert code == 0
+    assert "OMP_NUM_THREADS=2 limits linear algebra to fewer than the 3 cores; unset it" in err
+
+
+COMMANDS = "demo data fit predict generate forecast backtest evaluate update export studio doctor info"
 
 
 @pytest.mark.parametrize("name", COMMANDS.split())

@@ -53,3 +53,30 @@ def test_the_command_line_does_without_jax(tmp_path: Path) -> None:
     ):
         command = [sys.executable, "-c", COMMAND, *words.split()]
         subprocess.run(command, check=True, timeout=300, cwd=tmp_path, stdout=subprocess.DEVNULL)
+
+
+WITHOUT = """
+import sys
+sys.modules["jax"] = None  # as if it were not installed
+import numpy as np
+import freerun
+
+values = np.sin(np.arange(200) / 3) + 0.05 * np.random.default_rng(0).normal(size=200)
+rnn = freerun.RNN(hidden=30, optimizer="ridge", seed=0).fit(values)
+assert np.isfinite(rnn.generate(120_000).values).all()  # so long that JAX would be taken
+for task in (
+    lambda: freerun.RNN(hidden=4, optimizer="bfgs").fit(values),
+    lambda: rnn.export("run.stablehlo", 5),
+    lambda: rnn.evaluate_long_term(values, 150),
+):
+    try:
+        task()
+    except freerun.errors.MissingExtraError as error:
+        assert "needs jax, which is not installed: pip install 'freerun[train]'" in str(error), error
+    else:
+        raise AssertionError("nothing was refused")
+"""
+
+
+def test_without_the_extra_train_a_default_fit_works_and_training_says_what_to_install(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT], check=True, timeout=300, cwd=tmp_path)

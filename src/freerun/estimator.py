@@ -17,6 +17,7 @@ from freerun.data.scaling import refuse_constant
 from freerun.data.series import Series, SeriesLike
 from freerun.data.stored import StoredSeries
 from freerun.errors import NotFittedError, SettingError
+from freerun.extras import require
 from freerun.forecasting import evaluation, intervals, learning, runs
 from freerun.forecasting.evaluation import Evaluation, LongTerm
 from freerun.forecasting.model import Model
@@ -93,6 +94,7 @@ class RNN(Parameters):
         Raises:
             SettingError: a parameter is out of range, has no effect, or does not fit the series.
             MachineError: this machine has no GPU, or too little memory. The checkpoint stays as it was.
+            MissingExtraError: all weights are to be trained, and JAX is not installed.
             SeriesError: a channel is constant, there are too few steps, gaps are too long, or series do not match.
             NotFittedError: `warm_start`, and there was no fit before.
             CheckpointError: the checkpoint is damaged, or belongs to another fit.
@@ -480,9 +482,11 @@ class RNN(Parameters):
 
         Raises:
             NotFittedError: the network is not trained.
+            MissingExtraError: JAX is not installed.
             SettingError: the network was trained with `detrend=True`, or `steps` is not a positive whole number.
             OutputError: the file cannot be written.
         """
+        require("train", "a StableHLO program")
         from freerun.forecasting.export import export
 
         export(self._fitted(), path, whole_number("steps", steps))

@@ -20,6 +20,7 @@ from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
+from freerun.extras import require
 from freerun.forecasting.intervals import errors_left_out, growth_in_sample
 from freerun.forecasting.model import RECENT, Member, Model
 from freerun.forecasting.runs import endures, holds_at_first, one_step_error, run_start_after
@@ -257,6 +258,7 @@ class _Fit:
         steps = max(map(len, self.training))
         plan = self.plan(settled(asked, steps))
         if isinstance(plan, TrainPlan):
+            require("train", f"training by optimizer={asked.method!r}", "solve the readout alone (optimizer='ridge')")
             from freerun.training.forcing import require_fitting
 
             require_fitting(plan, plan.window or steps - 1)

@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 
 from freerun.data.series import Series
-from freerun.errors import MissingExtraError, SeriesError
+from freerun.errors import SeriesError
 from freerun.estimator import RNN
+from freerun.extras import require
 from freerun.forecasting import intervals
 from freerun.forecasting.intervals import around, half_widths_of
 
-try:
-    from sktime.forecasting.base import BaseForecaster
-except ImportError as error:
-    raise MissingExtraError("sktime is not installed; install freerun[sktime]") from error
+require("sktime", "RNNForecaster")
+from sktime.forecasting.base import BaseForecaster  # noqa: E402 - after the check that it is there
 
 
 class RNNForecaster(BaseForecaster):

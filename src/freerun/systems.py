@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from freerun.data.series import Series
-from freerun.errors import MissingExtraError, SettingError
+from freerun.errors import SettingError
+from freerun.extras import require
 
 CIRCLE = 32
 """Points of the half circle around a coefficient of ETDRK4 over which it is averaged, as in Kassam and Trefethen."""
@@ -317,10 +318,9 @@ def dysts(name: str, steps: int, points_per_period: int = 100) -> Series:
         SettingError: dysts has no such system.
     """
     _require_positive(steps=steps, points_per_period=points_per_period)
-    try:
-        from dysts import flows  # pyright: ignore[reportMissingImports] - an optional package
-    except ImportError as error:
-        raise MissingExtraError("dysts is not installed; run: pip install 'freerun[systems]'") from error
+    require("systems", f"the system {name!r}")
+    from dysts import flows  # pyright: ignore[reportMissingImports] - an optional package
+
     system = getattr(flows, name, None)
     if not (isinstance(system, type) and hasattr(system, "make_trajectory")):
         raise SettingError(f"dysts has no system {name!r}; give a name of dysts.flows, such as 'Lorenz'")

@@ -40,6 +40,7 @@ COMMANDS = {
     "export": "Write the free run of the best network as a StableHLO program, which needs JAX or another compiler, not "
     "freerun.",
     "studio": "Open a page on which to train a network, watch it learn and let it run; needs freerun[studio].",
+    "doctor": "Show what freerun finds on this machine: versions, cores, memory, GPU, caches, and what is missing.",
     "info": "Show what a model file holds: settings, series and training.",
 }
 """One sentence of help for each command, equal to the first line of its docstring."""
@@ -85,7 +86,6 @@ app = typer.Typer(
     cls=_LazyGroup,
     help="Train a recurrent network on a time series, then let it run free.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=MARKUP,
 )

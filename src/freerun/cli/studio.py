@@ -31,13 +31,10 @@ def studio(
     """
     import json
 
-    from freerun.errors import SettingError
+    from freerun.extras import require
 
-    try:
-        from freerun.studio.page import serve
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("nicegui"):
-            raise
-        raise SettingError("the studio needs NiceGUI: pip install 'freerun[studio]'") from error
+    require("studio", "the studio")
+    from freerun.studio.page import serve
+
     console = Console(as_json, quiet)
     serve(folder, host, port, token, show, console.note if not as_json else lambda text: print(json.dumps(text)))

@@ -16,7 +16,8 @@ from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 from freerun.compute.cores import on_cores, thread_map
-from freerun.errors import FreerunError, MissingExtraError, SearchError
+from freerun.errors import FreerunError, SearchError
+from freerun.extras import require
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -93,12 +94,9 @@ class DaskEngine:
             SearchError: no scheduler answers.
             MissingExtraError: Dask is not installed.
         """
-        try:
-            import distributed
-        except ImportError as error:
-            raise MissingExtraError(
-                "workers need Dask, which is not installed; pip install 'freerun[search]'"
-            ) from error
+        require("search", "a cluster of workers")
+        import distributed
+
         self._distributed, self._scheduler, self._cluster = distributed, scheduler, None
         if scheduler is None:
             self._cluster = distributed.LocalCluster(

@@ -288,10 +288,9 @@ def _keep_compiled_programs() -> None:
 
     JAX runs the code in that folder. It is therefore readable and writable by its owner alone.
     """
-    wanted = os.environ.get(CACHE, "")
-    if wanted == "off" or jax.config.values["jax_compilation_cache_dir"] is not None:
+    folder = cache_folder()
+    if folder is None or jax.config.values["jax_compilation_cache_dir"] is not None:
         return
-    folder = Path(wanted).expanduser() if wanted else default_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _drop_oldest(folder)
@@ -302,10 +301,15 @@ def _keep_compiled_programs() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
-def default_folder() -> Path:
-    """The folder of compiled programs if `FREERUN_CACHE` is not set."""
+def cache_folder() -> Path | None:
+    """The folder of compiled programs that `FREERUN_CACHE` names, or the default one; None if it is `off`."""
     from platformdirs import user_cache_path
 
+    wanted = os.environ.get(CACHE, "")
+    if wanted == "off":
+        return None
+    if wanted:
+        return Path(wanted).expanduser()
     return user_cache_path("freerun", appauthor=False) / "compiled"
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 
 from freerun._version import __version__
 from freerun.files.writing import JSONValue
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Return the installed versions of freerun and of these packages, by name.
-
-    Raises:
-        importlib.metadata.PackageNotFoundError: one is not installed.
-    """
-    return {"freerun": __version__} | {name: version(name) for name in packages}
+    """Return the versions of freerun and of those of these packages that are installed, by name."""
+    found = {"freerun": __version__}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def differences(found: Mapping[str, JSONValue], here: Mapping[str, JSONValue]) -> str:

@@ -10,6 +10,7 @@ from freerun import metrics
 from freerun.data.arrays import stays_near
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
+from freerun.extras import require
 from freerun.forecasting.model import Model
 from freerun.forecasting.runs import free_run, one_step_outputs, require_washout, run_start_after, runs_from
 
@@ -173,9 +174,11 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
         Exponents per step, descending.
 
     Raises:
+        MissingExtraError: JAX is not installed.
         SettingError: the network has external inputs, so that its closed loop is not autonomous, a known model, or is
             that of a field.
     """
+    require("train", "the Lyapunov exponents of a network")
     import jax.numpy as jnp
 
     from freerun.compute.programs import computing

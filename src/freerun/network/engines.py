@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from freerun.extras import missing
 from freerun.network import numpy_runs
 from freerun.network.network import Network, State
 
@@ -22,6 +23,8 @@ compiling.
 def free_run(network: Network, state: State, value: np.ndarray, steps: int, future_inputs: np.ndarray) -> np.ndarray:
     """Run in closed loop, with the faster engine; fields, and with a known model or sparse weights, in NumPy.
 
+    Without the extra `train`, all runs are in NumPy.
+
     The engines agree up to rounding. Runs of a chaotic system therefore differ after some time.
 
     Args:
@@ -35,10 +38,10 @@ def free_run(network: Network, state: State, value: np.ndarray, steps: int, futu
         Shape (steps, D), in double precision. Values that overflow are infinite or NaN.
     """
     dtype = network.bias.dtype
-    if steps < COMPILED or network.sparse or network.known is not None or network.lattice is not None:
-        run = numpy_runs.run(network, numpy_runs.beside(state), value[None], steps, future_inputs=future_inputs).values[
-            0, 0
-        ]
+    special = network.sparse or network.known is not None or network.lattice is not None
+    if steps < COMPILED or special or missing("train"):
+        beside = numpy_runs.beside(state)
+        run = numpy_runs.run(network, beside, value[None], steps, future_inputs=future_inputs).values[0, 0]
     else:
         from freerun.compute.programs import computing
 

@@ -16,17 +16,11 @@ spec       the TOML file that describes a sweep
 report     an HTML report on a search
 """
 
-from freerun.errors import MissingExtraError
+from freerun.extras import require
 
-try:
-    import optuna as _optuna  # noqa: F401 - so that a missing package is reported at once
-    import psutil as _psutil  # noqa: F401 - the same
-except ImportError as error:
-    raise MissingExtraError(
-        f"a search needs {error.name}, which is not installed; pip install 'freerun[search]'"
-    ) from error
+require("search", "a search")
 
-from freerun.search.searching import Found, Standing, search
-from freerun.search.sweeping import sweep
+from freerun.search.searching import Found, Standing, search  # noqa: E402 - after the check that its packages are there
+from freerun.search.sweeping import sweep  # noqa: E402 - the same
 
 __all__ = ["Found", "Standing", "search", "sweep"]

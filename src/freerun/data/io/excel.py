@@ -8,7 +8,8 @@ from typing import Any
 from freerun.data.io.grid import Numbered, to_table
 from freerun.data.io.source import Source
 from freerun.data.table import Table
-from freerun.errors import MissingExtraError, SeriesFileError, warn
+from freerun.errors import SeriesFileError, warn
+from freerun.extras import require
 
 
 def read(source: Source) -> Table:
@@ -18,12 +19,9 @@ def read(source: Source) -> Table:
         SeriesFileError: the file is damaged or holds no table.
         MissingExtraError: openpyxl is not installed.
     """
-    try:
-        from openpyxl import load_workbook
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{source.name}: reading spreadsheets needs openpyxl; install freerun[excel], or save the sheet as CSV"
-        ) from error
+    require("excel", f"{source.name}: reading spreadsheets", "save the sheet as CSV")
+    from openpyxl import load_workbook
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and validations, which are not needed
