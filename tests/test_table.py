@@ -310,5 +310,5 @@ def test_long_format_is_found_by_the_column_that_makes_times_unique():
     long = pd.DataFrame({"day": [*days, *days], "shop": list("aaaabbbb"), "sold": range(8)})
     assert Table.of_frame(long).id_column() == "shop"
     assert Table.of_frame(long.rename(columns={"shop": "unique_id"})).id_column() == "unique_id"
-    assert Table.of_frame(long[:4]).id_column() is None
+    assert Table.of_frame(long.head(4)).id_column() is None
     assert Table.of_frame(long.drop(columns="shop")).id_column() is None

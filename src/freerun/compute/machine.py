@@ -66,7 +66,7 @@ class Machine:
 
 def examine() -> Machine:
     """Examine this machine. JAX is started if it is installed, so that its devices are known."""
-    extras = {extra: missing(extra) for extra in PACKAGES}
+    extras: dict[Extra, tuple[str, ...]] = {extra: missing(extra) for extra in PACKAGES}
     complete = not extras["train"]
     devices = _devices() if complete else ()
     cache = _program_cache() if complete else None
