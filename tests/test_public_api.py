@@ -22,7 +22,7 @@ import freerun.training.history
 
 LIST = Path(__file__).with_name("public_api.txt")
 
-MODULES = ("errors", "metrics", "plots", "systems", "search", "sktime")
+MODULES = ("errors", "metrics", "plots", "systems", "search", "sktime", "torch")
 """Modules that users import from, beside `freerun` itself."""
 
 

@@ -14,6 +14,8 @@ from hashlib import sha256
 from itertools import chain, islice, starmap
 from pathlib import Path
 
+import numpy as np
+
 from freerun.compute.cores import thread_map
 from freerun.data.learnable import learnable, require_steps
 from freerun.data.scaling import Scaling
@@ -27,7 +29,7 @@ from freerun.forecasting.runs import endures, holds_at_first, one_step_error, ru
 from freerun.network import normal_equations, ridge
 from freerun.network.assimilation import Noise
 from freerun.network.errors_in_variables import estimate
-from freerun.network.network import Network
+from freerun.network.network import Network, assemble
 from freerun.network.ridge import Divided, Solution, Triangle
 from freerun.network.smoothing import SmootherErrors
 from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, train_plan
@@ -520,6 +522,31 @@ class _Fit:
         assert self.progress is not None
         assert trained is not None
         self.progress(replace(said, current=lambda: self.model([self._trained_member(trained())])))
+
+
+def adopted(settings: Settings, weights: Mapping[str, np.ndarray], scaling: Scaling, series: Series) -> Model:
+    """Make a model of weights that were trained elsewhere, and let it read a series.
+
+    Args:
+        settings: those that shape the network. By the last steps of the series, a share of `holdout`, intervals are
+            calibrated.
+        weights: by the names of `freerun.network.network.assemble`.
+        scaling: of what the network reads.
+        series: what its free runs continue.
+
+    Raises:
+        SeriesError: the series is too short.
+    """
+    one, chosen = _Fit(settings, (series,), None, None, None, None, None), settled(settings, len(series))
+    plan = one.plan(chosen)
+    require_steps("given", series, plan.washout)
+    network = assemble(plan.shape, lambda name, _: np.ascontiguousarray(weights[name]))
+    history = History(epochs=[0], stopped="trained elsewhere", seconds=0.0)
+    member = Member(chosen, network, scaling, run_start_after(network, scaling, series), history)
+    history.training_mse.append(one_step_error(member, [series]))
+    held = held_out(chosen, len(series), choosing=False)
+    errors = errors_left_out([member], [[member]], [series], held, chosen=False)
+    return replace(one.model([member]), errors=errors)
 
 
 def scored(network: Network, training: Sequence[Series]) -> list[Series]:
