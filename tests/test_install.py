@@ -40,6 +40,7 @@ def test_the_minimal_install_does_all_but_the_extras(tmp_path):
         ("fit s.csv --optimizer adam -o b.freerun", "train"),
         ("search s.csv -o b.freerun", "search"),
         ("studio --no-show", "studio"),
+        ("serve m.freerun", "serve"),
     ):
         said = freerun(words)
         assert said.returncode == 2

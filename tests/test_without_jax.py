@@ -23,6 +23,18 @@ freerun.load(sys.argv[1]).forecast(3)
 assert not {"jax", "equinox", "optax"} & set(sys.modules), "JAX was loaded"
 """
 
+SERVICE = """
+import sys
+import freerun
+from freerun.serving import server, work
+
+model = freerun.load(sys.argv[1]).model_
+for operation, query in (("forecast", [("horizon", "3"), ("levels", "80")]), ("generate", [("steps", "3")])):
+    job = work.Job(operation, "sines", query, b"", None, "json", 100, model)
+    assert work.perform(job).status == 200
+assert not {"jax", "equinox", "optax"} & set(sys.modules), "JAX was loaded"
+"""
+
 COMMAND = """
 import sys
 from freerun.cli import main
@@ -36,7 +48,8 @@ assert not {"jax", "equinox", "optax"} & set(sys.modules), "JAX was loaded"
 
 
 def test_a_default_fit_and_all_that_uses_it_do_without_jax(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", LIBRARY, tmp_path / "sines.freerun"], check=True, timeout=300)
+    for program in (LIBRARY, SERVICE):
+        subprocess.run([sys.executable, "-c", program, tmp_path / "sines.freerun"], check=True, timeout=300)
 
 
 def test_the_command_line_does_without_jax(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """The command line `freerun`, one file per command.
 
 In: arguments and files of series or models. Out: files, results on stdout, and progress, notes and errors on stderr.
-Each command parses its arguments, calls one method of `freerun.RNN` (or `freerun.search`, `freerun.studio`), and prints
-the result; the method has the same name in Python. `options` holds arguments that several commands share, `console`
-prints. Computation does not belong here: whatever a command can do, Python can do without it.
+Each command parses its arguments, calls one method of `freerun.RNN` (or a function of `freerun.search`,
+`freerun.serving` or `freerun.studio`), and prints the result; the method has the same name in Python. `options` holds
+arguments that several commands share, `console` prints. Computation does not belong here: whatever a command can do,
+Python can do without it.
 
 A command's file is imported only when that command runs, so that `freerun --help` does not wait for JAX.
 """
@@ -39,6 +40,7 @@ COMMANDS = {
     "update": "Read new steps, so that forecasts start after them; the weights stay, or learn from them (--learn).",
     "export": "Write the free run of the best network as a StableHLO program, which needs JAX or another compiler, not "
     "freerun.",
+    "serve": "Serve models over HTTP: forecasts, free runs, predictions and updates; needs freerun[serve].",
     "studio": "Open a page on which to train a network, watch it learn and let it run; needs freerun[studio].",
     "doctor": "Show what freerun finds on this machine: versions, cores, memory, GPU, caches, and what is missing.",
     "info": "Show what a model file holds: settings, series and training.",

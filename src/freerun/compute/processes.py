@@ -1,4 +1,6 @@
-"""`ProcessEngine`: run tasks in processes of this machine, each with linear algebra on one thread.
+"""Processes of this machine that run tasks, each with linear algebra on one thread.
+
+`ProcessEngine` runs many tasks in several of them. `WorkerProcess` is one of them.
 
 The processes are plain Python processes that receive tasks by a pipe. They do not import the user's script, as those of
 `multiprocessing` do. Scripts therefore need no guard (`if __name__ == "__main__"`), and notebooks work.
@@ -47,8 +49,8 @@ class ProcessEngine:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._idle: LifoQueue[_Process] = LifoQueue()
-        self._all: list[_Process] = []
+        self._idle: LifoQueue[WorkerProcess] = LifoQueue()
+        self._all: list[WorkerProcess] = []
         self._closed = False
 
     def run_tasks(
@@ -102,18 +104,18 @@ class ProcessEngine:
             "fewer workers"
         )
 
-    def _process(self) -> _Process:
+    def _process(self) -> WorkerProcess:
         try:
             return self._idle.get_nowait()
         except Empty:
-            process = _Process()
+            process = WorkerProcess()
             self._all.append(process)
             if self._closed:
                 process.end()
             return process
 
 
-class _Process:
+class WorkerProcess:
     """A process that runs one task after the other."""
 
     def __init__(self) -> None:

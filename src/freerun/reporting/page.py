@@ -76,19 +76,22 @@ class Report:
         alt = html.escape(description, quote=True)
         self._parts.append(f'<figure><img src="data:image/png;base64,{source}" alt="{alt}"></figure>')
 
-    def save(self, path: str | Path) -> None:
-        """Write the page; an existing file is replaced only when the new one is complete.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+    def to_html(self) -> str:
+        """Return the page."""
         title = html.escape(self.title)
-        page = (
+        return (
             f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
             + "\n".join(self._parts)
             + f"\n</main>\n<footer>Made by freerun {__version__}.</footer>\n</body>\n</html>\n"
         )
+
+    def save(self, path: str | Path) -> None:
+        """Write the page; an existing file is replaced only when the new one is complete.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         with replacing(path) as temporary:
-            temporary.write_text(page, encoding="utf-8", errors="replace")  # a path may hold surrogates
+            temporary.write_text(self.to_html(), encoding="utf-8", errors="replace")  # a path may hold surrogates

@@ -1,24 +1,21 @@
 """`Guard`: middleware that refuses requests without the token, from other origins, or for unknown host names.
 
-The token is sent once in the address (`?token=...`), then in a cookie with `SameSite=Strict`. A request whose origin is
-another site is refused even with the cookie (cross-site request forgery). A request for an unknown host name is
-refused, since by DNS rebinding a page of another site could reach a loopback address.
+The token is sent once in the address (`?token=...`), then in a cookie with `SameSite=Strict`. `freerun.access` says
+which hosts and origins are refused, even with the cookie.
 """
 
 from __future__ import annotations
 
-import hmac
 from http.cookies import SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-COOKIE = "freerun-studio"
+from freerun.access import is_same_token, why_refused
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Host names of the loopback address."""
+COOKIE = "freerun-studio"
 
 
 class Guard:
@@ -39,16 +36,16 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
-        refusal = self._refusal(headers)
+        refusal = why_refused(headers, self._hosts, "studio")
         if refusal is None and self._token is not None:
             given = parse_qs(scope["query_string"].decode()).get("token", [""])[0]
-            if hmac.compare_digest(given.encode(), self._token.encode()) and scope["type"] == "http":
+            if is_same_token(given, self._token) and scope["type"] == "http":
                 answer = RedirectResponse(scope["path"] or "/", 303)
                 answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict", max_age=30 * 86400)
                 return await answer(scope, receive, send)
             cookies = SimpleCookie(headers.get("cookie", ""))
             held = cookies[COOKIE].value if COOKIE in cookies else ""
-            if not hmac.compare_digest(held.encode(), self._token.encode()):
+            if not is_same_token(held, self._token):
                 refusal = "This studio needs a token: open the address that `freerun studio` printed."
         if refusal is None and scope.get("method") in ("POST", "PUT", "PATCH") and not self._fits(headers):
             return await PlainTextResponse(f"A request may have at most {self._most} bytes.", 413)(scope, receive, send)
@@ -62,18 +59,3 @@ class Guard:
         """Whether a request declares its length, and it is within the limit."""
         length = headers.get("content-length", "")
         return length.isdigit() and int(length) <= self._most
-
-    def _refusal(self, headers: Headers) -> str | None:
-        """Return why the host or the origin of a request is refused; None if they are allowed.
-
-        Starlette's `TrustedHostMiddleware` checks hosts alone, and answers a web page where a socket should be closed.
-        """
-        host = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-        if host not in self._hosts:
-            return f"This studio has no host name {host!r}."
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-            return "A page of another site may not use this studio."
-        if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
-            return "A page of another site may not use this studio."
-        return None

@@ -12,9 +12,10 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
+from freerun.access import displayed_host, host_names, is_loopback
 from freerun.studio.desk import Desk
 from freerun.studio.free_pane import FreePane
-from freerun.studio.guard import LOOPBACK, Guard
+from freerun.studio.guard import Guard
 from freerun.studio.intake import MOST_BYTES
 from freerun.studio.jobs import Jobs
 from freerun.studio.network_pane import NetworkPane
@@ -48,10 +49,9 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, say
     """
     store = Store(folder)
     jobs = Jobs(store)
-    if token is None and host not in LOOPBACK:
+    if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(16)
-    names = LOOPBACK if host in LOOPBACK else (*LOOPBACK, host, *_names_of_this_machine())
-    app.user_middleware.insert(0, Middleware(Guard, token=token, hosts=names, most=MOST_BYTES + 2**16))
+    app.user_middleware.insert(0, Middleware(Guard, token=token, hosts=host_names(host), most=MOST_BYTES + 2**16))
 
     def runs(request: Request) -> Response:
         return download(store, request)
@@ -65,9 +65,8 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, say
 
     app.timer(LOOK_AFTER, jobs.look_after)
     app.on_startup(gc.freeze)  # loaded modules stay, so garbage collection can skip them
-    shown = "127.0.0.1" if host in ("0.0.0.0", *LOOPBACK) else host
     query = "" if token is None else f"?token={token}"
-    say(f"studio at http://{shown}:{port}/{query}, runs in {folder}; Ctrl-C ends it")
+    say(f"studio at http://{displayed_host(host)}:{port}/{query}, runs in {folder}; Ctrl-C ends it")
     ui.run(
         host=host,
         port=port,
@@ -108,14 +107,3 @@ def _page(desk: Desk) -> None:
             with ui.tab_panel("Take it away"):
                 away = TakeAwayPane(desk)
     ui.timer(1.0, lambda: [pane.refresh() for pane in (table, system, away)])
-
-
-def _names_of_this_machine() -> tuple[str, ...]:
-    import socket
-
-    name = socket.gethostname()
-    try:
-        addresses = [str(info[4][0]) for info in socket.getaddrinfo(name, None)]
-    except OSError:
-        addresses = []
-    return (name, socket.getfqdn(), *addresses)

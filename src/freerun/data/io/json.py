@@ -29,54 +29,66 @@ def read(source: Source) -> Table:
     except ValueError:
         numbered = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         return _from_records(
-            source, [_parse_line(source, *one) for one in numbered], [number for number, _ in numbered]
+            source.name, [_parse_line(source.name, *one) for one in numbered], [number for number, _ in numbered]
         )
+    return to_table(found, source.name)
+
+
+def to_table(found: Any, name: str) -> Table:
+    """Convert what JSON holds to a table.
+
+    Args:
+        found: a list of objects, one for each row; an object with a list for each column; or a list of numbers.
+        name: name of the source, for messages.
+
+    Raises:
+        SeriesFileError: it is not a table.
+    """
     if isinstance(found, dict) and any(isinstance(cells, list) for cells in found.values()):
-        return _from_columns(source, found)
+        return _from_columns(name, found)
     records = found if isinstance(found, list) else [found]
-    return _from_records(source, records, list(range(1, len(records) + 1)))
+    return _from_records(name, records, list(range(1, len(records) + 1)))
 
 
-def _parse_line(source: Source, number: int, line: str) -> Any:
+def _parse_line(name: str, number: int, line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise SeriesFileError(f"{source.name}, line {number}: not JSON ({error})") from error
+        raise SeriesFileError(f"{name}, line {number}: not JSON ({error})") from error
 
 
-def _from_columns(source: Source, found: dict[str, list[object]]) -> Table:
+def _from_columns(name: str, found: dict[str, list[object]]) -> Table:
     """Make a table from an object with a list for each column."""
     lengths = {len(cells) if isinstance(cells, list) else -1 for cells in found.values()}
     if len(lengths) > 1:
-        raise SeriesFileError(f"{source.name}: the columns {', '.join(found)} are not lists of equal length; {ADVICE}")
-    _refuse_nested(source, found.values())
-    return Table(found, source=source.name, lines=list(range(1, lengths.pop() + 1)))
+        raise SeriesFileError(f"{name}: the columns {', '.join(found)} are not lists of equal length; {ADVICE}")
+    _refuse_nested(name, found.values())
+    return Table(found, source=name, lines=list(range(1, lengths.pop() + 1)))
 
 
-def _from_records(source: Source, records: Sequence[Any], lines: Sequence[int]) -> Table:
+def _from_records(name: str, records: Sequence[Any], lines: Sequence[int]) -> Table:
     """Make a table from one object for each row, or from numbers, which become one channel."""
     if not records:
-        raise SeriesFileError(f"{source.name}: the file holds no rows")
+        raise SeriesFileError(f"{name}: the file holds no rows")
     if any(record is not None for record in records) and all(
         record is None or isinstance(record, int | float) for record in records
     ):
-        return Table({"x": list(records)}, named=False, source=source.name, lines=lines)
+        return Table({"x": list(records)}, named=False, source=name, lines=lines)
     for line, record in zip(lines, records, strict=True):
         if not isinstance(record, dict):
             raise SeriesFileError(
-                f"{source.name}, line {line}: {str(record)[:40]!r} is not an object; write one object "
-                "with names for each row"
+                f"{name}, line {line}: {str(record)[:40]!r} is not an object; write one object with names for each row"
             )
-    names = dict.fromkeys(name for record in records for name in record)
+    names = dict.fromkeys(key for record in records for key in record)
     if not names:
-        raise SeriesFileError(f"{source.name}: the objects have no names")
-    columns = {name: [record.get(name) for record in records] for name in names}
-    _refuse_nested(source, columns.values())
-    return Table(columns, source=source.name, lines=lines)
+        raise SeriesFileError(f"{name}: the objects have no names")
+    columns = {key: [record.get(key) for record in records] for key in names}
+    _refuse_nested(name, columns.values())
+    return Table(columns, source=name, lines=lines)
 
 
-def _refuse_nested(source: Source, columns: Iterable[Iterable[object]]) -> None:
+def _refuse_nested(name: str, columns: Iterable[Iterable[object]]) -> None:
     for cells in columns:
         for cell in cells:
             if isinstance(cell, dict | list):
-                raise SeriesFileError(f"{source.name}: {str(cell)[:40]!r} is not a number; {ADVICE}")
+                raise SeriesFileError(f"{name}: {str(cell)[:40]!r} is not a number; {ADVICE}")

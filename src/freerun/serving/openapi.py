@@ -1,0 +1,179 @@
+"""The OpenAPI document (version 3.1), made from the messages and the operations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from freerun._version import __version__
+from freerun.serving.messages import Health, ModelInfo, Models, Problem, Request
+from freerun.serving.negotiation import MEDIA_TYPES
+from freerun.serving.operations import OPERATIONS, Operation
+from freerun.serving.pool import Limits
+from freerun.serving.problems import MEDIA_TYPE
+from freerun.serving.reading import TABLES
+from freerun.serving.work import WARNING
+
+REFERENCE = "#/components/schemas/{model}"
+
+REFUSALS = {
+    "400": "The body is not JSON, or an option is given twice.",
+    "401": "The token is missing or wrong.",
+    "403": "The request comes from a page of another site, or has an unknown host name.",
+    "404": "There is no such model.",
+    "406": "The answer has no format that the client accepts.",
+    "408": "The body did not arrive in time.",
+    "413": "The body is too large.",
+    "415": "The body is neither JSON nor CSV.",
+    "422": "An option is out of range, or the data cannot be used.",
+    "429": "Too many requests are computed or wait. `Retry-After` says when to try again.",
+    "503": "The computation took too long, or there is not enough memory.",
+}
+"""What each status code of a refusal means."""
+
+OF_ALL = ("401", "403", "406")
+"""Refusals that every address but that of health may give."""
+
+NAME = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "Name of the model.",
+    "schema": {"type": "string", "minLength": 1},
+}
+
+STEPS = ("horizon", "steps")
+"""Options whose largest value is a limit of the service."""
+
+
+def document(limits: Limits, secured: bool) -> dict[str, Any]:
+    """Make the OpenAPI document of a service.
+
+    Args:
+        limits: what requests may take.
+        secured: whether requests must have a token.
+    """
+    schemas = _schemas(limits)
+    paths: dict[str, Any] = {
+        "/health": {"get": _look("health", "Whether the service works", Health, ()) | {"security": []}},
+        "/models": {"get": _look("models", "The models of the service", Models, OF_ALL)},
+        "/models/{name}": {
+            "parameters": [NAME],
+            "get": _look("model", "What a model is", ModelInfo, (*OF_ALL, "404")),
+        },
+    }
+    for name, operation in OPERATIONS.items():
+        options = _options(schemas[operation.request.__name__])
+        entry: dict[str, Any] = {"parameters": [NAME], "post": _post(name, operation, options)}
+        if operation.reads_only:
+            entry["get"] = _call(name, operation, options, ("400", "404", "422", "429", "503"))
+        paths[f"/models/{{name}}/{name}"] = entry
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "freerun",
+            "version": __version__,
+            "summary": "Forecasts and free runs of trained networks.",
+            "description": "Refusals are problem details (RFC 9457) that say what is wrong, and what to do. "
+            f"A request may ask for {limits.steps} steps at most, and its body may have {limits.body / 2**20:.4g} MiB. "
+            f"It may take {limits.seconds:g} seconds.",
+        },
+        "paths": paths,
+        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"token": []}] if secured else [],
+    }
+
+
+def _schemas(limits: Limits) -> dict[str, Any]:
+    """JSON schemas of all messages, with the limits of the service."""
+    requests = [operation.request for operation in OPERATIONS.values()]
+    answers = dict.fromkeys(operation.answer for operation in OPERATIONS.values())
+    shown: list[Any] = [(kind, "validation") for kind in requests]
+    shown += [(kind, "serialization") for kind in (*answers, Health, Models, ModelInfo, Problem)]
+    _, definitions = models_json_schema(shown, ref_template=REFERENCE)
+    schemas = definitions["$defs"]
+    for kind in requests:
+        for name in STEPS:
+            if name in kind.model_fields:
+                schemas[kind.__name__]["properties"][name]["maximum"] = limits.steps
+    return schemas
+
+
+def _options(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The fields of a request that may stand in the query, as parameters that are not required."""
+    parameters = []
+    for name, given in schema["properties"].items():
+        if name not in TABLES:
+            kept = {key: value for key, value in given.items() if key not in ("description", "title")}
+            parameters.append(
+                {"name": name, "in": "query", "description": given.get("description", ""), "schema": _bare(kept)}
+            )
+    return parameters
+
+
+def _bare(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an option in a query, which cannot be null."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
+    bare = {key: value for key, value in schema.items() if key not in ("anyOf", "default") or value is not None}
+    if kinds:
+        del bare["anyOf"]
+        bare |= kinds[0]
+    if "enum" in bare:
+        bare["enum"] = [word for word in bare["enum"] if word is not None]
+    return bare
+
+
+def _look(name: str, summary: str, answer: type[BaseModel], refusals: Sequence[str]) -> dict[str, Any]:
+    content = {MEDIA_TYPES["json"]: {"schema": _reference(answer)}}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "responses": {"200": {"description": summary, "content": content}} | _refusals(refusals),
+    }
+
+
+def _call(
+    name: str, operation: Operation, options: Sequence[Mapping[str, Any]], refusals: Sequence[str]
+) -> dict[str, Any]:
+    """A call of an operation without a body, which must give the options that are required."""
+    content: dict[str, Any] = {MEDIA_TYPES["json"]: {"schema": _reference(operation.answer)}}
+    headers = {}
+    if "csv" in operation.formats:
+        content[MEDIA_TYPES["csv"]] = {"schema": {"type": "string"}}
+        headers = {WARNING: {"description": "Warnings, of an answer in CSV.", "schema": {"type": "string"}}}
+    required = {key for key, field in operation.request.model_fields.items() if field.is_required()}
+    return {
+        "operationId": f"{name}_by_query",
+        "summary": operation.summary,
+        "description": operation.description,
+        "parameters": [{**option, "required": option["name"] in required} for option in options],
+        "responses": {"200": {"description": operation.answer.__doc__, "headers": headers, "content": content}}
+        | _refusals(sorted({*OF_ALL, *refusals})),
+    }
+
+
+def _post(name: str, operation: Operation, options: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A call of an operation with a body, which may have the options."""
+    call = _call(name, operation, options, [key for key in REFUSALS if key not in OF_ALL])
+    body = {
+        MEDIA_TYPES["json"]: {"schema": _reference(operation.request)},
+        MEDIA_TYPES["csv"]: {"schema": {"type": "string", "description": "The series; the options are in the query."}},
+    }
+    parameters = [{**option, "required": False} for option in options]
+    return call | {"operationId": name, "parameters": parameters, "requestBody": {"content": body}}
+
+
+def _refusals(codes: Sequence[str]) -> dict[str, Any]:
+    content = {MEDIA_TYPE: {"schema": _reference(Problem)}}
+    found: dict[str, Any] = {code: {"description": REFUSALS[code], "content": content} for code in codes}
+    if "429" in found:
+        seconds = {"description": "Seconds.", "schema": {"type": "integer"}}
+        found["429"] = found["429"] | {"headers": {"Retry-After": seconds}}
+    return found
+
+
+def _reference(kind: type[BaseModel] | type[Request]) -> dict[str, str]:
+    return {"$ref": REFERENCE.format(model=kind.__name__)}

@@ -1,0 +1,114 @@
+"""Reads a request from its query and body, and the series in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic_core import from_json
+
+from freerun.data.io import csv
+from freerun.data.io.source import Source
+from freerun.data.rows import ReadOptions
+from freerun.data.series import Series
+from freerun.data.table import Table
+from freerun.forecasting.model import Model
+from freerun.serving.messages import HORIZON, Reading, Request
+from freerun.serving.negotiation import Format
+from freerun.serving.problems import Refusal
+
+Kind = TypeVar("Kind", bound=Request)
+
+TABLES = ("series", "inputs")
+"""Fields of requests that hold tables, which a query cannot."""
+
+
+def read_request(
+    kind: type[Kind], query: Sequence[tuple[str, str]], body: bytes, form: Format | None, most_steps: int
+) -> Kind:
+    """Read a request.
+
+    Args:
+        kind: what the request holds.
+        query: options in the address.
+        body: JSON with all fields, or CSV, which is the series.
+        form: the format of the body; None without a body.
+        most_steps: largest number of steps that may be asked for.
+
+    Raises:
+        Refusal: the body is not JSON, or an option is given twice.
+        ValidationError: an option is missing, unknown or out of range.
+        SeriesError: the CSV is not a table.
+    """
+    given: dict[str, Any] = {}
+    if form == "json":
+        given = _object(body)
+    elif form == "csv":
+        given = {"series": csv.read(Source("series", ".csv", None, body))}
+    options = _options(kind.model_json_schema()["properties"], query)
+    twice = sorted(set(given) & set(options))
+    if twice:
+        raise Refusal(400, f"{twice[0]} stands in the query and in the body; give it once.")
+    return kind.model_validate(given | options, context={HORIZON: most_steps})
+
+
+def read_series(request: Reading, table: Table, model: Model) -> Series:
+    """Convert a table of a request to a series for a model, whose external inputs are found by name.
+
+    Raises:
+        SeriesError: the table holds no such series.
+        SettingError: an option has an unknown value.
+    """
+    inputs = [name for name in model.recent.input_names if name in table.columns]
+    columns = request.columns or []
+    chosen = (*columns, *(name for name in inputs if name not in columns)) if columns else ()
+    given = {name: getattr(request, name) for name in Reading.model_fields if name != "columns"}
+    series = Series.from_options(table, ReadOptions.checked(chosen, **given))
+    return series.with_inputs(inputs) if inputs else series
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Refusal(400, f"The body is not JSON: {error}.") from error
+    if not isinstance(found, dict):
+        raise Refusal(422, "The body is not an object; give one with the options by name.")
+    return found
+
+
+def _options(fields: Mapping[str, Any], query: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Convert the options of a query to what JSON would hold."""
+    texts: dict[str, list[str]] = {}
+    for name, text in query:
+        if name in TABLES:
+            raise Refusal(422, f"{name} is a table; give it in the body.")
+        texts.setdefault(name, []).append(text)
+    return {name: _value(fields.get(name, {}), given) for name, given in texts.items()}
+
+
+def _value(schema: Mapping[str, Any], texts: list[str]) -> Any:
+    """Convert the texts of an option to a value of the type in its JSON schema; what cannot be converted stays text."""
+    kinds = [schema, *schema.get("anyOf", [])]
+    listed = next((kind for kind in kinds if kind.get("type") == "array"), None)
+    if listed is not None:
+        items = listed["items"]
+        split = texts if items["type"] == "string" else [part for text in texts for part in text.split(",")]
+        return [_value(items, [text]) for text in split]
+    if len(texts) > 1:
+        return texts
+    match next((kind["type"] for kind in kinds if "type" in kind), "string"):
+        case "boolean":
+            return {"true": True, "false": False}.get(texts[0], texts[0])
+        case "integer":
+            return _number(int, texts[0])
+        case "number":
+            return _number(float, texts[0])
+    return texts[0]
+
+
+def _number(kind: type[int] | type[float], text: str) -> int | float | str:
+    try:
+        return kind(text)
+    except ValueError:
+        return text
