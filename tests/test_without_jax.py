@@ -20,6 +20,7 @@ rnn.sample(5, 10)
 rnn.update(values[120:130])
 rnn.save(sys.argv[1])
 freerun.load(sys.argv[1]).forecast(3)
+rnn.export_onnx(sys.argv[1] + '.onnx')
 assert not {"jax", "equinox", "optax"} & set(sys.modules), "JAX was loaded"
 """
 

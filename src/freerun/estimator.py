@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from freerun.forecasting.modelfile import load_model, save_model
 from freerun.known import KnownModel
 from freerun.parameters import Parameters
 from freerun.selection.policies import Policy
-from freerun.settings import Ensemble, Settings, Value
+from freerun.settings import Ensemble, OnnxProgram, Settings, Value
 from freerun.training.checkpoint import EVERY
 from freerun.training.history import History, ProgressCallback
 
@@ -490,6 +490,43 @@ class RNN(Parameters):
         from freerun.forecasting.export import export
 
         export(self._fitted(), path, whole_number("steps", steps))
+
+    def export_onnx(
+        self,
+        path: str | Path,
+        program: OnnxProgram = "run",
+        ensemble: Ensemble = "best",
+        *,
+        after: SeriesLike = None,
+    ) -> None:
+        """Write the networks as an ONNX file, which runs without freerun; see docs/onnx.md.
+
+        All inputs and outputs are in the units of the series, in double precision. The file also holds the state at the
+        end of the series, names, times and the version of freerun.
+
+        Args:
+            path: path of the file, which is replaced if it exists.
+            program: `run` reads any number of values and then runs free for any number of steps. `step` predicts one
+                step from a state and a value, without loops, for importers that know none.
+            ensemble: `best` is the best network. `mean`, `median` and `trimmed` (the mean of the middle half) combine
+                the predictions of all members step by step.
+            after: the series that is continued, with its external inputs; None continues the training series.
+
+        Raises:
+            NotFittedError: the network is not trained.
+            MissingExtraError: the package onnx is not installed.
+            SettingError: a part of the network cannot be exported; an ensemble of one network; or no series to continue
+                after training on several.
+            SeriesError: `after` does not fit.
+            OutputError: the file cannot be written.
+        """
+        one_of("program", program, get_args(OnnxProgram))
+        one_of("ensemble", ensemble, tuple(runs.COMBINED))
+        model, base = self._fitted(), None if after is None else Series.of(after)
+        require("onnx", "an ONNX file")
+        from freerun.forecasting.onnx_export import export_onnx
+
+        export_onnx(model, path, program, ensemble, base)
 
     def get_params(self, deep: bool = True) -> dict[str, Value]:
         """Return the parameters by name. `deep` has no effect, since no parameter is an estimator."""

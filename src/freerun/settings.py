@@ -56,6 +56,9 @@ Ensemble = Literal["best", "mean", "median", "trimmed"]
 """Which free run of a model with several members is given: that of the best, or their mean or median at each step, or
 the mean of the middle half of them."""
 
+OnnxProgram = Literal["run", "step"]
+"""Programs that are exported to ONNX: one reads values and runs free after them, the other predicts a single step."""
+
 Missing = Literal["mask", "interpolate", "error"]
 """What to do with missing values of a series: leave them out of training and let the network run on its own output over
 them, fill them by linear interpolation, or refuse them. Infinite values are interpolated or refused."""

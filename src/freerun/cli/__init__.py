@@ -38,7 +38,7 @@ COMMANDS = {
     "fitted to.",
     "sweep": "Fit and score every combination of series, settings and seeds, and write one table.",
     "update": "Read new steps, so that forecasts start after them; the weights stay, or learn from them (--learn).",
-    "export": "Write the free run of the best network as a StableHLO program, which needs JAX or another compiler, not "
+    "export": "Write the free run of a network as a StableHLO program or an ONNX file, which other runtimes run, not "
     "freerun.",
     "serve": "Serve models over HTTP: forecasts, free runs, predictions and updates; needs freerun[serve].",
     "studio": "Open a page on which to train a network, watch it learn and let it run; needs freerun[studio].",

@@ -69,12 +69,12 @@ class Scaling:
             _require_positive(series, settings.log)
             _refuse_negative(series, bool(settings.nonnegative))
         values = [np.log(series.values) if settings.log else series.values for series in panel]
-        times = np.concatenate([_to_numbers(series.times) for series in panel])
+        times = np.concatenate([to_numbers(series.times) for series in panel])
         origin = float(times[0])
         mean, slope = _fit_line(times - origin, np.concatenate(values), settings.detrend)
         if settings.is_field:
             mean, slope = (np.full_like(one, one.mean()) for one in (mean, slope))
-        rest = [v - mean - slope * (_to_numbers(s.times) - origin)[:, None] for v, s in zip(values, panel, strict=True)]
+        rest = [v - mean - slope * (to_numbers(s.times) - origin)[:, None] for v, s in zip(values, panel, strict=True)]
         rest = [differenced(v, settings.differences) for v in rest]
         whole, scale = (_deviation(np.concatenate(one), settings.is_field) for one in (values, rest))
         scale = np.where(scale > ROUNDING * whole, scale, whole)
@@ -136,7 +136,7 @@ class Scaling:
     def _trend(self, times: np.ndarray) -> np.ndarray:
         if not self.slope.any():
             return self.mean
-        return self.mean + self.slope * (_to_numbers(times) - self.origin)[..., None]
+        return self.mean + self.slope * (to_numbers(times) - self.origin)[..., None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +259,7 @@ def _std_or_zero(values: np.ndarray) -> np.ndarray:
     return np.where(known, np.nanstd(np.where(known, values, 0.0), axis=0), 0.0)
 
 
-def _to_numbers(times: np.ndarray) -> np.ndarray:
+def to_numbers(times: np.ndarray) -> np.ndarray:
     """Convert times to floating-point numbers; dates become days since 1970-01-01."""
     if times.dtype.kind == "M":
         return (times - np.datetime64(0, "D")) / np.timedelta64(1, "D")

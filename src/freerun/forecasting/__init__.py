@@ -13,4 +13,5 @@ intervals   forecasts with prediction intervals, and sample paths
 evaluation  scores of a model
 baselines   simple forecasts, for comparison
 export      a trained network as a StableHLO program
+onnx_export  trained networks as ONNX programs
 """

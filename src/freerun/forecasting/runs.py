@@ -179,8 +179,7 @@ def free_run(
         SeriesError: `after` does not fit, or external inputs end before the run.
         SettingError: see `generate`.
     """
-    if ensemble != "best" and len(model.members) == 1:
-        raise SettingError(f"ensemble={ensemble!r}: the model has one network; fit with members=2 or more")
+    require_ensemble(model, ensemble)
     base = base_of(model, after, inputs, steps)
     require_known_inputs(base, steps)
     base.following_times(steps)  # refuses steps beyond the calendar before they are made
@@ -189,6 +188,16 @@ def free_run(
         for member, start in run_starts(model, base, after is not None, ensemble == "best")
     ]
     return base.followed_by(COMBINED[ensemble](np.stack(runs)))
+
+
+def require_ensemble(model: Model, ensemble: Ensemble) -> None:
+    """Check that a model has several networks, if their runs are to be combined.
+
+    Raises:
+        SettingError: it has one.
+    """
+    if ensemble != "best" and len(model.members) == 1:
+        raise SettingError(f"ensemble={ensemble!r}: the model has one network; fit with members=2 or more")
 
 
 def base_of(model: Model, after: Series | None, inputs: object, steps: int) -> Series:

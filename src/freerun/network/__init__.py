@@ -21,10 +21,13 @@ recurrence  loops over steps in JAX, with their derivative rules
 parallel    the same loops, parallel in time
 updates     elementwise updates of cells, with their derivative rules
 jax_cells   one rule for each kind of cell in JAX
+onnx_steps  the step of a network as nodes of an ONNX graph
+onnx_cells  one rule for each kind of cell in ONNX
+onnx_graph  ONNX graphs, written as formulas
 pytrees     registration of networks as pytrees
 seasonal    seasonal terms of a series
 monomials   monomials of numbers
 
-`nonlinearities` has those of NumPy. The modules from `lattice` to `smoothing`, and `seasonal`, do not import JAX. This
-package does not know series, settings or training.
+`nonlinearities` has those of NumPy. The modules from `lattice` to `smoothing`, those of ONNX, and `seasonal` do not
+import JAX. This package does not know series, settings or training.
 """
