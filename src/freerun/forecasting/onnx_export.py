@@ -6,8 +6,8 @@ are the parts of `freerun.network.onnx_steps.Layout`, the value that it reads ne
 number of steps since the end of the series. The value that it reads next is its own prediction until another one is
 given.
 
-Opset 17 is one that runtimes and importers of the last years read: onnxruntime from 1.12 on, onnxruntime-web, and the
-importers of MATLAB and Mathematica. No newer operator is needed.
+Opset 17 of 2022 has all operators that are needed, so that runtimes and importers of the last years read the files:
+onnxruntime from 1.12 on, onnxruntime-web, and Mathematica, which documents opsets up to 18.
 """
 
 from __future__ import annotations
