@@ -31,8 +31,9 @@ import numpy as np
 import freerun
 from freerun.files.archive import read_archive
 from freerun.files.writing import replacing
-from freerun.studio.jobs import Jobs
-from freerun.studio.store import Source, Store, read_note
+from freerun.studio.learn.store import Source, Store
+from freerun.studio.learn.trainings import Trainings
+from freerun.studio.records import read_note
 from machine import provenance
 
 RECORD = Path(__file__).parents[1] / "docs" / "reliability" / "kills.json"
@@ -80,19 +81,19 @@ class Worker:
         """Keep a run in a store."""
         store = Store(folder)
         run = store.add("run", series(), Source("file.csv"), 300, TRAINED)
-        Jobs(store).start(run)
-        Jobs(store).kill(run.id)
+        Trainings(store).train(run)
+        Trainings(store).kill(run.id)
 
     def start(self, folder: Path) -> subprocess.Popen[bytes]:
         """Resume the run, as its button does."""
         store = Store(folder)
-        jobs = Jobs(store)
+        jobs = Trainings(store)
         jobs.look_after()
-        run = store.run(1)
+        run = store.get(1)
         if run.state == "done":
             return subprocess.Popen(["true"])
         assert run.state in ("running", "killed"), run
-        jobs.resume(run)
+        jobs.resume(run.id)
         return jobs._processes[run.id]
 
     def model(self, folder: Path) -> Path:

@@ -34,7 +34,7 @@ import socketio
 from socketio.exceptions import SocketIOError
 
 from freerun.files.writing import replacing
-from freerun.studio.store import Run, Store
+from freerun.studio.learn.store import Run, Store
 from machine import provenance
 
 RECORD = Path(__file__).parents[1] / "docs" / "reliability" / "load.json"
@@ -254,7 +254,7 @@ def finished(store: Store, patience: float = 600.0) -> list[Run]:
     until = time.monotonic() + patience
     while time.monotonic() < until and store.running():
         time.sleep(1.0)
-    return store.runs()
+    return store.all()
 
 
 def summary(found: dict[str, Any], runs: list[Run], visitors: int, seconds: float) -> dict[str, Any]:

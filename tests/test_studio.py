@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 import freerun
-from freerun.studio.store import Source, Store
+from freerun.studio.learn.store import Source, Store
 
 PATIENCE = 180_000
 """Milliseconds that a browser waits for what a training process does, which steps back behind all other work."""
@@ -64,20 +66,35 @@ def browser():
         found.close()
 
 
-@pytest.fixture
-def page(studio, browser):
-    """A page on the studio; whatever it says on its console, or asks of other hosts, is a failure."""
+def opened(studio, browser, path: str, **options) -> Iterator[Page]:
+    """A page of the studio; whatever it says on its console, or asks of other hosts, is a failure."""
     address, _ = studio
-    found = browser.new_page(viewport={"width": 1280, "height": 800})
+    found = browser.new_page(**{"viewport": {"width": 1280, "height": 800}} | options)
     faults: list[str] = []
     found.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
     found.on("pageerror", lambda error: faults.append(str(error)))
     found.on("request", lambda r: None if address in r.url or r.url.startswith("data:") else faults.append(r.url))
-    found.goto(address)
-    expect(found.get_by_role("region", name="Series")).to_contain_text("trains on 1500", timeout=PATIENCE)
+    found.goto(f"{address}{path}")
     yield found
     found.close()
     assert [fault for fault in faults if "WebSocket" not in fault and "ws://" not in fault] == []
+
+
+@pytest.fixture
+def page(studio, browser):
+    """The page on which networks are trained."""
+    for found in opened(studio, browser, "/learn"):
+        expect(found.get_by_role("region", name="Series")).to_contain_text("trains on 1500", timeout=PATIENCE)
+        yield found
+
+
+@pytest.fixture
+def forecasts(studio, browser):
+    """The page on which series are forecast."""
+    for found in opened(studio, browser, "/"):
+        expect(found.get_by_role("button", name="Monthly sales")).to_be_visible(timeout=PATIENCE)
+        found.wait_for_timeout(1000)  # until the field takes files
+        yield found
 
 
 def drawn(page: Page, name: str) -> dict:
@@ -178,7 +195,7 @@ def test_two_pages_share_their_runs(page, studio, browser):
         assert page.request.get(f"{address}/runs/{path}").status == 404
     assert page.request.get(address, headers={"origin": "http://evil.example"}).status == 403
     other = browser.new_page()
-    other.goto(address)
+    other.goto(f"{address}/learn")
     rows = other.get_by_role("table").get_by_role("row")
     expect(rows.nth(1)).to_contain_text("the tutorial", timeout=PATIENCE)
     before = rows.count()
@@ -288,14 +305,86 @@ def test_an_endless_run_and_a_kick(page):
     assert len(drawn(page, "Endless free run")["free run"]) > 50
 
 
-def test_a_phone_sees_all_of_it(studio, browser):
+MONTHS = [f"{2012 + i // 12}-{i % 12 + 1:02d},{100 + i + 20 * np.sin(i * np.pi / 6):.1f}" for i in range(60)]
+"""Rows of a table of five years."""
+
+
+def understood(page: Page):
+    return page.get_by_role("region", name="2. What was understood")
+
+
+def asked(page: Page):
+    return page.get_by_role("region", name="3. What to forecast")
+
+
+def test_a_table_is_dropped_forecast_and_taken_away(forecasts, studio, tmp_path):
+    (tmp_path / "sales.csv").write_text("\n".join(["month,sales", *MONTHS, ""]))
+    forecasts.locator("input[type=file]").set_input_files(tmp_path / "sales.csv")
+    expect(understood(forecasts)).to_contain_text("2012-01 to 2016-12, one a month", timeout=PATIENCE)
+    forecasts.get_by_label("Steps", exact=True).last.fill("6")
+    forecasts.get_by_role("button", name="Forecast", exact=True).click()
+    expect(forecasts.get_by_role("heading", name="The next 6 months")).to_be_visible(timeout=PATIENCE)
+    expect(forecasts.get_by_text("forecasts of 6 months were")).to_be_visible()
+    curves = drawn(forecasts, "The series and the forecast of 6 months")
+    assert set(curves) == {"sales", "95 % interval", "80 % interval", "forecast"}
+    forecasts.get_by_role("button", name="Report").wait_for(timeout=PATIENCE)
+    for button, name in (("Forecast as CSV", "sales.csv"), ("Model file", "sales.freerun"), ("Report", "sales.html")):
+        with forecasts.expect_download() as waiting:
+            forecasts.get_by_role("button", name=button).click()
+        assert waiting.value.suggested_filename == name
+        waiting.value.save_as(tmp_path / f"taken-{name}")
+    table = np.genfromtxt(tmp_path / "taken-sales.csv", delimiter=",", skip_header=1)
+    model = freerun.load(tmp_path / "taken-sales.freerun")
+    np.testing.assert_allclose(model.forecast(6)["sales"], table[:, 1])
+    np.testing.assert_allclose([value for _, value in curves["forecast"][1:]], table[:, 1])
+    forecasts.reload()
+    expect(forecasts.get_by_role("heading", name="The next 6 months")).to_be_visible(timeout=PATIENCE)
     address, _ = studio
-    phone = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
-    phone.goto(address)
-    expect(phone.get_by_role("region", name="Run")).to_be_visible(timeout=PATIENCE)
-    phone.wait_for_timeout(500)
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-    phone.close()
+    for path in ("../runs.sqlite", "1/0.json", "1/9.csv", "99/0.csv"):
+        assert forecasts.request.get(f"{address}/forecasts/{path}").status == 404
+
+
+def test_a_table_that_cannot_be_read_is_asked_about_and_corrected_on_the_page(forecasts):
+    rows = [f"0{day}.03.2024,{place},{1.5 * day}" for day in range(1, 10) for place in ("a", "a", "b")]
+    forecasts.get_by_text("Paste a table").click()
+    forecasts.get_by_label("Rows, from a spreadsheet or a file").fill("\n".join(["day,place,<b>heat</b>", *rows]))
+    forecasts.get_by_role("button", name="Read it", exact=True).click()
+    alert = understood(forecasts).get_by_role("alert")
+    expect(alert).to_contain_text("?", timeout=PATIENCE)
+    assert "--" not in alert.inner_text()
+    expect(forecasts.get_by_role("button", name="Forecast", exact=True)).to_be_disabled()
+    expect(understood(forecasts).get_by_role("table")).to_contain_text("01.03.2024")
+    forecasts.get_by_label("Steps", exact=True).first.click()
+    forecasts.get_by_role("option", name="each row is a step, times are ignored").click()
+    expect(understood(forecasts)).to_contain_text("none were given; the steps are counted", timeout=PATIENCE)
+    expect(forecasts.get_by_role("button", name="Forecast", exact=True)).to_be_enabled()
+    expect(forecasts.locator("b")).to_have_count(0)
+
+
+def test_both_ways_in_are_links_and_every_control_has_a_name(studio, browser):
+    """By the accessibility tree: no control and no picture without a name, and one heading of the first level."""
+    for way, other in (("What comes next?", "Watch it learn"), ("Watch it learn", "What comes next?")):
+        path = "/" if way == "What comes next?" else "/learn"
+        for found in opened(studio, browser, path):
+            expect(found.get_by_role("link", name=way)).to_have_attribute("aria-current", "page", timeout=PATIENCE)
+            found.wait_for_timeout(3000)
+            tree = found.locator("body").aria_snapshot()
+            roles = "button|link|textbox|combobox|img|slider|spinbutton|switch|tab"
+            assert re.findall(rf"- (?:{roles})(?: \[.*\])?:?$", tree, re.M) == []
+            assert len(re.findall(r"- heading .*level=1", tree)) == 1
+            assert found.evaluate("document.documentElement.lang").startswith("en")
+            found.keyboard.press("Tab")
+            expect(found.get_by_role("link", name="Skip to the content")).to_be_focused()
+            found.get_by_role("link", name=other).click()
+            expect(found.get_by_role("link", name=other)).to_have_attribute("aria-current", "page", timeout=PATIENCE)
+
+
+@pytest.mark.parametrize(("path", "region"), [("/learn", "Run"), ("/", "1. Your table")])
+def test_a_phone_sees_all_of_it(studio, browser, path, region):
+    for phone in opened(studio, browser, path, viewport={"width": 390, "height": 844}, color_scheme="dark"):
+        expect(phone.get_by_role("region", name=region)).to_be_visible(timeout=PATIENCE)
+        phone.wait_for_timeout(500)
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ from freerun.errors import OutputError, SettingError
 from freerun.files.archive import read_archive, write_archive
 from freerun.settings import Settings
 from freerun.studio.guard import Guard
-from freerun.studio.jobs import Jobs
-from freerun.studio.presets import GROUPS, PRESETS, settings_of
-from freerun.studio.store import RunGoneError, Source, Store, read_note, write_note
-from freerun.studio.takeaway import commands, snippet
+from freerun.studio.learn.presets import GROUPS, PRESETS, settings_of
+from freerun.studio.learn.store import Source, Store
+from freerun.studio.learn.takeaway import commands, snippet
+from freerun.studio.learn.trainings import Trainings
+from freerun.studio.records import RecordGoneError, read_note, write_note
 
 TINY: dict[str, Any] = {"hidden": 10, "cell": "memoryless", "delays": 4, "difference": 0, "optimizer": "ridge"}
 TINY |= {"input_scale": 0.3, "l2": 1e-6}
@@ -103,13 +104,13 @@ def sines():
 def test_runs_are_there_after_a_restart_and_gone_when_deleted(store, sines):
     run = store.add("first", sines, Source("multiple-sines", {"steps": 200, "seed": 0}), 150, dict(TINY))
     again = Store(store.folder)
-    assert again.run(run.id) == run
+    assert again.get(run.id) == run
     np.testing.assert_array_equal(freerun.Series.read(again.series_of(run.id)).values, sines.values)
     again.delete(run.id)
-    assert store.runs() == []
+    assert store.all() == []
     assert not store.folder_of(run.id).exists()
-    with pytest.raises(RunGoneError, match="run 1 is gone"):
-        store.run(run.id)
+    with pytest.raises(RecordGoneError, match="run 1 is gone"):
+        store.get(run.id)
     assert store.add("second", sines, Source("file.csv"), 150, {}).id == 2
 
 
@@ -119,9 +120,9 @@ def test_the_newest_runs_come_first_and_in_pages(store, sines):
     store.mark(2, "running")
     store.delete(4)
     assert store.count() == 4
-    assert [run.id for run in store.runs()] == [5, 3, 2, 1]
-    assert [run.id for run in store.runs(first=1, most=2)] == [3, 2]
-    assert [run.id for run in store.runs(first=4, most=2)] == []
+    assert [run.id for run in store.all()] == [5, 3, 2, 1]
+    assert [run.id for run in store.all(first=1, most=2)] == [3, 2]
+    assert [run.id for run in store.all(first=4, most=2)] == []
     assert [run.id for run in store.those([1, 4, 3])] == [3, 1]
     assert [run.id for run in store.running()] == [2]
 
@@ -133,7 +134,7 @@ def test_a_full_disk_leaves_nothing_behind(store, sines, monkeypatch):
     monkeypatch.setattr(freerun.Series, "write", full)
     with pytest.raises(OutputError, match="No space left on device"):
         store.add("first", sines, Source("file.csv"), 150, {})
-    assert store.runs() == []
+    assert store.all() == []
     assert list((store.folder / "runs").iterdir()) == []
 
 
@@ -143,11 +144,11 @@ def test_a_folder_that_cannot_be_used(tmp_path):
         Store(tmp_path / "file" / "studio")
 
 
-def wait_for(jobs: Jobs, number: int) -> str:
+def wait_for(jobs: Trainings, number: int) -> str:
     for _ in range(1800):
         jobs.look_after()
-        if jobs.store.run(number).state != "running":
-            return jobs.store.run(number).state
+        if jobs.store.get(number).state != "running":
+            return jobs.store.get(number).state
         time.sleep(0.1)
     raise AssertionError("it does not end")
 
@@ -155,34 +156,36 @@ def wait_for(jobs: Jobs, number: int) -> str:
 def test_a_run_is_trained_in_a_process_of_its_own(store, sines):
     run = store.add("first", sines, Source("file.csv"), 150, dict(TINY))
     broken = store.add("other", sines, Source("file.csv"), 150, {"washout": 500, **TINY})
-    jobs = Jobs(store)
-    jobs.start(run)
-    jobs.start(broken)
+    jobs = Trainings(store)
+    jobs.train(run)
+    jobs.train(broken)
+    process = read_note(store.folder_of(run.id), "process")
+    assert os.getpriority(os.PRIO_PROCESS, process) == os.getpriority(os.PRIO_PROCESS, 0)
     assert wait_for(jobs, run.id) == "done"
     expected = freerun.RNN(**TINY).fit(sines.between(0, 150))
     trained = freerun.load(store.model_of(run.id))
     np.testing.assert_allclose(trained.generate(20).values, expected.generate(20).values, atol=1e-9)
-    found = store.run(run.id).scores
+    found = store.get(run.id).scores
     assert found["vpt"] == expected.evaluate(sines, 150).vpt
     live = read_note(store.folder_of(run.id), "live")
     np.testing.assert_allclose(live["run"][0], expected.generate(50).values[:, 0], atol=1e-9)
     assert wait_for(jobs, broken.id) == "failed"
-    assert "with a washout of 500 it needs 502 or more" in store.run(broken.id).message
+    assert "with a washout of 500 it needs 502 or more" in store.get(broken.id).message
 
 
 @pytest.mark.system
 def test_a_killed_process_is_reported_even_after_a_restart(store, sines):
     settings = {"hidden": 5, "cell": "simple", "delays": 1, "optimizer": "adam", "epochs": 10**7}
     run = store.add("long", sines, Source("file.csv"), 150, settings)
-    before = Jobs(store)
-    before.start(run)
-    jobs = Jobs(Store(store.folder))
+    before = Trainings(store)
+    before.train(run)
+    jobs = Trainings(Store(store.folder))
     jobs.look_after()
-    assert store.run(run.id).state == "running"
+    assert store.get(run.id).state == "running"
     os.kill(read_note(store.folder_of(run.id), "process"), signal.SIGKILL)
     before.kill(run.id)
     assert wait_for(jobs, run.id) == "killed"
-    assert "press Resume to continue it" in store.run(run.id).message
+    assert "press Resume to continue it" in store.get(run.id).message
 
 
 @pytest.mark.system
@@ -203,8 +206,8 @@ def test_a_run_whose_process_was_killed_goes_on_from_its_checkpoint(store, sines
     write_archive(checkpoint, header, arrays)
     write_note(store.folder_of(run.id), "job", {"split": 150, "settings": settings, "further": ""})
     store.mark(run.id, "killed")
-    jobs = Jobs(store)
-    jobs.resume(run)
+    jobs = Trainings(store)
+    jobs.resume(run.id)
     assert wait_for(jobs, run.id) == "done"
     assert not checkpoint.exists()
     expected = freerun.RNN(**settings).fit(*sines.split(150))
@@ -227,7 +230,13 @@ def test_every_preset_and_every_control_is_a_setting():
         settings_of({"hidden": 2.5})
 
 
-@pytest.mark.parametrize("source", [Source("multiple-sines", {"steps": 200, "seed": 0}), Source("my data.csv")])
+@pytest.mark.parametrize(
+    "source",
+    [
+        Source("multiple-sines", {"steps": 200, "seed": 0}),
+        Source("my data.csv", reading={"columns": ["sines"], "missing": "interpolate"}),
+    ],
+)
 def test_commands_and_snippet_make_the_run_again(store, sines, source, tmp_path, monkeypatch):
     """The snippet is executed; of the commands the options are those of the command line."""
     run = store.add("A name/with ../signs", sines, source, 150, {**TINY, "delays": (0, 1, 5), "direct": False})
@@ -242,4 +251,5 @@ def test_commands_and_snippet_make_the_run_again(store, sines, source, tmp_path,
     assert words[:3] == ["freerun", "fit", "multiple-sines.csv" if source.options else "my data.csv"]
     assert words[-2:] == ["-o", "a-name-with-signs.freerun"]
     assert "--no-direct" in words
+    assert ("--column" in words) == ("--missing" in words) == (source.options is None)
     assert words[words.index("--delays") + 1] == "0,1,5"

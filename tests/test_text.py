@@ -18,8 +18,9 @@ import freerun
 from freerun.cli.console import Console
 from freerun.reporting.page import Report
 from freerun.studio.charts import Curve, chart
-from freerun.studio.store import Source, Store, write_note
-from freerun.studio.takeaway_pane import download
+from freerun.studio.learn.store import Source, Store
+from freerun.studio.learn.takeaway_pane import download
+from freerun.studio.records import write_note
 from freerun.training.history import Progress
 
 pytestmark = pytest.mark.filterwarnings("ignore:no font that matplotlib can use here")

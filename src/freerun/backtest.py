@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,6 +59,18 @@ class Backtest:
     scales: np.ndarray
     bounds: dict[float, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def channel(self, *names: str) -> Backtest:
+        """The forecasts of the named channels, in the given order."""
+        places = [self.channels.index(name) for name in names]
+        return replace(
+            self,
+            channels=names,
+            truth=self.truth[..., places],
+            forecasts={name: made[..., places] for name, made in self.forecasts.items()},
+            scales=self.scales[:, places],
+            bounds={level: (low[..., places], high[..., places]) for level, (low, high) in self.bounds.items()},
+        )
 
     def table(self) -> pd.DataFrame:
         """Compute the scores of all methods.

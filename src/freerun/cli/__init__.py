@@ -41,7 +41,7 @@ COMMANDS = {
     "export": "Write the free run of a network as a StableHLO program or an ONNX file, which other runtimes run, not "
     "freerun.",
     "serve": "Serve models over HTTP: forecasts, free runs, predictions and updates; needs freerun[serve].",
-    "studio": "Open a page on which to train a network, watch it learn and let it run; needs freerun[studio].",
+    "studio": "Open pages on which to forecast a series, and to watch a network learn; needs freerun[studio].",
     "doctor": "Show what freerun finds on this machine: versions, cores, memory, GPU, caches, and what is missing.",
     "info": "Show what a model file holds: settings, series and training.",
 }

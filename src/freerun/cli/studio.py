@@ -1,4 +1,4 @@
-"""`freerun studio`: serve the local web page on which networks are trained."""
+"""`freerun studio`: serve the local web pages on which series are forecast and networks are trained."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from freerun.cli.options import Json, Quiet
 
 
 def studio(
-    folder: Annotated[Path, typer.Option(help="Folder in which runs are kept.")] = Path("freerun-studio"),
+    folder: Annotated[Path, typer.Option(help="Folder in which forecasts and runs are kept.")] = Path("freerun-studio"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8765,
     host: Annotated[
         str, typer.Option(help="Address to listen on; any but the loopback address needs a token.")
@@ -25,7 +25,7 @@ def studio(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Open a page on which to train a network, watch it learn and let it run; needs freerun[studio].
+    """Open pages on which to forecast a series, and to watch a network learn; needs freerun[studio].
 
     Example: freerun studio --folder my-runs
     """

@@ -6,6 +6,7 @@ to trust it. Computing with networks does not belong here: all numbers come from
 page      `Report`, a page that is built part by part
 outlook   `Outlook`, what a fit says about the future of a series: forecast, backtest, residuals
 findings  what an outlook means, in sentences and in tables of two columns
+tables    the forecast step by step, and the scores of a backtest
 fit       puts an outlook on a page
 recipe    `Recipe`, the command and the Python code that repeat a fit and its report
 """

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 Facts = list[tuple[str, str]]
 """Pairs of a name and a text."""
 
+MEANINGS: Facts = [
+    ("forecast", "the network reads its own output, step after step, from the end of the series on (a free run)"),
+    ("80 % interval", "of 100 such intervals, about 80 hold the value that comes, if the series goes on as before"),
+    ("MASE", "mean absolute error over that of repeating the last season inside the series; below 1 is better"),
+    ("sMAPE", "mean of 200 |error| / (|value| + |forecast|); 0 is perfect, 200 the worst"),
+    ("RMSE", "root mean square error, in the units of the series"),
+    ("coverage", "share of the values that came which lay in the interval, in percent"),
+]
+"""What the words of an outlook mean."""
+
 CHANCE = 1.96
 """Standard errors within which 95 % of the autocorrelations of white noise lie (Bartlett, 1946)."""
 

@@ -14,11 +14,11 @@ from freerun.data.series import Series
 from freerun.errors import FreerunError
 from freerun.estimator import RNN
 from freerun.forecasting.evaluation import lyapunov_exponents
-from freerun.forecasting.forecast import Forecast
 from freerun.forecasting.words import counted
 from freerun.reporting import findings
 from freerun.reporting.outlook import LEVELS, Outlook, outlook_of
 from freerun.reporting.page import Report
+from freerun.reporting.tables import forecast_table, score_table
 from freerun.training.history import ProgressCallback
 
 if TYPE_CHECKING:
@@ -62,23 +62,12 @@ def report_of(outlook: Outlook, name: str, notes: Sequence[str] = (), repeat: Se
     _show_pattern(report, outlook, shown)
     _show_one_step(report, outlook, shown)
     report.heading("What the words mean")
-    report.facts(MEANINGS)
+    report.facts(findings.MEANINGS)
     if repeat:
         report.heading("Do it again")
         for block in repeat:
             report.code(block)
     return report
-
-
-MEANINGS: findings.Facts = [
-    ("forecast", "the network reads its own output, step after step, from the end of the series on (a free run)"),
-    ("80 % interval", "of 100 such intervals, about 80 hold the value that comes, if the series goes on as before"),
-    ("MASE", "mean absolute error over that of repeating the last season inside the series; below 1 is better"),
-    ("sMAPE", "mean of 200 |error| / (|value| + |forecast|); 0 is perfect, 200 the worst"),
-    ("RMSE", "root mean square error, in the units of the series"),
-    ("coverage", "share of the values that came which lay in the interval, in percent"),
-]
-"""The words of the page."""
 
 
 def _few_channels(outlook: Outlook) -> Series:
@@ -99,28 +88,9 @@ def _say_what_comes_next(report: Report, outlook: Outlook, shown: Series) -> Non
     )
     if (far := findings.how_far(outlook)) is not None:
         report.text(far)
-    columns = [
-        f"{part} of {c}" if len(shown.channels) > 1 else part for c in shown.channels for part in _parts(outlook)
-    ]
-    times = shown.following_times(min(SHOWN_STEPS, outlook.horizon))
-    rows = [[findings.label_of(shown, time), *_cells(ahead, step)] for step, time in enumerate(times)]
-    report.table(["time", *columns], rows)
+    report.table(*forecast_table(outlook.channel(*shown.channels), SHOWN_STEPS))
     if outlook.horizon > SHOWN_STEPS:
         report.text(f"The table has the first {SHOWN_STEPS} of {counted(outlook.horizon, word)}.")
-
-
-def _parts(outlook: Outlook) -> list[str]:
-    """What a row of the table says of a channel."""
-    return ["forecast", *(f"{level:g} % interval" for level in outlook.levels)]
-
-
-def _cells(ahead: Forecast, step: int) -> list[str]:
-    """The forecast of one step and its intervals, for each channel."""
-    cells = []
-    for place, value in enumerate(ahead.point[step]):
-        cells.append(f"{value:.5g}")
-        cells.extend(f"{low[step, place]:.5g} to {high[step, place]:.5g}" for low, high in ahead.bounds.values())
-    return cells
 
 
 def _say_how_far_to_trust_it(report: Report, outlook: Outlook, shown: Series) -> None:
@@ -133,12 +103,7 @@ def _say_how_far_to_trust_it(report: Report, outlook: Outlook, shown: Series) ->
         report.text(sentence)
     if outlook.series.channels == shown.channels:
         report.picture(plots.occasions(outlook.series, result), "Earlier forecasts over the values that came")
-    scores = result.table()
-    rows = [
-        [str(name), *("" if np.isnan(value) else f"{value:.3g}" for value in row)]
-        for name, row in zip(scores.index, scores.to_numpy(dtype=float), strict=True)
-    ]
-    report.table(["forecast", *map(str, scores.columns)], rows)
+    report.table(*score_table(result))
     report.picture(plots.backtest(result), "Error by the number of steps ahead, beside simple forecasts")
 
 

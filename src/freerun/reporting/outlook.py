@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from freerun.arguments import percentages, whole_number
 from freerun.backtest import FOLDS, Backtest
@@ -57,6 +57,16 @@ class Outlook:
     backtest: Backtest | None
     no_backtest: str
     predictions: Series
+
+    def channel(self, *names: str) -> Outlook:
+        """The outlook on the named channels, in the given order."""
+        return replace(
+            self,
+            series=self.series.channel(*names),
+            forecast=None if self.forecast is None else self.forecast.channel(*names),
+            backtest=None if self.backtest is None else self.backtest.channel(*names),
+            predictions=self.predictions.channel(*names),
+        )
 
     @property
     def levels(self) -> tuple[float, ...]:

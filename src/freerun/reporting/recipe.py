@@ -59,17 +59,21 @@ class Recipe:
         return " ".join(filter(None, words))
 
     @property
-    def code(self) -> str:
-        """The Python code that fits, forecasts and writes the report."""
+    def series(self) -> str:
+        """The Python expression that reads the series."""
         given = {"columns": list(self.options.columns)} if self.options.columns else {}
         read = f"freerun.Series.read({_arguments(self.file, **given, **self._given())})"
-        read += f".with_inputs({list(self.inputs)!r})" if self.inputs else ""
+        return read + (f".with_inputs({list(self.inputs)!r})" if self.inputs else "")
+
+    @property
+    def code(self) -> str:
+        """The Python code that fits, forecasts and writes the report."""
         asked = {} if self.horizon is None else {"horizon": self.horizon}
         asked |= {} if self.levels == LEVELS else {"levels": self.levels}
         lines = [
             "import freerun",
             "",
-            f"series = {read}",
+            f"series = {self.series}",
             f"rnn = freerun.RNN({_arguments(**self.settings)}).fit(series)",
         ]
         if self.horizon is not None:

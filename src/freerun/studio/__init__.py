@@ -1,18 +1,17 @@
-"""The studio: a local web page on which to train networks, watch training and look at free runs (extra `studio`).
+"""The studio: two local web pages, one that forecasts a series and one on which to train networks (extra `studio`).
 
-In: series that are generated or uploaded, and settings from the controls. Out: a folder of runs, each with its series,
-model, scores and curves. Training itself does not belong here: each run is trained by `freerun.RNN` in its own process.
+In: files that are dropped on a page, and choices. Out: folders of forecasts and of trained networks. A page
+computes nothing: reading, fitting and free runs are done in processes of their own, and a page shows the files that
+they leave.
 
-store      runs in a folder: an SQLite database and one folder per run
-worker     trains one run in a process; jobs starts, stops and watches such processes
-runner     runs a network free in a process, on commands from the page
-intake     reads an uploaded file in a process
+forecast/  the way in "What comes next?": a forecast, and how far to trust it
+learn/     the way in "Watch it learn": train a network, watch it, let it run
+page       the server of both pages
+records    what was started, in a folder: an SQLite database, and for each record a folder of JSON files
+jobs       starts, stops and watches the processes of records
+reading    how a file is read, and what was found in it; intake does it in a process
+uploads    files that are dropped on a page
 guard      middleware that checks tokens, hosts and origins of requests
-desk       the state of one open page
-presets    controls and presets of the parameters
-takeaway   commands and Python code that repeat a run
 charts     options of ECharts
-*_pane     the parts of the page: series_pane, network_pane, run_pane, and the tabs runs_pane, system_pane, free_pane
-           and takeaway_pane
-page       puts all together and serves it
+elements   messages and charts on a page
 """

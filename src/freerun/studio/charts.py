@@ -26,6 +26,9 @@ _TEXT = "#808080"
 LONGEST_NAME = 200
 """Largest width of a name at an axis or in a legend, in pixels; a longer name is truncated."""
 
+LONGEST_WHOLE = 24
+"""Most characters of a name in a legend that is certain to fit; otherwise all names have the largest width."""
+
 Points = Sequence[Sequence[float | None]] | np.ndarray
 
 
@@ -38,13 +41,16 @@ class Curve:
         points: pairs (x, y), or triples (x, y, z) in 3-D; None or NaN for a missing value.
         color: CSS color.
         kind: `line` for values over time, `back` for a line in the background, `orbit` for a line whose x is not
-            monotonic, `scatter` for points.
+            monotonic, `scatter` for points, `bar` for bars, `band` for the area between the y values of triples
+            (x, low, high).
+        opacity: opacity of a line in the background, or of a band.
     """
 
     name: str
     points: Points
     color: str
     kind: str = "line"
+    opacity: float = 0.55
 
 
 def chart(
@@ -54,6 +60,8 @@ def chart(
     log: bool = False,
     marks: Sequence[tuple[float, str]] = (),
     empty: str = "",
+    dated: bool = False,
+    named: Sequence[str] | None = None,
 ) -> Options:
     """Make the options of a 2-D chart.
 
@@ -64,24 +72,28 @@ def chart(
         log: whether the y axis is logarithmic.
         marks: vertical lines, as pairs of an x value and a label.
         empty: text that is shown if there are no curves.
+        dated: whether x values are dates, in milliseconds since 1970; they are shown as they are, in no time zone.
+        named: names in the legend; None for all.
     """
     drawn = [_series_of(curve) for curve in curves]
     if marks:
         drawn[0]["markLine"] = {
             "symbol": "none",
             "silent": True,
-            "lineStyle": {"color": MARK, "type": "dashed", "width": 1.5},
+            "lineStyle": {"color": MARK, "type": "dashed", "width": 1.5 if any(word for _, word in marks) else 0.8},
             "data": [{"xAxis": at, "label": {"formatter": word, "color": MARK}} for at, word in marks],
         }
     if not drawn:
         style = {"color": _TEXT, "fontSize": 13, "fontWeight": "normal"}
         return {"title": {"text": empty, "left": "center", "top": "middle", "textStyle": style}, "series": []}
+    ends = _SCALED if curves[0].kind in ("orbit", "scatter") else _WHOLE
     return {
         "animation": False,
-        "legend": _legend(curves),
-        "grid": {"left": 66, "right": 24, "top": 44, "bottom": 42},
-        "tooltip": {"trigger": "axis", "confine": True},
-        "xAxis": _axis(x) | _BELOW | ({"scale": True} if curves[0].kind in ("orbit", "scatter") else _WHOLE),
+        "useUTC": True,
+        "legend": _legend([curve.name for curve in curves] if named is None else named),
+        "grid": {"left": 66 if y else 52, "right": 24, "top": 44, "bottom": 42 if x else 26},
+        "tooltip": {"trigger": "axis", "confine": True, ":valueFormatter": _SHORT},
+        "xAxis": _axis(x) | _BELOW | ends | (_DATES if dated else {}),
         "yAxis": _axis(y, _decades(curves) if log else 0.0) | {"scale": True, "nameLocation": "middle", "nameGap": 48},
         "series": drawn,
     }
@@ -89,6 +101,22 @@ def chart(
 
 _BELOW = {"nameLocation": "middle", "nameGap": 26, "splitLine": {"show": False}}
 _WHOLE = {"min": "dataMin", "max": "dataMax"}
+_SCALED = {"scale": True}
+_DATES = {"type": "time"}
+
+_SHORT = "v => [v].flat().map(x => x == null ? '' : String(Number(Number(x).toPrecision(5)))).join(' to ')"
+"""JavaScript: a number, or the two ends of a band, with five digits."""
+
+_AREA = """(params, api) => {
+  if (params.dataIndexInside) return;
+  const low = [], high = [];
+  for (let i = 0; i < params.dataInsideLength; i++) {
+    low.push(api.coord([api.value(0, i), api.value(1, i)]));
+    high.unshift(api.coord([api.value(0, i), api.value(2, i)]));
+  }
+  return {type: 'polygon', shape: {points: low.concat(high)}, style: {fill: '%s', opacity: %s}};
+}"""
+"""JavaScript: the area between the two ends of a band."""
 
 
 def chart_3d(curves: Sequence[Curve], names: tuple[str, str, str]) -> Options:
@@ -103,7 +131,7 @@ def chart_3d(curves: Sequence[Curve], names: tuple[str, str, str]) -> Options:
         for name in names
     ]
     return {
-        "legend": _legend(curves),
+        "legend": _legend([curve.name for curve in curves]),
         "grid3D": {"viewControl": {"distance": 230}, "axisLine": {"lineStyle": {"color": _TEXT}}},
         "xAxis3D": axes[0],
         "yAxis3D": axes[1],
@@ -131,25 +159,38 @@ def to_points(values: Sequence[float | None] | np.ndarray, first: int = 0, every
     return np.column_stack([first + every * np.arange(len(values)), np.array(values, np.float64)])
 
 
-def _legend(curves: Sequence[Curve]) -> Options:
-    names = [curve.name for curve in curves]
+def _legend(names: Sequence[str]) -> Options:
     look = {"icon": "roundRect", "itemHeight": 4, "itemWidth": 18}
-    style = {"color": _TEXT, "width": LONGEST_NAME, "overflow": "truncate", "lineHeight": 16}
-    return {"top": 0, "type": "scroll", "textStyle": style, "data": names} | look
+    style: Options = {"color": _TEXT}
+    if any(len(name) > LONGEST_WHOLE for name in names):
+        style |= {"width": LONGEST_NAME, "overflow": "truncate", "lineHeight": 16}
+    return {"top": 0, "type": "scroll", "textStyle": style, "data": list(names)} | look
 
 
 def _series_of(curve: Curve) -> Options:
     """Make the ECharts series of a curve in 2-D."""
+    if curve.kind == "band":
+        return {
+            "type": "custom",
+            "name": curve.name,
+            "data": np.array(curve.points, np.float64),
+            "color": curve.color,
+            "itemStyle": {"color": curve.color, "opacity": curve.opacity},
+            "encode": {"x": 0, "y": [1, 2], "tooltip": [1, 2]},
+            ":renderItem": _AREA % (curve.color, curve.opacity),
+            "clip": True,
+            "z": 1,
+        }
     shown: Options = {
-        "type": "scatter" if curve.kind == "scatter" else "line",
+        "type": curve.kind if curve.kind in ("scatter", "bar") else "line",
         "name": curve.name,
         "data": np.array(curve.points, np.float64),
         "color": curve.color,
         "itemStyle": {"color": curve.color},
     }
-    if curve.kind == "scatter":
-        return shown | {"symbolSize": 4}
-    style = {"width": 3 if curve.kind == "back" else 1.4, "opacity": 0.55 if curve.kind == "back" else 1.0}
+    if curve.kind in ("scatter", "bar"):
+        return shown | {"symbolSize": 4, "barMaxWidth": 14}
+    style = {"width": 3 if curve.kind == "back" else 1.4, "opacity": curve.opacity if curve.kind == "back" else 1.0}
     shown |= {"showSymbol": False, "lineStyle": style | {"color": curve.color}}
     return shown if curve.kind == "orbit" else shown | {"sampling": "lttb"}
 

@@ -1,7 +1,7 @@
-"""Reads an uploaded file in a separate process: `python -m freerun.studio.intake FILE SERIES`.
+"""Reads an uploaded file in a separate process: `python -m freerun.studio.intake FILE REQUEST`.
 
-A damaged or malicious file can end that process, but not the studio. The process prints one line of JSON: the contents
-of the file, or why it cannot be used.
+A damaged or malicious file can end that process, but not the studio. The request is a file of JSON with the reading,
+the series to show, and a path to write that series to. The process prints an `Understanding` as one line of JSON.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import uuid
+from dataclasses import asdict
 from pathlib import Path
 
-from freerun.errors import FreerunError, SeriesWarning
-from freerun.files.writing import JSON
+from freerun.studio.reading import Reading, Understanding, understand
 
 TIMEOUT = 60.0
 """Seconds after which reading a file is given up."""
@@ -21,53 +22,48 @@ MOST_BYTES = 50 * 2**20
 """Size of the largest file that is accepted."""
 
 
-async def read_upload(file: Path, series: Path) -> JSON:
+async def read_upload(file: Path, reading: Reading, shown: str = "", series: Path | None = None) -> Understanding:
     """Read an uploaded file in a separate process.
 
     Args:
         file: the uploaded file.
-        series: where to write its series.
+        reading: how to read it.
+        shown: name of the series to describe; empty for the first one.
+        series: where to write that series; None if it is not needed.
 
     Returns:
-        `channels`, `steps` and `notes` of the series, or an `error`.
+        What was found; with an `error` if the file cannot be read. The process ends if this is cancelled.
     """
+    request = file.with_name(f"{uuid.uuid4().hex}.request.json")
+    asked = {"reading": reading.to_json(), "shown": shown, "series": None if series is None else str(series)}
+    request.write_text(json.dumps(asked))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "freerun.studio.intake", str(file), str(series)),
+        *(sys.executable, "-m", "freerun.studio.intake", str(file), str(request)),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         out, _ = await asyncio.wait_for(process.communicate(), TIMEOUT)
-        return json.loads(out)
+        return Understanding(**json.loads(out))
+    except asyncio.CancelledError:
+        process.kill()
+        raise
     except TimeoutError:
         process.kill()
-        return {"error": f"reading it takes longer than {TIMEOUT:.0f} seconds; give a smaller file"}
+        return Understanding(error=f"reading it takes longer than {TIMEOUT:.0f} seconds; give a smaller file")
     except ValueError:
-        return {"error": "it cannot be read; is it damaged?"}
+        return Understanding(error="it cannot be read; is it damaged?")
+    finally:
+        request.unlink(missing_ok=True)
 
 
 def main() -> None:
-    """Read the file, write its series, and print the result as JSON."""
-    import warnings
-
-    from freerun.data.series import Series
-
-    file, target = map(Path, sys.argv[1:])
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", SeriesWarning)
-            series = Series.read(file)
-        series.deviation  # noqa: B018 - refuses a channel without any value
-        series.write(target)
-        notes = [_without_path(warning.message, file) for warning in caught]
-        print(json.dumps({"channels": series.channels, "steps": len(series), "notes": notes}))
-    except FreerunError as error:
-        print(json.dumps({"error": _without_path(error, file)}))
-
-
-def _without_path(message: Warning | str | Exception, file: Path) -> str:
-    """Remove the temporary path of the file from a message, since the user does not know it."""
-    return str(message).removeprefix(f"{file}: ").replace(str(file), "the file")
+    """Read the file, write the series if it is asked for, and print what was found as JSON."""
+    file, asked = Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())
+    found, series = understand(file, Reading.of_json(asked["reading"]), asked["shown"])
+    if series is not None and asked["series"] is not None:
+        series.write(asked["series"])
+    print(json.dumps(asdict(found)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`Jobs`: starts and stops training processes, and records in the store how they ended."""
+"""`Jobs`: starts and stops processes that work on records, and records in the store how they ended."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from freerun.errors import OutputError
 from freerun.files.writing import JSON
-from freerun.studio.store import Run, Store, read_note, write_note
+from freerun.studio.records import Records, read_note, write_note
 
 LAST_WORDS = 400
 """Most characters of the log that are read when a process ended without a result; its last line is shown."""
@@ -19,61 +20,65 @@ LAST_WORDS = 400
 
 @dataclass
 class Jobs:
-    """The training processes of a store, at most one per run.
+    """The processes of the records of a store, at most one per record.
 
-    A process continues when the page is closed.
+    A process continues when the page is closed. It has the priority of any other program: at a lower one, it would
+    starve on a machine whose cores are busy.
 
     Attributes:
-        store: the runs.
+        store: the records.
+        worker: module that a process runs, with the folder of the record as its argument.
+        remedy: what a user does when a process was killed.
     """
 
-    store: Store
+    store: Records[Any]
+    worker: str
+    remedy: str
     _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, run: Run, further: Path | None = None) -> None:
-        """Start to train a run.
+    def start(self, number: int, job: JSON) -> None:
+        """Start to work on a record.
 
         Args:
-            run: the run.
-            further: model file whose weights training starts from; None starts from initial weights.
+            number: number of the record.
+            job: what is to be done; written to `job.json`, which the process reads.
 
         Raises:
-            OutputError: the folder of the run cannot be written, or no process can be started.
+            OutputError: the folder of the record cannot be written, or no process can be started.
         """
-        job = {"split": run.split, "settings": run.settings, "further": "" if further is None else str(further)}
-        write_note(self.store.folder_of(run.id), "job", job)
-        self.resume(run)
+        write_note(self.store.folder_of(number), "job", job)
+        self.resume(number)
 
-    def resume(self, run: Run) -> None:
-        """Start the process of a run again; it resumes from the checkpoint if there is one.
+    def resume(self, number: int) -> None:
+        """Start the process of a record again, with the same job.
 
         Raises:
-            OutputError: the folder of the run cannot be written, or no process can be started.
+            OutputError: the folder of the record cannot be written, or no process can be started.
         """
-        folder = self.store.folder_of(run.id)
+        folder = self.store.folder_of(number)
         for name in ("result", "progress", "live"):
             (folder / f"{name}.json").unlink(missing_ok=True)
         try:
             with (folder / "log.txt").open("wb") as log:
-                self._processes[run.id] = subprocess.Popen(
-                    [sys.executable, "-m", "freerun.studio.worker", str(folder)],
+                self._processes[number] = subprocess.Popen(
+                    [sys.executable, "-m", self.worker, str(folder)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
                 )
         except OSError as error:
-            raise OutputError(f"training cannot be started ({error})") from error
-        write_note(folder, "process", self._processes[run.id].pid)
-        self.store.mark(run.id, "running")
+            raise OutputError(f"the process cannot be started ({error})") from error
+        write_note(folder, "process", self._processes[number].pid)
+        self.store.mark(number, "running")
 
     def stop(self, number: int) -> None:
-        """Interrupt the process of a run, which then saves its last good weights."""
+        """Interrupt the process of a record, which then saves what it has reached."""
         if (pid := self._pid(number)) is not None:
             os.kill(pid, signal.SIGINT)
 
     def kill(self, number: int) -> None:
-        """Terminate the process of a run, and wait for its end."""
+        """Terminate the process of a record, and wait for its end."""
         if (pid := self._pid(number)) is not None:
             os.kill(pid, signal.SIGTERM)
             if number in self._processes:
@@ -81,35 +86,34 @@ class Jobs:
 
     def look_after(self) -> None:
         """Record in the store which processes have ended, and how."""
-        for run in self.store.running():
-            if self._pid(run.id) is None:
-                self.store.mark(run.id, *self._ending(run.id))
-                self._processes.pop(run.id, None)
+        for record in self.store.running():
+            if self._pid(record.id) is None:
+                self.store.mark(record.id, **self._ending(record.id))
+                self._processes.pop(record.id, None)
 
     def _pid(self, number: int) -> int | None:
-        """Return the id of the living process of a run, also if an earlier studio started it."""
+        """Return the id of the living process of a record, also if an earlier studio started it."""
         process = self._processes.get(number)
         if process is not None:
             return None if process.poll() is not None else process.pid
         pid = read_note(self.store.folder_of(number), "process")
-        return pid if isinstance(pid, int) and _is_worker(pid) else None
+        return pid if isinstance(pid, int) and self._is_worker(pid) else None
 
-    def _ending(self, number: int) -> tuple[str, str, JSON]:
-        """Return state, message and scores of a run whose process has ended."""
+    def _ending(self, number: int) -> JSON:
+        """Return the state of a record whose process has ended, and what else the process says of it."""
         folder = self.store.folder_of(number)
         if (result := read_note(folder, "result")) is not None:
-            return result["state"], result["message"], result["scores"]
+            return result
         try:
             words = (folder / "log.txt").read_text(errors="replace").strip()[-LAST_WORDS:]
         except OSError:
             words = ""
         last = words.splitlines()[-1] if words else "no output"
-        return "killed", f"the training process was killed or ended by itself ({last}); press Resume to continue it", {}
+        return {"state": "killed", "message": f"the process was killed or ended by itself ({last}); {self.remedy}"}
 
-
-def _is_worker(pid: int) -> bool:
-    """Whether a process is a training process, and not another one that reuses its id."""
-    try:
-        return b"freerun.studio.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
+    def _is_worker(self, pid: int) -> bool:
+        """Whether a process is one of these, and not another one that reuses its id."""
+        try:
+            return self.worker.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False

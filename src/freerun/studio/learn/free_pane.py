@@ -7,8 +7,9 @@ from collections import deque
 from nicegui import ui
 
 from freerun.studio.charts import NETWORK, RUNS, Curve, chart
-from freerun.studio.desk import Desk, redraw
-from freerun.studio.runner import Runner
+from freerun.studio.elements import add_chart, redraw
+from freerun.studio.learn.desk import Desk
+from freerun.studio.learn.runner import Runner
 
 STEPS_OF_CHART = 600
 """Most steps in the chart."""
@@ -39,11 +40,7 @@ class FreePane:
             self._about = ui.label(
                 "A kick adds noise to value and hidden state. Does the run return to the attractor?"
             ).classes("hint")
-        self._chart = (
-            ui.echart(chart([], "", "", empty="press Let it run"))
-            .classes("w-full h-80")
-            .props('aria-label="Endless free run"')
-        )
+        self._chart = add_chart(chart([], "", "", empty="press Let it run"), "Endless free run").classes("h-80")
         self._timer = ui.timer(EVERY, self._go, active=False)
         ui.context.client.on_disconnect(self.end)
         self._enable()

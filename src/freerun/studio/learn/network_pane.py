@@ -6,7 +6,7 @@ from nicegui import ui
 
 from freerun.errors import SettingError
 from freerun.settings import Value
-from freerun.studio.presets import GROUPS, PRESETS, Control, control, settings_of
+from freerun.studio.learn.presets import GROUPS, PRESETS, Control, control, settings_of
 
 LEFT_OPEN = "chosen by the fit"
 """Placeholder of a control whose parameter is not set."""

@@ -1,4 +1,4 @@
-"""Trains one run in a separate process: `python -m freerun.studio.worker FOLDER`.
+"""Trains one run in a separate process: `python -m freerun.studio.learn.worker FOLDER`.
 
 The folder holds `job.json` and the series. During training the process writes there what the page shows:
 `progress.json`, and `live.json` with the current one-step predictions and free run. At the end it writes `views.json`,
@@ -8,10 +8,8 @@ resumes from the checkpoint.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from freerun.estimator import RNN, load
 from freerun.files.writing import JSON
 from freerun.forecasting import evaluation, runs
 from freerun.forecasting.model import RECENT, Model
-from freerun.studio.store import read_note, write_note
+from freerun.studio.records import read_note, write_note
 from freerun.training.history import Progress
 
 LIVE_INTERVAL = 3.0
@@ -41,9 +39,6 @@ STATES = 4000
 
 LONG_TERM = 500
 """Least number of steps after the split for long-term scores."""
-
-NICENESS = 19
-"""Niceness of the process: 19, the lowest priority."""
 
 
 class Reporter:
@@ -188,18 +183,9 @@ def _round(values: np.ndarray) -> Any:
     return np.vectorize(lambda x: float(f"{x:.6g}") if np.isfinite(x) else None, otypes=[object])(values).tolist()
 
 
-def _lower_priority() -> None:
-    """Lower the priority of this process, so that the page stays responsive on the same core."""
-    os.nice(NICENESS)
-    # Linux may schedule by session before niceness (sched(7), autogroup); this process has its own session.
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(NICENESS))
-
-
 def main() -> None:
     """Train the run, and write how it ended."""
     folder = Path(sys.argv[1])
-    _lower_priority()
     try:
         train(folder)
     except KeyboardInterrupt:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict, replace
 from typing import Any
-from weakref import WeakValueDictionary
 
 from nicegui import ui
-from starlette.datastructures import UploadFile
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 
 from freerun import systems
-from freerun.data.io import READ
 from freerun.data.series import Series
 from freerun.errors import FreerunError
 from freerun.studio.charts import MARK, SECOND, TRUTH, Curve, chart, to_points
-from freerun.studio.desk import Desk, redraw, show_error, without_options
-from freerun.studio.intake import MOST_BYTES, read_upload
-from freerun.studio.store import Source
+from freerun.studio.elements import add_chart, redraw, show_error, without_options
+from freerun.studio.intake import read_upload
+from freerun.studio.learn.desk import Desk
+from freerun.studio.learn.store import Source
+from freerun.studio.reading import Reading
+from freerun.studio.uploads import DropField, removed_at_the_end, suffix_of
 
 SYSTEMS = {
     "mackey-glass": "Mackey-Glass",
@@ -35,14 +34,6 @@ COLORS = (TRUTH, MARK, SECOND, "#CC79A7")
 
 MOST_GENERATED = 100_000
 """Most steps of a generated series."""
-
-UPLOADS = "/uploads"
-"""Route of uploads, one for all pages. NiceGUI's own uploader adds one per page and never removes it."""
-
-ACCEPTED = (*READ, *(f"{suffix}.gz" for suffix in READ))
-"""Suffixes of files that can be uploaded."""
-
-DROP = "or drop a file: CSV, Parquet, npy, npz, xlsx, JSON"
 
 _DRAG = """
 const chart = getElement(%d).chart, zr = chart.getZr();
@@ -71,15 +62,10 @@ class SeriesPane:
                 self._seed = ui.number("Seed", value=0, min=0, step=1).classes("w-16")
             for entry in (self._system, self._steps, self._seed):
                 entry.on_value_change(self._take_system)
-            self._client = ui.context.client
-            _PANES[self._client.id] = self
-            uploader = ui.element("q-uploader").classes("w-full")
-            uploader.props(f"auto-upload flat bordered accept={','.join(ACCEPTED)} max-file-size={MOST_BYTES}")
-            uploader.props(f'field-name=file url={UPLOADS}/{self._client.id} label="{DROP}"')
-            uploader.on("rejected", lambda: show_error(FreerunError(f"the file is larger than {MOST_BYTES >> 20} MB")))
+            self._drop = DropField(self._take_file)
             self._channels = ui.select([], multiple=True, label="Channels", on_change=self._choose).props("use-chips")
             self._channels.classes("w-full").set_visibility(False)
-            self._chart = ui.echart({}).classes("w-full h-48").props('aria-label="The series and the split"')
+            self._chart = add_chart({}, "The series and the split").classes("h-48")
             self._split = ui.slider(min=20, max=2000, value=1500, on_change=self._move)
             self._split.props('aria-label="First step that is not trained on"')
             self._about = ui.label().classes("hint")
@@ -105,43 +91,38 @@ class SeriesPane:
             return
         self._channels.set_visibility(False)
 
-    async def take_file(self, name: str, content: bytes) -> None:
-        """Read and show an uploaded file, or show why it cannot be read."""
-        with self._client:
-            await self._take_file(name, content)
-
     async def _take_file(self, name: str, content: bytes) -> None:
+        """Read and show an uploaded file, or show why it cannot be read."""
         folder = self._desk.store.folder / "uploads"
-        suffix = next((suffix for suffix in ACCEPTED[::-1] if name.lower().endswith(suffix)), None)
-        if suffix is None:
-            show_error(FreerunError(f"{name}: give a file that ends in {', '.join(READ)}"))
-            return
-        upload = folder / f"{uuid.uuid4().hex}{suffix}"
-        target = upload.with_suffix(".series.npz")
         try:
-            folder.mkdir(exist_ok=True)
-            upload.write_bytes(content)
-            found = await read_upload(upload, target)
-            if "error" in found:
-                raise FreerunError(f"{name}: {found['error']}")
-            series = Series.read(target)
+            upload = folder / f"{uuid.uuid4().hex}{suffix_of(name)}"
+            target = upload.with_suffix(".series.npz")
+            with removed_at_the_end(upload, target):
+                folder.mkdir(exist_ok=True)
+                upload.write_bytes(content)
+                found = await read_upload(upload, Reading(), series=target)
+                if found.error:
+                    raise FreerunError(f"{name}: {found.error}")
+                series = Series.read(target)
         except (OSError, FreerunError) as error:
             show_error(error)
             return
-        finally:
-            upload.unlink(missing_ok=True)
-            target.unlink(missing_ok=True)
         self._file = series
-        self._notes = found.get("notes", [])
+        self._notes = found.notes
+        if found.count > 1:
+            self._notes = [f"it holds {found.count} series, of which {found.shown!r} is shown", *self._notes]
         self._system.set_value(None)
-        self._show(series, Source(name), split=int(0.75 * len(series)))
+        options = Reading.of_json(found.reading).of(found.shown)
+        self._show(series, Source(name, reading=asdict(options)), split=int(0.75 * len(series)))
         self._channels.set_options(list(series.channels), value=list(series.channels))
         self._channels.set_visibility(len(series.channels) > 1)
 
     def _choose(self) -> None:
         chosen = self._channels.value or []
         if self._file is not None and chosen and self._desk.source is not None and self._desk.source.options is None:
-            self._show(self._file.channel(*chosen), self._desk.source, self._desk.split)
+            source = self._desk.source
+            reading = source.reading | ({"columns": chosen} if len(chosen) < len(self._file.channels) else {})
+            self._show(self._file.channel(*chosen), replace(source, reading=reading), self._desk.split)
 
     def _show(self, series: Series, source: Source, split: int) -> None:
         self._desk.series, self._desk.source = series, source
@@ -178,20 +159,3 @@ class SeriesPane:
             f"{len(series)} steps, {channels}: trains on {split}, {compared}. Drag the line to move the split."
             + "".join(f" Note: {without_options(note)}." for note in self._notes)
         )
-
-
-_PANES: WeakValueDictionary[str, SeriesPane] = WeakValueDictionary()
-"""Panes of open pages, by client id, which is random and hard to guess."""
-
-
-async def receive(request: Request) -> Response:
-    """Receive a file that was dropped on a page."""
-    pane = _PANES.get(request.path_params["page"])
-    if pane is None:
-        return PlainTextResponse("page not found", 404)
-    async with request.form(max_files=1, max_fields=1) as form:
-        file = form.get("file")
-        if not isinstance(file, UploadFile):
-            return PlainTextResponse("no file was sent", 400)
-        await pane.take_file(file.filename or "", await file.read())
-    return PlainTextResponse("received")

@@ -10,9 +10,11 @@ from nicegui import ui
 from freerun.data.series import Series
 from freerun.files.writing import JSON
 from freerun.studio.charts import RUNS, TRUTH, Curve, chart, to_points
-from freerun.studio.desk import Desk, redraw, show_error
-from freerun.studio.network_pane import NetworkPane
-from freerun.studio.store import Run, RunGoneError, read_note
+from freerun.studio.elements import add_chart, redraw, show_error
+from freerun.studio.learn.desk import Desk
+from freerun.studio.learn.network_pane import NetworkPane
+from freerun.studio.learn.store import Run
+from freerun.studio.records import RecordGoneError, read_note
 
 COLUMNS = {
     "name": "run",
@@ -63,7 +65,7 @@ class RunsPane:
         for place, label in (("header", "'Select all runs'"), ("body", "'Select ' + props.row.name")):
             box = f'<q-checkbox dense v-model="props.selected" :aria-label="{label}" />'
             self._table.add_slot(f"{place}-selection", box)
-        self._chart = ui.echart({}).classes("w-full h-64").props('aria-label="Free runs that are compared"')
+        self._chart = add_chart({}, "Free runs that are compared").classes("h-64")
         desk.listeners.append(self.refresh)
         self.refresh()
         self._draw()
@@ -86,7 +88,7 @@ class RunsPane:
             self._pages.max = pages
             self._pages.set_visibility(pages > 1)
             self._pages.set_value(min(self._pages.value or 1, pages))
-        return self._desk.store.runs(((self._pages.value or 1) - 1) * ROWS_OF_PAGE, ROWS_OF_PAGE)
+        return self._desk.store.all(((self._pages.value or 1) - 1) * ROWS_OF_PAGE, ROWS_OF_PAGE)
 
     @property
     def _selected(self) -> list[int]:
@@ -119,8 +121,8 @@ class RunsPane:
     def _read_selected(self) -> Run | None:
         """Return the selected run; show an error if another page has deleted it."""
         try:
-            return self._desk.store.run(self._selected[0])
-        except RunGoneError as error:
+            return self._desk.store.get(self._selected[0])
+        except RecordGoneError as error:
             show_error(error)
             self._desk.changed()
             return None

@@ -9,10 +9,12 @@ from nicegui import ui
 from freerun.errors import FreerunError, SeriesError
 from freerun.files.writing import JSON
 from freerun.studio.charts import MARK, NETWORK, SECOND, TRUTH, Curve, chart, to_points
-from freerun.studio.desk import Desk, redraw, show_error
-from freerun.studio.network_pane import NetworkPane
-from freerun.studio.presets import PRESETS
-from freerun.studio.store import Run, read_note
+from freerun.studio.elements import add_chart, redraw, show_error
+from freerun.studio.learn.desk import Desk
+from freerun.studio.learn.network_pane import NetworkPane
+from freerun.studio.learn.presets import PRESETS
+from freerun.studio.learn.store import Run
+from freerun.studio.records import read_note
 
 REFRESH = 0.5
 """Seconds between two updates from the files of the training process."""
@@ -32,8 +34,8 @@ class RunPane:
                 self._further = ui.button("Continue", icon="redo", on_click=self._continue).props("outline")
             self._state = ui.label().classes("state").props("role=status aria-live=polite")
             self._bar = ui.linear_progress(0, show_value=False).props('aria-label="Progress of training"')
-            self._losses = ui.echart({}).classes("w-full h-40").props('aria-label="Losses"')
-            self._live = ui.echart({}).classes("w-full h-56").props('aria-label="Free run against what followed"')
+            self._losses = add_chart({}, "Losses").classes("h-40")
+            self._live = add_chart({}, "Free run against what followed").classes("h-56")
         desk.listeners.append(self.refresh)
         ui.timer(REFRESH, self.refresh)
 
@@ -75,7 +77,7 @@ class RunPane:
             self._start(further=True)
             return
         try:
-            self._desk.jobs.resume(run)
+            self._desk.jobs.resume(run.id)
         except FreerunError as error:
             show_error(error)
         self._desk.changed()
@@ -91,7 +93,7 @@ class RunPane:
                 settings, name = before.settings | settings, f"{before.name}, continued"
             run = desk.store.add(name, desk.series, desk.source, desk.split, settings)
             model = desk.store.model_of(before.id) if further and before is not None else None
-            desk.jobs.start(run, model)
+            desk.jobs.train(run, model)
         except FreerunError as error:
             show_error(error)
             return

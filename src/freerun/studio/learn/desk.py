@@ -1,17 +1,14 @@
-"""`Desk`: the state of one open page, that is, its series and its selected run. All panes of the page share it."""
+"""`Desk`: the state of one open page of "Watch it learn": its series and its selected run, which all panes share."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-from nicegui import ui
 
 from freerun.data.series import Series
-from freerun.studio.jobs import Jobs
-from freerun.studio.store import Run, RunGoneError, Source, Store
+from freerun.studio.learn.store import Run, Source, Store
+from freerun.studio.learn.trainings import Trainings
+from freerun.studio.records import RecordGoneError
 
 
 @dataclass
@@ -29,7 +26,7 @@ class Desk:
     """
 
     store: Store
-    jobs: Jobs
+    jobs: Trainings
     source: Source | None = None
     series: Series | None = None
     split: int = 0
@@ -41,8 +38,8 @@ class Desk:
         if self.selected is None:
             return None
         try:
-            return self.store.run(self.selected)
-        except RunGoneError:
+            return self.store.get(self.selected)
+        except RecordGoneError:
             self.selected = None
             return None
 
@@ -55,21 +52,3 @@ class Desk:
         """Call all listeners, so that panes redraw."""
         for listener in self.listeners:
             listener()
-
-
-def without_options(text: str) -> str:
-    """Remove hints at command-line options and Python arguments from a message; they do not apply on a page."""
-    return re.sub(r" \((?:\w+=[^()]*, )?--[^()]*\)", "", text)
-
-
-def show_error(error: Exception) -> None:
-    """Show an error on the page until the user closes it."""
-    text = without_options(str(error))
-    ui.notify(text, type="negative", position="top", multi_line=True, timeout=0, close_button="Close")
-
-
-def redraw(picture: ui.echart, options: dict[str, Any]) -> None:
-    """Replace the options of a chart."""
-    picture.options.clear()
-    picture.options.update(options)
-    picture.update()

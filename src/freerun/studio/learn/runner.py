@@ -1,4 +1,4 @@
-"""Runs a network free without end, in a separate process: `python -m freerun.studio.runner MODEL`.
+"""Runs a network free without end, in a separate process: `python -m freerun.studio.learn.runner MODEL`.
 
 The process reads one command per line from standard input, and answers each with one line of JSON. `go N` returns the
 next N values of each channel. `kick S` adds normal noise of S standard deviations to value and hidden state.
@@ -34,7 +34,7 @@ class Runner:
     async def begin(self) -> None:
         """Start the process."""
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "freerun.studio.runner", str(self._model)),
+            *(sys.executable, "-m", "freerun.studio.learn.runner", str(self._model)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

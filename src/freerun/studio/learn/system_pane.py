@@ -10,8 +10,9 @@ from nicegui import ui
 from freerun.files.writing import JSON
 from freerun.metrics import LOST
 from freerun.studio.charts import MARK, NETWORK, TRUTH, Curve, chart, chart_3d, to_points
-from freerun.studio.desk import Desk
-from freerun.studio.store import read_note
+from freerun.studio.elements import add_chart
+from freerun.studio.learn.desk import Desk
+from freerun.studio.records import read_note
 
 VIEWS = {
     "attractor": "Attractor",
@@ -51,8 +52,8 @@ class SystemPane:
         self._about.set_text("" if views is None else _ABOUT[view].format(delay=views["delay"]))
         empty = chart([], "", "", empty="appears when a run has ended")
         with self._place:
-            picture = ui.echart(empty if views is None else _options(view, views), enable_3d=view == "space")
-        picture.classes("w-full h-96").props(f'aria-label="{VIEWS[view]}"')
+            options = empty if views is None else _options(view, views)
+            add_chart(options, VIEWS[view], enable_3d=view == "space").classes("h-96")
 
 
 _ABOUT = {

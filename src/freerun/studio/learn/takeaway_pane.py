@@ -13,9 +13,10 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from freerun.errors import FreerunError
 from freerun.files.writing import JSON
-from freerun.studio.desk import Desk
-from freerun.studio.store import Store, read_note
-from freerun.studio.takeaway import commands, snippet, stem
+from freerun.studio.learn.desk import Desk
+from freerun.studio.learn.store import Store
+from freerun.studio.learn.takeaway import commands, snippet, stem
+from freerun.studio.records import read_note
 
 KINDS = {
     "freerun": ("Model file", "memory"),
@@ -41,6 +42,8 @@ class TakeAwayPane:
         self._commands = ui.code("", language="bash").classes("w-full")
         ui.label("In Python").classes("hint")
         self._snippet = ui.code("", language="python").classes("w-full")
+        for code in (self._commands, self._snippet):
+            code.copy_button.props('aria-label="Copy"')
         desk.listeners.append(self.refresh)
         self.refresh()
 
@@ -63,7 +66,7 @@ class TakeAwayPane:
 def download(store: Store, request: Request) -> Response:
     """Answer the request for a download of a run; only files of that run can be requested."""
     try:
-        run = store.run(int(request.path_params["number"]))
+        run = store.get(int(request.path_params["number"]))
         suffix = request.path_params["suffix"]
         if suffix == "freerun":
             return FileResponse(store.model_of(run.id), media_type="application/octet-stream")

@@ -6,8 +6,9 @@ import re
 import shlex
 from pathlib import PurePath
 
+from freerun.reporting.recipe import Recipe
 from freerun.settings import as_option
-from freerun.studio.store import Run
+from freerun.studio.learn.store import Run
 
 
 def commands(run: Run) -> str:
@@ -18,15 +19,16 @@ def commands(run: Run) -> str:
         options = " ".join(f"--{name} {value}" for name, value in run.source.options.items() if value is not None)
         lines.append(f"freerun data {run.source.name} {options} -o {file}")
     given = [as_option(name, value) for name, value in run.settings.items()]
-    words = [f"freerun fit {shlex.quote(file)} --split {run.split}", *given, f"-o {stem(run)}.freerun"]
-    return "\n".join([*lines, " ".join(words)])
+    read = Recipe(file, run.source.read_options).reading
+    words = [f"freerun fit {shlex.quote(file)}", read, f"--split {run.split}", *given, f"-o {stem(run)}.freerun"]
+    return "\n".join([*lines, " ".join(filter(None, words))])
 
 
 def snippet(run: Run) -> str:
     """Return the Python code that repeats a run."""
     settings = ", ".join(f"{name}={value!r}" for name, value in run.settings.items())
     if run.source.options is None:
-        series = f"freerun.Series.read({_file_of(run)!r})"
+        series = Recipe(_file_of(run), run.source.read_options).series
     else:
         options = ", ".join(f"{n}={value!r}" for n, value in run.source.options.items() if value is not None)
         series = f"freerun.systems.make({run.source.name!r}, {options})"
