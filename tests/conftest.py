@@ -3,6 +3,7 @@
 Compiled programs are kept in a folder that lasts as long as the tests, so that nobody's own is touched.
 """
 
+import gc
 import os
 import subprocess
 import sys
@@ -36,6 +37,10 @@ CHECKED = [
         "systems",
     )
 ]
+
+gc.set_threshold(
+    50_000, 20, 20
+)  # programs of JAX are large, and looking for garbage in them takes an eighth of the time
 
 _hook = install_import_hook(CHECKED, "typechecking.checked")
 

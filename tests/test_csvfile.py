@@ -79,14 +79,16 @@ def test_a_csv_file_without_a_valid_table_is_refused_with_the_place(write, conte
         Series.read(write(content))
 
 
-def test_a_million_columns_are_read_in_seconds(write):
+@pytest.mark.quick(count=[10**5])
+@pytest.mark.parametrize("count", [10**5, 10**6])
+def test_very_many_columns_are_read_in_seconds(write, count):
     """And named in a message without naming them all."""
-    path = write(",".join(f"c{i}" for i in range(10**6)) + "\n" + ",".join(["1.5"] * 10**6) + "\n")
-    began = time.monotonic()
-    assert Series.read(path, columns=["c999999"]).values.tolist() == [[1.5]]
-    with pytest.raises(SeriesFileError, match=r"no column 'x'; there are: c0, .*, c19, \.\.\. \(1000000 in all\)"):
+    path = write(",".join(f"c{i}" for i in range(count)) + "\n" + ",".join(["1.5"] * count) + "\n")
+    began = time.process_time()
+    assert Series.read(path, columns=[f"c{count - 1}"]).values.tolist() == [[1.5]]
+    with pytest.raises(SeriesFileError, match=rf"no column 'x'; there are: c0, .*, c19, \.\.\. \({count} in all\)"):
         Series.read(path, columns=["x"])
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 60e-6 * count
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def run_by_steps(
     return np.array(values), (state, value)
 
 
+@pytest.mark.quick(shape=SHAPES[1:3])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("cell", NAMES)
 def test_both_engines_run_every_network_alike(cell, shape):

@@ -153,7 +153,7 @@ def test_dask_workers_forecast_together_as_one_process_does(monkeypatch, tmp_pat
 
 
 def test_short_series_of_one_process_are_forecast_better_together_than_alone():
-    pasts, futures = ar(200, 12)
+    pasts, futures = ar(100, 12)
     table, truth = long(pasts), np.array(futures)
     alone, auto, shared = (np.abs(forecasts(table, 4, how) - truth).mean() for how in HOW)
     best = np.abs(np.array([past[-1] * 0.6 ** np.arange(1, 5) for past in pasts]) - truth).mean()
@@ -163,10 +163,10 @@ def test_short_series_of_one_process_are_forecast_better_together_than_alone():
 
 
 def test_intervals_cover_what_they_say():
-    pasts, futures = ar(300, 30, seed=1)
+    pasts, futures = ar(150, 30, seed=1)
     table = long(pasts)
     truth = np.concatenate(futures)
-    cases: list[tuple[Together, int]] = [("shared", 300), ("auto", 60)]
+    cases: list[tuple[Together, int]] = [("shared", 150), ("auto", 60)]
     for together, count in cases:
         few = table[table.unique_id < f"s{count:03d}"]
         found = freerun.forecast_many(
@@ -194,11 +194,12 @@ def test_series_are_refused_as_before_and_take_no_part():
     pasts, _ = ar(32, 30)
     table = long(pasts)
     constant = long([np.full(30, 7.0)]).replace({"s000": "constant"})
+    given: dict[str, Any] = {"workers": 1, "season": 0, "cell": "smoothing"}
     for together in HOW[1:]:
         with pytest.warns(SeriesWarning, match="1 of 33 series were refused"):
-            found = freerun.forecast_many(pd.concat([table, constant]), 3, workers=1, together=together, season=0)
+            found = freerun.forecast_many(pd.concat([table, constant]), 3, together=together, **given)
         assert found.refused.reason.tolist() == ["channel 'y' is constant; leave it out"]
-        without = freerun.forecast_many(table, 3, workers=1, together=together, season=0)
+        without = freerun.forecast_many(table, 3, together=together, **given)
         pd.testing.assert_frame_equal(found.forecasts, without.forecasts)
 
 
