@@ -98,6 +98,7 @@ fuzz: .venv/installed-test
 
 load: .venv/installed-test
 	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/serve_load.py
 
 format: .venv/installed-test
 	$(BIN)/ruff format

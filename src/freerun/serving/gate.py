@@ -54,7 +54,7 @@ class Gate:
             await self._app(scope, receive, noted)
         finally:
             milliseconds = 1000 * (time.perf_counter() - began)
-            path = scope["path"].encode("unicode_escape").decode("ascii")
+            path = scope["raw_path"].decode("ascii", "backslashreplace")
             stamp = time.strftime("%Y-%m-%d %H:%M:%S")
             self._log(f"{stamp} {scope['method']} {path} {status or 'no answer'} {milliseconds:.0f} ms")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic_core import from_json
@@ -45,7 +46,7 @@ def read_request(
         given = _object(body)
     elif form == "csv":
         given = {"series": csv.read(Source("series", ".csv", None, body))}
-    options = _options(kind.model_json_schema()["properties"], query)
+    options = _options(_fields_of(kind), query)
     twice = sorted(set(given) & set(options))
     if twice:
         raise Refusal(400, f"{twice[0]} stands in the query and in the body; give it once.")
@@ -75,6 +76,12 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Refusal(422, "The body is not an object; give one with the options by name.")
     return found
+
+
+@cache
+def _fields_of(kind: type[Request]) -> Mapping[str, Any]:
+    """JSON schemas of the fields of a request; making them takes as long as a short forecast."""
+    return kind.model_json_schema()["properties"]
 
 
 def _options(fields: Mapping[str, Any], query: Sequence[tuple[str, str]]) -> dict[str, Any]:
