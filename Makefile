@@ -43,6 +43,7 @@ figures: .venv/installed-docs
 	$(BIN)/python docs/site/figures.py
 	$(BIN)/python docs/site/changing.py
 	$(BIN)/python docs/site/fields.py
+	$(BIN)/python docs/site/loops.py
 	$(BIN)/python docs/site/screenshot.py
 	cd examples && ../$(BIN)/jupyter nbconvert --to notebook --execute --inplace *.ipynb && rm -f lorenz.csv lorenz.freerun
 

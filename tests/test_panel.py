@@ -42,6 +42,10 @@ def test_a_collection_of_series_is_a_panel_in_its_order(data):
     assert values_of(panel_of(data)) == BOTH
 
 
+def test_a_list_of_the_numbers_of_numpy_is_one_series():
+    assert values_of(panel_of(list(A), list(A**2))) == [A.tolist()]
+
+
 def test_one_series_is_a_panel_of_one():
     for data in (A, A.tolist(), pd.Series(A), Series.of(A)):
         assert values_of(panel_of(data)) == [A.tolist()]

@@ -179,6 +179,8 @@ def _join_names(names: Iterable[object]) -> str:
 
 
 def _is_series(part: object) -> bool:
+    if isinstance(part, np.generic):  # a number, which has `__array__`, too
+        return False
     return isinstance(part, Series | Table | np.ndarray) or hasattr(part, "__array__") or as_pandas(part) is not None
 
 
