@@ -218,20 +218,27 @@ class RNN(Parameters):
         return runs.smooth(self._fitted(), Series.of(series, inputs=inputs), deviation)
 
     def generate(
-        self, steps: int, after: SeriesLike = None, ensemble: Ensemble = "best", *, inputs: SeriesLike = None
+        self,
+        steps: int | None = None,
+        after: SeriesLike = None,
+        ensemble: Ensemble = "best",
+        *,
+        inputs: SeriesLike = None,
+        times: object = None,
     ) -> Series:
         """Generate the continuation of a series: the network reads its own output (closed loop).
 
         Args:
-            steps: number of steps to generate.
+            steps: number of steps to generate. After irregular times they are as long as the median step.
             after: the series to continue, with its external inputs; None continues the training series.
             ensemble: `best` is the run of the best network. `mean`, `median` and `trimmed` (the mean of the middle
                 half) combine the runs of all members step by step. The combination is the better forecast, but it is
                 not a trajectory of one network.
             inputs: external inputs of the generated steps, one row per step; None if the series holds them.
+            times: after irregular times, the times to generate values for, in place of `steps`.
 
         Returns:
-            The `steps` values that follow the series, with their times. Runs of 100000 steps and more are compiled.
+            The values that follow the series, with their times. Runs of 100000 steps and more are compiled.
             They equal shorter runs up to rounding, so that runs of a chaotic system differ after some time.
 
         Raises:
@@ -239,12 +246,19 @@ class RNN(Parameters):
             SettingError: an ensemble of one network, or no series to continue after training on several.
             SeriesError: the run diverged, `after` does not fit, or external inputs end before the run.
         """
-        steps = whole_number("steps", steps)
+        steps = _steps_or_times("steps", steps, times)
         one_of("ensemble", ensemble, tuple(runs.COMBINED))
-        return runs.generate(self._fitted(), steps, None if after is None else Series.of(after), inputs, ensemble)
+        before = None if after is None else Series.of(after)
+        return runs.generate(self._fitted(), steps, before, inputs, ensemble, times)
 
     def forecast(
-        self, horizon: int, levels: float | Sequence[float] = (), after: SeriesLike = None, *, inputs: SeriesLike = None
+        self,
+        horizon: int | None = None,
+        levels: float | Sequence[float] = (),
+        after: SeriesLike = None,
+        *,
+        inputs: SeriesLike = None,
+        times: object = None,
     ) -> pd.DataFrame:
         """Forecast the next steps, with prediction intervals.
 
@@ -258,10 +272,11 @@ class RNN(Parameters):
         measures it.
 
         Args:
-            horizon: number of steps to forecast.
+            horizon: number of steps to forecast. After irregular times they are as long as the median step.
             levels: levels of the intervals, in percent, for example 80 or (80, 95).
             after: the series to continue, with its external inputs; None continues the training series.
             inputs: external inputs of the steps to forecast, one row per step; None if the series holds them.
+            times: after irregular times, the times to forecast, in place of `horizon`.
 
         Returns:
             One row per step, indexed by the times that follow the series. There is a column for each channel `x`, and
@@ -274,10 +289,11 @@ class RNN(Parameters):
         """
         return intervals.forecast(
             self._fitted(),
-            whole_number("horizon", horizon),
+            _steps_or_times("horizon", horizon, times),
             percentages("levels", levels),
             None if after is None else Series.of(after),
             inputs,
+            times,
         ).to_frame()
 
     def backtest(
@@ -582,6 +598,17 @@ class RNN(Parameters):
         if not hasattr(self, "model_"):
             raise NotFittedError("this RNN is not trained yet; call fit(series) first")
         return self.model_
+
+
+def _steps_or_times(name: str, steps: object, times: object) -> int | None:
+    """Check that either the number of steps or their times are given; returns the number, None with times.
+
+    Raises:
+        SettingError: both or none are given, or the number is not a positive whole number.
+    """
+    if (steps is None) == (times is None):
+        raise SettingError(f"give either {name}, the number of steps, or times, after irregular times")
+    return None if times is not None else whole_number(name, steps)
 
 
 def _stored(series: SeriesLike, inputs: SeriesLike) -> StoredSeries | None:

@@ -23,6 +23,7 @@ from freerun.cli.options import (
     Set,
     SharedFile,
     Static,
+    Times,
     TogetherOption,
     interruptible,
     known_function,
@@ -38,14 +39,19 @@ from freerun.cli.options import (
     require_file_for,
     require_one_engine,
     require_picture,
+    require_steps_or_times,
     require_writable,
     settings_of,
+    times_of,
 )
 
 if TYPE_CHECKING:
     from freerun.data.series import Series
     from freerun.forecasting.forecast import Forecast
     from freerun.many.tables import LongTable
+
+Steps = tuple[int | None, list[float] | list[str] | None]
+"""The number of steps to forecast, or their times."""
 
 MODEL = ".freerun"
 """Suffix of model files."""
@@ -61,7 +67,8 @@ def forecast(
             metavar="MODEL|SERIES",
         ),
     ],
-    horizon: Annotated[int, typer.Option("--horizon", "-n", min=1, help="Steps to forecast.")],
+    horizon: Annotated[int | None, typer.Option("--horizon", "-n", min=1, help="Steps to forecast.")] = None,
+    times: Times = None,
     levels: Levels = None,
     after: Annotated[
         Path | None, typer.Option(help="Of a model: series to continue. Default: the training series.")
@@ -99,6 +106,7 @@ def forecast(
 
     Example: freerun forecast sales.parquet --id unique_id --time ds --target y --horizon 18 -o forecasts.parquet
     """
+    require_steps_or_times("--horizon", horizon, times)
     require_picture(plot)
     wanted = percentages("--levels", numbers("--levels", levels))
     console = Console(as_json, quiet)
@@ -109,7 +117,8 @@ def forecast(
         refuse_given({"--set": given} | of_many, why)
         require_writable(output)
         require_file_for(after, reading)
-        _print_one(console, *_from_model(source, known, horizon, wanted, after, reading), wanted, horizon, output, plot)
+        found = _from_model(source, known, (horizon, times_of(times)), wanted, after, reading)
+        _print_one(console, *found, wanted, output, plot)
         return
     refuse_given({"--after": after}, f"continues another series by a model, and {source} is none; leave it out")
     from freerun.many.tables import LongTable
@@ -122,9 +131,12 @@ def forecast(
         refuse_given(of_many, f"applies to many series, and {source} holds one; name the column of the names (--id)")
         title = f"Forecast of {source.name}"
         series = read_opened(found, source, reading)
-        ahead, before = _from_series(console, series, horizon, wanted, settings)
-        _print_one(console, ahead, before, title, wanted, horizon, output, plot)
+        ahead, before = _from_series(console, series, (horizon, times_of(times)), wanted, settings)
+        _print_one(console, ahead, before, title, wanted, output, plot)
         return
+    refuse_given(
+        {"--times": times}, f"applies to irregular times of one series, and {source} holds many; give --horizon"
+    )
     refuse_given({"--plot": plot}, f"shows one series, and {source} holds many; select one (--id COLUMN=NAME)")
     _forecast_many(
         console,
@@ -151,7 +163,7 @@ def _is_model(path: Path) -> bool:
 
 
 def _from_model(
-    path: Path, known: str | None, horizon: int, levels: tuple[float, ...], after: Path | None, reading: Reading
+    path: Path, known: str | None, ahead: Steps, levels: tuple[float, ...], after: Path | None, reading: Reading
 ) -> tuple[Forecast, Series, str]:
     """Forecast by a model file; returns the forecast, the series before it, and a title."""
     from freerun.estimator import load
@@ -160,11 +172,13 @@ def _from_model(
     rnn = load(path, model=known_function(known))
     before = rnn.model_.recent if after is None else rnn.model_.matched(read(after, reading))
     title = f"Forecast of {path.name} after {'its training series' if after is None else after.name}"
-    return intervals.forecast(rnn.model_, horizon, levels, None if after is None else before, None), before, title
+    horizon, times = ahead
+    found = intervals.forecast(rnn.model_, horizon, levels, None if after is None else before, None, times)
+    return found, before, title
 
 
 def _from_series(
-    console: Console, series: Any, horizon: int, levels: tuple[float, ...], settings: dict[str, Any]
+    console: Console, series: Any, ahead: Steps, levels: tuple[float, ...], settings: dict[str, Any]
 ) -> tuple[Forecast, Series]:
     """Fit and forecast one series; returns the forecast and the end of the series."""
     from freerun.estimator import RNN
@@ -173,7 +187,8 @@ def _from_series(
     rnn = RNN(**settings_of(**settings).model_dump())
     with interruptible(console, "nothing was forecast"), console.progress() as progress:
         rnn.fit(series, progress=progress)
-    return intervals.forecast(rnn.model_, horizon, levels, None, None), rnn.model_.recent
+    horizon, times = ahead
+    return intervals.forecast(rnn.model_, horizon, levels, None, None, times), rnn.model_.recent
 
 
 def _print_one(
@@ -182,7 +197,6 @@ def _print_one(
     before: Series,
     title: str,
     levels: tuple[float, ...],
-    horizon: int,
     output: Path | None,
     plot: Path | None,
 ) -> None:
@@ -198,11 +212,11 @@ def _print_one(
         freerun.plots.save(freerun.plots.forecast(found, before, levels, title=title), plot)
     if console.as_json:
         columns = {name: table[name].tolist() for name in table.columns}
-        console.result({"horizon": horizon, "times": [str(stamp) for stamp in table.index], **columns})
+        console.result({"horizon": len(table), "times": [str(stamp) for stamp in table.index], **columns})
     elif output is None and plot is None:
         print(table.to_csv(), end="")
     else:
-        console.note(f"{horizon} steps forecast: {', '.join(str(p) for p in (output, plot) if p is not None)}")
+        console.note(f"{len(table)} steps forecast: {', '.join(str(p) for p in (output, plot) if p is not None)}")
 
 
 def _forecast_many(

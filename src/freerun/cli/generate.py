@@ -16,12 +16,15 @@ from freerun.cli.options import (
     Plot,
     Quiet,
     Reading,
+    Times,
     known_function,
     read,
     reads_series,
     require_file_for,
     require_picture,
+    require_steps_or_times,
     require_writable,
+    times_of,
 )
 from freerun.settings import Ensemble
 
@@ -29,7 +32,8 @@ from freerun.settings import Ensemble
 @reads_series
 def generate(
     model: ModelFile,
-    steps: Annotated[int, typer.Option("--steps", "-n", min=1, help="Number of steps to generate.")],
+    steps: Annotated[int | None, typer.Option("--steps", "-n", min=1, help="Number of steps to generate.")] = None,
+    times: Times = None,
     after: Annotated[Path | None, typer.Option(help="Series to continue. Default: the training series.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File of the free run. Default: CSV on stdout.")
@@ -54,12 +58,13 @@ def generate(
     from freerun.data.io.csv import text
     from freerun.estimator import load
 
+    require_steps_or_times("--steps", steps, times)
     require_writable(output)
     require_picture(plot)
     require_file_for(after, reading)
     rnn = load(model, model=known_function(known))
     before = rnn.model_.recent if after is None else rnn.model_.matched(read(after, reading))
-    run = rnn.generate(steps, None if after is None else before, ensemble)
+    run = rnn.generate(steps, None if after is None else before, ensemble, times=times_of(times))
     if output is not None:
         run.write(output)
     if plot is not None:
@@ -69,7 +74,7 @@ def generate(
     if as_json:
         console.result(
             {
-                "steps": steps,
+                "steps": len(run),
                 "channels": list(run.channels),
                 "times": run.times.astype(str).tolist(),
                 "values": run.values.tolist(),
@@ -78,4 +83,4 @@ def generate(
     elif output is None and plot is None:
         print(text(run), end="")
     else:
-        console.note(f"{steps} steps generated: {', '.join(str(p) for p in (output, plot) if p is not None)}")
+        console.note(f"{len(run)} steps generated: {', '.join(str(p) for p in (output, plot) if p is not None)}")

@@ -29,6 +29,7 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "channels": list(recent.channels),
         "training_ended": str(recent.times[-1]),
         "dt": str(recent.dt),
+        "irregular": recent.irregular,
         "weights": weights,
         "training_mse": history.training_mse[-1],
         "validation_mse": history.validation_mse[-1] if history.validation_mse else None,
@@ -39,10 +40,12 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
         "settings": best.settings.model_dump(mode="json"),
         "given": loaded.settings.model_dump(mode="json", exclude_defaults=True),
     }
+    steps = f"{'irregular times, median step' if recent.irregular else 'steps of'} "
+    steps += recent.calendar.step or shown(recent.dt)
     table: dict[str, Any] = {
         "model file": model,
         "channels": ", ".join(recent.channels),
-        "training ended at time": f"{shown(recent.times[-1])} (steps of {recent.calendar.step or shown(recent.dt)})",
+        "training ended at time": f"{shown(recent.times[-1])} ({steps})",
         "weights": weights,
         "training MSE": facts["training_mse"],
         "validation MSE": facts["validation_mse"],

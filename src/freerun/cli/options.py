@@ -89,6 +89,18 @@ Resample = Annotated[
         help="Average over steps of this length: D, h, MS, 15min, ... for dates, or a number; rows: a row is a step.",
     ),
 ]
+Irregular = Annotated[
+    bool,
+    typer.Option(
+        "--irregular", help="Keep times as they are, regular or not: the network reads the length of each step."
+    ),
+]
+Times = Annotated[
+    str | None,
+    typer.Option(
+        "--times", help="After irregular times: the times of the steps, separated by commas, in place of their number."
+    ),
+]
 Levels = Annotated[
     str | None,
     typer.Option(help="Levels of prediction intervals in percent, separated by commas: 80,95. Default: none."),
@@ -159,7 +171,18 @@ class Reading:
 
     @property
     def of_many(self) -> dict[str, Any]:
-        """The arguments of `freerun.forecast_many` that say how to read a table."""
+        """The arguments of `freerun.forecast_many` that say how to read a table.
+
+        Raises:
+            SettingError: irregular times are to be kept.
+        """
+        from freerun.errors import SettingError
+
+        if self.options.irregular:
+            raise SettingError(
+                "--irregular: many series are forecast on regular steps; resample them (--resample), or select one "
+                "(--id COLUMN=NAME)"
+            )
         given = {name: getattr(self.options, name) for name in ("id", "time", "missing", "resample", "zone", "decimal")}
         targets = tuple(name for name in self.options.columns if name not in self.inputs)
         return given | {"target": targets, "inputs": self.inputs}
@@ -180,6 +203,7 @@ def reads_series(command: Callable[..., None]) -> Callable[..., None]:
         "missing": (MissingValues, "mask"),
         "inputs": (Inputs, []),
         "resample": (Resample, None),
+        "irregular": (Irregular, False),
     }
 
     def reading(**given: Any) -> Reading:
@@ -392,6 +416,7 @@ def read_training(
             ("--missing interpolate", options.missing != "mask"),
             ("--input", reading.inputs),
             ("--resample", options.resample),
+            ("--irregular", options.irregular),
             ("--id", options.id),
             ("--zone", options.zone),
         ):
@@ -510,6 +535,29 @@ def pairs(option: str, texts: list[str]) -> dict[str, str]:
             raise SettingError(f"{option} {text}: {name} is given twice; give it once")
         found[name] = value.strip()
     return found
+
+
+def times_of(text: str | None) -> list[float] | list[str] | None:
+    """The times of `--times`: numbers, or dates as text; None without the option."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return [float(part) for part in parts]
+    except ValueError:
+        return parts
+
+
+def require_steps_or_times(option: str, steps: int | None, times: str | None) -> None:
+    """Refuse both the number of steps and their times, or none of them.
+
+    Raises:
+        SettingError: both are given, or none.
+    """
+    from freerun.errors import SettingError
+
+    if (steps is None) == (times is None):
+        raise SettingError(f"give either {option}, the number of steps, or --times, after irregular times")
 
 
 def require_file_for(after: Path | None, reading: Reading) -> None:

@@ -6,6 +6,7 @@ table        holds named columns; columns has helpers for their cells, wide reje
 timecolumn   finds the column of times; dates, clocks, months and monthnames parse it, numerals parses numbers
 rows         holds values with names and times, in their original order
 steps        sorts rows by time and places them on a regular grid; timeline continues times
+irregular    has the lengths of irregular steps, which networks read
 series       holds the validated time series
 alignment    matches channels by name and steps by time
 panel        holds several series; stored reads a file that is larger than memory in parts

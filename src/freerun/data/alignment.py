@@ -13,7 +13,7 @@ import numpy as np
 from freerun.data.rows import Rows
 from freerun.data.steps import OFF_GRID, has_same_steps
 from freerun.data.table import MOST_NAMES
-from freerun.data.timeline import Time, shown
+from freerun.data.timeline import Calendar, Time, normalize_times, shown
 from freerun.errors import SeriesError, warn
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def align_inputs(series: Series, rows: Rows) -> np.ndarray:
             f"of them {series.calendar.shown(missing[0])}; fill them in, or give a part of the series that has inputs"
         )
     between = np.setdiff1d(np.arange(at[0], at[-1] + 1), at)
-    if len(between):
+    if len(between) and not series.irregular:
         raise SeriesError(
             f"the external inputs have a row for {series.calendar.shown(times[between[0]])}, between two steps of the "
             f"series ({series.calendar.step or shown(series.dt)}); resample them to the same steps "
@@ -126,7 +126,7 @@ def align_future_inputs(series: Series, rows: Rows, steps: int | None) -> np.nda
             )
         return rows.values
     times, values = _sort_by_time(rows, series)
-    first = int(np.searchsorted(times, series.times[-1] + _tolerance(series), "right"))
+    first = _first_after(series, times)
     if first == len(times):
         raise SeriesError(
             f"the external inputs end at {series.calendar.shown(times[-1])}, but the next step is "
@@ -134,6 +134,66 @@ def align_future_inputs(series: Series, rows: Rows, steps: int | None) -> np.nda
         )
     last = None if steps is None else first + steps
     return _require_consecutive(series, times[first:last], values[first:last])
+
+
+def future_times(series: Series, rows: Rows, steps: int, wanted: object = None) -> np.ndarray:
+    """Find the times of the next steps of a series of irregular times, for which there are external inputs.
+
+    Args:
+        series: the series.
+        rows: external inputs.
+        steps: number of future steps for which they have rows.
+        wanted: the times at which the series goes on; None takes those of the rows, if they have times.
+
+    Returns:
+        Shape (steps,).
+
+    Raises:
+        SeriesError: the rows have other times than those at which the series goes on.
+    """
+    asked = series.following_times(steps) if wanted is None else following(series, wanted)
+    if not rows.timed or not _found_by_time(series, rows):
+        return asked
+    times, _ = _sort_by_time(rows, series)
+    there = times[_first_after(series, times) :][:steps]
+    if wanted is not None and not (len(there) == len(asked) and (np.abs(there - asked) <= _tolerance(series)).all()):
+        raise SeriesError(
+            "the external inputs have rows for other times than those at which the series goes on, the first of which "
+            f"is {series.calendar.shown(asked[0])}; give one row for each of these times"
+        )
+    return there
+
+
+def following(series: Series, times: object) -> np.ndarray:
+    """Check times at which a series of irregular times goes on.
+
+    Returns:
+        The times, shape (N,), in the unit of the series.
+
+    Raises:
+        SeriesError: they are of another kind, do not ascend, or do not follow the series.
+    """
+    ahead, calendar = normalize_times(times, Calendar())
+    if not ahead.size:
+        return series.times[:0]
+    rows = Rows(np.empty((len(ahead), 0)), (), ahead, calendar, timed=True, labelled=True)
+    have, needed = _describe_times(rows), _describe_times(series)
+    if ahead.ndim != 1 or have != needed:
+        raise SeriesError(f"the times of the next steps are {have}, but {needed} are needed; give times of that kind")
+    ahead = ahead.astype(np.result_type(ahead, series.times))
+    before = np.concatenate([series.times[-1:].astype(ahead.dtype), ahead[:-1]])
+    wrong = np.flatnonzero(~(ahead > before))
+    if len(wrong):
+        raise SeriesError(
+            f"the time {calendar.shown(ahead[wrong[0]])} does not follow {calendar.shown(before[wrong[0]])}, the time "
+            "before it; give ascending times after the end of the series"
+        )
+    return ahead
+
+
+def _first_after(series: Series, times: np.ndarray) -> int:
+    """The place of the first of ascending times that follows a series."""
+    return int(np.searchsorted(times, series.times[-1] + _tolerance(series), "right"))
 
 
 def require_same_steps(series: Series, other: Series) -> None:
@@ -147,6 +207,8 @@ def require_same_steps(series: Series, other: Series) -> None:
     have, needed = _describe_times(series), _describe_times(other)
     if have != needed:
         raise SeriesError(f"the series has {have}, but {needed} are needed; give times of that kind")
+    if series.irregular:
+        return
     periods = {s.calendar.frequency for s in (series, other) if s.calendar.periods}
     if len(periods) > 1 or not has_same_steps(series.times, other.times, other.dt, other.calendar):
         raise SeriesError(
@@ -302,7 +364,7 @@ def _require_consecutive(series: Series, times: np.ndarray, values: np.ndarray) 
     Raises:
         SeriesError: the rows are not at the consecutive steps after the series.
     """
-    if not len(times):
+    if not len(times) or series.irregular:
         return values
     expected = series.following_times(len(times))
     off = np.flatnonzero(np.abs(times - expected) > _tolerance(series))
@@ -318,8 +380,8 @@ def _require_consecutive(series: Series, times: np.ndarray, values: np.ndarray) 
 def _tolerance(series: Series) -> np.timedelta64 | float:
     """Return the largest difference of times of the same step."""
     if series.times.dtype.kind == "M":
-        return series.dt * 0 if series.calendar.frequency else series.dt * OFF_GRID
-    return series.dt * (SAME if not series.timed else OFF_GRID)
+        return series.dt * 0 if series.calendar.frequency or series.irregular else series.dt * OFF_GRID
+    return series.dt * (SAME if not series.timed or series.irregular else OFF_GRID)
 
 
 def _are_at(times: np.ndarray, at: np.ndarray, wanted: np.ndarray, series: Series) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from freerun.data.alignment import require_same_clock
 from freerun.data.oddities import oddities
 from freerun.data.scaling import refuse_constant
-from freerun.data.series import Series, longest_gap
+from freerun.data.series import Series, longest_gap_in_all
 from freerun.errors import SeriesError, warn
 from freerun.settings import Settings
 
@@ -156,10 +156,12 @@ def _require_values(series: Series) -> None:
 
 
 def _refuse_long_gap(series: Series, longest: int) -> None:
-    length, start, channel = longest_gap(series)
+    """Refuse a gap in all channels. Where others have values, these keep the network near the series."""
+    length, start = longest_gap_in_all(series)
     if length > longest:
+        whose = f"channel {series.channels[0]!r}" if len(series.channels) == 1 else "all channels"
         raise SeriesError(
-            f"{length} values in a row are missing in channel {channel!r}, from step {start} on: longer than {longest} "
+            f"{length} values in a row are missing in {whose}, from step {start} on: longer than {longest} "
             "steps, over which the network would run on its own output; give the parts as several series, "
             "interpolate (missing='interpolate'), or say a longer washout"
         )

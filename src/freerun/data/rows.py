@@ -34,9 +34,10 @@ class ReadOptions:
             makes each row one step and ignores the times. None requires regular times.
         zone: time zone of local times without an offset, such as `Europe/Berlin`.
         decimal: decimal sign; None means that it is detected.
+        irregular: whether the times are kept as they are, and the lengths of steps are an external input.
 
     Raises:
-        SettingError: an option has a wrong type or an unknown value.
+        SettingError: an option has a wrong type or an unknown value, or contradicts another.
     """
 
     columns: tuple[str, ...] = ()
@@ -46,6 +47,7 @@ class ReadOptions:
     resample: str | None = None
     zone: str | None = None
     decimal: Decimals | None = None
+    irregular: bool = False
 
     def __post_init__(self) -> None:
         one_of("missing", self.missing, get_args(Missing))
@@ -54,6 +56,12 @@ class ReadOptions:
         for name, given in (*(("columns", column) for column in self.columns), *((n, getattr(self, n)) for n in TEXTS)):
             if given is not None and not isinstance(given, str):
                 raise SettingError(f"{name}={given!r}: give a string")
+        if not isinstance(self.irregular, bool):
+            raise SettingError(f"irregular={self.irregular!r}: give True or False")
+        if self.irregular and self.resample is not None:
+            raise SettingError(
+                f"irregular and resample={self.resample!r}: resampling makes the steps equal; give one of them"
+            )
 
     @classmethod
     def checked(cls, columns: str | Iterable[str], resample: Any, **options: Any) -> ReadOptions:

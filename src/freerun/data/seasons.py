@@ -43,8 +43,10 @@ def seasons_of(series: Series) -> tuple[int, ...]:
     peak of the autocorrelation of the first channel that is as high as the highest beyond chance.
 
     Returns:
-        The periods in steps, ascending; empty if there are none.
+        The periods in steps, ascending; empty if there are none, or if the steps have different lengths.
     """
+    if series.irregular:
+        return ()
     by_calendar = CALENDAR.get((series.calendar.frequency or "").partition("-")[0])
     if by_calendar is not None:
         return tuple(season for season in by_calendar if CYCLES_BY_CALENDAR * season <= len(series))

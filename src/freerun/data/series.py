@@ -16,6 +16,7 @@ from freerun.data.alignment import (
     align_inputs,
     can_compare_times,
     count_steps_read,
+    future_times,
     is_same_time,
     match_names,
     require_same_steps,
@@ -24,9 +25,10 @@ from freerun.data.arrays import as_matrix, default_channels, handle_missing, mak
 from freerun.data.intake import to_rows
 from freerun.data.interchange import as_pandas, is_table
 from freerun.data.io import read_table, select_columns, write_series
+from freerun.data.irregular import TIME_STEP, WITHOUT_TIMES, continue_irregular, lengths, median_step, with_lengths
 from freerun.data.oddities import refuse_fill_values, replace_fill_values
 from freerun.data.rows import ReadOptions, Rows
-from freerun.data.steps import infer_step, regularize
+from freerun.data.steps import infer_step, keep_irregular, regularize
 from freerun.data.table import UNIQUE_ID, Table
 from freerun.data.timeline import (
     Calendar,
@@ -35,6 +37,7 @@ from freerun.data.timeline import (
     drawn_times,
     normalize_times,
     resample,
+    shown,
     to_index,
 )
 from freerun.errors import SeriesError, SeriesFileError, warn
@@ -55,23 +58,26 @@ SeriesLike = object
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Series:
-    """A regularly sampled time series. Its arrays are read-only.
+    """A time series of regular steps, or of irregular ones whose lengths a network reads. Its arrays are read-only.
 
     Attributes:
         values: shape (T, D), float64: T steps of D channels; NaN where a value is missing.
         channels: D names; default `x` or `x0, x1, ...`.
         times: shape (T,), the time of each step, as numbers or `datetime64` in UTC; default `0, dt, 2 dt, ...`.
-        dt: time between two steps, in the unit of `times`; inferred from `times` if they are given, otherwise 1.
+        dt: time between two steps, in the unit of `times`; inferred from `times` if they are given, otherwise 1. Of
+            irregular times it is the median.
         calendar: frequency, time zone and periods of dates.
         inputs: shape (T + F, E), external inputs. They are known and not predicted. The first T rows belong to the
             steps of the series, the last F >= 0 rows to future steps.
         input_names: E names; default `u` or `u0, u1, ...`.
         given: which of `channels`, `times` and `input_names` came with the data. The others are generated, and are not
             used to match series.
+        irregular: whether the steps have different lengths. The last external input, `time_step`, then holds the length
+            of each step, in the unit of `times`, or in seconds for dates. That of future steps says when they are.
 
     Raises:
-        SeriesError: shapes do not match, there are no steps, values are text or infinite, names are duplicated, or
-            times are irregular.
+        SeriesError: shapes do not match, there are no steps, values are text or infinite, names are duplicated, times
+            are irregular and `irregular` is false, or there are none and it is true.
     """
 
     values: np.ndarray
@@ -82,6 +88,7 @@ class Series:
     inputs: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     input_names: tuple[str, ...] = ()
     given: frozenset[str] | None = None
+    irregular: bool = False
 
     def __post_init__(self) -> None:
         values = as_matrix(self.values)
@@ -93,12 +100,14 @@ class Series:
             raise SeriesError(f"{len(channels)} channel names for {values.shape[1]} channels of values")
         dt, (times, calendar) = self.dt, normalize_times(self.times, self.calendar)
         if times.size == 0:
+            if self.irregular:
+                raise SeriesError(WITHOUT_TIMES)
             dt = 1.0 if dt is None else positive("dt", dt)
             times = np.arange(len(values)) * dt
         if times.shape != (len(values),):
             raise SeriesError(f"times have shape {times.shape}, but the series has {len(values)} steps")
         if dt is None:
-            dt, calendar = infer_step(times, calendar)
+            dt, calendar = (median_step(times), calendar) if self.irregular else infer_step(times, calendar)
         remedy = "fill them with missing='interpolate' (--missing interpolate)"
         refuse_at(np.isinf(values), channels, "infinite", remedy)
         inputs = as_matrix(self.inputs) if np.size(self.inputs) else np.empty((len(values), 0))
@@ -107,6 +116,8 @@ class Series:
             raise SeriesError(
                 f"the external inputs have {len(inputs)} steps, the series has {len(values)}; give one row a step"
             )
+        if self.irregular:
+            inputs, names = with_lengths(inputs, names, times, dt)
         remedy = "they must be known: fill them in"
         refuse_at(~np.isfinite(inputs), names, "missing or infinite external inputs", remedy)
         match_names(channels, channels, "channels")
@@ -136,6 +147,7 @@ class Series:
         id: str | None = None,  # noqa: A002 - what forecasters call it
         zone: str | None = None,
         decimal: object = None,
+        irregular: bool = False,
     ) -> Series:
         """Convert an array, a table or a file to a series.
 
@@ -154,6 +166,8 @@ class Series:
             id: column that identifies several series in long format, and the series to select: `shop=A`.
             zone: time zone of local times, such as `Europe/Berlin`.
             decimal: decimal sign of numbers in text; None means that it is detected.
+            irregular: keep times as they are; the network reads the length of each step. See
+                docs/irregular-times.md.
 
         Returns:
             The series, with its external inputs if any are given.
@@ -162,7 +176,14 @@ class Series:
             SeriesError: the data hold no valid series; the message says where and what to do.
         """
         options = ReadOptions.checked(
-            columns, time=time, id=id, missing=missing, resample=resample, zone=zone, decimal=decimal
+            columns,
+            time=time,
+            id=id,
+            missing=missing,
+            resample=resample,
+            zone=zone,
+            decimal=decimal,
+            irregular=irregular,
         )
         series = cls.from_options(data, options)
         return series if inputs is None else series.with_inputs(inputs)
@@ -184,17 +205,27 @@ class Series:
         return cls.of_rows(to_rows(data, options), options, source if isinstance(source, str) else "")
 
     def _read_again(self, options: ReadOptions) -> Series:
-        """Apply options to this series and keep its external inputs.
+        """Apply options to this series and keep its external inputs. Irregular times stay unless they are resampled.
 
         Raises:
-            SeriesError: the options resample a series with external inputs, or name an unknown column.
+            SeriesError: the options change the steps of a series with external inputs, or name an unknown column.
         """
-        if self.input_names and options.resample is not None:
+        if self.own_input_names and options.resample is not None:
             raise SeriesError(
                 f"resample={options.resample!r}: a series with external inputs cannot be resampled; resample the "
                 "series and the inputs, then add the inputs (with_inputs)"
             )
+        options = replace(options, irregular=options.irregular or (self.irregular and options.resample is None))
         again = Series.of_rows(select_columns(self.rows, options), options)
+        if self.irregular and not again.irregular:
+            return again
+        if len(again) != len(self):
+            if self.own_input_names:
+                raise SeriesError(
+                    "irregular=True adds rows to this series, and its external inputs have none there; read the series "
+                    "with irregular=True, then add the inputs (with_inputs)"
+                )
+            return again
         given = again._given | (self._given & {"input_names"})
         return replace(again, inputs=self.inputs, input_names=self.input_names, given=given)
 
@@ -234,6 +265,7 @@ class Series:
         id: str | None = None,  # noqa: A002 - the same
         zone: str | None = None,
         decimal: object = None,
+        irregular: bool = False,
     ) -> Series:
         """Read a series from a file: CSV, Parquet, npy, npz, xlsx or JSON, or `-` for standard input.
 
@@ -244,7 +276,14 @@ class Series:
                 of numbers. The message names file, line and column.
         """
         options = ReadOptions.checked(
-            columns, time=time, id=id, missing=missing, resample=resample, zone=zone, decimal=decimal
+            columns,
+            time=time,
+            id=id,
+            missing=missing,
+            resample=resample,
+            zone=zone,
+            decimal=decimal,
+            irregular=irregular,
         )
         return cls.from_options(path, options)
 
@@ -261,6 +300,7 @@ class Series:
         resample: str | None = None,
         zone: str | None = None,
         decimal: object = None,
+        irregular: bool = False,
     ) -> dict[str, Series]:
         """Read several series from a table in long format.
 
@@ -274,6 +314,7 @@ class Series:
             resample: see `of`.
             zone: see `of`.
             decimal: see `of`.
+            irregular: see `of`.
 
         Returns:
             The series by name, in the order of their first rows.
@@ -289,7 +330,14 @@ class Series:
             raise SeriesError("several series in long format need a table with named columns; give a DataFrame")
         needed = (*columns, *(name for name in inputs if name not in columns)) if columns else ()
         options = ReadOptions.checked(
-            needed, time=time, id=id or UNIQUE_ID, missing=missing, resample=resample, zone=zone, decimal=decimal
+            needed,
+            time=time,
+            id=id or UNIQUE_ID,
+            missing=missing,
+            resample=resample,
+            zone=zone,
+            decimal=decimal,
+            irregular=irregular,
         )
         found = cls.all_from_options(table, options)
         return {name: series.with_inputs(list(inputs)) if inputs else series for name, series in found.items()}
@@ -321,13 +369,15 @@ class Series:
             raise SeriesError(f"zone={options.zone!r}: the times are numbers and have no time zone; leave it out")
         values, notes = replace_fill_values(rows.values, rows.channels)
         times, dt, calendar, timed = rows.times, None, rows.calendar, rows.timed
+        if options.irregular and not timed:
+            raise SeriesError(WITHOUT_TIMES)
         if options.resample == ROWS:
             values, timed = values[np.argsort(times, kind="stable")], False
         elif options.resample is not None:
             values, times = resample(values, times, calendar, options.resample)
             calendar, timed = Calendar(zone=calendar.zone, spans=calendar.spans), True
         elif timed:
-            steps = regularize(times, calendar)
+            steps = (keep_irregular if options.irregular else regularize)(times, calendar)
             times, dt, calendar = steps.times, steps.dt, steps.calendar
             values = np.where((steps.rows >= 0)[:, None], values[steps.rows], np.nan)
             notes = [*notes, *steps.notes]
@@ -337,7 +387,7 @@ class Series:
         for note in notes:
             warn(f"{place}{note}")
         given = frozenset(name for name, there in (("channels", rows.channels), ("times", timed)) if there)
-        return cls(values, rows.channels, times, dt, calendar, given=given)
+        return cls(values, rows.channels, times, dt, calendar, given=given, irregular=options.irregular)
 
     def write(self, path: str | Path) -> None:
         """Write the series to a CSV, Parquet, npy or npz file. The suffix of `path` selects the format.
@@ -367,30 +417,75 @@ class Series:
         inputs = align_inputs(self, rows)
         refuse_fill_values(inputs, rows.channels or default_channels(inputs.shape[1], "u"))
         given = self._with("input_names", bool(rows.channels))
-        return replace(self, inputs=inputs, input_names=rows.channels, given=given)
+        self._refuse_time_step(rows.channels)
+        driven = replace(self, inputs=inputs, input_names=rows.channels, given=given)
+        count = driven.known_ahead
+        return driven.going_on_at(future_times(self, rows, count)) if self.irregular and count else driven
 
-    def with_coming_inputs(self, data: SeriesLike, steps: int | None = None) -> Series:
+    def with_coming_inputs(self, data: SeriesLike, steps: int | None = None, times: object = None) -> Series:
         """Return the series with the external inputs of the future steps, one row for each, from the next step on.
 
         Args:
             data: an array or table. Columns are matched by name and rows by time, if there are names and times.
             steps: number of future steps that are needed; None if unknown.
+            times: of these steps, if the series has irregular times; None takes those of the rows.
 
         Raises:
             SeriesError: the columns or the steps differ from those of the series.
         """
-        rows = self._input_rows(data)
+        rows, names = self._input_rows(data), self.own_input_names
         ahead = align_future_inputs(self, rows, steps)
-        if rows.channels and ("input_names" in self._given or set(rows.channels) == set(self.input_names)):
-            ahead = ahead[:, match_names(self.input_names, rows.channels, "external inputs")]
-        elif ahead.shape[1] != self.inputs.shape[1]:
+        if rows.channels and ("input_names" in self._given or set(rows.channels) == set(names)):
+            ahead = ahead[:, match_names(names, rows.channels, "external inputs")]
+        elif ahead.shape[1] != len(names):
             raise SeriesError(
                 f"{ahead.shape[1]} external inputs ({', '.join(rows.channels) or 'no names'}), but the series has "
-                f"{self.inputs.shape[1]} ({', '.join(self.input_names) or 'none'}); give the same columns"
+                f"{len(names)} ({', '.join(names) or 'none'}); give the same columns"
             )
-        inputs = np.concatenate([self.inputs[: len(self)], ahead])
-        refuse_fill_values(inputs, self.input_names)
+        inputs = np.concatenate([self.inputs[: len(self), : len(names)], ahead])
+        refuse_fill_values(inputs, names)
+        driven = replace(self, inputs=inputs, input_names=names)
+        return driven.going_on_at(future_times(self, rows, len(ahead), times)) if self.irregular else driven
+
+    def going_on_at(self, ahead: np.ndarray) -> Series:
+        """Return a series of irregular times with the times of the next steps, by which a free run goes on.
+
+        Args:
+            ahead: N times after the last one, as `freerun.data.alignment.following` returns them.
+
+        Raises:
+            SeriesError: the external inputs are known for fewer steps.
+        """
+        count = len(self)
+        own = len(self.own_input_names)
+        if own and len(ahead) > self.known_ahead:
+            raise SeriesError(
+                f"{len(ahead)} times are given, and the external inputs ({', '.join(self.own_input_names)}) are known "
+                f"for {self.known_ahead} steps after the series; give a row for each of these times (inputs=...)"
+            )
+        inputs = self.inputs if own else self.inputs[:count]
+        if len(ahead) > len(inputs) - count:
+            inputs = np.concatenate([inputs, np.empty((len(ahead), inputs.shape[1]))])
+        inputs = inputs.copy()
+        inputs[count : count + len(ahead), -1] = lengths(np.concatenate([self.times[-1:], ahead]), self.dt)[1:]
         return replace(self, inputs=inputs)
+
+    def going_on(self, steps: int) -> Series:
+        """Return the series with the lengths of the next steps, if no other external inputs are needed for these."""
+        if not self.irregular or self.own_input_names or self.known_ahead >= steps:
+            return self
+        return self.going_on_at(self.following_times(steps))
+
+    @property
+    def own_input_names(self) -> tuple[str, ...]:
+        """Names of the external inputs, without the lengths of irregular steps."""
+        return self.input_names[:-1] if self.irregular else self.input_names
+
+    def _refuse_time_step(self, names: Sequence[str]) -> None:
+        if self.irregular and TIME_STEP in names:
+            raise SeriesError(
+                f"an external input is named {TIME_STEP!r}, as are the lengths of irregular steps; rename it"
+            )
 
     def _input_rows(self, data: SeriesLike) -> Rows:
         if isinstance(data, list | tuple) and data and all(isinstance(name, str) for name in data):
@@ -401,7 +496,10 @@ class Series:
         return data.rows if isinstance(data, Series) else to_rows(data, ReadOptions(missing="interpolate"))
 
     def _from_channels(self, names: Sequence[str]) -> Series:
+        self._refuse_time_step(names)
         inputs = self.channel(*names).values
+        if self.irregular:
+            inputs = np.concatenate([inputs, self.inputs[: len(self), -1:]], axis=1)
         kept = [name for name in self.channels if name not in names]
         if not kept:
             raise SeriesError("all channels are external inputs; leave one to predict")
@@ -409,7 +507,8 @@ class Series:
         known = np.flatnonzero(np.isfinite(rest.values).any(axis=1)).tolist()
         last = known[-1] + 1 if known else len(rest)
         given = self._with("input_names", "channels" in self._given)
-        return replace(rest.between(0, last), inputs=inputs, input_names=tuple(names), given=given)
+        named = (*names, TIME_STEP) if self.irregular else tuple(names)
+        return replace(rest.between(0, last), inputs=inputs, input_names=named, given=given)
 
     def like(self, other: Series) -> Series:
         """Return this series with channels and external inputs in the order of another series.
@@ -423,6 +522,8 @@ class Series:
         Raises:
             SeriesError: the channels, the external inputs or the time steps differ.
         """
+        if self.irregular != other.irregular:
+            return self._as_irregular_as(other).like(other)
         values, channels = self.values, self.channels
         if self.named and (other.named or set(channels) == set(other.channels)):
             values, channels = values[:, match_names(other.channels, channels, "channels")], other.channels
@@ -444,7 +545,24 @@ class Series:
             )
         require_same_steps(self, other)
         given = self._given | (other._given & {"channels"})
-        return replace(self, values=values, channels=channels, inputs=inputs, input_names=names, given=given)
+        dt = other.dt if self.irregular else self.dt
+        return replace(self, values=values, channels=channels, inputs=inputs, input_names=names, given=given, dt=dt)
+
+    def _as_irregular_as(self, other: Series) -> Series:
+        """Return this series with the lengths of its steps as an external input, as another series has them.
+
+        Raises:
+            SeriesError: this series has no times, or the other one has regular steps.
+        """
+        if self.irregular:
+            raise SeriesError(
+                f"the series has irregular times, but regular steps of {other.calendar.step or shown(other.dt)} are "
+                "needed; resample it to these steps (resample)"
+            )
+        if not self.timed:
+            raise SeriesError(WITHOUT_TIMES)
+        calendar = Calendar(zone=self.calendar.zone, spans=self.calendar.spans)
+        return replace(self, calendar=calendar, dt=other.dt, irregular=True)
 
     def after(self, before: Series) -> Series:
         """Return the steps of this series that follow the last step of `before`.
@@ -467,6 +585,8 @@ class Series:
                 f"{before.calendar.shown(before.times[-1])} were read already; no step follows"
             )
         part = self.between(later)
+        if self.irregular:
+            return part
         expected = before.following_times(len(part))
         if not can_compare_times(self, before):
             return replace(part, times=expected, dt=before.dt, calendar=before.calendar)
@@ -522,7 +642,7 @@ class Series:
         return pd.DataFrame(self.values, columns=list(self.channels), index=self.index)
 
     def __repr__(self) -> str:
-        driven = f", inputs {', '.join(self.input_names)}" if self.input_names else ""
+        driven = f", inputs {', '.join(self.own_input_names)}" if self.own_input_names else ""
         return f"<Series of {len(self)} steps, {', '.join(self.channels)}{driven}, from {self.index[0]} on>"
 
     def __len__(self) -> int:
@@ -631,10 +751,19 @@ class Series:
     def following_times(self, steps: int) -> np.ndarray:
         """Compute the times of the next `steps` steps, shape (steps,), by the frequency of the calendar if it is known.
 
+        Irregular times go on by the lengths of future steps as far as they are known, and by the median step then.
+
         Raises:
             SeriesError: the times exceed the calendar or the memory.
         """
-        return continue_times(self.times, self.dt, self.calendar, steps)
+        if not self.irregular:
+            return continue_times(self.times, self.dt, self.calendar, steps)
+        known = self.inputs[len(self) : len(self) + steps, -1]
+        times = continue_irregular(self.times[-1], known)
+        if steps == len(known):
+            return times
+        more = continue_times(np.concatenate([self.times[-1:], times]), self.dt, self.calendar, steps - len(known))
+        return np.concatenate([times, more])
 
 
 def longest_gap(series: Series) -> tuple[int, int, str]:
@@ -643,12 +772,26 @@ def longest_gap(series: Series) -> tuple[int, int, str]:
     Returns:
         The length of the run in steps, its first step, and the channel; length 0 if no value is missing.
     """
-    longest = 0, 0, series.channels[0]
-    for name, column in zip(series.channels, series.values.T, strict=True):
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], np.isnan(column).astype(int), [0]])))
-        starts, stops = edges[::2], edges[1::2]
-        if len(starts):
-            lengths = stops - starts
-            at = int(lengths.argmax())
-            longest = max(longest, (int(lengths[at]), int(starts[at]), name))
-    return longest
+    found = (
+        (*_longest_run(np.isnan(column)), name) for name, column in zip(series.channels, series.values.T, strict=True)
+    )
+    return max(found)
+
+
+def longest_gap_in_all(series: Series) -> tuple[int, int]:
+    """Find the longest run of steps without any value.
+
+    Returns:
+        Its length in steps and its first step; length 0 if each step has a value.
+    """
+    return _longest_run(np.isnan(series.values).all(axis=1))
+
+
+def _longest_run(where: np.ndarray) -> tuple[int, int]:
+    """The length and the first step of the longest run of true entries; 0 and 0 without one."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], where.astype(int), [0]])))
+    starts, stops = edges[::2], edges[1::2]
+    if not len(starts):
+        return 0, 0
+    at = int((stops - starts).argmax())
+    return int(stops[at] - starts[at]), int(starts[at])

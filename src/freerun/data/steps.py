@@ -1,4 +1,4 @@
-"""Regular steps: sorts rows by time, infers the time step, and finds steps without a row."""
+"""Steps: sorts rows by time, infers a regular time step and finds steps without a row, or keeps irregular times."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from freerun.data.irregular import PAUSE, bridge
 from freerun.data.months import fit_months
 from freerun.data.timeline import Calendar, Time, continue_times, shown, to_local
 from freerun.errors import SeriesError
@@ -71,17 +72,8 @@ def regularize(times: np.ndarray, calendar: Calendar) -> Steps:
     Raises:
         SeriesError: times are duplicated or irregular.
     """
-    order = np.argsort(times, kind="stable")
-    notes: list[str] = []
+    order, notes = _sorted(times, calendar)
     later = times[order]
-    if len(later) > 1:
-        _refuse_duplicates(later, times, calendar)
-        if (order[:-1] > order[1:]).all():
-            notes.append(
-                f"the rows are sorted from newest to oldest; they are reversed, and begin at {calendar.shown(later[0])}"
-            )
-        elif (order[:-1] > order[1:]).any():
-            notes.append("the rows are not sorted by time; they are sorted on reading")
     places, calendar, dt = _fit_grid(later, calendar)
     count = int(places[-1]) + 1
     if count == len(later):
@@ -104,6 +96,32 @@ def regularize(times: np.ndarray, calendar: Calendar) -> Steps:
             "(zone='Europe/Berlin', --zone Europe/Berlin)"
         )
     return Steps(filled, rows, dt, calendar, tuple(notes))
+
+
+def keep_irregular(times: np.ndarray, calendar: Calendar) -> Steps:
+    """Sort rows by time and keep their times, with rows added where there are pauses; see `freerun.data.irregular`.
+
+    Args:
+        times: shape (R,), the time of each row, in any order.
+        calendar: calendar of the times.
+
+    Returns:
+        The steps; those that bridge a pause have no row.
+
+    Raises:
+        SeriesError: times are duplicated.
+    """
+    order, notes = _sorted(times, calendar)
+    found = bridge(times[order])
+    rows = np.where(found.rows < 0, -1, order[found.rows])
+    added = int((rows < 0).sum())
+    if added:
+        first = found.times[int(np.argmax(rows < 0)) - 1]
+        notes.append(
+            f"after {calendar.shown(first)} and in other pauses of more than {PAUSE:g} median steps of "
+            f"{shown(found.dt)}, {added} rows without values are added; the network runs on its own output there"
+        )
+    return Steps(found.times, rows, found.dt, Calendar(zone=calendar.zone, spans=calendar.spans), tuple(notes))
 
 
 def infer_step(times: np.ndarray, calendar: Calendar) -> tuple[Time, Calendar]:
@@ -180,6 +198,25 @@ def _fit_grid(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calend
         _refuse_irregular(times, dt, calendar)
     exact = dated and len(times) > 2 and (gaps % step == np.timedelta64(0)).all()
     return places, replace(calendar, frequency=_name_frequency(local, step) if exact else None), dt
+
+
+def _sorted(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, list[str]]:
+    """The order of rows by time, shape (R,), and sentences for the user about it.
+
+    Raises:
+        SeriesError: times are duplicated.
+    """
+    order = np.argsort(times, kind="stable")
+    later = times[order]
+    if len(later) < 2:
+        return order, []
+    _refuse_duplicates(later, times, calendar)
+    if (order[:-1] > order[1:]).all():
+        first = calendar.shown(later[0])
+        return order, [f"the rows are sorted from newest to oldest; they are reversed, and begin at {first}"]
+    if (order[:-1] > order[1:]).any():
+        return order, ["the rows are not sorted by time; they are sorted on reading"]
+    return order, []
 
 
 def _median(gaps: np.ndarray) -> Time:
@@ -285,8 +322,9 @@ def _refuse_irregular(times: np.ndarray, dt: Time, calendar: Calendar) -> NoRetu
     before, after = calendar.shown(times[row]), calendar.shown(times[row + 1])
     raise SeriesError(
         f"the times are not regular: {after} follows {before} (step {row}), but the time step is {shown(dt)}; "
-        f"average over steps of equal length (resample={rule!r}, --resample {rule}: steps without a value are "
-        "missing), or make each row one step (resample='rows', --resample rows)"
+        "learn them as they are (irregular=True, --irregular), average over steps of equal length "
+        f"(resample={rule!r}, --resample {rule}: steps without a value are missing), or make each row one step "
+        "(resample='rows', --resample rows)"
     )
 
 

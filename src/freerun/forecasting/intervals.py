@@ -25,6 +25,7 @@ from typing import NoReturn
 import numpy as np
 
 from freerun.data.arrays import NEAR
+from freerun.data.irregular import lengths
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SettingError
@@ -32,11 +33,12 @@ from freerun.forecasting.forecast import Forecast
 from freerun.forecasting.model import ErrorGrowth, Member, Model
 from freerun.forecasting.runs import (
     COMBINED,
+    ahead_of,
     base_of,
-    generate,
     inputs_ahead,
     one_step_outputs,
     require_known_inputs,
+    run_along,
     run_starts,
     runs_from,
 )
@@ -90,18 +92,30 @@ def ensemble_of(members: Sequence[Member]) -> Ensemble:
     return "best" if len(members) == 1 else "trimmed"
 
 
-def forecast(model: Model, horizon: int, levels: Sequence[float], after: Series | None, inputs: object) -> Forecast:
+def forecast(
+    model: Model,
+    horizon: int | None,
+    levels: Sequence[float],
+    after: Series | None,
+    inputs: object,
+    times: object = None,
+) -> Forecast:
     """Forecast the next steps with prediction intervals; see `freerun.RNN.forecast`."""
-    base = base_of(model, after, inputs, horizon)
-    run = generate(model, horizon, after, inputs, ensemble_of(model.members))
-    bounds = {level: interval(model, base, run, level, after is not None) for level in levels}
-    return Forecast(run.channels, base.following_index(horizon), run.values, bounds)
+    ahead = ahead_of(model, horizon, after, inputs, times)
+    run = run_along(model, ahead, after is not None, ensemble_of(model.members))
+    kept = slice(None) if ahead.kept is None else ahead.kept
+    bounds = {}
+    for level in levels:
+        low, high = interval(model, ahead.base, run, level, after is not None)
+        bounds[level] = low[kept], high[kept]
+    return Forecast(run.channels, run.index[kept], run.values[kept], bounds)
 
 
 def interval(model: Model, base: Series, run: Series, level: float, read: bool) -> tuple[np.ndarray, np.ndarray]:
     """Compute prediction intervals around a free run.
 
-    Beyond the calibrated horizons, half widths grow in proportion to the standard deviation of sample paths.
+    Beyond the calibrated horizons, half widths grow in proportion to the standard deviation of sample paths. Of
+    irregular times, the horizon is the time since the end of the series in median steps.
 
     Args:
         model: the trained networks.
@@ -116,15 +130,24 @@ def interval(model: Model, base: Series, run: Series, level: float, read: bool) 
     Raises:
         SettingError: there are no errors to calibrate intervals by.
     """
-    steps = len(run)
-    widths = half_widths_of(model, steps, level / 100.0)
-    if steps > len(widths):
+    steps, ahead = len(run), _horizons(base, len(run))
+    widths = half_widths_of(model, int(ahead[-1]), level / 100.0)
+    calibrated = int((ahead <= len(widths)).sum())
+    found = widths[np.minimum(ahead, len(widths)) - 1]
+    if calibrated < steps:
         paths = _sample_paths(model, base, steps, PATHS, 0, read)
         spread = (np.log(np.maximum(paths, 1e-300)) if model.best.scaling.log else paths).std(axis=0)
-        growth = spread[len(widths) :] / np.maximum(spread[len(widths) - 1], 1e-300)
-        beyond = widths[-1] * np.maximum(1.0, np.maximum.accumulate(growth, axis=0))
-        widths = np.concatenate([widths, beyond])
-    return around(run.values, widths[:steps], model.best.scaling)
+        growth = spread[calibrated:] / np.maximum(spread[max(0, calibrated - 1)], 1e-300)
+        found[calibrated:] *= np.maximum(1.0, np.maximum.accumulate(growth, axis=0))
+    return around(run.values, found, model.best.scaling)
+
+
+def _horizons(base: Series, steps: int) -> np.ndarray:
+    """The horizon of each of the next steps, from 1 on, shape (steps,)."""
+    if not base.irregular:
+        return np.arange(1, steps + 1)
+    usual = lengths(base.times[:1], base.dt)[0]
+    return np.maximum(1, np.rint(np.cumsum(inputs_ahead(base, steps)[:, -1]) / usual)).astype(int)
 
 
 def around(values: np.ndarray, widths: np.ndarray, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:

@@ -83,6 +83,7 @@ def save_model(model: Model, path: str | Path) -> None:
         "channels": list(recent.channels),
         "inputs": list(recent.input_names),
         "given": sorted(recent.given or ()),
+        "irregular": recent.irregular,
         "calendar": asdict(recent.calendar),
         "dt": recent.dt.astype(np.int64).item() if dated else float(recent.dt),
         "dt_unit": np.datetime_data(recent.dt)[0] if dated else None,
@@ -235,6 +236,7 @@ class _Header(_Part):
     channels: list[str] = Field(min_length=1)
     inputs: list[str]
     given: list[Literal["channels", "times", "input_names"]] | None = None
+    irregular: bool = False
     calendar: _CalendarPart
     dt: FiniteFloat | int
     dt_unit: str | None
@@ -259,6 +261,7 @@ def _model(given: JSON, arrays: dict[str, np.ndarray]) -> Model:
         arrays["recent.inputs"],
         tuple(header.inputs),
         _given(header, times, dt),
+        header.irregular,
     )
     recent.following_times(1)  # refuses times that cannot be continued
     common = members[0].network.lattice is not None

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from freerun.data.alignment import following
 from freerun.data.arrays import interpolated, stays_near
+from freerun.data.irregular import divide, lengths
 from freerun.data.scaling import Scaling, differenced
 from freerun.data.series import Series
-from freerun.errors import SeriesError, SettingError
+from freerun.errors import SeriesError, SettingError, warn
 from freerun.forecasting.model import RECENT, Member, Model, RunStart
 from freerun.network import assimilation, engines, numpy_runs
 from freerun.network.assimilation import Noise
@@ -142,32 +145,98 @@ def _outputs(member: Member, values: np.ndarray) -> np.ndarray:
     return numpy_runs.predict(member.network, numpy_runs.filled(member.network, values))
 
 
+class Ahead(NamedTuple):
+    """The steps of a free run.
+
+    Attributes:
+        base: the series that the run continues, with the external inputs of the steps.
+        steps: their number.
+        kept: places of the steps that were asked for, shape (N,), where steps to given times are divided; else None.
+    """
+
+    base: Series
+    steps: int
+    kept: np.ndarray | None = None
+
+    def asked(self, run: Series) -> Series:
+        """The steps of a run that were asked for."""
+        if self.kept is None:
+            return run
+        return replace(run, values=run.values[self.kept], times=run.times[self.kept], inputs=run.inputs[self.kept])
+
+
 def generate(
-    model: Model, steps: int, after: Series | None = None, inputs: object = None, ensemble: Ensemble = "best"
+    model: Model,
+    steps: int | None,
+    after: Series | None = None,
+    inputs: object = None,
+    ensemble: Ensemble = "best",
+    times: object = None,
 ) -> Series:
     """Generate the continuation of the training series or of another one.
 
     Args:
         model: the trained networks.
-        steps: number of steps to generate, at least 1.
+        steps: number of steps to generate, at least 1; None where `times` are given.
         after: a series to continue, longer than the washout, which the networks read from the zero state. None
             continues the training series.
         inputs: external inputs of the generated steps, see `Series.with_coming_inputs`; None if the series holds them.
         ensemble: `best` is the run of the best network. `mean`, `median` and `trimmed` combine the runs of all members
             step by step.
+        times: the times of the steps, for networks of irregular times.
 
     Returns:
-        The generated steps, with the times that follow the series.
+        The generated steps, with the times that follow the series, or those that were given.
 
     Raises:
         SeriesError: the run diverged, `after` does not fit, or external inputs end before the run.
         SettingError: an ensemble of one network, or no series to continue after training on several.
     """
-    run = free_run(model, steps, after, inputs, ensemble)
+    ahead = ahead_of(model, steps, after, inputs, times)
+    return ahead.asked(run_along(model, ahead, after is not None, ensemble))
+
+
+def run_along(model: Model, ahead: Ahead, read: bool, ensemble: Ensemble) -> Series:
+    """Run free over all steps of `ahead`; see `generate`.
+
+    Raises:
+        SeriesError: the run diverged.
+        SettingError: an ensemble of one network.
+    """
+    run = _free_run(model, ahead.base, ahead.steps, read, ensemble)
     if not run.complete:
         first = int(np.isnan(run.values).any(axis=1).argmax())
         raise SeriesError(f"the free run diverged at step {first}; train with a penalty or a bounded non-linearity")
     return run
+
+
+def ahead_of(model: Model, steps: int | None, after: Series | None, inputs: object, times: object = None) -> Ahead:
+    """The next steps after a series: their number or their times.
+
+    Steps to given times that are longer than those of training are divided, and the networks run on their own output
+    in between. Where other external inputs are needed they are not, since these are not known in between.
+
+    Raises:
+        SettingError: times are given, and the networks were trained on regular steps.
+        SeriesError: see `base_of`, or the times do not follow.
+    """
+    if times is None:
+        assert steps is not None
+        return Ahead(base_of(model, after, inputs, steps), steps)
+    if not model.recent.irregular:
+        raise SettingError(
+            "times=... is for networks of irregular times, and this one was trained on regular steps; give the number "
+            "of steps"
+        )
+    given = following(base_of(model, after, None, 0), times)
+    base = base_of(model, after, inputs, len(given), times)
+    longest = float(model.recent.inputs[: len(model.recent), -1].max())
+    if base.own_input_names:
+        if lengths(np.concatenate([base.times[-1:], given]), base.dt)[1:].max() > 2 * longest:
+            warn("some of the steps to the given times are far longer than those of training; errors may be larger")
+        return Ahead(base.going_on_at(given), len(given))
+    every, kept = divide(given, base.times[-1], longest)
+    return Ahead(base.going_on_at(every), len(every), kept)
 
 
 def free_run(
@@ -179,13 +248,17 @@ def free_run(
         SeriesError: `after` does not fit, or external inputs end before the run.
         SettingError: see `generate`.
     """
+    return _free_run(model, base_of(model, after, inputs, steps), steps, after is not None, ensemble)
+
+
+def _free_run(model: Model, base: Series, steps: int, read: bool, ensemble: Ensemble) -> Series:
+    """Run free after a series with the external inputs of the steps; NaN after an overflow."""
     require_ensemble(model, ensemble)
-    base = base_of(model, after, inputs, steps)
+    base = base.going_on(steps)
     require_known_inputs(base, steps)
     base.following_times(steps)  # refuses steps beyond the calendar before they are made
     runs = [
-        _run_free(member, start, base, steps)
-        for member, start in run_starts(model, base, after is not None, ensemble == "best")
+        _run_free(member, start, base, steps) for member, start in run_starts(model, base, read, ensemble == "best")
     ]
     return base.followed_by(COMBINED[ensemble](np.stack(runs)))
 
@@ -200,8 +273,10 @@ def require_ensemble(model: Model, ensemble: Ensemble) -> None:
         raise SettingError(f"ensemble={ensemble!r}: the model has one network; fit with members=2 or more")
 
 
-def base_of(model: Model, after: Series | None, inputs: object, steps: int) -> Series:
+def base_of(model: Model, after: Series | None, inputs: object, steps: int, times: object = None) -> Series:
     """Return the series that a free run continues, with the external inputs of the `steps` steps after it.
+
+    Networks of irregular times go on at `times`; None takes those of the inputs, or median steps.
 
     Raises:
         SettingError: the model was trained on several series, and `after` is None.
@@ -212,7 +287,7 @@ def base_of(model: Model, after: Series | None, inputs: object, steps: int) -> S
             f"the network was trained on {model.trained_on} series; give the one to continue (after=..., --after)"
         )
     base = model.recent if after is None else model.matched(after)
-    return base if inputs is None else base.with_coming_inputs(inputs, steps)
+    return base if inputs is None else base.with_coming_inputs(inputs, steps, times)
 
 
 def run_starts(model: Model, base: Series, read: bool, best: bool) -> list[tuple[Member, RunStart]]:
@@ -247,6 +322,7 @@ def require_known_inputs(base: Series, steps: int) -> None:
     Raises:
         SeriesError: they are not.
     """
+    base = base.going_on(steps)
     if base.input_names and base.known_ahead < steps:
         raise SeriesError(
             f"the external inputs ({', '.join(base.input_names)}) are known for {base.known_ahead} steps after the "
@@ -265,6 +341,7 @@ def _run_free(member: Member, start: RunStart, base: Series, steps: int) -> np.n
 
 def inputs_ahead(base: Series, steps: int) -> np.ndarray:
     """The external inputs of the `steps` steps after `base`, shape (steps, E)."""
+    base = base.going_on(steps)
     return base.inputs[len(base) : len(base) + steps] if base.input_names else np.empty((steps, 0))
 
 

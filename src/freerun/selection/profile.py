@@ -89,7 +89,12 @@ def parameters_of(training: Sequence[Series]) -> tuple[int, ...]:
 
 
 def noise_shares(series: Series) -> np.ndarray:
-    """Estimate the noise in each channel, in standard deviations of the channel, shape (D,)."""
+    """Estimate the noise in each channel, in standard deviations of the channel, shape (D,).
+
+    It is zero for irregular times, whose values have no power spectrum by steps.
+    """
+    if series.irregular:
+        return np.zeros(series.shape[1])
     return observation_noise(series.values) / np.maximum(series.deviation, np.finfo(float).tiny)
 
 
