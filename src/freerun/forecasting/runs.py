@@ -158,11 +158,12 @@ class Ahead(NamedTuple):
     steps: int
     kept: np.ndarray | None = None
 
-    def asked(self, run: Series) -> Series:
-        """The steps of a run that were asked for."""
+    def asked(self, series: Series) -> Series:
+        """The steps that were asked for, of a series of all steps of the run."""
         if self.kept is None:
-            return run
-        return replace(run, values=run.values[self.kept], times=run.times[self.kept], inputs=run.inputs[self.kept])
+            return series
+        values, times, inputs = (one[self.kept] for one in (series.values, series.times, series.inputs))
+        return replace(series, values=values, times=times, inputs=inputs)
 
 
 def generate(

@@ -1,0 +1,52 @@
+"""Channels that are missing for long, and channels that are measured at different rates, against a closed form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.linalg import expm
+
+import freerun
+from freerun.errors import SeriesError
+
+STEPS, AHEAD = 600, 60
+
+MAP = expm(0.5 * np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.3], [0.0, -0.3, 0.0]]))
+"""A step of three coupled oscillating coordinates."""
+
+TRUTH = np.stack([np.linalg.matrix_power(MAP, t) @ [1.0, 0.0, 1.0] for t in range(STEPS + AHEAD)])
+
+QUICK: dict[str, Any] = {"hidden": 60, "cell": "memoryless", "delays": 1, "input_scale": 0.2, "optimizer": "ridge"}
+"""Nothing is left to choose but the penalty."""
+
+
+def with_gaps(channel, where):
+    values = TRUTH[:STEPS].copy()
+    values[where, channel] = np.nan
+    return values
+
+
+def error_of(rnn):
+    """The largest error of the free run after the series."""
+    return np.abs(rnn.generate(AHEAD).values - TRUTH[STEPS:]).max()
+
+
+def test_a_channel_that_is_missing_for_long_is_learned_from_the_rest():
+    values = with_gaps(1, slice(100, 400))
+    assert error_of(freerun.RNN(**QUICK, l2=1e-10).fit(values)) < 1e-3
+
+
+def test_a_gap_in_all_channels_is_still_refused():
+    with pytest.raises(SeriesError, match=r"missing in all channels, from step 100 on"):
+        freerun.RNN(**QUICK, l2=1e-10).fit(with_gaps(slice(None), slice(100, 400)))
+
+
+@pytest.mark.slow
+def test_a_channel_measured_at_a_fifth_of_the_rate_is_learned_with_the_states_behind_it():
+    values = with_gaps(1, np.arange(STEPS) % 5 != 0)
+    rnn = freerun.RNN(**QUICK, l2=1e-8, measurement_noise=0.003).fit(values)
+    assert error_of(rnn) < 0.1
+    states = rnn.smooth(values).values
+    assert np.abs(states - TRUTH[:STEPS]).max() < 0.05
