@@ -784,7 +784,7 @@ def longest_gap_in_all(series: Series) -> tuple[int, int]:
     Returns:
         Its length in steps and its first step; length 0 if each step has a value.
     """
-    return _longest_run(np.isnan(series.values).all(axis=1))
+    return _longest_run(np.asarray(np.isnan(series.values).all(axis=1)))
 
 
 def _longest_run(where: np.ndarray) -> tuple[int, int]:
