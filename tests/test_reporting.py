@@ -237,3 +237,13 @@ def test_the_command_and_the_code_of_a_recipe_repeat_the_fit(tmp_path, monkeypat
         for line in html.unescape((tmp_path / "a-b.html").read_text()).splitlines()
         if line[:7] in ("series ", "rnn = f")
     ]
+
+
+def test_predictions_count_once_a_whole_window_was_read():
+    """Of lags 0 to 7 of differences of one step, the window before step 9 reaches back before the series."""
+    steps = np.arange(60.0)
+    series = Series(100 + 10 * np.sin(steps))
+    outlook = outlook_of(RNN(20, optimizer="ridge", delays=8, difference=1, l2=1e-9).fit(series), series, 3, folds=0)
+    known = np.isfinite(outlook.predictions.values[:, 0])
+    np.testing.assert_array_equal(np.flatnonzero(~known), np.arange(8))
+    assert "explain 100 % of the variance" in findings.on_residuals(series, outlook.predictions)[0]

@@ -1,6 +1,7 @@
 """The studio's way "What comes next?" without a browser: what is understood, asked, forecast and taken away."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -137,6 +138,10 @@ def test_a_request_is_checked_and_kept_as_json():
         with pytest.raises(SettingError, match=words):
             request_of("t.csv", found, entries | wrong)
     assert named("t.csv", ("a", "b", "c")) == "t.csv: a, b and 1 more"
+    driven = replace(found, reading=Reading(inputs=("u",)).to_json(), known_ahead=5, word="day")
+    assert request_of("t.csv", driven, entries).coming == "last"
+    with pytest.raises(SettingError, match=r"u: known for 5 days\. Forecast no more steps than that"):
+        request_of("t.csv", driven, entries | {"coming": "file"})
 
 
 def test_progress_counts_all_series_alike():

@@ -212,7 +212,7 @@ def on_residuals(series: Series, predictions: Series) -> list[str]:
         series: the series, T steps.
         predictions: its one-step predictions, steps 1 to T - 1.
     """
-    channel, truth = series.channels[0], series.values[1:, :1]
+    channel, truth = series.channels[0], np.where(np.isfinite(predictions.values[:, :1]), series.values[1:, :1], np.nan)
     errors = (truth - predictions.values[:, :1])[:, 0]
     known = errors[np.isfinite(errors)]
     if len(known) < 3:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from freerun.arguments import percentages, whole_number
 from freerun.backtest import FOLDS, Backtest
 from freerun.data.seasons import seasons_of
@@ -45,7 +47,8 @@ class Outlook:
         no_forecast: why there is no forecast, or none with intervals; empty if there is one.
         backtest: forecasts of the same horizon from earlier origins; None if there are none.
         no_backtest: why there is no backtest; empty if there is one.
-        predictions: one-step predictions of the series; steps 1 to T - 1.
+        predictions: one-step predictions of the series, steps 1 to T - 1; NaN where the network has not read a whole
+            window yet.
     """
 
     rnn: RNN
@@ -101,12 +104,20 @@ def outlook_of(
     if folds:
         whole_number("folds", folds)
     asked = percentages("levels", levels)
-    predictions = rnn.predict(series)
+    predictions = _after_window(rnn, rnn.predict(series))
     seasons = rnn.model_.best.settings.seasons or seasons_of(series)
     steps = default_horizon(len(series), seasons) if horizon is None else whole_number("horizon", horizon)
     ahead, no_forecast = _forecast(rnn, series, steps, asked)
     result, no_backtest = _backtest(rnn, series, steps, folds, asked, progress)
     return Outlook(rnn, series, seasons, steps, ahead, no_forecast, result, no_backtest, predictions)
+
+
+def _after_window(rnn: RNN, predictions: Series) -> Series:
+    """One-step predictions without those of windows that reach back before the series, whose errors say nothing."""
+    settings = rnn.model_.best.settings
+    begin = max(settings.lags) + sum(settings.differences)
+    values = np.where(np.arange(len(predictions))[:, None] < begin, np.nan, predictions.values)
+    return replace(predictions, values=values)
 
 
 def default_horizon(steps: int, seasons: Sequence[int]) -> int:

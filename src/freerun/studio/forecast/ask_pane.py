@@ -21,7 +21,7 @@ CHOSEN = 8
 """Most series that are forecast if none are chosen by name."""
 
 COMING = {
-    "file": "as in the table; without them there is no forecast",
+    "file": "as in the table",
     "last": "stay at their last value",
     "season": "repeat their last season",
 }
@@ -73,7 +73,7 @@ class AskPane:
         found = self._desk.found
         there = found is not None and not found.error and not self._desk.busy
         self._button.set_enabled(there)
-        self._controls.set_visibility(found is not None)
+        self._controls.set_visibility(found is not None and not found.error)
         if found is None or found.error:
             return
         if found.ids != self._series.options:
@@ -125,11 +125,17 @@ def request_of(name: str, found: Understanding, entries: dict[str, Any]) -> Requ
         numbers = [float(part) for part in str(entries["levels"] or "").split(",") if part.strip()]
     except ValueError as error:
         raise SettingError(f"intervals {entries['levels']!r}: give percentages, separated by commas: 80, 95") from error
+    steps = _whole("steps", entries["horizon"], 1)
+    if found.reading["inputs"] and entries["coming"] == "file" and found.known_ahead < (steps or found.horizon):
+        raise SettingError(
+            f"{known_in_words(found)} Forecast no more steps than that, or choose what external inputs do after the "
+            "table"
+        )
     return Request(
         name,
         Reading.of_json(found.reading),
         series,
-        _whole("steps", entries["horizon"], 1),
+        steps,
         percentages("intervals", numbers),
         _whole("season", entries["season"], 0),
         entries["coming"],
