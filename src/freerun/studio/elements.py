@@ -59,7 +59,7 @@ def add_table(name: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         head: the header.
         rows: cells of each row.
     """
-    with ui.element("div").classes("scroll").props(f'role=region tabindex=0 aria-label="{name}"'), ui.element("table"):
+    with ui.element("div").classes("rows").props(f'role=region tabindex=0 aria-label="{name}"'), ui.element("table"):
         with ui.element("thead"), ui.element("tr"):
             for cell in head:
                 say("th", cell).props("scope=col")
