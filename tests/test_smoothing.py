@@ -345,3 +345,28 @@ def test_a_network_of_smoothers_knows_its_place():
     assert (cell.input[:2].sum(axis=0) == 1).all()
     np.testing.assert_allclose(network.readout.sum(axis=0), 1.0)
     assert replace(network, lags=(0,)).depth == 0
+
+
+def test_intervals_of_random_walks_cover_and_widen_by_the_root_of_the_horizon():
+    inside, growth = [], []
+    for seed in range(12):
+        walk = np.random.default_rng(seed).normal(size=336).cumsum()
+        forecast = freerun.RNN(cell="smoothing", season=0, detrend=True).fit(walk[:320]).forecast(16, levels=80)
+        low, high = forecast["x_low_80"].to_numpy(), forecast["x_high_80"].to_numpy()
+        inside.append((walk[320:] >= low) & (walk[320:] <= high))
+        growth.append((high - low)[15] / (high - low)[0])
+    assert 0.65 < np.mean(inside) < 0.95
+    assert 2.5 < np.median(growth) < 6
+
+
+def test_intervals_are_as_wide_as_the_series_is_erratic_at_its_end():
+    random = np.random.default_rng(9)
+    calm, wild = random.normal(size=60), 10 * random.normal(size=60)
+
+    def width(values: np.ndarray) -> float:
+        forecast = freerun.RNN(cell="smoothing", season=0, detrend=True).fit(values).forecast(1, levels=80)
+        return float(forecast["x_high_80"].iloc[0] - forecast["x_low_80"].iloc[0])
+
+    truth = 2 * 1.2816
+    assert width(100 + np.r_[wild, calm]) == pytest.approx(truth, rel=0.5)
+    assert width(100 + np.r_[calm, wild]) == pytest.approx(10 * truth, rel=0.5)
