@@ -108,7 +108,7 @@ def test_the_likelihood_of_variances_is_that_of_the_kalman_filter(measured):
 
 def test_filtered_states_of_a_linear_network_are_those_of_kalman(measured):
     means, _, _ = kalman(measured, np.zeros(2), np.eye(2))
-    np.testing.assert_allclose(assimilation.filtered(linear(TURN), NOISE, measured)[:, 0], means, atol=1e-12)
+    np.testing.assert_allclose(assimilation.filtered(linear(TURN), NOISE, measured).means[:, 0], means, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -253,17 +253,23 @@ def test_a_file_may_carry_the_state_after_another_series(tmp_path):
     agree(found["run"], both.generate(AHEAD, after=other).values)
 
 
-def test_networks_of_noisy_measurements_run_free_and_read_nothing():
-    series = waves(1)
-    rnn = fitted(series, "memoryless", measurement_noise=0.1)
-    run = session(rnn.model_)
-    assert list(run.inputs) == ["state", "steps"]
-    found = run(steps=np.array([AHEAD]))
-    agree(found["run"], rnn.generate(AHEAD).values)
-    on = run(state=found["state_after_run"], steps=np.array([AHEAD]))["run"]
-    agree(on, rnn.generate(2 * AHEAD).values[AHEAD:])
-    with pytest.raises(SettingError, match="Kalman filter, which is not exported"):
-        session(rnn.model_, "step")
+@pytest.mark.quick(cell=["memoryless"])
+@pytest.mark.parametrize("cell", ["memoryless", "polynomial"])
+def test_noisy_measurements_are_read_through_the_same_filter(cell):
+    trained = 50
+    series = waves(2, trained + NEW).with_inputs(np.cos(np.arange(trained + NEW + AHEAD)))
+    given: dict[str, Any] = {"degree": 2, "l2": 0.1}
+    if cell == "memoryless":
+        given = {"hidden": 4, "nonlinearity": "sigmoid", "layers": 2}
+    rnn = RNN(cell=cell, **(SMALL | CELLS[cell] | {"measurement_noise": 0.1, "delays": 2} | given))
+    member = rnn.fit(series.between(0, trained)).model_.best
+    assert member.noise is not None
+    holds(rnn, series.between(trained))
+    if cell == "memoryless":  # of differences, which no fit with noise has
+        network = replace(member.network, differences=(1,))
+        start = runs.run_start_after(network, member.scaling, series.between(0, trained), member.noise)
+        rnn.model_ = replace(rnn.model_, members=(replace(member, network=network, run_start=start),))
+        holds(rnn, series.between(trained))
 
 
 def test_a_known_model_is_refused(tmp_path):

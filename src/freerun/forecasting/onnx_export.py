@@ -4,7 +4,7 @@ Both compute in the units of the series. Logarithm, trend, standardization, diff
 graph. A state is a vector that holds the states of all networks that run, one after the other. Of each network, these
 are the parts of `freerun.network.onnx_steps.Layout`, the value that it reads next, and, if a trend was removed, the
 number of steps since the end of the series. The value that it reads next is its own prediction until another one is
-given.
+given. A network that reads noisy measurements has the belief of its filter as its state instead.
 
 Opset 17 of 2022 has all operators that are needed, so that runtimes and importers of the last years read the files:
 onnxruntime from 1.12 on, onnxruntime-web, and Mathematica, which documents opsets up to 18.
@@ -28,8 +28,10 @@ from freerun.data.timeline import shown
 from freerun.errors import SettingError
 from freerun.files.writing import replacing
 from freerun.forecasting.model import Member, Model, RunStart
-from freerun.forecasting.runs import base_of, require_ensemble, run_starts
-from freerun.network.onnx_graph import COUNT, Graph, Tensor
+from freerun.forecasting.runs import base_of, covariance_after, require_ensemble, run_starts
+from freerun.network import onnx_filter
+from freerun.network.assimilation import Noise
+from freerun.network.onnx_graph import COUNT, TRUTH, DType, Graph, Tensor
 from freerun.network.onnx_steps import Layout, step
 from freerun.settings import Ensemble, OnnxProgram
 
@@ -100,26 +102,31 @@ class Runner:
         return Layout.of(self.member.network)
 
     @property
+    def dtype(self) -> DType:
+        """The precision in which it runs."""
+        return self.member.network.bias.dtype
+
+    @property
     def climbs(self) -> bool:
-        """Whether a trend was removed."""
+        """Whether a trend was removed. The last part of the state is then the number of steps since the start."""
         return bool(self.trend.climb.any())
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """The shapes of all parts of its state, in their order."""
+        """The shapes of all parts of its state, in their order: layers, what it read, what it reads next, steps."""
         return [*self.layout.shapes, (1, self.member.network.channels), *([(1, 1)] if self.climbs else [])]
 
-    def start(self, run_start: RunStart) -> np.ndarray:
-        """The state from which a run starts, as a vector."""
-        return np.concatenate([self.layout.vector(run_start.state), run_start.value, np.zeros(1 if self.climbs else 0)])
+    def start(self, run_start: RunStart, base: Series) -> np.ndarray:
+        """The state from which a run after a series starts, as a vector."""
+        del base
+        return np.concatenate([self.layout.vector(run_start.state), run_start.value, np.zeros(int(self.climbs))])
 
     def parts(self, vector: Tensor) -> list[Tensor]:
         """The parts of a state that is a vector."""
         ends = np.cumsum([prod(shape) for shape in self.shapes]).tolist()
         found = []
         for shape, last in zip(self.shapes, ends, strict=True):
-            part = vector.part(last - prod(shape), last, axis=0).shaped(*shape)
-            found.append(part.to(self.member.network.bias.dtype))
+            found.append(vector.part(last - prod(shape), last, axis=0).shaped(*shape).to(self.dtype))
         return found
 
     def vector(self, parts: list[Tensor]) -> Tensor:
@@ -136,28 +143,89 @@ class Runner:
         Returns:
             The prediction, shape (1, D), and the state after the step.
         """
-        network, scaling, inside = self.member.network, self.member.scaling, len(self.layout.shapes)
-        read = [parts[inside]]
-        if inputs is not None:
-            read.append(((inputs - scaling.input_mean) / scaling.input_scale).to(network.bias.dtype))
-        output, following = step(network, self.layout, parts[:inside], self.graph.joined(read, axis=1))
-        following += [output, *(count + 1.0 for count in parts[inside + 1 :])]
-        value = output.to(DOUBLE) * scaling.scale + self._taken(following)
-        if scaling.log:
-            value = self.graph.apply("Exp", value)
-        return (self.graph.apply("Relu", value) if scaling.nonnegative else value), following
+        inside, known = len(self.layout.shapes), self._scaled_inputs(inputs)
+        read = self.graph.joined([parts[inside], *known], axis=1)
+        output, following = step(self.member.network, self.layout, parts[:inside], read)
+        following += [output, *self._counted(parts)]
+        return self._unscaled(output, following), following
 
     def given(self, parts: list[Tensor], values: Tensor) -> list[Tensor]:
         """Replace what the network reads next by given values, shape (1, D), but for those that are NaN."""
-        inside, scaling = len(self.layout.shapes), self.member.scaling
-        read = self.graph.apply("Log", values) if scaling.log else values
-        read = ((read - self._taken(parts)) / scaling.scale).to(self.member.network.bias.dtype)
-        missing = self.graph.apply("IsNaN", values, dtype=np.dtype(np.bool_))
-        return [*parts[:inside], self.graph.where(missing, parts[inside], read), *parts[inside + 1 :]]
+        inside = len(self.layout.shapes)
+        read = self.graph.where(self._missing(values), parts[inside], self._scaled(values, parts))
+        return [*parts[:inside], read, *parts[inside + 1 :]]
+
+    def _missing(self, values: Tensor) -> Tensor:
+        return self.graph.apply("IsNaN", values, dtype=TRUTH)
+
+    def _scaled(self, values: Tensor, parts: list[Tensor]) -> Tensor:
+        """Values of the step that the network reads next, in its units and its precision."""
+        values = self.graph.apply("Log", values) if self.member.scaling.log else values
+        return ((values - self._taken(parts)) / self.member.scaling.scale).to(self.dtype)
+
+    def _unscaled(self, output: Tensor, parts: list[Tensor]) -> Tensor:
+        """The inverse of `_scaled`; counts stay above zero."""
+        scaling = self.member.scaling
+        value = output.to(DOUBLE) * scaling.scale + self._taken(parts)
+        value = self.graph.apply("Exp", value) if scaling.log else value
+        return self.graph.apply("Relu", value) if scaling.nonnegative else value
+
+    def _scaled_inputs(self, inputs: Tensor | None) -> list[Tensor]:
+        """The external inputs in the units of the network, if there are some."""
+        scaling = self.member.scaling
+        return [] if inputs is None else [((inputs - scaling.input_mean) / scaling.input_scale).to(self.dtype)]
+
+    def _counted(self, parts: list[Tensor]) -> list[Tensor]:
+        """The number of steps since the start after one more of them, if it is a part of the state."""
+        return [parts[-1] + 1.0] if self.climbs else []
 
     def _taken(self, parts: list[Tensor]) -> Tensor | np.ndarray:
         """What is taken from the value that is read next: the mean, or a trend, shape (1, D)."""
         return parts[-1].to(DOUBLE) * self.trend.climb + self.trend.level if self.climbs else self.trend.level
+
+
+class FilteringRunner(Runner):
+    """A network that reads noisy measurements through a Kalman filter; see `freerun.network.onnx_filter`."""
+
+    @property
+    def dtype(self) -> DType:
+        return DOUBLE
+
+    @property
+    def noise(self) -> Noise:
+        """Of the measurements and of the network."""
+        assert self.member.noise is not None
+        return self.member.noise
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The mean and the covariance of the last values, the external inputs at the steps before, steps."""
+        network = self.member.network
+        count, channels = network.depth + 1, network.channels
+        inputs = [(network.depth, network.inputs)] if network.depth and network.inputs else []
+        return [(count, channels), (count * channels,) * 2, *inputs, *([(1, 1)] if self.climbs else [])]
+
+    def start(self, run_start: RunStart, base: Series) -> np.ndarray:
+        past, channels = np.asarray(run_start.state.past, np.float64), self.member.network.channels
+        mean = np.concatenate([run_start.value[None], past[::-1, :channels]])
+        parts = mean, covariance_after(self.member, base), past[:, channels:], np.zeros(int(self.climbs))
+        return np.concatenate([np.ravel(part) for part in parts])
+
+    def predicted(self, parts: list[Tensor], inputs: Tensor | None) -> tuple[Tensor, list[Tensor]]:
+        network, known = self.member.network, self._scaled_inputs(inputs)
+        if known and network.depth:
+            known = [self.graph.joined([parts[2], *known], axis=0)]
+        following = onnx_filter.predicted(network, self.noise, parts[0], parts[1], known[0] if known else None)
+        output = following[0].part(0, 1, axis=0)
+        if known and network.depth:
+            following.append(known[0].part(1, network.depth + 1, axis=0))
+        following += self._counted(parts)
+        return self._unscaled(output, following), following
+
+    def given(self, parts: list[Tensor], values: Tensor) -> list[Tensor]:
+        """Correct what is known of the step by measurements, shape (1, D), but for those that are NaN."""
+        read, missing = self._scaled(values, parts), self._missing(values)
+        return [*onnx_filter.measured(self.noise, parts[0], parts[1], read, missing), *parts[2:]]
 
 
 @dataclass(frozen=True)
@@ -179,11 +247,6 @@ class Program:
     ensemble: Ensemble
     channels: int
     inputs: int
-
-    @property
-    def reads(self) -> bool:
-        """Whether the networks read values as they are, and not by what a filter makes of them."""
-        return all(runner.member.noise is None for runner in self.runners)
 
     def parts(self, vector: Tensor) -> list[Tensor]:
         """The parts of the states of all networks."""
@@ -230,16 +293,7 @@ Declared = tuple[list[ValueInfoProto], list[ValueInfoProto]]
 
 
 def _step_program(program: Program) -> Declared:
-    """Write the nodes of a single step, without loops and branches.
-
-    Raises:
-        SettingError: a network reads what a filter makes of values.
-    """
-    if not program.reads:
-        raise SettingError(
-            "the network was fitted with measurement_noise and reads values through a Kalman filter, which is not "
-            "exported; program='run' runs free from where the filter has arrived"
-        )
+    """Write the nodes of a single step, without loops and branches."""
     graph, size = program.graph, len(program.start)
     state, value = graph.named("state", DOUBLE), graph.named("value", DOUBLE)
     inputs = graph.named("inputs", DOUBLE) if program.inputs else None
@@ -263,11 +317,11 @@ def _run_program(program: Program) -> Declared:
     """Write the nodes of a loop that reads values, and of one that runs free after it."""
     graph, size, channels = program.graph, len(program.start), program.channels
     state, steps = graph.named("state", DOUBLE), graph.named("steps", COUNT)
-    values = graph.named("values", DOUBLE) if program.reads else None
+    values = graph.named("values", DOUBLE)
     empty = graph.apply("Equal", graph.apply("Size", state, dtype=COUNT), graph.constant(0, COUNT))
     vector = graph.either(empty, graph.constant(program.start, DOUBLE), state).of_length(graph.counts(size))
     parts = program.parts(vector)
-    before = graph.counts(0) if values is None else graph.apply("Shape", values, dtype=COUNT).part(0, 1, axis=0)
+    before = graph.apply("Shape", values, dtype=COUNT).part(0, 1, axis=0)
     known = graph.named("inputs", DOUBLE) if program.inputs else None
     rows = None if known is None else known.of_length(before + steps)
 
@@ -275,7 +329,6 @@ def _run_program(program: Program) -> Declared:
         return None if rows is None else rows.taken(number).shaped(1, -1)
 
     def read(number: Tensor, carried: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-        assert values is not None
         prediction, after = program.predicted(carried, inputs_of(number))
         return program.given(after, values.taken(number).shaped(1, -1)), prediction.shaped(-1)
 
@@ -283,27 +336,31 @@ def _run_program(program: Program) -> Declared:
         prediction, after = program.predicted(carried, inputs_of(number + before))
         return after, prediction.shaped(-1)
 
-    given = [graph.info(state, ("state",), f"{size} numbers; none: the state at the end of the series")]
-    outputs = []
-    if values is not None:
-        parts, predictions = graph.loop(before, parts, read, channels)
-        given.append(graph.info(values, ("read", channels), "The values that follow; NaN where one is missing"))
-        outputs = [
-            graph.output("predictions", predictions, ("read", channels), "Predictions of the values, one step ahead"),
-            graph.output("state_after_values", program.vector(parts), (size,), "State after the values"),
-        ]
-    after, generated = graph.loop(steps, parts, run, channels)
-    given.append(graph.info(steps, (1,), "Number of steps that the networks run free after the values"))
+    later, predictions = graph.loop(before, parts, read, channels)
+    last, generated = graph.loop(steps, later, run, channels)
+    given = [
+        graph.info(state, ("state",), f"{size} numbers; none: the state at the end of the series"),
+        graph.info(values, ("read", channels), "The values that follow; NaN where one is missing"),
+        graph.info(steps, (1,), "Number of steps that the networks run free after the values"),
+    ]
     if known is not None:
         text = "External inputs of the values and of the steps after them"
         given.append(graph.info(known, ("read + steps", program.inputs), text))
-    outputs.insert(0, graph.output("run", generated, ("steps", channels), "The free run"))
-    outputs.append(graph.output("state_after_run", program.vector(after), (size,), "State after the free run"))
+    outputs = [
+        graph.output("run", generated, ("steps", channels), "The free run"),
+        graph.output("predictions", predictions, ("read", channels), "Predictions of the values, one step ahead"),
+        graph.output("state_after_values", program.vector(later), (size,), "State after the values"),
+        graph.output("state_after_run", program.vector(last), (size,), "State after the free run"),
+    ]
     return given, outputs
 
 
 PROGRAMS = {"run": _run_program, "step": _step_program}
 """What writes a program, by its name."""
+
+
+def _runner(graph: Graph, member: Member, trend: Trend) -> Runner:
+    return (Runner if member.noise is None else FilteringRunner)(graph, member, trend)
 
 
 def onnx_model(
@@ -319,8 +376,8 @@ def onnx_model(
     base = base_of(model, after, None, 1)
     starts = run_starts(model, base, after is not None, ensemble == "best")
     graph = Graph()
-    runners = [Runner(graph, member, Trend.after(member, base)) for member, _ in starts]
-    start = np.concatenate([runner.start(begin) for runner, (_, begin) in zip(runners, starts, strict=True)])
+    runners = [_runner(graph, member, Trend.after(member, base)) for member, _ in starts]
+    start = np.concatenate([runner.start(begin, base) for runner, (_, begin) in zip(runners, starts, strict=True)])
     network = model.best.network
     inputs, outputs = PROGRAMS[program](Program(graph, runners, start, ensemble, network.channels, network.inputs))
     if graph.size > LARGEST_FILE:

@@ -131,6 +131,13 @@ def run_start_after(network: Network, scaling: Scaling, series: Series, noise: N
     return RunStart(numpy_runs.state_after(network, known[:-1]), known[-1, :channels].astype(np.float64))
 
 
+def covariance_after(member: Member, series: Series) -> np.ndarray:
+    """The covariance of what a network that reads noisy measurements knows of the last states of a series."""
+    assert member.noise is not None
+    values = _fill_inputs(member.scaling.apply(series), series.shape[1])
+    return assimilation.covariance_after(member.network, member.noise, values)
+
+
 def _states_before(member: Member, values: np.ndarray, at: np.ndarray) -> tuple[State, np.ndarray]:
     """Where free runs from the steps `at` start along standardized values, shape (T, N), NaN where one is missing."""
     if member.noise is not None:

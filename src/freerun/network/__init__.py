@@ -22,6 +22,7 @@ parallel    the same loops, parallel in time
 updates     elementwise updates of cells, with their derivative rules
 jax_cells   one rule for each kind of cell in JAX
 onnx_steps  the step of a network as nodes of an ONNX graph
+onnx_filter  the filter of noisy measurements as nodes of an ONNX graph
 onnx_cells  one rule for each kind of cell in ONNX
 onnx_graph  ONNX graphs, written as formulas
 pytrees     registration of networks as pytrees

@@ -327,7 +327,7 @@ def states_before(network: Network, noise: Noise, values: np.ndarray, at: np.nda
     """
     begin = max(0, int(at.min()) - REMEMBERED)
     read = values[begin : int(at.max()) + 1]
-    return _starts(network, filtered(network, noise, read), read, at - begin)
+    return _starts(network, filtered(network, noise, read).means, read, at - begin)
 
 
 def _starts(network: Network, estimated: np.ndarray, values: np.ndarray, at: np.ndarray) -> tuple[State, np.ndarray]:
@@ -340,15 +340,39 @@ def _starts(network: Network, estimated: np.ndarray, values: np.ndarray, at: np.
     return State(cells, past.astype(dtype)), estimated[at, 0].astype(dtype)
 
 
+def covariance_after(network: Network, noise: Noise, values: np.ndarray) -> np.ndarray:
+    """The covariance of the last K states at the last step, where `states_before` has their means.
+
+    Args:
+        network, noise, values: see `states_before`.
+
+    Returns:
+        Shape (K D, K D), the current state first.
+    """
+    return filtered(network, noise, values[max(0, len(values) - 1 - REMEMBERED) :]).covariance
+
+
 def predict(network: Network, noise: Noise, values: np.ndarray) -> np.ndarray:
     """Predict the next value after each step from measurements up to it, shape (T, D); see `filtered`."""
     steps = np.arange(len(values))
-    states, value = _starts(network, filtered(network, noise, values), values, steps)
+    states, value = _starts(network, filtered(network, noise, values).means, values, steps)
     ahead = values[None, :, network.bias.shape[0] :] if network.inputs else None
     return numpy_runs.run(network, states, value, 1, future_inputs=ahead).values[0, :, 0]
 
 
-def filtered(network: Network, noise: Noise, values: np.ndarray) -> np.ndarray:
+class Filtered(NamedTuple):
+    """What the extended Kalman filter knows of the last K states.
+
+    Attributes:
+        means: at each step, shape (T, K, D), the current state first.
+        covariance: at the last step, shape (K D, K D).
+    """
+
+    means: np.ndarray
+    covariance: np.ndarray
+
+
+def filtered(network: Network, noise: Noise, values: np.ndarray) -> Filtered:
     """Estimate the last K states at each step, from measurements up to it, by the extended Kalman filter.
 
     Before the first measurement the states are those of the network at rest, zero, with the variance of the series.
@@ -356,13 +380,12 @@ def filtered(network: Network, noise: Noise, values: np.ndarray) -> np.ndarray:
     Args:
         network, noise, values: see `states_before`.
 
-    Returns:
-        Shape (T, K, D), the current state first.
     """
     channels, count = network.bias.shape[0], network.depth + 1
     inputs = interpolated(values[:, channels:]) if network.inputs else values[:, channels:]
     estimated = np.empty((len(values), count, channels))
     state, covariance = np.zeros((count, channels)), np.eye(count * channels)
+    known_by_now = covariance
     shift = np.eye(count * channels, k=-channels)
     read = np.zeros((count, 1, channels + network.inputs))
     for step, measured in enumerate(values[:, :channels]):
@@ -372,7 +395,7 @@ def filtered(network: Network, noise: Noise, values: np.ndarray) -> np.ndarray:
             gain = np.linalg.solve(between[:, known] + np.diag(noise.measured[known]), between).T
             state = state + (gain @ (measured[known] - state[0, known])).reshape(state.shape)
             covariance = covariance - gain @ between
-        estimated[step] = state
+        estimated[step], known_by_now = state, covariance
         read[:-1, :, channels:] = read[1:, :, channels:]
         read[:, 0, :channels], read[-1, 0, channels:] = state[::-1], inputs[step]
         linear = linearized(network, read[-1:], read[:-1])
@@ -381,4 +404,4 @@ def filtered(network: Network, noise: Noise, values: np.ndarray) -> np.ndarray:
         covariance = shift @ covariance @ shift.T
         covariance[range(channels), range(channels)] += noise.model
         covariance = (covariance + covariance.T) / 2
-    return estimated
+    return Filtered(estimated, known_by_now)

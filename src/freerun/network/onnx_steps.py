@@ -73,7 +73,7 @@ def step(network: Network, layout: Layout, state: list[Tensor], read: Tensor) ->
     graph = read.graph
     past = [state[-1]] if network.depth else []
     known = graph.joined([*past, read], axis=0)
-    window, base = _window(network, known)
+    window, base = window_of(network, known)
     following: list[Tensor] = []
     features: list[Tensor] = []
     driven_by, first = window, 0
@@ -83,19 +83,25 @@ def step(network: Network, layout: Layout, state: list[Tensor], read: Tensor) ->
         features.append(driven_by)
         following += carry
         first += len(shapes)
-    weights = [np.asarray(network.readout)]
+    if network.depth:
+        following.append(known.part(1, network.depth + 1, axis=0))
+    return outputs_of(network, features, window, base), following
+
+
+def outputs_of(network: Network, hidden: list[Tensor], window: Tensor, base: Tensor | None) -> Tensor:
+    """The outputs, shape (1, D), given the hidden states of all layers, the window, and what is added."""
+    features, weights = list(hidden), [np.asarray(network.readout)]
     if network.direct is not None:
         features.append(window)
         weights.append(np.asarray(network.direct))
+    graph = window.graph
     output = graph.affine(graph.joined(features, axis=1), np.concatenate(weights), np.asarray(network.bias))
     if network.lattice is not None:
         output = output.shaped(1, network.channels)
-    if network.depth:
-        following.append(known.part(1, network.depth + 1, axis=0))
-    return output if base is None else output + base, following
+    return output if base is None else output + base
 
 
-def _window(network: Network, known: Tensor) -> tuple[Tensor, Tensor | None]:
+def window_of(network: Network, known: Tensor) -> tuple[Tensor, Tensor | None]:
     """The window, shape (1, K) or (sites, K), and what is added to the output; see `numpy_runs.windows`.
 
     Args:
