@@ -38,9 +38,7 @@ CHECKED = [
     )
 ]
 
-gc.set_threshold(
-    50_000, 20, 20
-)  # programs of JAX are large, and looking for garbage in them takes an eighth of the time
+gc.set_threshold(50_000, 20, 20)  # JAX makes many objects, and the search for garbage took an eighth of the time
 
 _hook = install_import_hook(CHECKED, "typechecking.checked")
 

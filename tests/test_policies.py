@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import freerun
+from freerun.data.profile import Profile
 from freerun.errors import SettingError
 from freerun.selection.policies import (
     ATTRACTOR,
@@ -17,7 +18,6 @@ from freerun.selection.policies import (
     policy_for,
     window,
 )
-from freerun.selection.profile import Profile
 from freerun.settings import Settings
 
 PLAIN = Profile(

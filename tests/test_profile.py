@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from freerun.selection.profile import observation_noise
+from freerun.data.profile import observation_noise
 
 
 @pytest.mark.parametrize("steps", [100, 1000, 10000])

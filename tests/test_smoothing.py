@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import freerun
+from freerun.data.profile import Profile
 from freerun.errors import SeriesError, SettingError
 from freerun.network import numpy_runs, smoothing
 from freerun.network.cells import SmoothingCell
@@ -14,7 +15,6 @@ from freerun.network.network import Network
 from freerun.network.seasonal import seasonal_terms
 from freerun.network.shape import Shape
 from freerun.selection.choosing import clearly, cross_fitted
-from freerun.selection.profile import Profile
 from freerun.settings import Settings
 
 MONTHS = np.array([9.0, 8.0, 10.0, 11.0, 12.0, 15.0, 17.0, 16.0, 13.0, 11.0, 10.0, 12.0])

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import freerun
+from freerun.data.profile import parameters_of
 from freerun.data.series import Series
 from freerun.errors import SeriesWarning
 from freerun.selection.judge import Judge
-from freerun.selection.profile import parameters_of
 from freerun.selection.system_parameters import ParameterJudge, judge_of
 from freerun.settings import Settings
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from freerun.compute.cores import thread_map
 from freerun.data.learnable import learnable, require_steps
+from freerun.data.profile import Profile
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
@@ -38,7 +39,6 @@ from freerun.selection.choosing import choose, members_of
 from freerun.selection.holdout import before_part, folds_of, held_out, recent, require_held_out
 from freerun.selection.judge import Candidate
 from freerun.selection.policies import Policy
-from freerun.selection.profile import Profile
 from freerun.selection.race import SMALLER, RaceStopped
 from freerun.selection.smoothers import smoothers_of
 from freerun.settings import Settings
@@ -68,9 +68,6 @@ BEHIND = "the readout is solved on the states behind noisy measurements, in {} r
 
 STOPPED = "interrupted; the best candidate by then"
 """Why training stopped, after Ctrl-C in the race."""
-
-SCORED = 100_000
-"""Values of a field, steps times sites, whose one-step errors are recorded."""
 
 PART = 500_000
 """Steps of a stored series that are in memory at a time."""
@@ -173,7 +170,8 @@ def _fit(
     asked = settings if before is None else before.require_same_shape(settings)
     if asked.model is not None:
         asked.model.require_function()
-    one = _Fit(settings, training, validation, before, progress, checkpoint, stored)
+    profile = Profile.of(training, asked)
+    one = _Fit(settings, training, profile, validation, before, progress, checkpoint, stored)
     one.require_possible(asked)
     if choices is None:
         found = one.chosen(asked, policy)
@@ -228,6 +226,7 @@ class _Fit:
 
     settings: Settings
     training: Sequence[Series]
+    profile: Profile
     validation: Series | None
     before: Model | None
     progress: ProgressCallback | None
@@ -275,7 +274,7 @@ class _Fit:
         stopped: RaceStopped | None = None
         try:
             if self.before is None:
-                found = choose(asked, self.training, self.progress, self.checkpoint, policy)
+                found = choose(asked, self.training, self.profile, self.progress, self.checkpoint, policy)
             else:
                 found = [Candidate(0.0, settled(asked, max(map(len, self.training))))]
         except RaceStopped as stop:
@@ -301,7 +300,7 @@ class _Fit:
             holding = [one for one in solved if holds_at_first(one.member, self.training)]
             if not holding and stopped is None and can_smooth(asked, len(self.training)) and self.stored is None:
                 warn(RUNS_AWAY)
-                return self.smoothed(smoothers_of(asked, self.training, Profile.of(self.training, asked)).several)
+                return self.smoothed(smoothers_of(asked, self.training, self.profile).several)
             if asked.members is None:
                 solved = holding or solved[:1]
         members, without = [one.member for one in solved], [one.without for one in solved]
@@ -401,8 +400,10 @@ class _Fit:
             return self._estimated(plan, network, scaling, stretches)
         whole = [len(series) for series in end] == [len(series) for series in self.training]
         known = rows if whole and rows is not None and len(rows.without) == folds else None
-        solution = self._readouts(network, plan, scaling, self.training, stretches if whole else (), known)
-        parts = solution.without if whole else self._readouts(network, plan, scaling, end, stretches).without
+        solution = self._readouts(network, plan, scaling, stretches if whole else (), known)
+        parts = solution.without
+        if stretches and not whole:
+            parts = self._readouts(network, plan, scaling, stretches, held_out=count).without
         seconds = time.perf_counter() - began
         member = self._solved_member(plan, solution.network, scaling, seconds, solution.triangle)
         return _Solved(plan, member, [replace(member, network=part, statistics=None) for part in parts])
@@ -429,10 +430,12 @@ class _Fit:
         network: Network,
         plan: SolvePlan,
         scaling: Scaling,
-        training: Sequence[Series],
         stretches: Sequence[tuple[int, int]],
         rows: Divided | None = None,
+        held_out: int | None = None,
     ) -> Solution:
+        """Readouts for the series, or for their recent steps where parts of `held_out` steps are left out."""
+        training = self.training if held_out is None else recent(self.training, held_out)
         panel = [scaling.apply(series) for series in training]
         washout = ridge.washout_of(plan.washout, panel)
         asked = network, panel, washout, plan.penalty, plan.input_noise, plan.seed, stretches
@@ -456,7 +459,7 @@ class _Fit:
         member = self._member(plan.settings, network, scaling, history, noise)
         if plan.settings.online:
             member = replace(member, statistics=statistics)
-        history.training_mse.append(one_step_error(member, scored(network, self.training)))
+        history.training_mse.append(one_step_error(member, self.training))
         if self.validation is not None:
             history.validation_mse.append(one_step_error(member, [self.validation]))
         return member
@@ -537,7 +540,10 @@ def adopted(settings: Settings, weights: Mapping[str, np.ndarray], scaling: Scal
     Raises:
         SeriesError: the series is too short.
     """
-    one, chosen = _Fit(settings, (series,), None, None, None, None, None), settled(settings, len(series))
+    one, chosen = (
+        _Fit(settings, (series,), Profile.of([series], settings), None, None, None, None, None),
+        settled(settings, len(series)),
+    )
     plan = one.plan(chosen)
     require_steps("given", series, plan.washout)
     network = assemble(plan.shape, lambda name, _: np.ascontiguousarray(weights[name]))
@@ -547,14 +553,6 @@ def adopted(settings: Settings, weights: Mapping[str, np.ndarray], scaling: Scal
     held = held_out(chosen, len(series), choosing=False)
     errors = errors_left_out([member], [[member]], [series], held, chosen=False)
     return replace(one.model([member]), errors=errors)
-
-
-def scored(network: Network, training: Sequence[Series]) -> list[Series]:
-    """What one-step errors are taken of: the series; of a long field its end, whose sites are values enough."""
-    if network.lattice is None:
-        return list(training)
-    steps = SCORED // network.lattice.sites + network.depth + 2
-    return [series.between(max(0, len(series) - steps)) for series in training]
 
 
 def parts_of(steps: int, washout: int) -> list[tuple[int, int]]:

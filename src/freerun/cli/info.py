@@ -15,10 +15,10 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
     """
     import numpy as np
 
+    from freerun.data.profile import noise_shares
     from freerun.data.timeline import shown
     from freerun.forecasting.modelfile import load_model
     from freerun.forecasting.words import why_chosen
-    from freerun.selection.profile import noise_shares
 
     loaded = load_model(model)
     best, recent = loaded.best, loaded.recent

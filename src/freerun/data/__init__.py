@@ -12,6 +12,7 @@ alignment    matches channels by name and steps by time
 panel        holds several series; stored reads a file that is larger than memory in parts
 oddities     reports values that look wrong; learnable refuses series that cannot be learned
 scaling      standardises values and inverts it; seasons finds the seasonal periods of a series
+profile      measures what a training series is: steps, channels, seasons, noise
 arrays       helpers for arrays of values
 
 Code that depends on networks, training or forecasts does not belong here.

@@ -46,6 +46,9 @@ STARTS_OF_FIELD, LONGEST_RUN_OF_FIELD = 2, 1000
 FILTERED = 5000
 """Most steps of a series along which states are filtered to measure one-step errors, since each takes 0.3 ms."""
 
+SCORED = 100_000
+"""Most values of a field, steps times sites, whose one-step errors are measured."""
+
 
 def _trimmed_mean(runs: np.ndarray) -> np.ndarray:
     """The mean of the middle half at each step, like `scipy.stats.trim_mean`, whose import takes longer than a fit."""
@@ -534,22 +537,30 @@ def one_step_error(member: Member, panel: Sequence[Series]) -> float:
     """Compute the mean squared error of one-step predictions, in squared units of the series or of its logarithm.
 
     Errors are averaged over the steps of all series, then over channels. Washouts and missing values do not count. Of
-    networks that read states behind noisy measurements, it is that of the last 5000 steps.
+    networks that read states behind noisy measurements, it is that of the last 5000 steps; of a field, that of its last
+    100000 values.
 
     Args:
         member: the network.
         panel: the series.
     """
-    squares, counts = 0.0, 0
+    squares, counts, most = 0.0, 0, _most_scored(member)
     for series in panel:
         channels = series.shape[1]
-        values = _fill_inputs(member.scaling.apply(series), channels)
-        if member.noise is not None:
-            values = values[-FILTERED:]
+        end = series if most is None else series.between(max(0, len(series) - most))
+        values = _fill_inputs(member.scaling.apply(end), channels)
         outputs = _outputs(member, values[:-1])
         errors = (outputs - values[1:, :channels])[min(member.washout, len(values) - 2) :] * member.scaling.scale
         squares, counts = squares + np.nansum(errors**2, axis=0), counts + np.isfinite(errors).sum(axis=0)
     return float(np.mean(squares / np.maximum(counts, 1)))
+
+
+def _most_scored(member: Member) -> int | None:
+    """Most steps at the end of a series whose one-step errors are measured; None for all."""
+    if member.noise is not None:
+        return FILTERED
+    lattice = member.network.lattice
+    return None if lattice is None else SCORED // lattice.sites + member.network.depth + 2
 
 
 def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:

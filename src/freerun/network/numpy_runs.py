@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from freerun.data.arrays import interpolated
 from freerun.network.cells import AnyCell
 from freerun.network.network import Network, State, Window, left_out
 from freerun.network.sparse import Sparse
@@ -454,3 +455,19 @@ def filled(network: Network, inputs: Array, state: State | None = None) -> np.nd
     )
     inputs[following, :channels] = ran.values[0, 0]
     return inputs
+
+
+def filled_by(network: Network, readouts: Readouts, inputs: Array) -> np.ndarray:
+    """Fill missing values with the predictions of the candidate in the middle, and external inputs by interpolation.
+
+    Args:
+        network: the network.
+        readouts: its candidate readouts.
+        inputs: what the network reads, shape (T, N), NaN where a value is missing.
+    """
+    channels = network.channels
+    values = np.array(inputs)
+    values[:, channels:] = interpolated(values[:, channels:])
+    if np.isfinite(values).all():
+        return values
+    return filled(readouts.of_network(network, len(readouts.hidden) // 2), values)

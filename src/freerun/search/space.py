@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from freerun.data.profile import Profile
 from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.plan import settled
 from freerun.selection.candidates import candidates_of
 from freerun.selection.policies import FORECAST, differences_of
-from freerun.selection.profile import Profile
 from freerun.settings import GRADIENT_METHODS, Settings, Value
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import numpy as np
 
 from freerun import metrics
 from freerun.data.arrays import stays_near
+from freerun.data.profile import NOISY, observation_noise
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
@@ -24,7 +25,6 @@ from freerun.network.ridge import Triangle
 from freerun.plan import SolvePlan
 from freerun.selection.judge import RUNS as FORECASTS
 from freerun.selection.judge import Candidate, Judge
-from freerun.selection.profile import NOISY, observation_noise
 from freerun.settings import Settings
 
 RUNS = 16

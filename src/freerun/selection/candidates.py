@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from freerun.data.profile import Profile
 from freerun.errors import SettingError
 from freerun.network import monomials
 from freerun.network.cells import CELLS
 from freerun.network.shape import Shape
 from freerun.plan import DEGREE, MOST_UNITS, UNITS_PER_STEP, all_units, settled
 from freerun.selection.policies import FILLED_IN, MOST_BEHIND, MOST_RECURRENT, Policy, Proposal
-from freerun.selection.profile import Profile
 from freerun.settings import Settings
 
 

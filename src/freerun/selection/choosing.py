@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from freerun.data.profile import Profile
 from freerun.data.series import Series
 from freerun.plan import default_units, settled
 from freerun.selection.candidates import can_smooth, is_open
 from freerun.selection.judge import Candidate
 from freerun.selection.policies import ATTRACTOR, FORECAST, Policy, is_clean_sample, may_be_smooth, policy_for
-from freerun.selection.profile import Profile
 from freerun.selection.race import RaceStopped, race
 from freerun.selection.smoothers import smoothers_of
 from freerun.settings import Settings
@@ -45,6 +45,7 @@ UNITS_OF_PROBE = 300
 def choose(
     settings: Settings,
     training: Sequence[Series],
+    profile: Profile,
     progress: ProgressCallback | None = None,
     checkpoint: Checkpoint | None = None,
     policy: Policy | None = None,
@@ -56,6 +57,7 @@ def choose(
     Args:
         settings: as the user gave them.
         training: the series.
+        profile: of the series.
         progress: called after every candidate.
         checkpoint: candidates in it are not judged again; new ones are noted in it.
         policy: what is tried; None takes the one that suits the series, and lets smoothers stand against it.
@@ -63,7 +65,6 @@ def choose(
     Returns:
         The candidates. Those of smoothers forecast together.
     """
-    profile = Profile.of(training, settings)
     steps = profile.steps
     if settings.method == "likelihood":
         return [Candidate(0.0, one) for one in smoothers_of(settings, training, profile).several]

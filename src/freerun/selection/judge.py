@@ -13,7 +13,6 @@ from threading import Lock
 
 import numpy as np
 
-from freerun.data.arrays import interpolated
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
@@ -236,7 +235,7 @@ class _Panel:
     def errors(self, network: Network, readouts: Readouts, stretch: tuple[int, int], runs: int) -> np.ndarray:
         """Errors of free runs over a part of each series, shape (R, runs)."""
         return np.concatenate(
-            [self._errors(network, readouts, values, stretch, runs) for values in self._some(runs)], axis=1
+            [self._errors(network, readouts, number, stretch, runs) for number in self._some(runs)], axis=1
         )
 
     def errors_after(self, estimated: Estimate, values: np.ndarray, stretch: tuple[int, int], runs: int) -> np.ndarray:
@@ -249,17 +248,18 @@ class _Panel:
             ran = numpy_runs.run(estimated.network, *begin, horizon, future_inputs=ahead).values[0]
             return self.means(ran, values[at, : self.channels].transpose(1, 0, 2))
 
-    def _some(self, runs: int) -> list[np.ndarray]:
-        """The series over which there are runs: all, or of many as many as there are runs, evenly spread."""
-        at = np.unique(np.linspace(0, len(self.values) - 1, min(runs, len(self.values))).astype(int))
-        return [self.values[i] for i in at]
+    def _some(self, runs: int) -> list[int]:
+        """The numbers of the series over which there are runs: all, or at most `runs`, evenly spread."""
+        return np.unique(np.linspace(0, len(self.values) - 1, min(runs, len(self.values))).astype(int)).tolist()
 
     def _errors(
-        self, network: Network, readouts: Readouts, values: np.ndarray, stretch: tuple[int, int], runs: int
+        self, network: Network, readouts: Readouts, number: int, stretch: tuple[int, int], runs: int
     ) -> np.ndarray:
+        """Errors of free runs over a part of one series, shape (R, runs)."""
+        values = self.values[number]
         starts, horizon = self.places(len(values), stretch, runs)
         at = starts + 1 + np.arange(horizon)[:, None]
-        known = _read(network, readouts, values)
+        known = numpy_runs.filled_by(network, readouts, values)
         ahead = values[at - 1, self.channels :] if network.inputs else None
         begin = numpy_runs.states_before(network, known, starts)
         with np.errstate(all="ignore"):
@@ -294,13 +294,3 @@ class _Panel:
             errors = np.where(mean < LOST**2, np.sqrt(mean), LOST)
         counts = there.any(axis=-1)
         return (errors * counts).sum(axis=-1) / np.maximum(counts.sum(axis=-1), 1)
-
-
-def _read(network: Network, readouts: Readouts, values: np.ndarray) -> np.ndarray:
-    """What the network reads of a series; in gaps the output of the candidate in the middle."""
-    channels = network.channels
-    values = values.copy()
-    values[:, channels:] = interpolated(values[:, channels:])
-    if np.isfinite(values).all():
-        return values
-    return numpy_runs.filled(readouts.of_network(network, len(readouts.hidden) // 2), values)

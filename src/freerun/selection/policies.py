@@ -14,12 +14,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from freerun.data.profile import NOISY, Profile
 from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.plan import LEAK, MOST_UNITS, SPECTRAL_RADIUS, default_units
 from freerun.selection.attractor import AttractorJudge
 from freerun.selection.judge import Candidate, Judge
-from freerun.selection.profile import NOISY, Profile
 from freerun.selection.system_parameters import judge_of
 from freerun.settings import Settings
 

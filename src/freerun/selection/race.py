@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from freerun.compute.cores import thread_map
+from freerun.data.profile import Profile
 from freerun.errors import MachineError, warn
 from freerun.network import ridge
 from freerun.plan import FEWEST_UNITS, solve_plan
@@ -21,7 +22,6 @@ from freerun.selection.candidates import candidates_of, filled_in, has_enough_ro
 from freerun.selection.holdout import FOLDS
 from freerun.selection.judge import GROWING, Candidate
 from freerun.selection.policies import Judging, Policy, Round
-from freerun.selection.profile import Profile
 from freerun.settings import Settings
 from freerun.training.checkpoint import Checkpoint, Judged
 from freerun.training.history import Progress, ProgressCallback

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from freerun.data.profile import Profile
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.network import numpy_runs, smoothing
 from freerun.plan import plan_of, settled
-from freerun.selection.profile import Profile
 from freerun.settings import LONGEST_SEASON, Settings
 
 FEWEST_FOR_LINE = 10

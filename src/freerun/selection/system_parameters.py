@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from freerun.data.profile import parameters_of
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
 from freerun.network import ridge
 from freerun.selection.judge import RUNS, Candidate, Judge
-from freerun.selection.profile import parameters_of
 from freerun.settings import Settings
 
 FEWEST_VALUES = 3
