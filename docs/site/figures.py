@@ -222,6 +222,22 @@ def write_occasions() -> None:
     freerun.plots.save(freerun.plots.occasions(series, result), PICTURES / "occasions.png")
 
 
+def write_anomalies() -> None:
+    """Write the picture of docs/anomalies.md: hours of a pump with faults in April."""
+    random, hours = np.random.default_rng(0), np.arange(24 * 120)
+    day = 2 * np.pi * hours / 24
+    flow = (20 + 4 * np.sin(day) + 1.5 * np.sin(2 * day + 1) + random.normal(scale=0.7, size=len(hours))).round(2)
+    april = 24 * 90
+    flow[april + 57] += 9
+    flow[april + 9 * 24 : april + 10 * 24] = flow[april + 9 * 24]
+    flow[april + 17 * 24 : april + 20 * 24] += 1.5
+    flow[april + 24 * 24 + 6 : april + 24 * 24 + 13] = np.nan
+    series = Series(flow, ("flow",), times=np.datetime64("2026-01-01", "h") + hours)
+    rnn = freerun.RNN().fit(series.between(0, april))
+    found = rnn.anomalies(series.between(april), false_alarms="1/30D")
+    freerun.plots.save(freerun.plots.anomalies(found), PICTURES / "anomalies.png")
+
+
 def behind_noise(figure: Figure, ink: Ink, measured: np.ndarray, states: np.ndarray, true: np.ndarray) -> None:
     """Measurements, the states estimated from them, and the true states."""
     axes = figure.subplots()
@@ -290,6 +306,7 @@ def main() -> None:
         print(f"{name}: VPT {ways[-1][1]}, median {np.median(ways[-1][1]):.0f}")
     draw("forcing", (8, 2.6), lambda figure, ink: forcing(figure, ink, ways))
     write_occasions()
+    write_anomalies()
     write_noisy()
 
 

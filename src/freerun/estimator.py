@@ -12,13 +12,15 @@ import numpy as np
 from freerun import fitting, metrics
 from freerun.arguments import one_of, percentages, share, whole_number
 from freerun.backtest import FOLDS, Backtest, backtest
+from freerun.crossfit import cross_fitted
 from freerun.data.panel import fingerprints, panel_of
 from freerun.data.scaling import refuse_constant
 from freerun.data.series import Series, SeriesLike
 from freerun.data.stored import StoredSeries
 from freerun.errors import NotFittedError, SettingError
 from freerun.extras import require
-from freerun.forecasting import evaluation, intervals, learning, runs
+from freerun.forecasting import evaluation, intervals, learning, runs, scanning
+from freerun.forecasting.anomalies import RATE, Anomalies, alarm_rate
 from freerun.forecasting.evaluation import Evaluation, LongTerm
 from freerun.forecasting.model import Model
 from freerun.forecasting.modelfile import load_model, save_model
@@ -339,6 +341,52 @@ class RNN(Parameters):
         levels = percentages("levels", levels)
         observed = Series.of(series, inputs=inputs)
         return backtest(settings, observed, horizon, folds, stride, sliding, refit, levels, baselines, progress)
+
+    def anomalies(
+        self,
+        series: SeriesLike,
+        *,
+        false_alarms: float | str = RATE,
+        start: int = 0,
+        crossfit: bool = False,
+        inputs: SeriesLike = None,
+        progress: ProgressCallback | None = None,
+    ) -> Anomalies:
+        """Find readings of a series that the network did not expect, and the intervals of time in which they lie.
+
+        The p-value of a reading says how rarely errors as large occurred on parts of the training series that were left
+        out of the fit. It combines the errors of forecasts 1, 4 and 16 steps ahead and of all channels. Readings with
+        small p-values are flagged, and the network does not read them. See `freerun.forecasting.scanning`.
+
+        A series whose first step follows the steps that the network has read is compared from that step on. Otherwise
+        the network begins in the zero state, and steps of the washout are not compared. In steps that it has learned
+        from, anomalies may be missed; a `SeriesWarning` says so.
+
+        Args:
+            series: the series.
+            false_alarms: the share of normal steps that are flagged, between 0 and 1; or a number of false alarms in a
+                span of time, such as `1/D`, `2/7D` (any pandas duration) or, for times that are numbers, `1/1000`.
+            start: first step that is compared. The network reads the steps before it as they are.
+            crossfit: fit to each half of the series, and compare the other half with it. This needs no trained network;
+                the estimator is not fitted and does not change, and its parameters are used.
+            inputs: external inputs of the series.
+            progress: called as fits and comparisons proceed.
+
+        Returns:
+            The p-values of all steps, and the intervals.
+
+        Raises:
+            NotFittedError: the network is not trained, and `crossfit` is false.
+            SettingError: an argument is out of range, or there are no errors to calibrate p-values by.
+            SeriesError: channels differ, the series is not longer than the washout, or a half of it cannot be learned.
+        """
+        observed, start = Series.of(series, inputs=inputs), whole_number("start", start, 0)
+        rate = alarm_rate(false_alarms, observed)
+        if crossfit:
+            if start:
+                raise SettingError("start has no effect with crossfit=True, which compares all steps; leave one out")
+            return cross_fitted(Settings.checked(**self.get_params()), observed, rate, progress)
+        return scanning.anomalies(self._fitted(), observed, rate, start, progress)
 
     def sample(
         self, horizon: int, paths: int = 100, after: SeriesLike = None, *, inputs: SeriesLike = None, seed: int = 0

@@ -27,6 +27,7 @@ from freerun.extras import require
 from freerun.forecasting.intervals import errors_left_out, growth_in_sample
 from freerun.forecasting.model import RECENT, Member, Model
 from freerun.forecasting.runs import endures, holds_at_first, one_step_error, run_start_after
+from freerun.forecasting.short_runs import short_runs_in_sample, short_runs_left_out
 from freerun.network import normal_equations, ridge
 from freerun.network.assimilation import Noise
 from freerun.network.errors_in_variables import estimate
@@ -305,13 +306,14 @@ class _Fit:
                 solved = holding or solved[:1]
         members, without = [one.member for one in solved], [one.without for one in solved]
         chosen = is_open(asked) or count > 1
-        errors = errors_left_out(members, without, self.training, self.held_out(plans[0].settings), chosen)
+        left_out = members, without, self.training, self.held_out(plans[0].settings), chosen
+        errors, short_runs = errors_left_out(*left_out), short_runs_left_out(*left_out)
         failure: KeyboardInterrupt | None = stopped
         if stopped is not None:
             members = [replace(one, history=replace(one.history, stopped=STOPPED)) for one in members]
         elif self.stored is not None:
             members, failure = self.solved_by_all(solved, self.stored)
-        return Fitted(replace(self.model(members), errors=errors), failure)
+        return Fitted(replace(self.model(members), errors=errors, short_runs=short_runs), failure)
 
     def _enduring_first(self, solved: Iterator[_Solved], count: int, finalists: int) -> list[_Solved]:
         """Keep `count` networks: first those that endure, then those that hold for some time, then the others.
@@ -348,7 +350,8 @@ class _Fit:
             errors = SmootherErrors.along(drawn, scaling.apply(series))
             seconds = time.perf_counter() - began
             members.append(self._solved_member(plan, errors.solved(drawn), scaling, seconds, errors))
-        return Fitted(replace(self.model(members), growth=growth_in_sample(members, series)), None)
+        growth, short_runs = growth_in_sample(members, series), short_runs_in_sample(members, series)
+        return Fitted(replace(self.model(members), growth=growth, short_runs=short_runs), None)
 
     def solved_by_all(
         self, several: Sequence[_Solved], stored: StoredSeries
@@ -473,9 +476,11 @@ class _Fit:
         failures = [t.failure for t in trained]
         good = [t for t in trained if not isinstance(t.failure, TrainingDiverged)]
         members = [self._trained_member(t) for t in (good or trained)[:count]]
-        errors = errors_left_out(members, [[member] for member in members], self.training, held, chosen=False)
+        left_out = members, [[member] for member in members], self.training, held, False
+        errors, short_runs = errors_left_out(*left_out), short_runs_left_out(*left_out)
         failed = not good or isinstance(failures[0], KeyboardInterrupt)
-        return Fitted(replace(self.model(members), errors=errors), failures[0] if failed else None)
+        model = replace(self.model(members), errors=errors, short_runs=short_runs)
+        return Fitted(model, failures[0] if failed else None)
 
     def model(self, members: Sequence[Member]) -> Model:
         """The model with these members."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from freerun.backtest import Backtest
+    from freerun.forecasting.anomalies import Anomalies
     from freerun.lettering import Lettered
     from freerun.training.history import History
 
@@ -51,6 +52,9 @@ MOST_CYCLES = 12
 
 MANY = 16
 """Channels from which on a series or a free run is drawn as an image of channels and time; see `field`."""
+
+MOST_PANELS = 8
+"""Most channels of anomalies that are drawn."""
 
 DRAWN_ERRORS = 1e-16, 1e3
 """Bounds to which errors are clipped in a plot, in standard deviations."""
@@ -308,6 +312,39 @@ def occasions(series: Series, result: Backtest, title: str = "") -> Figure:
                 axes.fill_between(ahead, low, high, color=NETWORK, alpha=0.18, linewidth=0, label=labels[1])
         axes.set_ylabel(channel)
     grid[-1].set_xlabel(_time_label(series))
+    _add_legend(grid[0])
+    return _finish(figure)
+
+
+def anomalies(found: Anomalies, title: str = "") -> Figure:
+    """Plot a series, what the network expected of it, and the intervals in which it deviates; below, the scores.
+
+    The score is -log10 of the p-value. Flagged readings are dots. Of many channels, those that deviate most are drawn.
+
+    Args:
+        found: what `RNN.anomalies` returned.
+        title: title of the figure.
+    """
+    series, times = found.series, found.series.drawn_times
+    worst = np.nan_to_num(found.channel_p, nan=1.0).min(axis=0)
+    shown = np.sort(np.argsort(worst, kind="stable")[:MOST_PANELS])
+    figure, grid = _new_figure(title, len(shown) + 1, [*([2] * len(shown)), 1])
+    for axes, i in zip(grid, shown.tolist(), strict=False):
+        axes.plot(times, series.values[:, i], color=TRUTH, linewidth=1, label="data")
+        expected = _clip(found.expected[:, i], series.values[:, i])
+        axes.plot(times, expected, color=NETWORK, linewidth=0.9, linestyle="--", label="expected one step before")
+        flagged = found.flagged & (found.channel == i)
+        axes.plot(times[flagged], series.values[flagged, i], ".", color=MARK, markersize=4, label="flagged")
+        axes.set_ylabel(series.channels[i])
+    grid[-1].plot(times, -np.log10(found.p), color=NETWORK, linewidth=0.8)
+    grid[-1].axhline(-np.log10(found.rate), color=TRUTH, linewidth=0.8, linestyle=":")
+    grid[-1].set_ylabel("score")
+    grid[-1].set_xlabel(_time_label(series))
+    if series.timed and np.issubdtype(times.dtype, np.datetime64):
+        _shorten_dates(grid[-1])
+    for begin, end in found.spans:
+        for axes in grid:
+            axes.axvspan(times[begin], times[end], color=MARK, alpha=0.18, linewidth=1)
     _add_legend(grid[0])
     return _finish(figure)
 
@@ -591,6 +628,15 @@ def _annotate(axes: Axes, time: Any, text: str) -> None:
 
 def _add_legend(axes: Axes, columns: int = 4) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=columns, frameon=False, borderaxespad=0.2)
+
+
+def _shorten_dates(axes: Axes) -> None:
+    """Label dates by what changes from one to the next."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def _time_label(series: Series) -> str:

@@ -34,6 +34,7 @@ COMMANDS = {
     "backtest": "Forecast a series from several points of its past, each time without what came later (rolling "
     "origin).",
     "evaluate": "Score one-step predictions and free runs on the steps of a series from `--from` on.",
+    "anomalies": "Find readings that a network did not expect, and the intervals of time in which they lie.",
     "search": "Search for the settings whose free runs are best on parts of the series that the network was not "
     "fitted to.",
     "sweep": "Fit and score every combination of series, settings and seeds, and write one table.",

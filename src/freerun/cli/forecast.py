@@ -26,6 +26,7 @@ from freerun.cli.options import (
     Times,
     TogetherOption,
     interruptible,
+    is_model,
     known_function,
     left_of_many,
     numbers,
@@ -52,9 +53,6 @@ if TYPE_CHECKING:
 
 Steps = tuple[int | None, list[float] | list[str] | None]
 """The number of steps to forecast, or their times."""
-
-MODEL = ".freerun"
-"""Suffix of model files."""
 
 
 @reads_series
@@ -112,7 +110,7 @@ def forecast(
     console = Console(as_json, quiet)
     of_many = {"--refused": refused, "--workers": workers, "--scheduler": scheduler}
     of_many |= {"--together": together, "--static": static, "--shared-model": shared_model}
-    if _is_model(source):
+    if is_model(source):
         why = f"applies to data, and {source} is a model, whose networks are trained; leave it out"
         refuse_given({"--set": given} | of_many, why)
         require_writable(output)
@@ -153,13 +151,6 @@ def forecast(
         static=static,
         shared=shared_model,
     )
-
-
-def _is_model(path: Path) -> bool:
-    """Whether a file is a model file by its content, or by its name if it cannot be read."""
-    from freerun.files.archive import looks_like_archive
-
-    return path.suffix.lower() == MODEL or looks_like_archive(path)
 
 
 def _from_model(

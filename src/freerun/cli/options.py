@@ -157,6 +157,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON on
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but results and errors.")]
 
 
+MODEL = ".freerun"
+"""Suffix of model files."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """How to read a file of series, as its options say.
@@ -280,6 +284,13 @@ def _with_options(
     with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
     return with_options
+
+
+def is_model(path: Path) -> bool:
+    """Whether a file is a model file by its content, or by its name if it cannot be read."""
+    from freerun.files.archive import looks_like_archive
+
+    return path.suffix.lower() == MODEL or looks_like_archive(path)
 
 
 def read(path: Path, reading: Reading) -> Series:

@@ -259,6 +259,11 @@ def is_same_time(series: Series, time: Time, other: Time) -> bool:
     return bool(abs(time - other) <= _tolerance(series))
 
 
+def follows(series: Series, before: Series) -> bool:
+    """Whether the first step of a series is, by its time, the one after the last step of another series."""
+    return can_compare_times(series, before) and is_same_time(before, series.times[0], before.following_times(1)[0])
+
+
 def count_steps_read(series: Series, before: Series) -> int:
     """Count the first steps of a series that are not after the last step of `before`, which was read already.
 

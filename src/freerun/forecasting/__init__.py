@@ -10,6 +10,10 @@ forecast    point forecasts with their intervals, and the table of them
 runs        one-step predictions and free runs
 learning    readouts that learn from new steps
 intervals   forecasts with prediction intervals, and sample paths
+short_runs  errors of short runs, by which p-values are calibrated
+pvalues     p-values of errors, and their combination
+anomalies   what is found in a series: p-values and intervals of time
+scanning    comparison of a series with forecasts, which finds anomalies
 evaluation  scores of a model
 baselines   simple forecasts, for comparison
 export      a trained network as a StableHLO program

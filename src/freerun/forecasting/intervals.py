@@ -18,7 +18,7 @@ coverage is not guaranteed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -255,24 +255,51 @@ def errors_left_out(
         Truth minus forecast, shape (N, H, D), or (N, H, 1) for a field, in the units of the series or of its logarithm.
         Empty if the series is too short to leave out a stretch.
     """
-    shortest, channels = min(map(len, training)), training[0].shape[1]
-    washout = max(member.washout for member in members)
-    folds = min(map(len, without))
+    channels = training[0].shape[1]
     horizon = max(1, min(MOST_CALIBRATED, 2 * count // 3))
-    if count < 3 or not folds or shortest - count < washout + FEWEST_LEFT:
-        return np.empty((0, 0, channels))
-    field = members[0].network.lattice is not None
-    origins = ORIGINS_OF_FIELD if field else ORIGINS
-    errors = list[np.ndarray]()
-    for fold in range(folds):
+    origins = ORIGINS if members[0].network.lattice is None else ORIGINS_OF_FIELD
+    errors = [
+        run_errors(
+            fitted,
+            series,
+            np.linspace(len(series) - count, len(series) - horizon, min(origins, count - horizon + 1)).astype(int),
+            horizon,
+        )
+        for fitted, series in parts_left_out(members, without, training, count)
+    ]
+    return kept_errors(errors, training, members, chosen) if errors else np.empty((0, 0, channels))
+
+
+def parts_left_out(
+    members: Sequence[Member], without: Sequence[Sequence[Member]], training: Sequence[Series], count: int
+) -> Iterator[tuple[list[Member], Series]]:
+    """The parts of the training series that were left out of the fit; see `errors_left_out` for the arguments.
+
+    Yields:
+        Networks that were fitted without the last `count` steps of a series, and that series. Nothing if the series are
+        too short to leave out a part.
+    """
+    shortest = min(map(len, training))
+    washout = max(member.washout for member in members)
+    if count < FEWEST_LEFT or shortest - count < washout + FEWEST_LEFT:
+        return
+    for fold in range(min(map(len, without))):
         fitted = [networks[fold] for networks in without]
         for series in recent(training, count)[:PANEL]:
-            last = len(series) - fold * count
-            starts = np.linspace(last - count, last - horizon, min(origins, count - horizon + 1)).astype(int)
-            errors.append(_errors(fitted, series, starts, horizon))
+            yield fitted, series.between(0, len(series) - fold * count)
+
+
+def kept_errors(
+    errors: Sequence[np.ndarray], training: Sequence[Series], members: Sequence[Member], chosen: bool
+) -> np.ndarray:
+    """Join the errors of several parts, shape (N, H, D) each; see `errors_left_out` for the other arguments.
+
+    Errors beyond the range of the series are clipped. Of a field, those of some sites are kept, as one channel.
+    """
+    channels = training[0].shape[1]
     most = _largest_error(training, members[0].scaling.log)
     kept = np.clip(np.concatenate(errors), -most, most)
-    if field:
+    if members[0].network.lattice is not None:
         some = np.unique(np.linspace(0, channels - 1, min(SITES, channels)).astype(int))
         kept = np.concatenate([kept[:, :, site : site + 1] for site in some])
     return kept[np.isfinite(kept).any(axis=(1, 2))] * (OPTIMISM if chosen else 1.0)
@@ -308,6 +335,8 @@ def rescaled(model: Model, errors: np.ndarray, weights: np.ndarray, weight: floa
     power = (weights[:, None] * np.where(known, errors, 0.0) ** 2).sum(axis=0)
     new = (weight * old + power) / (weight + weights @ known)
     factor = np.sqrt(np.divide(new, old, out=np.ones_like(old), where=old > 0))
+    if model.short_runs is not None:
+        model = replace(model, short_runs=model.short_runs.scaled(factor))
     if model.growth is not None:
         return replace(model, growth=replace(model.growth, scale=factor * model.growth.scale))
     most = np.maximum(
@@ -343,7 +372,7 @@ def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
     horizon = min(MOST_CALIBRATED, max(1, steps // 2))
     first = min(members[0].washout, steps - 2)
     starts = np.unique(np.linspace(first, steps - 1, min(IN_SAMPLE, steps - first)).astype(int))
-    errors = np.abs(_errors(members, series, starts, horizon))
+    errors = np.abs(run_errors(members, series, starts, horizon))
     age = steps - 1 - (starts[:, None] + np.arange(horizon))
     weights = np.exp(-np.maximum(age, 0) / max(MEMORY, SHARE_OF_MEMORY * steps))
     laws = np.array([_power_law(errors[..., channel], weights) for channel in range(channels)])
@@ -372,8 +401,19 @@ def _power_law(errors: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     return float(np.exp(middle - exponent * center)), exponent
 
 
-def _errors(members: Sequence[Member], series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
-    """The errors of the combined free runs from N starts, shape (N, horizon, D); NaN after the end of the series."""
+def run_errors(members: Sequence[Member], series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
+    """Compute the errors of the combined free runs from N starts.
+
+    Args:
+        members: the networks.
+        series: the series, longer than the last start.
+        starts: the first step of each run, at least 1, shape (N,).
+        horizon: number of steps of each run.
+
+    Returns:
+        Truth minus forecast, in the units of the series or of its logarithm, shape (N, horizon, D); NaN after the end
+        of the series.
+    """
     steps = starts[:, None] + np.arange(horizon)
     at = np.minimum(steps, len(series) - 1)
     with np.errstate(over="ignore", invalid="ignore"):

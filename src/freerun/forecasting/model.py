@@ -91,6 +91,26 @@ class ErrorGrowth:
 
 
 @dataclass(frozen=True)
+class ShortRuns:
+    """Errors of runs of few steps, by which p-values of readings are calibrated; see `freerun.forecasting.short_runs`.
+
+    They are in the units of the series or of its logarithm, truth minus forecast, NaN where a value is missing. The
+    last axis has length 1 for a field, whose sites have them in common.
+
+    Attributes:
+        one_step: errors one step ahead, shape (M, D).
+        runs: errors of runs, by horizon, shape (N, H, D).
+    """
+
+    one_step: np.ndarray
+    runs: np.ndarray
+
+    def scaled(self, factor: np.ndarray) -> ShortRuns:
+        """Multiply the errors of each channel by a factor, shape (D,)."""
+        return ShortRuns(self.one_step * factor, self.runs * factor)
+
+
+@dataclass(frozen=True)
 class Model:
     """The result of a fit.
 
@@ -103,6 +123,8 @@ class Model:
             (N, H, D), or (N, H, 1) for a field, whose sites have them in common. They are in the units of the series or
             of its logarithm; NaN where a value is missing.
         growth: the growth of errors with the horizon, for smoothers; None for networks, whose intervals `errors` give.
+        short_runs: errors of short runs, by which p-values of readings are calibrated; None if no part of the training
+            series was left out.
     """
 
     settings: Settings
@@ -111,6 +133,7 @@ class Model:
     trained_on: int = 1
     errors: np.ndarray = field(default_factory=lambda: np.empty((0, 0, 1)))
     growth: ErrorGrowth | None = None
+    short_runs: ShortRuns | None = None
 
     @property
     def best(self) -> Member:
@@ -160,20 +183,26 @@ class Model:
             kept["l2"] = have.l2
         return settings.with_(**kept, optimizer=method)
 
+    def learned_in(self, series: Series) -> int:
+        """Count the first steps of a series up to the end of the training series.
+
+        Returns:
+            The number of steps; 0 if the series does not contain the end of the training series.
+        """
+        ends = np.flatnonzero(series.times == self.recent.times[-1])
+        if not len(ends):
+            return 0
+        learned = int(ends[0]) + 1
+        values = series.values[max(0, learned - len(self.recent)) : learned]
+        return learned if np.array_equal(values, self.recent.values, equal_nan=True) else 0
+
     def boundary_in(self, series: Series) -> int | None:
         """Find the first step of a series that follows the training series.
 
         Returns:
             Its index; None if the series does not contain the end of the training series, or ends with it.
         """
-        ends = np.flatnonzero(series.times == self.recent.times[-1])
-        if not len(ends) or ends[0] + 1 >= len(series):
-            return None
-        boundary = int(ends[0]) + 1
-        same = np.array_equal(
-            series.values[max(0, boundary - len(self.recent)) : boundary], self.recent.values, equal_nan=True
-        )
-        return boundary if same else None
+        return self.learned_in(series) % len(series) or None
 
 
 RECENT = 1000

@@ -17,7 +17,7 @@ from freerun.data.timeline import Calendar
 from freerun.errors import FreerunError, ModelFileError, SettingError
 from freerun.files.archive import ArchiveError, read_archive, write_archive
 from freerun.files.writing import JSON
-from freerun.forecasting.model import ErrorGrowth, Member, Model, RunStart
+from freerun.forecasting.model import ErrorGrowth, Member, Model, RunStart, ShortRuns
 from freerun.known import KnownModel
 from freerun.network.assimilation import Noise
 from freerun.network.network import Network, State, assemble
@@ -59,6 +59,8 @@ def save_model(model: Model, path: str | Path) -> None:
     }
     if model.growth is not None:
         arrays |= {"growth.scale": model.growth.scale, "growth.exponent": model.growth.exponent}
+    if model.short_runs is not None:
+        arrays |= {"short.one_step": model.short_runs.one_step, "short.runs": model.short_runs.runs}
     for i, member in enumerate(model.members):
         arrays |= {f"{i}.{name}": array for name, array in _arrays(member).items()}
     dated = isinstance(recent.dt, np.timedelta64)
@@ -265,12 +267,19 @@ def _model(given: JSON, arrays: dict[str, np.ndarray]) -> Model:
     )
     recent.following_times(1)  # refuses times that cannot be continued
     common = members[0].network.lattice is not None
-    errors = _checked_array(arrays, "errors", *arrays["errors"].shape[:2], 1 if common else channels)
+    alike = 1 if common else channels
+    errors = _checked_array(arrays, "errors", *arrays["errors"].shape[:2], alike)
+    short_runs = None
+    if "short.runs" in arrays:
+        one_step = _checked_array(arrays, "short.one_step", len(arrays["short.one_step"]), alike)
+        runs = _checked_array(arrays, "short.runs", *arrays["short.runs"].shape[:2], alike)
+        short_runs = ShortRuns(one_step, runs)
     growth = None
     if header.freedom is not None:
         scale, exponent = (_finite_array(arrays, f"growth.{name}", channels) for name in ("scale", "exponent"))
         growth = ErrorGrowth(scale, exponent, header.freedom)
-    return Model(Settings.checked(**header.settings), tuple(members), recent, header.trained_on, errors, growth)
+    settings = Settings.checked(**header.settings)
+    return Model(settings, tuple(members), recent, header.trained_on, errors, growth, short_runs)
 
 
 def _given(header: _Header, times: np.ndarray, dt: Any) -> frozenset[str]:
