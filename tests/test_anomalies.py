@@ -56,8 +56,8 @@ def test_false_alarms_are_as_frequent_as_was_asked_for(make, settings) -> None:
     The rate itself varies with the calibrating errors, which the models of several series average out.
     """
     rate, alarms, trials = 0.05, 0, 0
-    for seed in range(4):
-        values = make(1800, seed)
+    for seed in range(3):
+        values = make(1600, seed)
         rnn = freerun.RNN(**settings).fit(values[:1000])
         found = rnn.anomalies(values, start=1000, false_alarms=rate)
         apart = found.p[1000 + LONGEST :: LONGEST]

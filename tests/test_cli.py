@@ -356,7 +356,7 @@ def test_doctor_notes_what_slows_freerun_down(run, monkeypatch, tmp_path):
     assert "OMP_NUM_THREADS=2 limits linear algebra to fewer than the 3 cores; unset it" in err
 
 
-COMMANDS = "demo data fit predict generate forecast backtest evaluate update export studio doctor info"
+COMMANDS = "demo data fit predict generate forecast backtest anomalies evaluate update export studio doctor info"
 
 
 @pytest.mark.parametrize("name", COMMANDS.split())
