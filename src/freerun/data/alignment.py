@@ -260,7 +260,9 @@ def is_same_time(series: Series, time: Time, other: Time) -> bool:
 
 
 def follows(series: Series, before: Series) -> bool:
-    """Whether the first step of a series is, by its time, the one after the last step of another series."""
+    """Whether the first step of a series is, by its time, the one after the last step of another, of regular steps."""
+    if before.irregular:
+        return False
     return can_compare_times(series, before) and is_same_time(before, series.times[0], before.following_times(1)[0])
 
 

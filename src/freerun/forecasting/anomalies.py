@@ -162,13 +162,7 @@ class Anomalies:
     def p_values(self) -> Series:
         """The p-values as a series: `p`, and `x_p` for each channel `x`; NaN where a step is not compared."""
         values = np.concatenate([self.p[:, None], self.channel_p], axis=1)
-        return replace(
-            self.series,
-            values=values,
-            channels=("p", *(f"{name}_p" for name in self.series.channels)),
-            inputs=np.empty((0, 0)),
-            input_names=(),
-        )
+        return replace(self.series, values=values, channels=("p", *(f"{name}_p" for name in self.series.channels)))
 
     def write(self, path: str | Path) -> None:
         """Write the table of intervals to a CSV, Parquet or JSON file. The suffix of `path` selects the format.
