@@ -7,12 +7,13 @@ series, which were left out of the fit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from freerun.data.series import Series
-from freerun.forecasting.intervals import growth_after, kept_errors, parts_left_out, run_errors
+from freerun.forecasting.intervals import kept_errors, parts_left_out, run_errors
 from freerun.forecasting.model import Member, ShortRuns
 
 LONGEST = 15
@@ -31,6 +32,9 @@ MOST_RUNS = 600
 
 MOST_OF_FIELD = 40
 """The same for a field, each of whose sites is a run by itself."""
+
+FITTED = 4
+"""What a fit of smoothers costs, in steps: after T steps, errors are larger than inside by sqrt(1 + `FITTED` / T)."""
 
 
 def short_runs_left_out(
@@ -72,9 +76,10 @@ def short_runs_in_sample(members: Sequence[Member], series: Series) -> ShortRuns
         series: the training series.
     """
     first = max(1, min(members[0].washout, len(series) - 2))
+    wider = math.sqrt(1 + FITTED / len(series))
     one_step, runs = (
         kept_errors(
-            [run_errors(members, series, _starts(first, len(series), limit), horizon) * growth_after(len(series))],
+            [run_errors(members, series, _starts(first, len(series), limit), horizon) * wider],
             [series],
             members,
             chosen=False,
