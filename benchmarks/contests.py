@@ -84,7 +84,7 @@ class Work:
 
 
 def in_turn(task: str, contestants: dict[str, tuple[Run, int]], rounds: int = 5) -> Iterator[Timing]:
-    """Seconds of one unit of work of each contestant, who do so many units in each of their turns."""
+    """Seconds that each contestant takes for one unit of work; a turn is several units."""
     seconds: dict[str, list[float]] = {who: [] for who in contestants}
     for run, _ in contestants.values():
         run()

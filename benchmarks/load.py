@@ -193,7 +193,7 @@ class Visitor:
 
 
 async def visit(address: str, http: aiohttp.ClientSession, tally: Tally, late: float, end: float) -> None:
-    """One visitor after another on one seat, the first after so many seconds."""
+    """One visitor after another on one seat, the first after a number of seconds."""
     await asyncio.sleep(late)
     while time.monotonic() < end:
         visitor = Visitor(address, http, tally)

@@ -61,7 +61,7 @@ def tutorial(data: Path) -> None:
 
 
 def flows(data: Path) -> None:
-    """For each valid prediction time, the share of series that are followed for at least so long."""
+    """For each valid prediction time, the share of series that are followed at least until then."""
     del data
     panels = {  # of works that have been measured
         "flows512": "all channels, 512 steps",

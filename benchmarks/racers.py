@@ -76,7 +76,7 @@ def recurrent(values: np.ndarray, hidden: int, epochs: int, device: str = "cpu")
 
 
 def least_squares(residuals: Callable[[jax.Array], jax.Array], start: jax.Array, iterations: int) -> Racers:
-    """optimistix on the same residuals: its time for so many steps, over that for none."""
+    """optimistix on the same residuals: its time for a number of steps, over that for none."""
     if not _installed("optimistix"):
         return {}
     optimistix = _peer("optimistix")
@@ -95,7 +95,7 @@ def least_squares(residuals: Callable[[jax.Array], jax.Array], start: jax.Array,
 
 
 def matrix_vector(hidden: int) -> Racers:
-    """NumPy's product of a vector and a square matrix, the floor for a step of so many units."""
+    """NumPy's product of a vector and a square matrix, the floor for a step of a network of as many units."""
     matrix = np.random.default_rng(0).normal(size=(hidden, hidden)).astype(np.float32) / hidden
     vector = np.ones(hidden, np.float32)
 

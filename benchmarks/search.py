@@ -174,7 +174,7 @@ def quality() -> Iterator[dict[str, Any]]:
 
 
 def scaled(workers: int, folder: Path) -> dict[str, Any]:
-    """The seconds of the trials of a search on so many workers, from the first to the last."""
+    """The seconds of the trials of a search on a number of workers, from the first to the last."""
     moments: list[float] = []
     with closing(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")) as cluster:
         found = search(

@@ -353,7 +353,7 @@ def _true_pieces(measure: str, truth: np.ndarray, system: np.ndarray) -> dict[st
 
 
 FEW, WINDOWS = 100, 12
-"""Rows that the tasks E7 to E10 learn, and windows of so many rows."""
+"""Rows that the tasks E7 to E10 learn; windows have as many."""
 
 
 def _ctf_few(rows: str, states: str, data: Path, seeds: int) -> list[Problem]:
