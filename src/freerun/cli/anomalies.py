@@ -47,7 +47,7 @@ def anomalies(
     ],
     series: Annotated[
         Path | None,
-        typer.Argument(help="Of a model: the series.", show_default=False, metavar="[SERIES]"),
+        typer.Argument(help="Of a model: the series.", show_default=False, metavar="SERIES"),
     ] = None,
     false_alarms: Annotated[
         str,
