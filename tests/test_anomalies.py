@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,14 @@ from freerun.forecasting.anomalies import alarm_rate
 from freerun.forecasting.scanning import HORIZONS, deviating
 from freerun.forecasting.short_runs import LONGEST, MOST_REPLACED
 
-QUICK = {
+QUICK: dict[str, Any] = {
     **{"cell": "memoryless", "initial": "reservoir", "hidden": 20, "delays": 2, "l2": 1e-2, "input_scale": 0.3},
     **{"difference": 0, "optimizer": "ridge"},
 }
 """A small network with nothing left to choose."""
+
+WAVES: dict[str, Any] = {**QUICK, "delays": 8}
+"""The same for `waves`."""
 
 
 def white_noise(steps: int, seed: int) -> np.ndarray:
@@ -42,7 +46,7 @@ def waves(steps: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def fitted() -> freerun.RNN:
-    return freerun.RNN(**(QUICK | {"delays": 8})).fit(waves(1000))
+    return freerun.RNN(**WAVES).fit(waves(1000))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +93,7 @@ def test_what_is_flagged_is_not_read(fitted: freerun.RNN) -> None:
 def test_one_channel_that_deviates_does_not_hide_the_others() -> None:
     random = np.random.default_rng(0)
     values = pd.DataFrame({"a": waves(2000), "b": waves(2000, 1)[::-1] + 0.05 * random.normal(size=2000)})
-    rnn = freerun.RNN(**(QUICK | {"delays": 8})).fit(values[:1000])
+    rnn = freerun.RNN(**WAVES).fit(values[:1000])
     values.loc[1500, "b"] += 4.0
     found = rnn.anomalies(values[["b", "a"]], start=1000)
     (spike,) = [one for one in found.intervals if one.score > 4]
@@ -148,7 +152,7 @@ def test_the_steps_that_follow_a_model_are_compared_from_the_first_on() -> None:
     times = pd.date_range("2026-01-01", periods=1600, freq="h")
     series = pd.Series(waves(1600), index=times, name="flow")
     series.iloc[1200] += 4.0
-    rnn = freerun.RNN(**(QUICK | {"delays": 8})).fit(series[:1200])
+    rnn = freerun.RNN(**WAVES).fit(series[:1200])
     found = rnn.anomalies(series[1200:])
     assert np.isfinite(found.p).all()
     assert found.intervals[0].start == times[1200]
@@ -164,12 +168,12 @@ def test_steps_that_were_learned_from_are_named_by_a_warning(fitted: freerun.RNN
 def test_each_half_is_compared_with_what_the_other_half_expects() -> None:
     values = waves(1600)
     values[[300, 1200]] += 4.0
-    rnn = freerun.RNN(**(QUICK | {"delays": 8}))
+    rnn = freerun.RNN(**WAVES)
     found = rnn.anomalies(values, crossfit=True)
     assert found.flagged[[300, 1200]].all()
     assert 0.0 < found.flagged.mean() < 0.02
     assert not hasattr(rnn, "model_")
-    late = freerun.RNN(**(QUICK | {"delays": 8})).fit(values[800:]).anomalies(values[:800])
+    late = freerun.RNN(**WAVES).fit(values[800:]).anomalies(values[:800])
     np.testing.assert_array_equal(found.p[:800], late.p)
     assert np.isfinite(found.p[800:]).all()
 
@@ -180,12 +184,12 @@ def test_a_reading_without_a_logarithm_is_an_anomaly() -> None:
     values[1200] = 0.0
     found = rnn.anomalies(values, start=1000)
     assert found.flagged[1200]
-    assert any(one.start <= 1200 <= one.end for one in found.intervals)
+    assert any(begin <= 1200 <= end for begin, end in found.spans)
 
 
 def test_states_behind_noisy_measurements_are_estimated_without_what_is_flagged() -> None:
     values = waves(240)
-    rnn = freerun.RNN(**(QUICK | {"delays": 4}), measurement_noise=0.05).fit(values[:200])
+    rnn = freerun.RNN(**WAVES, measurement_noise=0.05).fit(values[:200])
     values[220] = 30.0
     missing = values.copy()
     missing[220] = np.nan
@@ -248,7 +252,7 @@ def test_the_command_writes_what_it_finds(tmp_path: Path) -> None:
     values = waves(1200)
     values[1100] += 4.0
     pd.DataFrame({"time": times, "flow": values}).to_csv(tmp_path / "flow.csv", index=False)
-    settings = [f"--set={name}={value}" for name, value in (QUICK | {"delays": 8}).items()]
+    settings = [f"--set={name}={value}" for name, value in WAVES.items()]
     arguments = [
         *["anomalies", str(tmp_path / "flow.csv"), "--from", "1000", "--false-alarms", "1/30D", "--json", "-q"],
         *["-o", str(tmp_path / "found.csv"), "--p-values", str(tmp_path / "p.parquet")],

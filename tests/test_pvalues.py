@@ -23,7 +23,7 @@ def test_alarms_by_ranks_have_the_exact_distribution(rank: int) -> None:
         errors = np.abs(random.normal(size=n + m))
         alarms = Calibrated.by(errors[:n])(errors[n:]) <= rank / (n + 1) + 1e-12
         counts[alarms.sum()] += 1
-    expected = repeats * stats.betabinom(m, rank, n + 1 - rank).pmf(np.arange(m + 1))
+    expected = repeats * stats.betabinom.pmf(np.arange(m + 1), m, rank, n + 1 - rank)
     often = expected >= 5
     rest = counts[~often].sum(), expected[~often].sum()
     observed, expected = np.append(counts[often], rest[0]), np.append(expected[often], rest[1])

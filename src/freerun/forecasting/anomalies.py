@@ -201,7 +201,7 @@ def _rate_of(text: str, series: Series) -> float:
         if not slash:
             return float(number)
         if isinstance(series.dt, np.timedelta64):
-            length = pd.Timedelta(span if span[:1].isdigit() else f"1{span}").to_timedelta64()
+            length = pd.to_timedelta([span if span[:1].isdigit() else f"1{span}"]).to_numpy()[0]
             return float(number) * float(series.dt / length)
         return float(number) * float(series.dt) / float(span)
     except (ValueError, ZeroDivisionError) as error:
