@@ -43,6 +43,11 @@ def test_a_gap_in_all_channels_is_still_refused():
         freerun.RNN(**QUICK, l2=1e-10).fit(with_gaps(slice(None), slice(100, 400)))
 
 
+def test_training_of_all_weights_refuses_it():
+    with pytest.raises(SeriesError, match=r"missing in channel 'x1', from step 100 on"):
+        freerun.RNN(6, optimizer="bfgs").fit(with_gaps(1, slice(100, 400)))
+
+
 @pytest.mark.slow
 def test_a_channel_measured_at_a_fifth_of_the_rate_is_learned_with_the_states_behind_it():
     values = with_gaps(1, np.arange(STEPS) % 5 != 0)

@@ -13,7 +13,7 @@ import numpy as np
 from freerun.data.alignment import require_same_clock
 from freerun.data.oddities import oddities
 from freerun.data.scaling import refuse_constant
-from freerun.data.series import Series, longest_gap_in_all
+from freerun.data.series import Series, longest_gap, longest_gap_in_all
 from freerun.errors import SeriesError, warn
 from freerun.settings import Settings
 
@@ -65,7 +65,8 @@ def require_learnable(training: Sequence[Series], validation: Series | None, set
         if smooth:
             _require_values(series)
         require_steps("training", series, washout)
-        _refuse_long_gap(series, max(LONGEST_GAP, washout) if settings.washout is None else washout)
+        longest = max(LONGEST_GAP, washout) if settings.washout is None else washout
+        _refuse_long_gap(series, longest, settings.method == "ridge")
         _refuse_nearly_empty(series)
         refuse_constant(series)
     if validation is not None:
@@ -155,11 +156,14 @@ def _require_values(series: Series) -> None:
             raise SeriesError(f"channel {name!r} has {known} values; a forecast needs {FEWEST_VALUES} or more")
 
 
-def _refuse_long_gap(series: Series, longest: int) -> None:
-    """Refuse a gap in all channels. Where others have values, these keep the network near the series."""
-    length, start = longest_gap_in_all(series)
+def _refuse_long_gap(series: Series, longest: int, solved: bool) -> None:
+    """Refuse a gap in a channel; where the readout is solved, which leaves such steps out, a gap in all channels."""
+    length, start, channel = longest_gap(series)
+    whose = f"channel {channel!r}"
+    if solved and len(series.channels) > 1:
+        length, start = longest_gap_in_all(series)
+        whose = "all channels"
     if length > longest:
-        whose = f"channel {series.channels[0]!r}" if len(series.channels) == 1 else "all channels"
         raise SeriesError(
             f"{length} values in a row are missing in {whose}, from step {start} on: longer than {longest} "
             "steps, over which the network would run on its own output; give the parts as several series, "
