@@ -27,7 +27,7 @@ import numpy as np
 import freerun
 from freerun.compute.cores import on_cores
 from freerun.errors import FreerunError, SeriesWarning, SettingError
-from freerun.forecasting import runs as free_runs
+from freerun.forecasting.enduring import endures
 from machine import provenance
 from peers import PEERS
 from systems_page import FORECAST, OURS, Results, Row, page, table
@@ -100,7 +100,7 @@ def our_rows(work: Work, problem: Problem) -> Iterator[Row]:
     if problem.score_states is not None and states is not None:
         scores |= problem.score_states(states)
     if work.endures:
-        scores["endures"] = [float(free_runs.endures(best, [freerun.Series.of(problem.training)]))]
+        scores["endures"] = [float(endures(best, [freerun.Series.of(problem.training)]))]
     yield Row(OURS, problem.case, scores, seconds, fit, chosen)
     if work.forecast:
         forecast = rnn.forecast(problem.runs[0].steps).to_numpy()

@@ -24,9 +24,10 @@ from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
 from freerun.extras import require
+from freerun.forecasting.enduring import UNLIKE, holds_at_first, long_runs
 from freerun.forecasting.intervals import errors_left_out, growth_in_sample
 from freerun.forecasting.model import RECENT, Member, Model
-from freerun.forecasting.runs import endures, holds_at_first, one_step_error, run_start_after
+from freerun.forecasting.runs import one_step_error, run_start_after
 from freerun.forecasting.short_runs import short_runs_in_sample, short_runs_left_out
 from freerun.network import normal_equations, ridge
 from freerun.network.assimilation import Noise
@@ -36,10 +37,10 @@ from freerun.network.ridge import Divided, Solution, Triangle
 from freerun.network.smoothing import SmootherErrors
 from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, train_plan
 from freerun.selection.candidates import can_smooth, is_open
-from freerun.selection.choosing import choose, members_of
+from freerun.selection.choosing import as_good, choose, members_of
 from freerun.selection.holdout import before_part, folds_of, held_out, recent, require_held_out
 from freerun.selection.judge import Candidate
-from freerun.selection.policies import Policy
+from freerun.selection.policies import Policy, may_be_sample
 from freerun.selection.race import SMALLER, RaceStopped
 from freerun.selection.smoothers import smoothers_of
 from freerun.settings import Settings
@@ -297,7 +298,7 @@ class _Fit:
             several = list(zip(plans, rows, strict=True))
             first = thread_map(lambda one: end.solve(*one), several[:count])
             each = chain(first, starmap(end.solve, several[count:]))
-            solved = self._enduring_first(each, count, found.finalists)
+            solved = self._enduring_first(each, found)
             holding = [one for one in solved if holds_at_first(one.member, self.training)]
             if not holding and stopped is None and can_smooth(asked, len(self.training)) and self.stored is None:
                 warn(RUNS_AWAY)
@@ -315,27 +316,36 @@ class _Fit:
             members, failure = self.solved_by_all(solved, self.stored)
         return Fitted(replace(self.model(members), errors=errors, short_runs=short_runs), failure)
 
-    def _enduring_first(self, solved: Iterator[_Solved], count: int, finalists: int) -> list[_Solved]:
-        """Keep `count` networks: first those that endure, then those that hold for some time, then the others.
+    def _enduring_first(self, solved: Iterator[_Solved], found: _Chosen) -> list[_Solved]:
+        """Keep networks: first those that endure, then those that hold for some time, then the others.
 
-        Networks beyond the first `finalists` are fitted only where none of the finalists holds. Networks with external
-        inputs are taken in order, since their inputs are not known for a long run.
+        Of those that endure, the ones whose long runs vary as the series does come first, if they forecast as well as
+        the best candidate, or no worse than by chance. That is asked where the series may be a sample of a system.
+
+        Networks beyond the finalists are fitted only where none of the finalists holds. Networks with external inputs
+        are taken in order, since their inputs are not known for a long run.
         """
         if self.training[0].input_names:
-            return list(islice(solved, count))
+            return list(islice(solved, found.members))
+        compared = may_be_sample(self.profile)
+        alike: list[_Solved] = []
         enduring: list[_Solved] = []
         holding: list[_Solved] = []
         weak: list[_Solved] = []
-        for number, one in enumerate(islice(solved, finalists + PASSED_OVER)):
-            if len(enduring) == count or (number >= max(count, finalists) and (enduring or holding)):
-                break
-            if endures(one.member, self.training):
-                enduring.append(one)
+        best, enough = found.choices[0], max(found.members, found.finalists)
+        tried = found.choices[: found.finalists + PASSED_OVER]
+        for number, (choice, one) in enumerate(zip(tried, solved, strict=False), 1):
+            runs = long_runs(one.member, self.training)
+            if runs.stay:
+                same = not compared or (runs.distance < UNLIKE and as_good(choice, best))
+                (alike if same else enduring).append(one)
             else:
                 (holding if holds_at_first(one.member, self.training) else weak).append(one)
-        if holding and not enduring:
+            if len(alike) == found.members or (number >= enough and (alike or enduring or holding)):
+                break
+        if holding and not (alike or enduring):
             warn(LEAVES)
-        return [*enduring, *holding, *weak][:count]
+        return [*alike, *enduring, *holding, *weak][: found.members]
 
     def smoothed(self, several: Sequence[Settings]) -> Fitted:
         """Weight the smoothers of the networks with these settings, which forecast together."""

@@ -35,6 +35,7 @@ class Profile:
         seasons: after how many steps the first series repeats itself, ascending; empty for no season.
         positive: whether all values are positive.
         parameters: how many external inputs are parameters of a system; see `parameters_of`.
+        varies: whether the first series varies to its end; see `keeps_varying`.
     """
 
     steps: int
@@ -48,6 +49,7 @@ class Profile:
     seasons: tuple[int, ...]
     positive: bool
     parameters: int = 0
+    varies: bool = True
 
     @property
     def noise(self) -> float:
@@ -75,6 +77,7 @@ class Profile:
             seasons_of(first) if settings.season is None else settings.seasons,
             all(bool((np.nan_to_num(series.values, nan=1.0) > 0).all()) for series in training),
             len(parameters_of(training)),
+            keeps_varying(first),
         )
 
 
@@ -86,6 +89,12 @@ def parameters_of(training: Sequence[Series]) -> tuple[int, ...]:
     constant = np.all([(one == one[0]).all(axis=0) for one in inputs], axis=0)
     first = np.array([one[0] for one in inputs])
     return tuple(np.flatnonzero(constant & (first != first[0]).any(axis=0)).tolist())
+
+
+def keeps_varying(series: Series) -> bool:
+    """Whether each channel varies as much in the last third of a series as before, within a factor of 2."""
+    last = series.values[-max(2, len(series) // 3) :]
+    return bool((np.nanstd(last, axis=0) > series.deviation / 2).all())
 
 
 def noise_shares(series: Series) -> np.ndarray:

@@ -8,6 +8,7 @@ words       a model in words
 modelfile   model files
 forecast    point forecasts with their intervals, and the table of them
 runs        one-step predictions and free runs
+enduring    whether long free runs stay in the range of the series, and vary as it does
 learning    readouts that learn from new steps
 intervals   forecasts with prediction intervals, and sample paths
 short_runs  errors of short runs, by which p-values are calibrated

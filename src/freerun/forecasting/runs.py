@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from freerun.data.alignment import following
-from freerun.data.arrays import interpolated, stays_near
+from freerun.data.arrays import interpolated
 from freerun.data.irregular import divide, lengths
-from freerun.data.scaling import Scaling, differenced
+from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError, warn
 from freerun.forecasting.model import RECENT, Member, Model, RunStart
@@ -23,25 +23,10 @@ from freerun.network import assimilation, engines, numpy_runs
 from freerun.network.assimilation import Noise
 from freerun.network.network import Network, State
 from freerun.plan import plan_of
-from freerun.selection.judge import GROWING
 from freerun.settings import Ensemble
 
 MOST_AT_ONCE = 1000
 """Most free runs in a batch, since each takes memory."""
-
-MUST_HOLD = 200
-"""Steps for which the free run from the end of training must stay near the series; a third of a shorter series. The
-judge of candidates looks as far."""
-
-STARTS = 16
-"""Number of free runs that test whether a network stays in the range of the training series."""
-
-LONGEST_RUN = 5000
-"""Most steps of each of these runs."""
-
-STARTS_OF_FIELD, LONGEST_RUN_OF_FIELD = 2, 1000
-"""The same for a field, each of whose sites is a run by itself."""
-
 
 FILTERED = 5000
 """Most steps of a series along which states are filtered to measure one-step errors, since each takes 0.3 ms."""
@@ -141,7 +126,7 @@ def covariance_after(member: Member, series: Series) -> np.ndarray:
     return assimilation.covariance_after(member.network, member.noise, values)
 
 
-def _states_before(member: Member, values: np.ndarray, at: np.ndarray) -> tuple[State, np.ndarray]:
+def states_before(member: Member, values: np.ndarray, at: np.ndarray) -> tuple[State, np.ndarray]:
     """Where free runs from the steps `at` start along standardized values, shape (T, N), NaN where one is missing."""
     if member.noise is not None:
         return assimilation.states_before(member.network, member.noise, values, at)
@@ -447,61 +432,6 @@ def read_further(member: Member, series: Series, step: int) -> tuple[np.ndarray,
     return values, numpy_runs.filled(member.network, values, member.run_start.state)
 
 
-def endures(member: Member, training: Sequence[Series]) -> bool:
-    """Test whether free runs stay within 3 standard deviations of the range of the training series.
-
-    One run starts at the end of the training series. `STARTS` others start at steps that are evenly spread over the
-    series. A run is as long as the longest series, up to `LONGEST_RUN` steps. If the network learns differences, the
-    differences of the run must stay in the range of those of the series.
-    """
-    count, longest = (
-        (STARTS, LONGEST_RUN) if member.network.lattice is None else (STARTS_OF_FIELD, LONGEST_RUN_OF_FIELD)
-    )
-    steps = min(longest, max(map(len, training)))
-    if not holds(member, training, steps):
-        return False
-    differences, network, seen = member.network.differences, member.network, _seen(member, training)
-    for series in training[:count]:
-        values = member.scaling.apply(series)[:, : len(member.run_start.value)]
-        first = min(member.washout, len(values) - 2)
-        starts = np.linspace(first, len(values) - 2, max(1, count // len(training))).astype(int)
-        begin = _states_before(member, values, starts)
-        runs = numpy_runs.run(network, *begin, steps).values[0]
-        if not all(stays_near(differenced(run, differences), seen) for run in runs):
-            return False
-    return True
-
-
-def holds(member: Member, training: Sequence[Series], steps: int) -> bool:
-    """Test whether the free run after the training series stays in its range for `steps` steps; see `endures`."""
-    network = member.network
-    run = numpy_runs.run(
-        network, numpy_runs.beside(member.run_start.state), member.run_start.value[None], steps
-    ).values[0, 0]
-    return stays_near(differenced(run, network.differences), _seen(member, training))
-
-
-def holds_at_first(member: Member, training: Sequence[Series]) -> bool:
-    """Test whether the free run after the training series stays in its range for `MUST_HOLD` steps.
-
-    It is taken to where there are external inputs, which are not known for the run. Polynomials must endure, since
-    their runs overflow soon after they leave the range of the series.
-    """
-    if training[0].input_names:
-        return True
-    if member.settings.cell in GROWING:
-        return endures(member, training)
-    return holds(member, training, min(MUST_HOLD, max(map(len, training)) // 3))
-
-
-def _seen(member: Member, training: Sequence[Series]) -> np.ndarray:
-    """The standardized values of the training series, or their differences, concatenated, shape (N, D)."""
-    channels = len(member.run_start.value)
-    return np.concatenate(
-        [differenced(member.scaling.apply(series)[:, :channels], member.network.differences) for series in training]
-    )
-
-
 def require_washout(member: Member, series: Series) -> None:
     """Check that a series is longer than the washout, and has at least two steps.
 
@@ -579,7 +509,7 @@ def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) 
     values = _fill_inputs(member.scaling.apply(series), channels)
     runs = []
     for some in np.array_split(starts - 1, max(1, len(starts) // MOST_AT_ONCE)):
-        start = _states_before(member, values[:-1], some)
+        start = states_before(member, values[:-1], some)
         ahead = values[np.minimum(some + np.arange(horizon)[:, None], len(values) - 1), channels:]
         runs.append(numpy_runs.run(member.network, *start, horizon, future_inputs=ahead).values[0])
     return np.concatenate(runs).astype(np.float64)

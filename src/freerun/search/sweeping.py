@@ -25,7 +25,8 @@ from freerun.errors import FreerunError, SearchError, SeriesError, SettingError
 from freerun.estimator import RNN
 from freerun.files.writing import replacing, require_folder
 from freerun.forecasting import evaluation
-from freerun.forecasting.runs import endures, free_run
+from freerun.forecasting.enduring import endures
+from freerun.forecasting.runs import free_run
 from freerun.settings import Ensemble, Settings, Value
 from freerun.training.history import Progress, ProgressCallback
 

@@ -184,13 +184,17 @@ def members_of(settings: Settings, choices: Sequence[Candidate]) -> int:
         return len(choices)
     if settings.members is not None:
         return settings.members
-    best = np.array(choices[0].errors)
     count = 1
     for choice in choices[1:MEMBERS]:
-        if len(choice.errors) != len(best):
-            break
-        difference = np.array(choice.errors) - best
-        if difference.mean() > CHANCE * difference.std() / np.sqrt(len(difference)):
+        if not as_good(choice, choices[0]):
             break
         count += 1
     return count
+
+
+def as_good(choice: Candidate, best: Candidate) -> bool:
+    """Whether the free runs of a candidate are no worse than those of the best beyond chance."""
+    if len(choice.errors) != len(best.errors) or not best.errors:
+        return choice is best
+    difference = np.array(choice.errors) - np.array(best.errors)
+    return bool(difference.mean() <= CHANCE * difference.std() / np.sqrt(len(difference)))

@@ -106,6 +106,9 @@ first rounds and more seeds lowered the mean sMAPE on 44 dysts systems of 150 st
 NOISY_FOR_POLYNOMIALS = 0.1
 """Noise in a series, in standard deviations, from which on no polynomials are tried."""
 
+MOSTLY_NOISE = 0.3
+"""Noise in a series, in standard deviations, from which on free runs of the best network come to rest."""
+
 SHARE_OF_WINDOW = 4
 """A window reaches back over a quarter of the training series at most."""
 
@@ -403,6 +406,11 @@ def is_clean_sample(profile: Profile) -> bool:
 def may_be_smooth(profile: Profile) -> bool:
     """Whether smoothers may forecast a series: no external inputs, and no long sample of a system."""
     return not profile.inputs and not _is_sample(profile)
+
+
+def may_be_sample(profile: Profile) -> bool:
+    """Whether a series of any length may be a sample of a system, whose long runs vary as it does: little is noise."""
+    return _is_comparable(profile) and profile.varies and not profile.dated and profile.noise < MOSTLY_NOISE
 
 
 def _is_comparable(profile: Profile) -> bool:
