@@ -82,7 +82,7 @@ class Tally:
 
 
 class Visitor:
-    """One browser on the page, without the browser."""
+    """One browser on the page "Watch it learn", without the browser."""
 
     def __init__(self, address: str, http: aiohttp.ClientSession, tally: Tally) -> None:
         self._address, self._http, self._tally = address, http, tally
@@ -95,7 +95,7 @@ class Visitor:
     async def enter(self) -> None:
         """Load the page and open its socket."""
         began = time.perf_counter()
-        async with self._http.get(self._address) as answer:
+        async with self._http.get(f"{self._address}/learn") as answer:
             text = await answer.text()
         raw = re.findall(r"parseElements\(String\.raw`(.*?)`\)", text, re.DOTALL)[0]
         for code, sign in _ESCAPES:
