@@ -654,9 +654,11 @@ def _steps_or_times(name: str, steps: object, times: object) -> int | None:
     Raises:
         SettingError: both or none are given, or the number is not a positive whole number.
     """
-    if (steps is None) == (times is None):
-        raise SettingError(f"give either {name}, the number of steps, or times, after irregular times")
-    return None if times is not None else whole_number(name, steps)
+    if times is None:
+        return whole_number(name, steps)
+    if steps is not None:
+        raise SettingError(f"{name} and times: give one of them, the number of steps or their times")
+    return None
 
 
 def _stored(series: SeriesLike, inputs: SeriesLike) -> StoredSeries | None:

@@ -24,7 +24,7 @@ from freerun.data.series import Series
 from freerun.data.stored import StoredSeries
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
 from freerun.extras import require
-from freerun.forecasting.enduring import UNLIKE, holds_at_first, long_runs
+from freerun.forecasting.enduring import SHORTEST_RUN, UNLIKE, holds_at_first, long_runs
 from freerun.forecasting.intervals import errors_left_out, growth_in_sample
 from freerun.forecasting.model import RECENT, Member, Model
 from freerun.forecasting.runs import one_step_error, run_start_after
@@ -335,7 +335,7 @@ class _Fit:
         best, enough = found.choices[0], max(found.members, found.finalists)
         tried = found.choices[: found.finalists + PASSED_OVER]
         for number, (choice, one) in enumerate(zip(tried, solved, strict=False), 1):
-            runs = long_runs(one.member, self.training)
+            runs = long_runs(one.member, self.training, SHORTEST_RUN if compared else 1)
             if runs.stay:
                 same = not compared or (runs.distance < UNLIKE and as_good(choice, best))
                 (alike if same else enduring).append(one)

@@ -27,8 +27,12 @@ judge of candidates looks as far."""
 STARTS = 16
 """Number of free runs that test whether a network stays in the range of the training series."""
 
-SHORTEST_RUN, LONGEST_RUN = 1000, 5000
-"""Fewest and most steps of each of these runs. A network of 100 rows may leave their range after some hundred steps."""
+LONGEST_RUN = 5000
+"""Most steps of each of these runs."""
+
+SHORTEST_RUN = 1000
+"""Fewest steps of each of these runs after samples of a system. A network of 100 rows may leave their range after some
+hundred steps."""
 
 STARTS_OF_FIELD, LONGEST_RUN_OF_FIELD = 2, 1000
 """The same for a field, each of whose sites is a run by itself."""
@@ -54,16 +58,20 @@ class LongRuns(NamedTuple):
     distance: float
 
 
-def long_runs(member: Member, training: Sequence[Series]) -> LongRuns:
+def long_runs(member: Member, training: Sequence[Series], shortest: int = 1) -> LongRuns:
     """Run a network free for long from several places of the training series.
 
     One run starts at the end of the training series. `STARTS` others start at steps that are evenly spread over the
-    series. A run is as long as the longest series, and `SHORTEST_RUN` to `LONGEST_RUN` steps. If the network learns
-    differences, those of the runs are compared with those of the series.
+    series. If the network learns differences, those of the runs are compared with those of the series.
+
+    Args:
+        member: the network.
+        training: its training series.
+        shortest: fewest steps of a run. A run is as long as the longest series, and `shortest` to `LONGEST_RUN` steps.
     """
     field = member.network.lattice is not None
     count, longest = (STARTS_OF_FIELD, LONGEST_RUN_OF_FIELD) if field else (STARTS, LONGEST_RUN)
-    steps = min(longest, max(SHORTEST_RUN, *map(len, training)))
+    steps = min(longest, max(shortest, *map(len, training)))
     if not holds(member, training, steps):
         return LongRuns(False, 1.0)
     differences, seen = member.network.differences, _seen(member, training)
