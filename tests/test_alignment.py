@@ -180,6 +180,7 @@ def test_predictions_and_scores_are_by_name(days):
     assert rnn.evaluate(turned, T, inputs=driven) == rnn.evaluate(y, T, inputs=x)
 
 
+@pytest.mark.slow
 def test_further_training_is_by_name():
     days = pd.date_range("2024-01-01", periods=80)
     y = pd.DataFrame({"a": np.sin(np.arange(80) / 3), "b": 50 + np.cos(np.arange(80) / 5)}, index=days)

@@ -64,7 +64,7 @@ def fitted(name, series, **more):
         return rnn, str(error)
 
 
-@pytest.mark.quick(name=["adam", "segments", "diverging"])
+@pytest.mark.quick(name=["adam", "diverging"])
 @pytest.mark.parametrize("name", FITS)
 def test_a_fit_that_stops_again_and_again_ends_as_if_it_had_not(name, series, tmp_path):
     """Stopped after the 1st, 2nd, 4th, 8th report that a fit makes, counted anew each time."""

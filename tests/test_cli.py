@@ -130,6 +130,7 @@ def test_sunspots_are_continued_year_by_year(run, request):
     assert all(-50 < float(line.split(",")[1]) < 300 for line in out[1:])
 
 
+@pytest.mark.slow
 def test_warm_start_goes_on(run, tmp_path):
     freerun.systems.multiple_sines(200, seed=0).write(tmp_path / "s.csv")
     first = json.loads(run("fit s.csv --hidden 5 --optimizer bfgs --epochs 50 -o a.freerun --json")[1])

@@ -85,12 +85,14 @@ def test_programs_are_kept_for_the_next_process(tmp_path: Path) -> None:
     assert second == first
 
 
+@pytest.mark.slow
 def test_programs_are_not_kept_where_the_cache_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     _run("off")
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_used_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     _, found, error = _run(str(tmp_path / "file" / "compiled"))
@@ -130,6 +132,7 @@ def test_a_fit_keeps_the_flags_of_xla_that_the_user_has_set() -> None:
     assert _flags_after_a_fit(" ".join(own))[:2] == own
 
 
+@pytest.mark.slow
 def test_a_fit_adds_no_backend_options_to_those_of_the_user() -> None:
     """A second list of them could undo the user's."""
     own = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=0"
@@ -282,6 +285,7 @@ for work in (solve, run):  # nothing in them needs JAX
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system has no fork")
 def test_computing_in_a_process_forked_too_late_is_an_error_and_does_not_hang(tmp_path: Path) -> None:
     script = tmp_path / "forked.py"

@@ -117,6 +117,7 @@ def test_windows_that_carry_states_are_parts_of_one_pass_over_the_series(pairs, 
     np.testing.assert_allclose(errors, expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_windows_of_several_series_carry_the_states_of_their_own_series():
     random = np.random.default_rng(0)
     gappy = random.normal(size=(31, 2))

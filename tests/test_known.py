@@ -194,6 +194,7 @@ def test_a_model_file_names_the_model_and_asks_for_it(hybrid, tmp_path):
         freerun.load(path, model=imperfect)
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_goes_on_with_its_model(tmp_path):
     values, seen = sample(4, 300), []
 

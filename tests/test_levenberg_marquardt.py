@@ -90,6 +90,7 @@ def test_the_first_step_is_that_of_the_normal_equations(hidden, steps):
     np.testing.assert_allclose(ravel_pytree(fitted)[0], helps, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_several_networks_at_once_take_the_steps_of_each_alone():
     """Each with a penalty of its own."""
     objective, _, _ = problem()

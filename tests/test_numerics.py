@@ -225,6 +225,7 @@ def test_the_same_seed_gives_the_same_bits_in_another_process():
     assert len(said) == 1
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30, derandomize=True)
 @given(
     st.sampled_from(["sgd", "momentum", "adam", "rmsprop"]),

@@ -31,6 +31,7 @@ def go_on(descended, tutorial, **parameters):
     return rnn.fit(*tutorial, warm_start=True)
 
 
+@pytest.mark.slow
 def test_bfgs_goes_on_from_gradient_descent_to_a_minimum_of_the_tutorials_objective(tutorial, descended):
     """SciPy's BFGS reached a training MSE of 7.8e-5 from there under PyTensor, in 1400 to 2000 iterations."""
     rnn = go_on(descended, tutorial, epochs=2500, l2=1e-4)
@@ -113,6 +114,7 @@ def test_the_relatives_of_gradient_descent_lower_the_objective(tutorial, method)
     assert history.objective[-1] < 0.2 * history.objective[0]
 
 
+@pytest.mark.slow
 def test_penalties_shrink_weights(tutorial):
     train = tutorial[0].between(0, 300)
 
@@ -161,7 +163,7 @@ IN_PARTS = {
 }
 
 
-@pytest.mark.quick(case=["windows", "panel"])
+@pytest.mark.quick(case=["windows"])
 @pytest.mark.parametrize("case", IN_PARTS)
 def test_a_gradient_in_parts_is_that_of_the_whole(case, monkeypatch):
     series, settings = IN_PARTS[case]

@@ -68,6 +68,7 @@ def test_a_batch_of_sequences_runs_as_by_the_loop():
     assert_close(jax.jit(parallel.open_loop)(cell, inputs, cell.rest()), expected)
 
 
+@pytest.mark.slow
 def test_gradients_of_networks_under_vmap_are_those_of_the_loop():
     several, inputs = jax.tree.map(lambda w: jnp.stack([w, 0.5 * w]), network_of("simple")), values_of(70, 2)
 
@@ -108,6 +109,7 @@ def test_a_network_forced_by_a_mixture_and_over_gaps(kind, shape, run):
     assert_close(jax.jit(derivatives)(replace(network, parallel=True)), jax.jit(derivatives)(network), 1e-8)
 
 
+@pytest.mark.slow
 def test_a_chaotic_network_is_run_one_piece_after_the_other():
     """Newton's method runs away; what comes out obeys the recurrence at every step, across pieces too."""
     recurrent = jnp.asarray(np.random.default_rng(0).normal(size=(40, 40)) * 3.0 / np.sqrt(40))

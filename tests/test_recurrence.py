@@ -98,7 +98,7 @@ def test_values_and_derivatives_are_those_of_a_plain_scan(kind):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.quick(kind=["lstm", "plrnn"])
+@pytest.mark.quick(kind=["plrnn"])
 @pytest.mark.parametrize("kind", CELLS)
 def test_sequences_side_by_side_are_driven_as_each_alone(kind):
     cell = random_network(kind).cells[0]
@@ -119,6 +119,7 @@ def test_sequences_side_by_side_are_driven_as_each_alone(kind):
             np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.quick(kind=["simple"])
 @pytest.mark.parametrize("kind", CELLS)
 def test_several_steps_in_a_turn_as_on_a_gpu_give_the_same(kind, monkeypatch):
@@ -247,7 +248,7 @@ DRIVEN = [
 ]
 
 
-@pytest.mark.quick(kind=["lstm", "plrnn"], layers=[2])
+@pytest.mark.quick(kind=["lstm"], layers=[2])
 @pytest.mark.parametrize(("kind", "lags", "layers", "direct"), DRIVEN)
 @pytest.mark.parametrize("free", [False, True])
 def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lags, layers, direct, free):

@@ -87,6 +87,7 @@ def test_the_winner_is_fitted_to_the_whole_series(series, found):
     np.testing.assert_allclose(found.rnn.generate(10, ensemble="best").values, again.generate(10).values, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.quick(platform=["cpu"])
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 def test_trials_that_are_trained_together_come_out_as_if_alone(series, platform, monkeypatch):
@@ -123,6 +124,7 @@ def test_a_dropped_network_does_not_disturb_those_that_go_on(series):
     np.testing.assert_allclose(last.history.objective, alone.history.objective, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_hopeless_trials_are_stopped_after_a_ninth_of_their_epochs(series):
     trials = Trials(Settings.checked(**TRAINED), [series], folds=2)
     several = [settled(Settings.checked(**TRAINED, restarts=1, members=1, seed=seed), 300) for seed in range(6)]

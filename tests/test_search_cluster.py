@@ -239,6 +239,7 @@ def test_machines_share_a_study_in_postgresql_and_survive_each_other(series, ser
     assert len(again.trials) == TRIALS
 
 
+@pytest.mark.slow
 def test_a_search_waits_for_the_trials_of_others(series, tmp_path):
     """Two of six are being judged by someone else, who says what became of them a little later."""
     place = tmp_path / "s.sqlite"

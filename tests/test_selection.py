@@ -91,6 +91,7 @@ def test_members_are_kept_the_best_first(series):
     np.testing.assert_allclose(rnn.generate(10, ensemble="median").values, np.median(runs, axis=0), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_restarts_are_judged_by_free_runs_and_the_best_weights_are_kept(series):
     settings = settled(
         Settings.checked(
@@ -154,6 +155,7 @@ def test_the_default_holds_on_the_tutorials_series():
     assert 0.003 < exponent < 0.012  # 0.0061 a step was measured from the equation
 
 
+@pytest.mark.slow
 def test_without_held_out_steps_all_restarts_are_kept_or_none_can_be_chosen():
     values = np.sin(np.arange(300) / 5)
     parameters: dict[str, Any] = {"hidden": 4, "optimizer": "adam", "epochs": 5, "restarts": 3, "holdout": 0.0}

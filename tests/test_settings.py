@@ -79,6 +79,7 @@ def test_bad_parameters_are_named(parameters, message):
         Settings.checked(**parameters)
 
 
+@pytest.mark.slow
 def test_prose_and_trainings_agree_on_the_default_epochs():
     """Noise, which nothing stops being fitted to before the last epoch."""
     prose = " ".join(str(inspect.getdoc(freerun.RNN.__init__)).split())

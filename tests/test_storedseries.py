@@ -161,6 +161,7 @@ def test_channels_that_miss_values_in_different_parts_are_problems_of_their_own(
         np.testing.assert_allclose(weights[:, channel], expected, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_windows_of_a_series_that_is_one_stretch_are_those_of_the_series_in_memory(write):
     values = freerun.systems.mackey_glass(1500, seed=0).values
     settings: dict[str, Any] = {
@@ -260,6 +261,7 @@ def test_what_needs_the_whole_series_is_refused(write):
         freerun.RNN(optimizer="ridge").fit(stored, inputs=np.ones(400))
 
 
+@pytest.mark.slow
 def test_a_large_file_is_read_in_parts_by_the_command_line(write, monkeypatch, run):
     path = write(freerun.systems.mackey_glass(2000, seed=0).values)
 

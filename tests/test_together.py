@@ -121,6 +121,7 @@ def test_sums_are_the_same_for_any_division_into_chunks():
     assert parts.lengths == whole.lengths
 
 
+@pytest.mark.slow
 def test_workers_and_chunks_do_not_change_forecasts(monkeypatch):
     table = long(ar(40, 25)[0])
     expected = forecasts(table, 3, "shared")
@@ -286,6 +287,7 @@ def test_later_steps_stay_where_the_last_readout_leaves_them_and_their_errors_gr
     np.testing.assert_allclose(readout.errors(40)[39], 2 * readout.error[9])
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_unless_any_series_has_changed(tmp_path):
     table, output = long(ar(32, 30)[0]), tmp_path / "f.csv"
 
