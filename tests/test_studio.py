@@ -93,7 +93,6 @@ def forecasts(studio, browser):
     """The page on which series are forecast."""
     for found in opened(studio, browser, "/"):
         expect(found.get_by_role("button", name="Monthly sales")).to_be_visible(timeout=PATIENCE)
-        found.wait_for_timeout(1000)  # until the field takes files
         yield found
 
 

@@ -18,6 +18,7 @@
     input.value = '';
   };
   input.addEventListener('change', () => send(input.files[0]));
+  send(input.files[0]); // a file that was chosen before this script ran
   for (const kind of ['dragenter', 'dragover'])
     element.addEventListener(kind, event => { event.preventDefault(); element.classList.add('over'); });
   for (const kind of ['dragleave', 'drop'])
