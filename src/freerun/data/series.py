@@ -275,8 +275,9 @@ class Series:
             SeriesFileError: the file does not exist, is empty, has rows of different lengths, or has text in a column
                 of numbers. The message names file, line and column.
         """
-        options = ReadOptions.checked(
-            columns,
+        return cls.of(
+            path,
+            columns=columns,
             time=time,
             id=id,
             missing=missing,
@@ -285,7 +286,6 @@ class Series:
             decimal=decimal,
             irregular=irregular,
         )
-        return cls.from_options(path, options)
 
     @classmethod
     def panel(

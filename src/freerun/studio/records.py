@@ -108,10 +108,14 @@ class Records(ABC, Generic[Kept]):
         Raises:
             RecordGoneError: it does not exist.
         """
-        found = self.those([number])
-        if not found:
+        found = self.find(number)
+        if found is None:
             raise RecordGoneError(f"{self.kind.removesuffix('s')} {number} is gone; it was deleted")
-        return found[0]
+        return found
+
+    def find(self, number: int | None) -> Kept | None:
+        """Return a record; None if there is no number, or the record was deleted."""
+        return None if number is None else next(iter(self.those([number])), None)
 
     def mark(self, number: int, state: str, message: str = "", **columns: JSONValue) -> None:
         """Record the state of a record, and columns of JSON."""

@@ -12,7 +12,7 @@ from freerun.files.writing import JSON
 from freerun.studio.forecast.store import Asked, Forecasters, Forecasts
 from freerun.studio.intake import read_upload
 from freerun.studio.reading import Reading, Understanding
-from freerun.studio.records import RecordGoneError, read_note
+from freerun.studio.records import read_note
 
 
 @dataclass
@@ -96,13 +96,10 @@ class Desk:
 
     def asked(self) -> Asked | None:
         """Return the selected forecast; None if there is none, or it was deleted."""
-        if self.selected is None:
-            return None
-        try:
-            return self.store.get(self.selected)
-        except RecordGoneError:
+        asked = self.store.find(self.selected)
+        if asked is None:
             self.selected = None
-            return None
+        return asked
 
     def view(self) -> JSON | None:
         """Return what is shown of the selected series; None while it is not there."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from freerun.data.series import Series
 from freerun.studio.learn.store import Run, Source, Store
 from freerun.studio.learn.trainings import Trainings
-from freerun.studio.records import RecordGoneError
 
 
 @dataclass
@@ -35,13 +34,10 @@ class Desk:
 
     def run(self) -> Run | None:
         """Return the selected run; None if there is none, or it was deleted."""
-        if self.selected is None:
-            return None
-        try:
-            return self.store.get(self.selected)
-        except RecordGoneError:
+        run = self.store.find(self.selected)
+        if run is None:
             self.selected = None
-            return None
+        return run
 
     def select(self, number: int | None) -> None:
         """Select a run, and redraw all panes."""
