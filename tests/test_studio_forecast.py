@@ -12,6 +12,8 @@ import pytest
 import freerun
 from freerun.data.rows import ReadOptions
 from freerun.errors import FreerunError, SettingError
+from freerun.estimator import RNN
+from freerun.reporting.outlook import outlook_of
 from freerun.reporting.page import Report
 from freerun.studio.forecast import worker
 from freerun.studio.forecast.ask_pane import known_in_words, request_of, share_done, state_in_words
@@ -19,7 +21,7 @@ from freerun.studio.forecast.downloads import FILES, download
 from freerun.studio.forecast.examples import EXAMPLES
 from freerun.studio.forecast.pictures import correlation_chart, forecast_chart, occasions_chart, season_chart
 from freerun.studio.forecast.questions import OTHERWISE, QUESTIONS, question_of
-from freerun.studio.forecast.reading_pane import FOUND, NONE, reading_of
+from freerun.studio.forecast.reading_pane import FOUND, IRREGULAR, NONE, reading_of
 from freerun.studio.forecast.store import Asked, Forecasts, Request, named
 from freerun.studio.reading import Reading, Understanding, understand
 from freerun.studio.records import read_note, write_note
@@ -118,6 +120,7 @@ def test_controls_say_how_a_table_is_read_and_leave_open_what_is_found(table):
     assert chosen == Reading(ReadOptions(columns=("sold",), resample="QS"), single=True)
     driven = reading_of(entries | {"column": ["sold"], "input": ["warm"]}, found)
     assert driven == Reading(inputs=("warm",))
+    assert reading_of(entries | {"resample": IRREGULAR}, found) == Reading(ReadOptions(irregular=True))
     with pytest.raises(FreerunError, match="decimal"):
         reading_of(entries | {"decimal": ";"}, found)
 
@@ -164,6 +167,29 @@ def test_inputs_to_come_stay_or_repeat_their_season(coming, expected):
     driven = worker.with_assumed_inputs(series, 3, coming)
     np.testing.assert_array_equal(driven.inputs[14:, 0], expected)
     assert worker.with_assumed_inputs(driven, 2, coming) is driven
+
+
+def test_inputs_to_come_at_unknown_times_are_refused():
+    frame = pd.DataFrame({"y": np.arange(8.0), "u": 1.0}, index=np.arange(8) ** 1.5)
+    series = freerun.Series.of(frame, irregular=True)
+    assert worker.with_assumed_inputs(series, 3, "last") is series
+    driven = series.channel("y").with_inputs(frame[["u"]])
+    with pytest.raises(SettingError, match="times of future external inputs are not known; give rows"):
+        worker.with_assumed_inputs(driven, 3, "last")
+
+
+def test_a_table_of_irregular_times_is_understood_and_forecast(table):
+    times = np.cumsum(np.random.default_rng(0).uniform(0.1, 0.9, 60))
+    path = table(pd.DataFrame({"time": times, "x": np.cos(times)}).to_csv(index=False))
+    refused, _ = understand(path, Reading())
+    assert question_of(refused.error)[0] == "resample"
+    found, series = understand(path, Reading(ReadOptions(irregular=True)))
+    assert series is not None
+    assert list(found.curves) == ["x"]
+    assert f"irregular times, {np.median(np.diff(times)):.4g} apart (median)" in dict(found.facts)["times"]
+    outlook = outlook_of(RNN(20, cell="memoryless", delays=1, optimizer="ridge").fit(series), series, 6, folds=0)
+    assert outlook.forecast is not None
+    np.testing.assert_allclose(np.diff(np.asarray(outlook.forecast.index, float)), np.median(np.diff(times)))
 
 
 @pytest.fixture(scope="module")

@@ -67,10 +67,9 @@ def facts_of_series(series: Series) -> Facts:
     word = step_name(series)
     facts = [("steps", str(len(series)))]
     if series.timed:
-        step = (
-            f"one a {word}" if word != "step" else f"every {series.calendar.step or series.calendar.shown(series.dt)}"
+        facts.append(
+            ("times", f"{label_of(series, series.times[0])} to {label_of(series, series.times[-1])}, {_pace(series)}")
         )
-        facts.append(("times", f"{label_of(series, series.times[0])} to {label_of(series, series.times[-1])}, {step}"))
     else:
         facts.append(("times", "none were given; the steps are counted"))
     ranges = [
@@ -90,15 +89,24 @@ def facts_of_series(series: Series) -> Facts:
         )
     else:
         facts.append(("missing values", "none"))
-    if series.input_names:
+    if series.own_input_names:
         facts.append(
             (
                 "external inputs",
-                f"{', '.join(series.input_names)}; known {counted(series.known_ahead, word)} beyond the series",
+                f"{', '.join(series.own_input_names)}; known {counted(series.known_ahead, word)} beyond the series",
             )
         )
     facts.extend(("looks wrong", text) for text in oddities(series))
     return facts
+
+
+def _pace(series: Series) -> str:
+    """How often there is a value: `one a month`, `every 0.1`."""
+    word, dt = step_name(series), series.dt
+    if series.irregular:
+        length = f"{dt:.4g}" if isinstance(dt, float) else series.calendar.shown(dt)
+        return f"at irregular times, {length} apart (median)"
+    return f"one a {word}" if word != "step" else f"every {series.calendar.step or series.calendar.shown(dt)}"
 
 
 def facts_of_model(model: Model, seasons: Sequence[int], word: str) -> Facts:

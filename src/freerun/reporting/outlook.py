@@ -135,7 +135,7 @@ def default_horizon(steps: int, seasons: Sequence[int]) -> int:
 
 def _forecast(rnn: RNN, series: Series, horizon: int, levels: Sequence[float]) -> tuple[Forecast | None, str]:
     """Forecast with intervals if they are calibrated, or without; the text says what is not there, and why."""
-    if series.input_names and series.known_ahead < horizon:
+    if series.own_input_names and series.known_ahead < horizon:
         return None, (
             f"The external inputs are known {series.known_ahead} steps ahead, and {horizon} would be forecast. "
             "Give their future values."

@@ -221,7 +221,8 @@ def _described(seen: Understanding, reading: Reading, shown: str, series: Series
     """Add what the series has."""
     times, dated = axis_of(series.drawn_times)
     columns = dict(zip(series.channels, series.values.T, strict=True))
-    columns |= dict(zip(series.input_names, series.inputs[: len(series)].T, strict=True))
+    own = series.own_input_names
+    columns |= dict(zip(own, series.inputs[: len(series), : len(own)].T, strict=True))
     every = -(-len(series) // MOST_POINTS)
     curves = {name: pairs(times[::every], column[::every]) for name, column in columns.items()}
     return replace(

@@ -8,7 +8,7 @@ QUESTIONS = {
     "id": "Which column names the series?",
     "time": "Which column holds the times?",
     "decimal": "Which sign is the decimal sign?",
-    "resample": "Over which steps should values be averaged? Or is each row a step?",
+    "resample": "How long is a step? Rows may stay at their times, be averaged over equal steps, or be a step each.",
     "zone": "In which time zone are the times?",
     "missing": "What should be done where values are missing?",
     "input": "Which columns are external inputs, and which are to be forecast?",

@@ -21,6 +21,9 @@ FOUND = ""
 NONE = "\0"
 """Value of the control of the series: there is only one."""
 
+IRREGULAR = "irregular"
+"""Value of the control of the steps: their lengths differ, and the network reads them."""
+
 MISSING = {
     "mask": "left open: the network reads its own output",
     "interpolate": "filled along straight lines",
@@ -29,7 +32,8 @@ MISSING = {
 """What is done with gaps, in words."""
 
 STEPS = {
-    FOUND: "as they are in the table",
+    FOUND: "of equal length, as in the table",
+    IRREGULAR: "of different lengths, as in the table",
     "rows": "each row is a step, times are ignored",
     "h": "means of hours",
     "D": "means of days",
@@ -149,8 +153,8 @@ class ReadingPane:
         self._set("id", ids, NONE if reading.single else asked.id or FOUND)
         self._set("column", numbers, [name for name in targets if name in numbers])
         self._set("input", numbers, list(reading.inputs))
-        steps = dict(STEPS) | ({} if options.resample in (None, *STEPS) else {options.resample: options.resample})
-        self._set("resample", steps, options.resample or FOUND)
+        step = IRREGULAR if options.irregular else options.resample or FOUND
+        self._set("resample", STEPS | {step: STEPS.get(step, step)}, step)
         self._controls["missing"].set_value(options.missing)
         self._controls["decimal"].set_value(options.decimal or FOUND)
         self._controls["zone"].set_value(options.zone or "")
@@ -201,7 +205,8 @@ def reading_of(entries: dict[str, Any], found: Understanding | None) -> Reading:
     columns = () if not targets or ({*targets, *inputs} == every and not found_by_hand(found)) else (*targets, *inputs)
     options = ReadOptions.checked(
         columns,
-        entries["resample"] or None,
+        None if entries["resample"] == IRREGULAR else entries["resample"] or None,
+        irregular=entries["resample"] == IRREGULAR,
         time=entries["time"] or None,
         id=None if entries["id"] in (FOUND, NONE) else entries["id"],
         missing=entries["missing"],

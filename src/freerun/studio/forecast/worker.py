@@ -21,7 +21,7 @@ from freerun import plots
 from freerun.data.io import read_table
 from freerun.data.seasons import seasons_of
 from freerun.data.series import Series
-from freerun.errors import FreerunError, SeriesWarning
+from freerun.errors import FreerunError, SeriesWarning, SettingError
 from freerun.estimator import RNN
 from freerun.files.writing import JSON, replacing
 from freerun.reporting.fit import report_of
@@ -145,10 +145,18 @@ def with_assumed_inputs(series: Series, horizon: int, coming: str) -> Series:
 
     Returns:
         The series itself if nothing is assumed.
+
+    Raises:
+        SettingError: the times are irregular, so that those of the future inputs are not known.
     """
     missing = horizon - series.known_ahead
-    if coming == "file" or not series.input_names or missing <= 0:
+    if coming == "file" or not series.own_input_names or missing <= 0:
         return series
+    if series.irregular:
+        raise SettingError(
+            "the steps differ in length, so that the times of future external inputs are not known; give rows with "
+            "their times and values after the last value of the series"
+        )
     seasons = seasons_of(series) if coming == "season" else ()
     last = series.inputs[-(seasons[-1] if seasons else 1) :]
     assumed = np.tile(last, (-(-missing // len(last)), 1))[:missing]
