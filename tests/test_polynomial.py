@@ -142,7 +142,7 @@ def test_polynomials_whose_runs_explode_are_passed_over():
     polynomial = Settings.checked(cell="polynomial", degree=5, delays=4, l2=1e-12, difference=0)
     bounded = Settings.checked(hidden=30, optimizer="ridge", cell="memoryless", delays=8, l2=1e-3, difference=0)
     choices = [settled(one, len(values)) for one in (polynomial, bounded)]
-    fitted = fitting.fit(Settings.checked(), [freerun.Series.of(values)], None, None, None, choices)
+    fitted = fitting.fit(Settings.checked(), values, choices=choices)
     assert fitted.model.best.settings.cell == "memoryless"
 
 

@@ -187,7 +187,7 @@ def _fitted(settings: Settings, part: Series, number: int, folds: int, origin: i
         SeriesError: the series is not fit for training; the message names the fold.
     """
     try:
-        return fit(settings, [part], None, None, None).model
+        return fit(settings, part).model
     except SeriesError as error:
         raise SeriesError(
             f"forecast {number + 1} of {folds}, from the first {origin} steps: {error}; choose fewer folds, or a "

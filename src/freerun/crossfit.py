@@ -39,7 +39,7 @@ def cross_fitted(settings: Settings, series: Series, rate: float, progress: Prog
 def _fitted(settings: Settings, series: Series, part: slice, progress: ProgressCallback | None) -> Model:
     which = "second" if part.start else "first"
     try:
-        fitted = fit(settings, [series.between(part.start, part.stop)], None, None, progress)
+        fitted = fit(settings, series.between(part.start, part.stop), progress=progress)
     except SeriesError as error:
         raise SeriesError(
             f"the {which} half of {len(series)} steps: {error}; give a longer series, or a model that learned another"

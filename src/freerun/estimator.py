@@ -13,10 +13,8 @@ from freerun import fitting, metrics
 from freerun.arguments import one_of, percentages, share, whole_number
 from freerun.backtest import FOLDS, Backtest, backtest
 from freerun.crossfit import cross_fitted
-from freerun.data.panel import fingerprints, panel_of
 from freerun.data.scaling import refuse_constant
 from freerun.data.series import Series, SeriesLike
-from freerun.data.stored import StoredSeries
 from freerun.errors import NotFittedError, SettingError
 from freerun.extras import require
 from freerun.forecasting import evaluation, intervals, learning, runs, scanning
@@ -104,16 +102,17 @@ class RNN(Parameters):
             TrainingDiverged: training diverged. The last finite weights are kept.
             KeyboardInterrupt: Ctrl-C was pressed. If training had begun, the last finite weights are kept.
         """
-        settings = Settings.checked(**self.get_params())
-        held = None if validation is None else Series.of(validation)
-        before = self._fitted() if warm_start else None
-        stored, noted = _stored(series, inputs), None
-        panel = panel_of(series, inputs) if stored is None else (stored.ending(),)
-        if checkpoint is not None:
-            learned = [*panel, *(() if stored is None else stored.sample())]
-            known = fingerprints(panel, learned, held, settings.model)
-            noted = fitting.checkpoint_at(Path(checkpoint), checkpoint_every, settings, known, before)
-        fitted = fitting.fit(settings, panel, held, before, progress, checkpoint=noted, stored=stored, policy=policy)
+        fitted = fitting.fit(
+            Settings.checked(**self.get_params()),
+            series,
+            inputs=inputs,
+            validation=validation,
+            before=self._fitted() if warm_start else None,
+            progress=progress,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            checkpoint_every=checkpoint_every,
+            policy=policy,
+        )
         self.model_ = fitted.model
         finished = not isinstance(fitted.failure, KeyboardInterrupt)
         self._done_with = Path(checkpoint) if checkpoint is not None and finished else None
@@ -659,23 +658,6 @@ def _steps_or_times(name: str, steps: object, times: object) -> int | None:
     if steps is not None:
         raise SettingError(f"{name} and times: give one of them, the number of steps or their times")
     return None
-
-
-def _stored(series: SeriesLike, inputs: SeriesLike) -> StoredSeries | None:
-    """Return the training series as a `StoredSeries` if it is read in parts; otherwise, None.
-
-    Raises:
-        SettingError: it is read in parts, and there are external inputs.
-    """
-    stored = StoredSeries.if_large(series) if isinstance(series, str | Path) else series
-    if not isinstance(stored, StoredSeries):
-        return None
-    if inputs is not None:
-        raise SettingError(
-            f"{stored.path} is read in parts, which does not work with external inputs; leave inputs out, or give a "
-            "part of the series: StoredSeries(path).between(first, last)"
-        )
-    return stored
 
 
 def load(path: str | Path, *, model: Callable[..., Any] | None = None) -> RNN:

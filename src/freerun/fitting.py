@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain, islice, starmap
@@ -18,21 +19,23 @@ import numpy as np
 
 from freerun.compute.cores import thread_map
 from freerun.data.learnable import learnable, require_steps
+from freerun.data.panel import fingerprints, panel_of
 from freerun.data.profile import Profile
-from freerun.data.scaling import Scaling
-from freerun.data.series import Series
-from freerun.data.stored import StoredSeries
+from freerun.data.scaling import Scaling, Units
+from freerun.data.series import Series, SeriesLike
+from freerun.data.stored import StoredSeries, read_in_parts
 from freerun.errors import MachineError, SeriesError, SettingError, TrainingDiverged, warn
 from freerun.extras import require
 from freerun.forecasting.enduring import SHORTEST_RUN, UNLIKE, holds_at_first, long_runs
 from freerun.forecasting.intervals import errors_left_out, growth_in_sample
-from freerun.forecasting.model import RECENT, Member, Model
-from freerun.forecasting.runs import one_step_error, run_start_after
+from freerun.forecasting.model import RECENT, Member, Model, RunStart
+from freerun.forecasting.runs import run_start_after
 from freerun.forecasting.short_runs import short_runs_in_sample, short_runs_left_out
 from freerun.network import normal_equations, ridge
 from freerun.network.assimilation import Noise
 from freerun.network.errors_in_variables import estimate
 from freerun.network.network import Network, assemble
+from freerun.network.reading import follow
 from freerun.network.ridge import Divided, Solution, Triangle
 from freerun.network.smoothing import SmootherErrors
 from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, train_plan
@@ -44,7 +47,7 @@ from freerun.selection.policies import Policy, may_be_sample
 from freerun.selection.race import SMALLER, RaceStopped
 from freerun.selection.smoothers import smoothers_of
 from freerun.settings import Settings
-from freerun.training.checkpoint import Checkpoint, purpose_of
+from freerun.training.checkpoint import EVERY, Checkpoint, purpose_of
 from freerun.training.history import History, Progress, ProgressCallback, Trained
 
 RUNS_AWAY = (
@@ -90,33 +93,60 @@ class Fitted:
 
 def fit(
     settings: Settings,
-    training: Sequence[Series],
-    validation: Series | None,
-    before: Model | None,
-    progress: ProgressCallback | None,
+    series: SeriesLike,
+    *,
+    inputs: SeriesLike = None,
+    validation: SeriesLike = None,
+    before: Model | None = None,
+    progress: ProgressCallback | None = None,
     choices: list[Settings] | None = None,
-    checkpoint: Checkpoint | None = None,
-    stored: StoredSeries | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_every: float = EVERY,
     policy: Policy | None = None,
 ) -> Fitted:
     """Fit networks to series.
 
     Args:
         settings: parameters that are None are chosen by free runs.
-        training: the series that are learned together; of a stored series its end, by which settings are chosen.
+        series: one or several, which are learned together; see `freerun.RNN.fit`.
+        inputs: their external inputs.
         validation: a series whose one-step error is recorded.
         before: a model whose best network is trained further.
         progress: called now and then.
         choices: settings with nothing left to choose, the best first; None chooses them.
-        checkpoint: where the state of the fit is kept.
-        stored: a series larger than memory, to all of which the networks are fitted.
+        checkpoint: the file in which the state of the fit is kept.
+        checkpoint_every: minimum time between two checkpoints, in seconds.
         policy: what is tried; None takes the one that suits the series.
 
     Raises:
         SettingError, SeriesError, TrainingDiverged, CheckpointError: see `freerun.RNN.fit`.
     """
+    stored = read_in_parts(series, inputs)
+    training = panel_of(series, inputs) if stored is None else (stored.ending(),)
+    held = None if validation is None else Series.of(validation)
+    kept = None
+    if checkpoint is not None:
+        sample = () if stored is None else stored.sample()
+        of_data = fingerprints(training, [*training, *sample], held, settings.model)
+        kept = _checkpoint_at(checkpoint, checkpoint_every, settings, of_data, before)
+    with _keeping(kept):
+        if before is not None:
+            training = tuple(before.matched(one) for one in training)
+        training, held = learnable(training, held, settings, can_smooth(settings, len(training)))
+        asked = settings if before is None else before.require_same_shape(settings)
+        if asked.model is not None:
+            asked.model.require_function()
+        units = Units(training, None if before is None else before.best.scaling)
+        one = _Fit(settings, training, Profile.of(training, asked), units, held, before, progress, kept, stored)
+        one.require_possible(asked)
+        return one.fitted(asked, choices, policy)
+
+
+@contextmanager
+def _keeping(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Write a checkpoint where a fit ends or is interrupted; remove it where the fit is refused."""
     try:
-        fitted = _fit(settings, training, validation, before, progress, choices, checkpoint, stored, policy)
+        yield
     except KeyboardInterrupt:
         if checkpoint is not None:
             checkpoint.write()
@@ -127,14 +157,13 @@ def fit(
         raise
     if checkpoint is not None:
         checkpoint.write()
-    return fitted
 
 
-def checkpoint_at(
+def _checkpoint_at(
     path: Path,
     every: float,
     settings: Settings,
-    fingerprints: Mapping[str, str | None],
+    of_data: Mapping[str, str | None],
     before: Model | None,
 ) -> Checkpoint:
     """The checkpoint of a fit, written every `every` seconds; an existing one is resumed.
@@ -143,7 +172,7 @@ def checkpoint_at(
         path: of the file.
         every: least time between two writes, in seconds.
         settings: as the user gave them.
-        fingerprints: of the series, by name; see `freerun.data.panel.fingerprints`.
+        of_data: fingerprints of the series, by name; see `freerun.data.panel.fingerprints`.
         before: the model whose training goes on.
 
     Raises:
@@ -152,42 +181,7 @@ def checkpoint_at(
     """
     weights = None if before is None else before.best.network.arrays()
     hashed = None if weights is None else sha256(b"".join(w.tobytes() for w in weights)).hexdigest()
-    return Checkpoint(path, purpose_of(settings, {**fingerprints, "weights": hashed}), every, settings.model)
-
-
-def _fit(
-    settings: Settings,
-    training: Sequence[Series],
-    validation: Series | None,
-    before: Model | None,
-    progress: ProgressCallback | None,
-    choices: list[Settings] | None,
-    checkpoint: Checkpoint | None,
-    stored: StoredSeries | None,
-    policy: Policy | None,
-) -> Fitted:
-    if before is not None:
-        training = [before.matched(series) for series in training]
-    training, validation = learnable(training, validation, settings, can_smooth(settings, len(training)))
-    asked = settings if before is None else before.require_same_shape(settings)
-    if asked.model is not None:
-        asked.model.require_function()
-    profile = Profile.of(training, asked)
-    one = _Fit(settings, training, profile, validation, before, progress, checkpoint, stored)
-    one.require_possible(asked)
-    if choices is None:
-        found = one.chosen(asked, policy)
-    else:
-        found = _Chosen([Candidate(0.0, settings) for settings in choices], asked.members or 1, FINALISTS)
-    plans = [one.plan(choice.settings) for choice in found.choices]
-    for series in training:
-        require_steps("training", series, plans[0].washout)
-    if isinstance(plans[0], TrainPlan):
-        return one.trained(asked, plans[0], found.members)
-    if isinstance(plans[0], SmoothPlan):
-        return one.smoothed([choice.settings for choice in found.choices])
-    solvable = [plan for plan in plans if isinstance(plan, SolvePlan)]
-    return one.solved(asked, solvable, found)
+    return Checkpoint(path, purpose_of(settings, {**of_data, "weights": hashed}), every, settings.model)
 
 
 @dataclass(frozen=True)
@@ -229,6 +223,7 @@ class _Fit:
     settings: Settings
     training: Sequence[Series]
     profile: Profile
+    units: Units
     validation: Series | None
     before: Model | None
     progress: ProgressCallback | None
@@ -258,6 +253,7 @@ class _Fit:
                 "be read whole; train in windows (optimizer='adam', window=200), or solve the readout "
                 "(optimizer='ridge')"
             )
+        self.units.of(asked)  # refuses values without a logarithm
         steps = max(map(len, self.training))
         plan = self.plan(settled(asked, steps))
         if isinstance(plan, TrainPlan):
@@ -265,6 +261,22 @@ class _Fit:
             from freerun.training.forcing import require_fitting
 
             require_fitting(plan, plan.window or steps - 1)
+
+    def fitted(self, asked: Settings, choices: list[Settings] | None, policy: Policy | None) -> Fitted:
+        """Choose what is left open, then solve, weight or train what was chosen."""
+        if choices is None:
+            found = self.chosen(asked, policy)
+        else:
+            found = _Chosen([Candidate(0.0, settings) for settings in choices], asked.members or 1, FINALISTS)
+        plans = [self.plan(choice.settings) for choice in found.choices]
+        for series in self.training:
+            require_steps("training", series, plans[0].washout)
+        if isinstance(plans[0], TrainPlan):
+            return self.trained(asked, plans[0], found.members)
+        if isinstance(plans[0], SmoothPlan):
+            return self.smoothed([choice.settings for choice in found.choices])
+        solvable = [plan for plan in plans if isinstance(plan, SolvePlan)]
+        return self.solved(asked, solvable, found)
 
     def plan(self, settings: Settings) -> SolvePlan | SmoothPlan | TrainPlan:
         """The plan of settings with nothing left open, for these series."""
@@ -290,16 +302,15 @@ class _Fit:
 
     def solved(self, asked: Settings, plans: list[SolvePlan], found: _Chosen) -> Fitted:
         """Solve the readouts of the plans, and keep the first whose free runs endure."""
-        end, count, stopped = replace(self, stored=None), found.members, found.stopped
+        count, stopped = found.members, found.stopped
         rows = [choice.rows for choice in found.choices]
         if len(plans) == 1:
-            solved = [end.solve(plans[0], rows[0])]
+            solved = [self.solve(plans[0], rows[0])]
         else:
             several = list(zip(plans, rows, strict=True))
-            first = thread_map(lambda one: end.solve(*one), several[:count])
-            each = chain(first, starmap(end.solve, several[count:]))
-            solved = self._enduring_first(each, found)
-            holding = [one for one in solved if holds_at_first(one.member, self.training)]
+            first = thread_map(lambda one: self.solve(*one), several[:count])
+            each = chain(first, starmap(self.solve, several[count:]))
+            solved, holding = self._enduring_first(each, found)
             if not holding and stopped is None and can_smooth(asked, len(self.training)) and self.stored is None:
                 warn(RUNS_AWAY)
                 return self.smoothed(smoothers_of(asked, self.training, self.profile).several)
@@ -316,7 +327,7 @@ class _Fit:
             members, failure = self.solved_by_all(solved, self.stored)
         return Fitted(replace(self.model(members), errors=errors, short_runs=short_runs), failure)
 
-    def _enduring_first(self, solved: Iterator[_Solved], found: _Chosen) -> list[_Solved]:
+    def _enduring_first(self, solved: Iterator[_Solved], found: _Chosen) -> tuple[list[_Solved], list[_Solved]]:
         """Keep networks: first those that endure, then those that hold for some time, then the others.
 
         Of those that endure, the ones whose long runs vary as the series does come first, if they forecast as well as
@@ -324,9 +335,13 @@ class _Fit:
 
         Networks beyond the finalists are fitted only where none of the finalists holds. Networks with external inputs
         are taken in order, since their inputs are not known for a long run.
+
+        Returns:
+            The networks, and those of them that endure or hold.
         """
         if self.training[0].input_names:
-            return list(islice(solved, found.members))
+            taken = list(islice(solved, found.members))
+            return taken, taken
         compared = may_be_sample(self.profile)
         alike: list[_Solved] = []
         enduring: list[_Solved] = []
@@ -345,7 +360,8 @@ class _Fit:
                 break
         if holding and not (alike or enduring):
             warn(LEAVES)
-        return [*alike, *enduring, *holding, *weak][: found.members]
+        good = [*alike, *enduring, *holding]
+        return [*good, *weak][: found.members], good[: found.members]
 
     def smoothed(self, several: Sequence[Settings]) -> Fitted:
         """Weight the smoothers of the networks with these settings, which forecast together."""
@@ -355,9 +371,9 @@ class _Fit:
         for settings in several:
             plan = self.plan(settings)
             assert isinstance(plan, SmoothPlan)
-            scaling = self._scaling(plan.settings)
+            scaling, (values,) = self.units.of(plan.settings)
             drawn = plan.draw()
-            errors = SmootherErrors.along(drawn, scaling.apply(series))
+            errors = SmootherErrors.along(drawn, values)
             seconds = time.perf_counter() - began
             members.append(self._solved_member(plan, errors.solved(drawn), scaling, seconds, errors))
         growth, short_runs = growth_in_sample(members, series), short_runs_in_sample(members, series)
@@ -399,7 +415,7 @@ class _Fit:
             rows: those by which a race judged it, if it did.
         """
         began = time.perf_counter()
-        scaling = self._scaling(plan.settings)
+        scaling = self.units.of(plan.settings).scaling
         network = plan.draw() if self.before is None else self.before.best.network
         network = replace(network, known=scaling.of_model(plan.settings.model))
         count = self.held_out(plan.settings)
@@ -426,7 +442,7 @@ class _Fit:
     ) -> _Solved:
         """Solve the readout of a plan from noisy measurements, of all the series and of what comes before each part."""
         began = time.perf_counter()
-        values = scaling.apply(self.training[0])
+        (values,) = self.units.of(plan.settings).values
         measured = plan.measured_variance(values)
         whole = estimate(network, values, measured, plan.penalty, seed=plan.seed)
         member = self._solved_member(
@@ -448,8 +464,9 @@ class _Fit:
         held_out: int | None = None,
     ) -> Solution:
         """Readouts for the series, or for their recent steps where parts of `held_out` steps are left out."""
-        training = self.training if held_out is None else recent(self.training, held_out)
-        panel = [scaling.apply(series) for series in training]
+        panel = self.units.of(plan.settings).values
+        if held_out is not None:
+            panel = [scaling.apply(series) for series in recent(self.training, held_out)]
         washout = ridge.washout_of(plan.washout, panel)
         asked = network, panel, washout, plan.penalty, plan.input_noise, plan.seed, stretches
         if rows is None and not plan.settings.online and normal_equations.suit(network, panel, plan.penalty):
@@ -468,14 +485,13 @@ class _Fit:
     ) -> Member:
         """A member whose readout is solved, and its one-step errors. `statistics` determine the readout."""
         how = "smoothers are weighted by likelihood" if isinstance(plan, SmoothPlan) else how
-        history = History(epochs=[0], stopped=how, seconds=seconds)
-        member = self._member(plan.settings, network, scaling, history, noise)
-        if plan.settings.online:
-            member = replace(member, statistics=statistics)
-        history.training_mse.append(one_step_error(member, self.training))
+        read = follow(network, noise, self.units.of(plan.settings).values, plan.washout, scaling.scale)
+        history = History(epochs=[0], training_mse=[read.error], stopped=how, seconds=seconds)
         if self.validation is not None:
-            history.validation_mse.append(one_step_error(member, [self.validation]))
-        return member
+            watched = [scaling.apply(self.validation)]
+            history.validation_mse.append(follow(network, noise, watched, plan.washout, scaling.scale).error)
+        kept = statistics if plan.settings.online else None
+        return Member(plan.settings, network, scaling, RunStart(read.state, read.value), history, kept, noise)
 
     def trained(self, asked: Settings, plan: TrainPlan, count: int) -> Fitted:
         """Train several networks at once, and keep the best `count`."""
@@ -519,20 +535,17 @@ class _Fit:
             stored=self.stored,
         )
 
-    def _scaling(self, choice: Settings) -> Scaling:
-        if self.before is not None:
-            return self.before.best.scaling
-        return Scaling.fitted(self.training if self.stored is None else self.stored.sample(), choice)
+    def _scaling(self, settings: Settings) -> Scaling:
+        """The scaling of networks whose weights are all trained: of a stored series, that of a sample of it."""
+        if self.stored is None or self.before is not None:
+            return self.units.of(settings).scaling
+        return Scaling.fitted(self.stored.sample(), settings)
 
     def _trained_member(self, trained: Trained) -> Member:
-        return self._member(trained.settings, trained.network, self._scaling(trained.settings), trained.history)
-
-    def _member(
-        self, settings: Settings, network: Network, scaling: Scaling, history: History, noise: Noise | None = None
-    ) -> Member:
         """A member that has read the training series."""
-        start = run_start_after(network, scaling, self.training[-1], noise)
-        return Member(settings, network, scaling, start, history, noise=noise)
+        scaling = self._scaling(trained.settings)
+        start = run_start_after(trained.network, scaling, self.training[-1])
+        return Member(trained.settings, trained.network, scaling, start, trained.history)
 
     def _report(self, said: Progress) -> None:
         """Report progress, with the network so far as a model."""
@@ -555,16 +568,14 @@ def adopted(settings: Settings, weights: Mapping[str, np.ndarray], scaling: Scal
     Raises:
         SeriesError: the series is too short.
     """
-    one, chosen = (
-        _Fit(settings, (series,), Profile.of([series], settings), None, None, None, None, None),
-        settled(settings, len(series)),
-    )
+    chosen = settled(settings, len(series))
+    one = _Fit(settings, (series,), Profile.of([series], settings), Units([series], scaling), *[None] * 5)
     plan = one.plan(chosen)
     require_steps("given", series, plan.washout)
     network = assemble(plan.shape, lambda name, _: np.ascontiguousarray(weights[name]))
-    history = History(epochs=[0], stopped="trained elsewhere", seconds=0.0)
-    member = Member(chosen, network, scaling, run_start_after(network, scaling, series), history)
-    history.training_mse.append(one_step_error(member, [series]))
+    read = follow(network, None, [scaling.apply(series)], plan.washout, scaling.scale)
+    history = History(epochs=[0], training_mse=[read.error], stopped="trained elsewhere")
+    member = Member(chosen, network, scaling, RunStart(read.state, read.value), history)
     held = held_out(chosen, len(series), choosing=False)
     errors = errors_left_out([member], [[member]], [series], held, chosen=False)
     return replace(one.model([member]), errors=errors)

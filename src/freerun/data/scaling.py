@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,9 @@ ROUNDING = 1e-13
 
 LARGEST = 1e150
 """Largest absolute value; the square of larger values, or of values below the reciprocal, leaves double precision."""
+
+TREATMENT = ("log", "detrend", "differences", "standardize", "nonnegative", "is_field")
+"""What of the settings of a network decides its units."""
 
 FAR = 1e3
 """A known model is asked about values up to this many standard deviations from the mean; a run beyond has diverged."""
@@ -137,6 +142,51 @@ class Scaling:
         if not self.slope.any():
             return self.mean
         return self.mean + self.slope * (to_numbers(times) - self.origin)[..., None]
+
+
+class Standardized(NamedTuple):
+    """Series in the units of a network.
+
+    Attributes:
+        scaling: between the series and these units.
+        values: of each series, shape (T, D + E), read-only; see `Scaling.apply`.
+    """
+
+    scaling: Scaling
+    values: list[np.ndarray]
+
+
+class Units:
+    """Brings series to the units of networks, once for each way to treat their values. Threads may share it.
+
+    Args:
+        panel: the series.
+        scaling: the scaling of all networks, where training goes on; None fits one for each treatment.
+    """
+
+    def __init__(self, panel: Sequence[Series], scaling: Scaling | None = None) -> None:
+        self._panel, self._scaling = panel, scaling
+        self._made: dict[tuple[object, ...], Standardized] = {}
+        self._making = Lock()
+
+    def of(self, settings: Settings) -> Standardized:
+        """The series in the units of a network with these settings.
+
+        Raises:
+            SeriesError: see `Scaling.fitted`.
+        """
+        treatment = tuple(getattr(settings, name) for name in TREATMENT)
+        with self._making:
+            if treatment not in self._made:
+                scaling = self._scaling or Scaling.fitted(self._panel, settings)
+                self._made[treatment] = Standardized(scaling, [_fixed(scaling.apply(one)) for one in self._panel])
+            return self._made[treatment]
+
+
+def _fixed(values: np.ndarray) -> np.ndarray:
+    """The values, which nobody can change from here on."""
+    values.flags.writeable = False
+    return values
 
 
 @dataclass(frozen=True, eq=False)

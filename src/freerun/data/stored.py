@@ -13,9 +13,9 @@ from freerun.data.arrays import as_matrix
 from freerun.data.io import numpy, parquet, refuse_names
 from freerun.data.io.source import Source
 from freerun.data.rows import ReadOptions
-from freerun.data.series import Series
+from freerun.data.series import Series, SeriesLike
 from freerun.data.table import Table
-from freerun.errors import SeriesError, SeriesFileError
+from freerun.errors import SeriesError, SeriesFileError, SettingError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +141,23 @@ class StoredSeries:
         starts = np.linspace(0, len(self) - SAMPLE, SAMPLED).astype(int).tolist()
         parts = [self.between(start, start + SAMPLE) for start in starts]
         return [part for part in parts if _varies(part)] or parts
+
+
+def read_in_parts(series: SeriesLike, inputs: SeriesLike) -> StoredSeries | None:
+    """Return a training series as a `StoredSeries` if it is read in parts; otherwise, None.
+
+    Raises:
+        SettingError: it is read in parts, and there are external inputs.
+    """
+    stored = StoredSeries.if_large(series) if isinstance(series, str | Path) else series
+    if not isinstance(stored, StoredSeries):
+        return None
+    if inputs is not None:
+        raise SettingError(
+            f"{stored.path} is read in parts, which does not work with external inputs; leave inputs out, or give a "
+            "part of the series: StoredSeries(path).between(first, last)"
+        )
+    return stored
 
 
 def _varies(series: Series) -> bool:

@@ -75,8 +75,7 @@ def _learned(model: Model, series: Series, known: int, forgetting: float) -> Mod
     def learned(member: Member) -> tuple[Member, np.ndarray]:
         """The member after these steps, and its one-step predictions of them before, in the units of the series."""
         values, read = read_further(member, series, known - 1)
-        outputs = numpy_runs.predict(member.network, read[:-1], member.run_start.state)
-        state = numpy_runs.state_after(member.network, read[:-1], member.run_start.state)
+        outputs, state = numpy_runs.follow(member.network, read[:-1], member.run_start.state)
         start = RunStart(state, read[-1, :channels].astype(np.float64))
         after = replace(_updated(member, values, read, discount, forgetting), run_start=start)
         with np.errstate(over="ignore"):

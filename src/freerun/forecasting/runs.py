@@ -6,20 +6,19 @@ the one-step prediction from step T - 1. The network then reads its own output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from freerun.data.alignment import following
-from freerun.data.arrays import interpolated
 from freerun.data.irregular import divide, lengths
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError, warn
 from freerun.forecasting.model import RECENT, Member, Model, RunStart
-from freerun.network import assimilation, engines, numpy_runs
+from freerun.network import assimilation, engines, numpy_runs, reading
 from freerun.network.assimilation import Noise
 from freerun.network.network import Network, State
 from freerun.plan import plan_of
@@ -27,12 +26,6 @@ from freerun.settings import Ensemble
 
 MOST_AT_ONCE = 1000
 """Most free runs in a batch, since each takes memory."""
-
-FILTERED = 5000
-"""Most steps of a series along which states are filtered to measure one-step errors, since each takes 0.3 ms."""
-
-SCORED = 100_000
-"""Most values of a field, steps times sites, whose one-step errors are measured."""
 
 
 def _trimmed_mean(runs: np.ndarray) -> np.ndarray:
@@ -91,7 +84,7 @@ def smooth(model: Model, series: Series, deviation: bool = False) -> Series:
         )
     if len(series) < member.network.depth + 2:
         raise SeriesError(f"the series has {len(series)} steps; give {member.network.depth + 2} or more")
-    values = _fill_inputs(member.scaling.apply(series), series.shape[1])
+    values = reading.fill_inputs(member.scaling.apply(series), series.shape[1])
     found = assimilation.posterior(member.network, member.noise, values)
     states = replace(series, values=member.scaling.undo(found.mean, series.times))
     if not deviation:
@@ -110,19 +103,14 @@ def run_start_after(network: Network, scaling: Scaling, series: Series, noise: N
         series: the series.
         noise: in the series and in the network, if the network reads states behind noisy measurements.
     """
-    channels = series.shape[1]
-    values = _fill_inputs(scaling.apply(series), channels)
-    if noise is not None:
-        state, value = assimilation.states_before(network, noise, values, np.array([len(values) - 1]))
-        return RunStart(numpy_runs.alone(state), value[0].astype(np.float64))
-    known = numpy_runs.filled(network, values)
-    return RunStart(numpy_runs.state_after(network, known[:-1]), known[-1, :channels].astype(np.float64))
+    values = reading.fill_inputs(scaling.apply(series), series.shape[1])
+    return RunStart(*reading.start_after(network, noise, values))
 
 
 def covariance_after(member: Member, series: Series) -> np.ndarray:
     """The covariance of what a network that reads noisy measurements knows of the last states of a series."""
     assert member.noise is not None
-    values = _fill_inputs(member.scaling.apply(series), series.shape[1])
+    values = reading.fill_inputs(member.scaling.apply(series), series.shape[1])
     return assimilation.covariance_after(member.network, member.noise, values)
 
 
@@ -131,13 +119,6 @@ def states_before(member: Member, values: np.ndarray, at: np.ndarray) -> tuple[S
     if member.noise is not None:
         return assimilation.states_before(member.network, member.noise, values, at)
     return numpy_runs.states_before(member.network, numpy_runs.filled(member.network, values), at)
-
-
-def _outputs(member: Member, values: np.ndarray) -> np.ndarray:
-    """One-step predictions after each step of standardized values, shape (T, N), NaN where one is missing."""
-    if member.noise is not None:
-        return assimilation.predict(member.network, member.noise, values)
-    return numpy_runs.predict(member.network, numpy_runs.filled(member.network, values))
 
 
 class Ahead(NamedTuple):
@@ -427,7 +408,7 @@ def read_further(member: Member, series: Series, step: int) -> tuple[np.ndarray,
         The standardized values, and the same with its own predictions where a value is missing, both of shape (n, N).
     """
     channels = len(member.run_start.value)
-    values = _fill_inputs(member.scaling.apply(series)[step:], channels)
+    values = reading.fill_inputs(member.scaling.apply(series)[step:], channels)
     values[0, :channels] = member.run_start.value
     return values, numpy_runs.filled(member.network, values, member.run_start.state)
 
@@ -457,40 +438,10 @@ def one_step_outputs(member: Member, series: Series) -> np.ndarray:
     Returns:
         Standardized predictions of steps 1 to T - 1, shape (T - 1, D).
     """
-    values = _fill_inputs(member.scaling.apply(series)[:-1], series.shape[1])
+    values = reading.fill_inputs(member.scaling.apply(series)[:-1], series.shape[1])
     lead = member.network.depth
     values = np.concatenate([np.repeat(values[:1], lead, axis=0), values])
-    return _outputs(member, values)[lead:].astype(np.float64)
-
-
-def one_step_error(member: Member, panel: Sequence[Series]) -> float:
-    """Compute the mean squared error of one-step predictions, in squared units of the series or of its logarithm.
-
-    Errors are averaged over the steps of all series, then over channels. Washouts and missing values do not count. Of
-    networks that read states behind noisy measurements, it is that of the last 5000 steps; of a field, that of its last
-    100000 values.
-
-    Args:
-        member: the network.
-        panel: the series.
-    """
-    squares, counts, most = 0.0, 0, _most_scored(member)
-    for series in panel:
-        channels = series.shape[1]
-        end = series if most is None else series.between(max(0, len(series) - most))
-        values = _fill_inputs(member.scaling.apply(end), channels)
-        outputs = _outputs(member, values[:-1])
-        errors = (outputs - values[1:, :channels])[min(member.washout, len(values) - 2) :] * member.scaling.scale
-        squares, counts = squares + np.nansum(errors**2, axis=0), counts + np.isfinite(errors).sum(axis=0)
-    return float(np.mean(squares / np.maximum(counts, 1)))
-
-
-def _most_scored(member: Member) -> int | None:
-    """Most steps at the end of a series whose one-step errors are measured; None for all."""
-    if member.noise is not None:
-        return FILTERED
-    lattice = member.network.lattice
-    return None if lattice is None else SCORED // lattice.sites + member.network.depth + 2
+    return reading.predict(member.network, member.noise, values)[lead:].astype(np.float64)
 
 
 def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) -> np.ndarray:
@@ -506,20 +457,10 @@ def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) 
         Standardized values, shape (N, horizon, D).
     """
     channels = series.shape[1]
-    values = _fill_inputs(member.scaling.apply(series), channels)
+    values = reading.fill_inputs(member.scaling.apply(series), channels)
     runs = []
     for some in np.array_split(starts - 1, max(1, len(starts) // MOST_AT_ONCE)):
         start = states_before(member, values[:-1], some)
         ahead = values[np.minimum(some + np.arange(horizon)[:, None], len(values) - 1), channels:]
         runs.append(numpy_runs.run(member.network, *start, horizon, future_inputs=ahead).values[0])
     return np.concatenate(runs).astype(np.float64)
-
-
-def _fill_inputs(values: np.ndarray, channels: int) -> np.ndarray:
-    """Fill missing external inputs of standardized values, shape (T, N), in place.
-
-    After the last step, they are those of the step before.
-    """
-    if values.shape[1] > channels:
-        values[:, channels:] = interpolated(values[:, channels:])
-    return values

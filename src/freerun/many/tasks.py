@@ -120,7 +120,7 @@ class ForecastTask(Task[Forecast]):
         Raises:
             FreerunError: the series is refused.
         """
-        found = fit(self.settings, [series], None, None, None)
+        found = fit(self.settings, series)
         if found.failure is not None:
             raise found.failure
         forecast = intervals.forecast(found.model, self.horizon, self.levels, None, None)

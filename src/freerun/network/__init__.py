@@ -12,6 +12,7 @@ sparse      sparse matrices of recurrent weights
 numpy_runs  runs in NumPy, in batches
 ridge       ridge regression of readouts
 assimilation  states behind noisy measurements, given a network
+reading     what a network makes of a series that it reads to its end
 errors_in_variables  readouts solved from noisy measurements
 normal_equations  the same for wide networks, by sums of products
 smoothing   networks of exponential smoothers, whose readout is their likelihood

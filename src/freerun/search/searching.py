@@ -193,7 +193,7 @@ def _refit(given: Settings, ranking: list[Candidate], trials: Trials, progress: 
         members = given.members or 1
         settings = best.with_(holdout=given.holdout or SHARE, members=members, restarts=members)
         candidates = [settings]
-    fitted = fitting.fit(settings, trials.training, None, None, progress, candidates)
+    fitted = fitting.fit(settings, trials.training, progress=progress, choices=candidates)
     if fitted.failure is not None:
         raise fitted.failure
     rnn = RNN(**settings.model_dump())
