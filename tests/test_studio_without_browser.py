@@ -173,6 +173,15 @@ def test_a_run_is_trained_in_a_process_of_its_own(store, sines):
     assert "with a washout of 500 it needs 502 or more" in store.get(broken.id).message
 
 
+def test_a_run_that_is_stopped_before_it_begins_is_stopped_and_not_killed(store, sines):
+    run = store.add("first", sines, Source("file.csv"), 150, dict(TINY))
+    jobs = Trainings(store)
+    jobs.train(run)
+    jobs.stop(run.id)
+    assert wait_for(jobs, run.id) == "stopped"
+    assert store.get(run.id).message == ""
+
+
 @pytest.mark.system
 def test_a_killed_process_is_reported_even_after_a_restart(store, sines):
     settings = {"hidden": 5, "cell": "simple", "delays": 1, "optimizer": "adam", "epochs": 10**7}

@@ -86,6 +86,8 @@ def chart(
     if not drawn:
         style = {"color": _TEXT, "fontSize": 13, "fontWeight": "normal"}
         return {"title": {"text": empty, "left": "center", "top": "middle", "textStyle": style}, "series": []}
+    horizontal = _axis(x) | _BELOW
+    horizontal |= _DATES if dated else {"axisLabel": horizontal["axisLabel"] | {":formatter": _ROUND}}
     ends = _SCALED if curves[0].kind in ("orbit", "scatter") else _WHOLE
     return {
         "animation": False,
@@ -93,7 +95,7 @@ def chart(
         "legend": _legend([curve.name for curve in curves] if named is None else named),
         "grid": {"left": 66 if y else 52, "right": 24, "top": 44, "bottom": 42 if x else 26},
         "tooltip": {"trigger": "axis", "confine": True, ":valueFormatter": _SHORT},
-        "xAxis": _axis(x) | _BELOW | ends | (_DATES if dated else {}),
+        "xAxis": horizontal | ends,
         "yAxis": _axis(y, _decades(curves) if log else 0.0) | {"scale": True, "nameLocation": "middle", "nameGap": 48},
         "series": drawn,
     }
@@ -106,6 +108,9 @@ _DATES = {"type": "time"}
 
 _SHORT = "v => [v].flat().map(x => x == null ? '' : String(Number(Number(x).toPrecision(5)))).join(' to ')"
 """JavaScript: a number, or the two ends of a band, with five digits."""
+
+_ROUND = "x => String(Math.abs(x) < 1e4 ? Number(x.toPrecision(4)) : Math.round(x))"
+"""JavaScript: a number on an axis, also at its ends, which are those of the data."""
 
 _AREA = """(params, api) => {
   if (params.dataIndexInside) return;

@@ -35,6 +35,7 @@ class Jobs:
     worker: str
     remedy: str
     _processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _stopped: set[int] = field(default_factory=set)
 
     def start(self, number: int, job: JSON) -> None:
         """Start to work on a record.
@@ -56,6 +57,7 @@ class Jobs:
             OutputError: the folder of the record cannot be written, or no process can be started.
         """
         folder = self.store.folder_of(number)
+        self._stopped.discard(number)
         for name in ("result", "progress", "live"):
             (folder / f"{name}.json").unlink(missing_ok=True)
         try:
@@ -75,6 +77,7 @@ class Jobs:
     def stop(self, number: int) -> None:
         """Interrupt the process of a record, which then saves what it has reached."""
         if (pid := self._pid(number)) is not None:
+            self._stopped.add(number)
             os.kill(pid, signal.SIGINT)
 
     def kill(self, number: int) -> None:
@@ -104,6 +107,8 @@ class Jobs:
         folder = self.store.folder_of(number)
         if (result := read_note(folder, "result")) is not None:
             return result
+        if number in self._stopped:  # before the process could write a result
+            return {"state": "stopped", "message": ""}
         try:
             words = (folder / "log.txt").read_text(errors="replace").strip()[-LAST_WORDS:]
         except OSError:

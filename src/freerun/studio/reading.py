@@ -87,6 +87,7 @@ class Understanding:
         notes: what was noticed while it was read.
         curves: points (time, value) by channel and input.
         dated: whether times are dates, in milliseconds since 1970.
+        axis: name of the axis of times; empty for dates, which need none.
         word: the word for a step.
         steps: number of steps.
         horizon: number of steps that are forecast if nothing else is asked for.
@@ -108,6 +109,7 @@ class Understanding:
     notes: list[str] = field(default_factory=list)
     curves: dict[str, list[list[float | None]]] = field(default_factory=dict)
     dated: bool = False
+    axis: str = "step"
     word: str = "step"
     steps: int = 0
     horizon: int = 1
@@ -233,6 +235,7 @@ def _described(seen: Understanding, reading: Reading, shown: str, series: Series
         facts=facts_of_series(series),
         curves=curves,
         dated=dated,
+        axis=axis_name(series),
         word=step_name(series),
         steps=len(series),
         horizon=default_horizon(len(series), seasons_of(series)),
@@ -245,6 +248,13 @@ def axis_of(times: np.ndarray) -> tuple[np.ndarray, bool]:
     if times.dtype.kind == "M":
         return times.astype("datetime64[us]").astype(np.int64) / 1000, True
     return np.asarray(times, float), False
+
+
+def axis_name(series: Series) -> str:
+    """The name of the axis of times; empty for dates, which need none."""
+    if series.drawn_times.dtype.kind == "M":
+        return ""
+    return "time" if series.timed else "step"
 
 
 def pairs(times: np.ndarray, values: np.ndarray) -> list[list[float | None]]:

@@ -36,7 +36,7 @@ def forecast_chart(view: JSON, channel: str, whole: bool) -> Options:
             curves.append(Curve(f"{level} % interval", begin + band, NETWORK, "band", opacity))
         curves.append(Curve("forecast", joined + shown["ahead"]["point"], NETWORK))
     curves.insert(0, Curve(channel, before, TRUTH))
-    return chart(curves, "" if view["dated"] else "step", "", dated=view["dated"])
+    return chart(curves, view["axis"], "", dated=view["dated"])
 
 
 def occasions_chart(view: JSON, channel: str) -> Options:
@@ -52,13 +52,13 @@ def occasions_chart(view: JSON, channel: str) -> Options:
             curves.append(Curve(f"{past['level']:g} % intervals", made["band"], NETWORK, "band", 0.2))
     marks = [(made["point"][0][0], "") for made in past["made"]]
     names = list(dict.fromkeys(curve.name for curve in curves))
-    return chart(curves, "" if view["dated"] else "step", "", marks=marks, dated=view["dated"], named=names)
+    return chart(curves, view["axis"], "", marks=marks, dated=view["dated"], named=names)
 
 
 def errors_chart(view: JSON, channel: str) -> Options:
     """Errors of one-step predictions over time."""
     errors = view["by_channel"][channel]["residuals"]["errors"]
-    return chart([Curve("error", errors, NETWORK)], "" if view["dated"] else "step", "", dated=view["dated"])
+    return chart([Curve("error", errors, NETWORK)], view["axis"], "", dated=view["dated"])
 
 
 def correlation_chart(view: JSON, channel: str) -> Options:

@@ -32,8 +32,8 @@ MISSING = {
 """What is done with gaps, in words."""
 
 STEPS = {
-    FOUND: "of equal length, as in the table",
-    IRREGULAR: "of different lengths, as in the table",
+    FOUND: "equal, as in the table",
+    IRREGULAR: "unequal, as in the table",
     "rows": "each row is a step, times are ignored",
     "h": "means of hours",
     "D": "means of days",
@@ -81,7 +81,7 @@ class ReadingPane:
             "input": ui.select([], label="External inputs: known ahead, not forecast", multiple=True).props(
                 "use-chips"
             ),
-            "resample": ui.select(dict(STEPS), label="Steps", with_input=True, new_value_mode="add-unique"),
+            "resample": ui.select(dict(STEPS), label="Step length", with_input=True, new_value_mode="add-unique"),
             "missing": ui.select(MISSING, label="Missing values are", value="mask"),
             "decimal": ui.select(DECIMALS, label="Decimal sign", value=FOUND),
             "zone": ui.input("Time zone of local times", placeholder="Europe/Berlin"),
@@ -178,7 +178,7 @@ class ReadingPane:
             for (name, points), color in zip(list(found.curves.items())[:DRAWN], colors, strict=False)
         ]
         self._picture.options.clear()
-        self._picture.options.update(chart(curves, "" if found.dated else "step", "", dated=found.dated))
+        self._picture.options.update(chart(curves, found.axis, "", dated=found.dated))
         self._picture.update()
         with self._head:
             if found.columns:

@@ -12,7 +12,7 @@ from freerun.files.writing import JSON
 from freerun.reporting import findings
 from freerun.reporting.outlook import Outlook
 from freerun.reporting.tables import forecast_table, score_table
-from freerun.studio.reading import axis_of, pairs
+from freerun.studio.reading import axis_name, axis_of, pairs
 
 SHOWN_STEPS = 3000
 """Most steps of a series that are sent to the page, the last ones."""
@@ -39,6 +39,7 @@ def view_of(outlook: Outlook, series: str, notes: Sequence[str] = ()) -> JSON:
         "word": word,
         "horizon": outlook.horizon,
         "dated": axis_of(outlook.series.drawn_times)[1],
+        "axis": axis_name(outlook.series),
         "season": outlook.seasons[-1] if outlook.seasons else None,
         "no_forecast": outlook.no_forecast,
         "no_backtest": outlook.no_backtest,

@@ -120,9 +120,10 @@ def _sentence(run: Run, progress: JSON) -> str:
         return f"{run.name}: {progress['task']} {progress['done']} of {progress['total']}  {progress['pace']}"
     if run.state in ("failed", "killed"):
         return f"{run.name}: {run.message}"
-    vpt = run.scores.get("vpt")
+    vpt, seconds = run.scores.get("vpt"), run.scores.get("seconds")
     held = "" if vpt is None else f"; the free run holds {vpt} of {run.scores['of']} steps"
-    return f"{run.name}: {run.state} after {run.scores.get('seconds', 0):.1f} s{held}"
+    took = "" if seconds is None else f" after {seconds:.1f} s"
+    return f"{run.name}: {run.state}{took}{held}"
 
 
 def _losses(losses: dict[str, list[Any]]) -> JSON:
