@@ -7,8 +7,9 @@ LOCKED := --quiet --no-compile --require-hashes --requirement
 # on all cores, which pip does on one; what no Python of this version can read is left as it is
 COMPILED := -m compileall -q -q -j 0 -x '/tests?/' .venv/lib || true
 ITSELF := --quiet --no-deps --no-build-isolation --editable .
-# the quick tests compile more than they compute; test-slow, test-oldest and test-newest compile as users do
-COMPILE_FAST := XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+# the quick tests compile more than they compute, and two of them share two cores; test-slow, test-oldest and test-newest
+# compile and compute as users do
+COMPILE_FAST := OPENBLAS_NUM_THREADS=1 XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 LOCK := pyproject.toml .venv/build.in --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 demo: .venv/installed

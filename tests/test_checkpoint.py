@@ -13,6 +13,7 @@ import pytest
 
 import freerun
 from freerun import fitting
+from freerun.compute.cores import on_cores
 from freerun.errors import CheckpointError, MachineError, OutputError, SeriesError
 from freerun.files.archive import read_archive, write_archive
 from freerun.training import placement
@@ -94,6 +95,26 @@ def test_a_fit_that_stops_again_and_again_ends_as_if_it_had_not(name, series, tm
     np.testing.assert_array_equal(whole.model_.errors, pieced.model_.errors)
     pieced.save(tmp_path / "m.freerun")
     assert not checkpoint.exists()
+
+
+def test_a_fit_goes_on_with_another_number_of_threads(series, tmp_path):
+    settings: dict[str, Any] = {**FITS["recipes"], "hidden": 20, "delays": 3, "input_scale": 0.3}
+    checkpoint, said = tmp_path / "fit.checkpoint", list[Progress]()
+
+    def stop(progress: Progress) -> None:
+        said.append(progress)
+        if len(said) == 3:
+            raise StopError
+
+    with on_cores(1):
+        whole = freerun.RNN(**settings).fit(series)
+        with pytest.raises(StopError):
+            freerun.RNN(**settings).fit(series, checkpoint=checkpoint, checkpoint_every=0.0, progress=stop)
+    with on_cores(2):
+        resumed = freerun.RNN(**settings).fit(series, checkpoint=checkpoint)
+    for one, other in zip(whole.model_.members, resumed.model_.members, strict=True):
+        for a, b in zip(one.network.arrays(), other.network.arrays(), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_recipes_are_not_judged_twice(series, tmp_path):

@@ -89,7 +89,7 @@ def test_smooth_writes_the_states_and_their_deviations(run, tmp_path):
     series.write(tmp_path / "s.csv")
     run(
         "fit s.csv --hidden 20 --optimizer ridge --cell memoryless --delays 3 --l2 1e-6 --measurement-noise 0.1"
-        " -o m.freerun"
+        " --input-scale 0.3 --holdout 0 -o m.freerun"
     )
     code, out, _ = run("smooth m.freerun s.csv -o states.csv --deviation --json")
     assert code == 0
@@ -228,6 +228,41 @@ def test_bad_use_of_a_model_is_one_message_and_exit_status_2(run, tmp_path, mode
     code, _, err = run(line.format(m=model / "mg.freerun"))
     assert code == 2
     assert message in " ".join(err.replace("│", " ").split())
+
+
+def test_every_command_that_reads_a_series_takes_the_column_of_times_and_resamples(run, tmp_path):
+    """Two rows in the hour, which have the value of the hour as their mean, give what the hours give."""
+    hours = np.round(10 + 3 * np.sin(np.arange(60) / 3) + np.random.default_rng(0).normal(size=60), 2)
+    halves = np.stack([hours - 0.25, hours + 0.25], axis=1).ravel()
+    pd.DataFrame({"y": halves, "k": np.add.outer(np.arange(60), [0, 0.25]).ravel()}).to_csv(
+        tmp_path / "halves.csv", index=False
+    )
+    pd.DataFrame({"y": hours, "k": np.arange(60)}).to_csv(tmp_path / "hours.csv", index=False)
+    for name in ("hours", "halves"):
+        lines = (tmp_path / f"{name}.csv").read_text().splitlines(keepends=True)
+        learned = 1 + (40 if name == "hours" else 80)
+        (tmp_path / f"{name}-first.csv").write_text("".join(lines[:learned]))
+        (tmp_path / f"{name}-next.csv").write_text("".join([lines[0], *lines[learned:]]))
+    small = "--hidden 5 --cell memoryless --delays 3 --difference 0 --input-scale 0.3 --l2 1e-2 --optimizer ridge"
+    found: dict[str, list[Any]] = {}
+    for name, options in (("hours", "--time k"), ("halves", "--time k --resample 1")):
+        for line in (
+            f"fit {name}-first.csv {small} -o {name}.freerun {options}",
+            f"predict {name}.freerun {name}.csv -o {name}-predicted.csv {options}",
+            f"evaluate {name}.freerun {name}.csv --from 40 --json {options}",
+            f"generate {name}.freerun --after {name}.csv -n 3 -o {name}-run.csv {options}",
+            f"update {name}.freerun {name}-next.csv --json {options}",
+        ):
+            code, out, err = run(line)
+            assert code == 0, err
+            found.setdefault(name, []).append(json.loads(out) if "--json" in line else None)
+        for written in ("predicted", "run"):
+            found[name].append(pd.read_csv(tmp_path / f"{name}-{written}.csv", index_col=0))
+    (_, _, scores, _, updated, *tables), (_, _, other_scores, _, other_updated, *others) = found.values()
+    assert scores == pytest.approx(other_scores)
+    assert updated["read_to"] == other_updated["read_to"] == "59"
+    for one, other in zip(tables, others, strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_forecasting_from_the_command_line(run, tmp_path, model):

@@ -215,9 +215,9 @@ def test_both_engines_run_smoothers_alike(periods):
     reading = numpy_runs.read(network, values, begun)
     ran = numpy_runs.run(network, numpy_runs.beside(reading.state), values[-1:], AHEAD).values[0, 0]
     with computing("float64"):
-        state = begun
+        state, step = begun, jax.jit(jax_runs.step)
         for value in values:
-            state, _ = jax_runs.step(network, state, value)
+            state, _ = step(network, state, value)
         free = jax_runs.run_free(network, state, values[-1], AHEAD, np.empty((AHEAD, 0)))
     agree_in_all(reading.state, state)
     agree(ran, free)

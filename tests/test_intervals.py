@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 import freerun
 from freerun.errors import SettingError
@@ -83,6 +84,14 @@ def test_half_widths_are_the_conformal_quantile():
     assert half_widths(-errors, 0.95) == pytest.approx(95)
     with_gaps = np.concatenate([errors, np.full((30, 1, 1), np.nan)])
     assert half_widths(with_gaps, 0.8) == pytest.approx(80)
+
+
+def test_half_widths_of_few_errors_are_those_of_a_t_distribution():
+    """Of n errors with root mean square s, for a level too high for a quantile of n; SciPy has the distribution."""
+    errors = np.array([-2.0, 1.0, 2.0, -1.0]).reshape(4, 1, 1)
+    freedom = (4 + 1) / 2  # runs of one step overlap with half of their neighbours
+    expected = np.sqrt(2.5) * scipy.stats.t(freedom).ppf(0.975)
+    assert half_widths(errors, 0.95) == pytest.approx(expected)
 
 
 def test_sample_paths_spread_like_the_process():

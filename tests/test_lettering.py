@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import matplotlib as mpl
@@ -46,20 +48,18 @@ def table(names: tuple[str, ...], *levels: float) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def pictures(names: tuple[str, ...], title: str) -> list[Figure]:
+def pictures(names: tuple[str, ...], title: str) -> Iterator[Figure]:
     """One of each kind in which names of channels stand."""
     known = series(*names)
     before, after = known.split(60)
-    return [
-        plots.data(known, 60, title),
-        plots.one_step(known, known.between(1), 60, title),
-        plots.free_run(after, before, after, 3, title),
-        plots.attractor(known, known, title=title),
-        plots.attractor(known.channel(names[0]), known.channel(names[0]), title=title),
-        plots.spectra(known, known, title),
-        plots.return_map(known, known, title),
-        plots.forecast(table(names, 80), levels=(80,), title=title),
-    ]
+    yield plots.data(known, 60, title)
+    yield plots.one_step(known, known.between(1), 60, title)
+    yield plots.free_run(after, before, after, 3, title)
+    yield plots.attractor(known, known, title=title)
+    yield plots.attractor(known.channel(names[0]), known.channel(names[0]), title=title)
+    yield plots.spectra(known, known, title)
+    yield plots.return_map(known, known, title)
+    yield plots.forecast(table(names, 80), levels=(80,), title=title)
 
 
 def test_names_are_not_drawn_as_formulas():
@@ -126,7 +126,7 @@ def test_letters_that_no_font_has_are_named_once(kind):
 def test_names_in_any_script_make_a_picture_and_at_most_one_warning(name):
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
-        for figure in pictures((name,), f"{name}.csv")[:3]:
+        for figure in islice(pictures((name,), f"{name}.csv"), 3):
             assert figure.axes[0].get_ylabel() == name
             written(figure)
     assert len(warned) <= 1

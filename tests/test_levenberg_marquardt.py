@@ -47,7 +47,7 @@ def problem(l2=None, hidden=3, steps=200):
 
 def test_levenberg_marquardt_reaches_the_minimum_that_scipy_finds():
     """A ridge penalty makes the minimum sharp; SciPy's trust-region method, from the same start, is the oracle."""
-    objective, terms, network = problem(l2=jnp.asarray(1e-3))
+    objective, terms, network = problem(l2=jnp.asarray(1e-3), steps=100)
     theta, unravel = ravel_pytree(network)
     residuals = jax.jit(lambda weights: objective.residuals(unravel(weights), terms, KEY))
     slopes: Any = jax.jit(jax.jacfwd(residuals))

@@ -55,10 +55,18 @@ def alone(frame: pd.DataFrame, name: Any) -> pd.DataFrame:
     return frame.loc[frame.unique_id == name, frame.columns != "unique_id"].reset_index(drop=True)
 
 
+@pytest.fixture(scope="module")
+def each_alone():
+    """Series of several lengths and steps, and the forecast of each by itself."""
+    frame = pd.concat([one("a", 60), one("b", 45, "2001-03-01", seed=1), one("weeks", 70, freq="W-SUN"), one("c", 9)])
+    names = frame.unique_id.unique()
+    return frame, {name: freerun.RNN().fit(alone(frame, name)).forecast(5, (80, 95)) for name in names}
+
+
 @tolerant
 @pytest.mark.parametrize("workers", [1, 2])
-def test_each_series_gets_the_forecast_that_it_gets_alone(workers):
-    frame = pd.concat([one("a", 60), one("b", 45, "2001-03-01", seed=1), one("weeks", 70, freq="W-SUN"), one("c", 9)])
+def test_each_series_gets_the_forecast_that_it_gets_alone(workers, each_alone):
+    frame, forecasts = each_alone
     found = freerun.forecast_many(frame, 5, levels=(80, 95), workers=workers)
     assert list(found.forecasts.columns) == [
         "unique_id",
@@ -68,8 +76,7 @@ def test_each_series_gets_the_forecast_that_it_gets_alone(workers):
     ]
     assert found.refused.reason.tolist() == []
     assert found.forecasts.unique_id.drop_duplicates().tolist() == ["a", "b", "weeks", "c"]
-    for name in ("a", "b", "weeks", "c"):
-        expected = freerun.RNN().fit(alone(frame, name)).forecast(5, (80, 95))
+    for name, expected in forecasts.items():
         part = alone(found.forecasts, name).set_index("ds")
         np.testing.assert_array_equal(part.index, expected.index)
         np.testing.assert_allclose(part, expected, rtol=1e-9)

@@ -59,7 +59,7 @@ def test_bfgs_runs_on_past_a_start_that_is_already_close(tutorial, descended):
 def test_a_linear_network_learns_a_linear_recursion_exactly():
     """x_{t+1} = 1.8 x_t - 0.97 x_{t-1}: two linear units and a direct connection can represent it."""
     values = [1.0, 0.9]
-    for _ in range(300):
+    for _ in range(100):
         values.append(1.8 * values[-1] - 0.97 * values[-2])
     series = freerun.Series.of(values)
     rnn = freerun.RNN(hidden=2, optimizer="bfgs", nonlinearity="identity", washout=2, epochs=500).fit(series)

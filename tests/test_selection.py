@@ -16,6 +16,7 @@ from freerun.selection.attractor import RUNS, AttractorJudge, Likeness
 from freerun.selection.choosing import members_of
 from freerun.selection.judge import Candidate, Judge
 from freerun.selection.policies import FORECAST, Round
+from freerun.selection.race import kinds_first
 from freerun.settings import Settings
 from freerun.training.loop import train
 from freerun.training.validation import Validation
@@ -291,6 +292,17 @@ def test_of_candidates_with_one_error_each_those_equal_to_the_best_are_kept():
     """As the judge of long runs gives."""
     choices = [Candidate.of(Settings.checked(), [error]) for error in (0.1, 0.1, 0.11, 0.1)]
     assert members_of(Settings.checked(), choices) == 2
+
+
+def test_an_ensemble_takes_the_best_of_each_kind_before_others_of_its_kind():
+    """A kind is a cell with its delays, differences and logarithm; penalties make no other kind."""
+    polynomial = Settings.checked(cell="polynomial", delays=2, optimizer="ridge")
+    tanh, later = (Settings.checked(cell="memoryless", delays=n, optimizer="ridge") for n in (3, 5))
+    ranking = [
+        *(Candidate(0.1, tanh.with_(l2=1e-3)), Candidate(0.2, tanh.with_(l2=1e-4))),
+        *(Candidate(0.3, polynomial), Candidate(0.4, later), Candidate(0.5, polynomial.with_(l2=1e-5))),
+    ]
+    assert [one.error for one in kinds_first(ranking)] == [0.1, 0.3, 0.4, 0.2, 0.5]
 
 
 def test_a_part_of_a_long_series_is_judged_like_its_end():
