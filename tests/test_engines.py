@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -88,12 +89,21 @@ def test_both_engines_run_every_network_alike(cell, shape):
     gappy[:, :channels][~observed] = np.nan
     shocks = 0.1 * random.normal(size=(AHEAD, channels))
     rest = numpy_runs.beside(network.rest())
+
+    @jax.jit
+    def theirs(network, values, known, gappy, observed):
+        return (
+            jax_runs.predict(network, values),
+            free_runs(network, values, at, AHEAD, known),
+            jax_runs.completed(network, gappy, observed),
+        )
+
     with computing("float64"):
-        agree(numpy_runs.predict(network, values), jax_runs.predict(network, values))
+        predicted, free, completed = theirs(network, values, known, np.nan_to_num(gappy), observed.astype(float))
+        agree(numpy_runs.predict(network, values), predicted)
         state, value = numpy_runs.states_before(network, values, at)
         runs = numpy_runs.run(network, state, value, AHEAD, future_inputs=known.transpose(1, 0, 2)).values[0]
-        agree(runs, free_runs(network, values, at, AHEAD, known))
-        completed = jax_runs.completed(network, np.nan_to_num(gappy), observed.astype(float))
+        agree(runs, free)
         agree(numpy_runs.filled(network, gappy), completed)
         disturbed = numpy_runs.run(
             network, rest, values[:1, :channels], AHEAD, future_inputs=known[0], shocks=shocks[:, None]
@@ -118,10 +128,15 @@ def test_both_engines_have_the_same_nonlinearities(cell, nonlinearity):
     network = drawn(cell, {"channels": 2, "lags": (0, 2), "nonlinearity": nonlinearity})
     values = 0.5 * np.random.default_rng(2).normal(size=(STEPS, 2))
     at = np.array([4, 31])
+
+    @jax.jit
+    def theirs(network, values, known):
+        return jax_runs.predict(network, values), free_runs(network, values, at, AHEAD, known)
+
     with computing("float64"):
-        agree(numpy_runs.predict(network, values), jax_runs.predict(network, values))
-        runs = numpy_runs.run(network, *numpy_runs.states_before(network, values, at), AHEAD).values[0]
-        agree(runs, free_runs(network, values, at, AHEAD, np.empty((2, AHEAD, 0))))
+        predicted, free = theirs(network, values, np.empty((2, AHEAD, 0)))
+    agree(numpy_runs.predict(network, values), predicted)
+    agree(numpy_runs.run(network, *numpy_runs.states_before(network, values, at), AHEAD).values[0], free)
 
 
 @pytest.mark.parametrize("cell", NAMES)
@@ -134,19 +149,29 @@ def test_both_engines_go_on_from_what_was_read_before(cell):
     gappy = values.copy()
     gappy[[5, 6, 20], 1] = np.nan
     observed = np.isfinite(gappy[:, :2]).astype(float)
-    state = numpy_runs.state_after(network, before)
-    with computing("float64"):
+    at = np.array([0, 3, 30])
+
+    @jax.jit
+    def theirs(network, before, values, observed, known):
         reached = jax_runs.read_on(network, before, network.rest())[2]
-        agree_in_all(state, reached)
-        agree(numpy_runs.predict(network, values, state), jax_runs.predict(network, values, reached))
-        agree(numpy_runs.filled(network, gappy, state), jax_runs.completed(network, values, observed, reached))
-        run = numpy_runs.run(network, numpy_runs.beside(state), values[:1, :2], AHEAD, future_inputs=known)
-        agree(run.values[0, 0], jax_runs.run_free(network, reached, values[0, :2], AHEAD, known))
-        at = np.array([0, 3, 30])
-        runs = numpy_runs.run(
-            network, *numpy_runs.states_before(network, values, at, state), AHEAD, future_inputs=known
+        return (
+            reached,
+            jax_runs.predict(network, values, reached),
+            jax_runs.completed(network, values, observed, reached),
+            jax_runs.run_free(network, reached, values[0, :2], AHEAD, known),
+            free_runs(network, values, at, AHEAD, jnp.stack([known] * 3), reached),
         )
-        agree(runs.values[0], free_runs(network, values, at, AHEAD, np.stack([known] * 3), reached))
+
+    with computing("float64"):
+        reached, predicted, completed, ahead, free = theirs(network, before, values, observed, known)
+    state = numpy_runs.state_after(network, before)
+    agree_in_all(state, reached)
+    agree(numpy_runs.predict(network, values, state), predicted)
+    agree(numpy_runs.filled(network, gappy, state), completed)
+    run = numpy_runs.run(network, numpy_runs.beside(state), values[:1, :2], AHEAD, future_inputs=known)
+    agree(run.values[0, 0], ahead)
+    begin = numpy_runs.states_before(network, values, at, state)
+    agree(numpy_runs.run(network, *begin, AHEAD, future_inputs=known).values[0], free)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -168,16 +193,19 @@ def test_both_engines_run_in_single_precision(cell):
     random = np.random.default_rng(2)
     values, known = 0.5 * random.normal(size=(STEPS, 4)), random.normal(size=(2, AHEAD, 2))
     at = np.array([0, 25])
+
+    @jax.jit
+    def theirs(network, values, known):
+        return jax_runs.predict(network, values), free_runs(network, values, at, AHEAD, known)
+
     with computing("float32"):
-        ours = numpy_runs.predict(network, values)
-        assert ours.dtype == np.float32
-        agree(ours, jax_runs.predict(network, values.astype(np.float32)), 1e-4)
-        begin = numpy_runs.states_before(network, values, at)
-        runs = numpy_runs.run(network, *begin, AHEAD, future_inputs=known.transpose(1, 0, 2)).values[0]
-        assert runs.dtype == np.float32
-        theirs = free_runs(network, values.astype(np.float32), at, AHEAD, known.astype(np.float32))
-        assert theirs.dtype == np.float32
-        agree(runs, theirs, 1e-4)
+        predicted, free = theirs(network, values.astype(np.float32), known.astype(np.float32))
+    ours = numpy_runs.predict(network, values)
+    begin = numpy_runs.states_before(network, values, at)
+    runs = numpy_runs.run(network, *begin, AHEAD, future_inputs=known.transpose(1, 0, 2)).values[0]
+    assert ours.dtype == runs.dtype == free.dtype == np.float32
+    agree(ours, predicted, 1e-4)
+    agree(runs, free, 1e-4)
 
 
 def test_readouts_side_by_side_run_as_each_alone():

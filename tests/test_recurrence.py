@@ -78,6 +78,19 @@ def test_a_cell_of_a_kind_that_no_loop_knows_is_refused():
         open_loop(cell, jnp.ones((5, 2)), cell.rest())
 
 
+def with_derivatives(run, *arguments):
+    """What `run` returns, and the derivatives of the sum of its sines backwards and forwards, by one program."""
+    places = tuple(range(len(arguments)))
+
+    def total(*arguments):
+        return jnp.sin(run(*arguments)).sum()
+
+    def computed(*arguments):
+        return run(*arguments), *(derivative(total, places)(*arguments) for derivative in (jax.grad, jax.jacfwd))
+
+    return jax.jit(computed)(*arguments)
+
+
 @pytest.mark.quick(kind=["lstm", "plrnn"])
 @pytest.mark.parametrize("kind", CELLS)
 def test_values_and_derivatives_are_those_of_a_plain_scan(kind):
@@ -85,17 +98,12 @@ def test_values_and_derivatives_are_those_of_a_plain_scan(kind):
     inputs = jnp.asarray(np.random.default_rng(1).normal(size=(40, 2)))
 
     def ours(cell, inputs):
-        return jnp.sin(open_loop(cell, inputs, cell.rest())[0]).sum()
+        return open_loop(cell, inputs, cell.rest())[0]
 
-    def theirs(cell, inputs):
-        return jnp.sin(plain(cell, inputs)).sum()
-
-    np.testing.assert_allclose(open_loop(cell, inputs, cell.rest())[0], plain(cell, inputs), rtol=1e-12, atol=1e-13)
-    for derivative in (jax.grad, jax.jacfwd):
-        mine = jax.jit(derivative(ours, argnums=(0, 1)))(cell, inputs)
-        expected = jax.jit(derivative(theirs, argnums=(0, 1)))(cell, inputs)
-        for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    (mine, *derivatives), (expected, *plainly) = (with_derivatives(run, cell, inputs) for run in (ours, plain))
+    np.testing.assert_allclose(mine, expected, rtol=1e-12, atol=1e-13)
+    for a, b in zip(jax.tree.leaves(derivatives), jax.tree.leaves(plainly), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.quick(kind=["plrnn"])
@@ -105,18 +113,15 @@ def test_sequences_side_by_side_are_driven_as_each_alone(kind):
     inputs = jnp.asarray(np.random.default_rng(1).normal(size=(20, 3, 2)))
 
     def ours(cell, inputs):
-        return jnp.sin(open_loop(cell, inputs, cell.rest())[0]).sum()
+        return open_loop(cell, inputs, cell.rest())[0]
 
     def theirs(cell, inputs):
-        return sum(jnp.sin(plain(cell, inputs[:, i])).sum() for i in range(3))
+        return jnp.stack([plain(cell, inputs[:, i]) for i in range(3)], axis=1)
 
-    expected = np.stack([plain(cell, inputs[:, i]) for i in range(3)], axis=1)
-    np.testing.assert_allclose(open_loop(cell, inputs, cell.rest())[0], expected, rtol=1e-12, atol=1e-13)
-    for derivative in (jax.grad, jax.jacfwd):
-        mine = jax.jit(derivative(ours, argnums=(0, 1)))(cell, inputs)
-        plainly = jax.jit(derivative(theirs, argnums=(0, 1)))(cell, inputs)
-        for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(plainly), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    (mine, *derivatives), (expected, *plainly) = (with_derivatives(run, cell, inputs) for run in (ours, theirs))
+    np.testing.assert_allclose(mine, expected, rtol=1e-12, atol=1e-13)
+    for a, b in zip(jax.tree.leaves(derivatives), jax.tree.leaves(plainly), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.slow
@@ -213,26 +218,30 @@ def test_open_loop_free_run_and_forced_run_are_the_hand_written_loop(kind, lags,
             outputs.append(y)
         return np.array(outputs)
 
+    @jax.jit
+    def computed(network, inputs, strength, unseen):
+        states, values = jax_runs.run_starts(network, inputs, jnp.asarray([4, 11]))
+        first, last = (jax.tree.map(lambda entry, i=i: entry[i], states) for i in (0, 1))
+        begun, (state, value) = jax_runs.forced_on(network, last, values[1], *unseen)
+        ended = jax_runs.run_free(network, state, value, 12)
+        return (
+            values,
+            jax_runs.predict(network, inputs),
+            jax_runs.step(network, first, values[0])[1],
+            jax_runs.run_free(network, last, values[1], 20),
+            jnp.concatenate([begun, ended]),
+            jax_runs.run_forced(network, inputs, strength),
+        )
+
     outputs = loop(np.ones(12), 20)
-    np.testing.assert_allclose(jax.jit(jax_runs.predict)(network, inputs), outputs[:12], rtol=1e-10, atol=1e-12)
-    states, values = jax.jit(jax_runs.run_starts)(network, inputs, jnp.asarray([4, 11]))
-    np.testing.assert_allclose(values, inputs[[4, 11]])
-    first = jax.tree.map(lambda entry: entry[0], states)
-    np.testing.assert_allclose(jax.jit(jax_runs.step)(network, first, values[0])[1], outputs[4], rtol=1e-10, atol=1e-12)
-    last = jax.tree.map(lambda entry: entry[1], states)
-    run_free = jax.jit(partial(jax_runs.run_free, network), static_argnums=2)
-    np.testing.assert_allclose(run_free(last, values[1], 20), outputs[11:31], rtol=1e-9, atol=1e-11)
     unseen = np.zeros((8, 2)), np.zeros((8, 1))
-    first, (state, value) = jax.jit(jax_runs.forced_on)(network, last, values[1], *unseen)
-    np.testing.assert_allclose(
-        np.concatenate([first, run_free(state, value, 12)]), outputs[11:31], rtol=1e-9, atol=1e-11
-    )
-    np.testing.assert_allclose(
-        jax_runs.run_forced(network, jnp.asarray(inputs), jnp.asarray(strength)),
-        loop(strength, 0),
-        rtol=1e-10,
-        atol=1e-12,
-    )
+    values, predicted, stepped, free, in_two, forced = computed(network, inputs, strength, unseen)
+    np.testing.assert_allclose(values, inputs[[4, 11]])
+    np.testing.assert_allclose(predicted, outputs[:12], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(stepped, outputs[4], rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(free, outputs[11:31], rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(in_two, outputs[11:31], rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(forced, loop(strength, 0), rtol=1e-10, atol=1e-12)
 
 
 def test_a_network_of_numpy_arrays_runs_too():
