@@ -62,7 +62,7 @@ def test_a_linear_network_learns_a_linear_recursion_exactly():
     for _ in range(100):
         values.append(1.8 * values[-1] - 0.97 * values[-2])
     series = freerun.Series.of(values)
-    rnn = freerun.RNN(hidden=2, optimizer="bfgs", nonlinearity="identity", washout=2, epochs=500).fit(series)
+    rnn = freerun.RNN(hidden=2, optimizer="bfgs", nonlinearity="identity", washout=2, epochs=200).fit(series)
     assert rnn.history_.training_mse[-1] < 1e-14
     following = series.values[:, 0].tolist()
     for _ in range(50):

@@ -151,7 +151,7 @@ def test_a_linear_recurrence_and_its_transpose(pieces):
     ],
 )
 def test_training_comes_to_the_same(optimizer, parameters, device):
-    series, validation = freerun.systems.mackey_glass(600, seed=0).split(400)
+    series, validation = freerun.systems.mackey_glass(400, seed=0).split(300)
 
     def fit(side_by_side):
         rnn = freerun.RNN(6, optimizer=optimizer, **parameters, device=device, parallel=side_by_side)
