@@ -234,6 +234,16 @@ def test_the_same_seed_gives_the_same_bits_in_another_process():
     st.floats(0, 3),
 )
 def test_divergence_is_always_noticed(wave, method, nonlinearity, rate, spread):
+    _assert_divergence_is_noticed(wave, method, nonlinearity, rate, spread)
+
+
+@pytest.mark.parametrize(("rate", "spread"), [(-2.0, 0.0), (0.0, 0.2), (8.0, 0.0), (-1.0, 3.0)])
+def test_divergence_is_noticed_with_steps_and_weights_of_any_size(wave, rate, spread):
+    """Four of the cases of the test above, by one program."""
+    _assert_divergence_is_noticed(wave, "sgd", "identity", rate, spread)
+
+
+def _assert_divergence_is_noticed(wave, method, nonlinearity, rate, spread):
     """Whatever happens, the weights that are kept are finite, and a run that is handed out is."""
     rnn = freerun.RNN(
         4,

@@ -40,6 +40,23 @@ def test_bfgs_goes_on_from_gradient_descent_to_a_minimum_of_the_tutorials_object
     assert np.all(np.diff(rnn.history_.objective) <= 0)
 
 
+def test_bfgs_goes_on_from_gradient_descent_to_the_least_squares_of_scipy():
+    """Hidden units that are linear make a linear network, whose minimum is that of least squares on its window."""
+    values = np.sin(np.arange(120) / 3) + 0.1 * np.cos(np.arange(120))
+    given: dict[str, Any] = {"hidden": 2, "cell": "memoryless", "delays": 3, "nonlinearity": "identity", "washout": 3}
+    descended = freerun.RNN(**given, optimizer="sgd", epochs=20, learning_rate=0.01, restarts=1).fit(values)
+    rnn = freerun.RNN(**given, optimizer="bfgs", epochs=200, restarts=1)
+    rnn.model_ = descended.model_
+    rnn.fit(values, warm_start=True)
+    objective = rnn.history_.objective
+    assert objective[0] <= descended.history_.objective[-1]
+    assert np.all(np.diff(objective) <= 0)
+    lags = np.lib.stride_tricks.sliding_window_view(values, 3)[:-1]
+    features = np.column_stack([lags, np.ones(len(lags))])[1:]
+    _, rest, *_ = np.linalg.lstsq(features, values[4:], rcond=None)
+    assert rnn.history_.training_mse[-1] == pytest.approx(rest[0] / len(features), rel=1e-6)
+
+
 @pytest.mark.slow
 def test_bfgs_without_the_penalty_reaches_a_millionth(tutorial, descended):
     rnn = go_on(descended, tutorial, epochs=2000)

@@ -90,14 +90,13 @@ def test_the_winner_is_fitted_to_the_whole_series(series, found):
     np.testing.assert_allclose(found.rnn.generate(10, ensemble="best").values, again.generate(10).values, atol=1e-9)
 
 
-@pytest.mark.slow
-@pytest.mark.quick(platform=["cpu"])
-@pytest.mark.parametrize("platform", ["cpu", "gpu"])
-def test_trials_that_are_trained_together_come_out_as_if_alone(series, platform, monkeypatch):
+@pytest.mark.quick(epochs=[9])
+@pytest.mark.parametrize(("platform", "epochs"), [("cpu", 9), ("cpu", 90), ("gpu", 90)])
+def test_trials_that_are_trained_together_come_out_as_if_alone(series, platform, epochs, monkeypatch):
     """Each with a learning rate, penalty and seed of its own; by one program for all, as on a GPU, too."""
     monkeypatch.setattr(base, "current_device", lambda: SimpleNamespace(platform=platform))
     several = [
-        settled(Settings.checked(**TRAINED, restarts=1, members=1, **own), 300)
+        settled(Settings.checked(**TRAINED | {"epochs": epochs}, restarts=1, members=1, **own), 300)
         for own in (
             {"learning_rate": 0.01, "l2": 1e-3, "seed": 1},
             {"learning_rate": 0.05, "l2": 0.0, "seed": 2},

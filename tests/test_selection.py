@@ -92,20 +92,10 @@ def test_members_are_kept_the_best_first(series):
     np.testing.assert_allclose(rnn.generate(10, ensemble="median").values, np.median(runs, axis=0), atol=1e-9)
 
 
-@pytest.mark.slow
-def test_restarts_are_judged_by_free_runs_and_the_best_weights_are_kept(series):
-    settings = settled(
-        Settings.checked(
-            hidden=4,
-            cell="simple",
-            delays=2,
-            optimizer="levenberg-marquardt",
-            segment_lengths=(5,),
-            epochs=10,
-            restarts=3,
-        ),
-        300,
-    )
+@pytest.mark.quick(how=[{"optimizer": "adam"}])
+@pytest.mark.parametrize("how", [{"optimizer": "adam"}, {"optimizer": "levenberg-marquardt", "segment_lengths": (5,)}])
+def test_restarts_are_judged_by_free_runs_and_the_best_weights_are_kept(series, how):
+    settings = settled(Settings.checked(hidden=4, cell="simple", delays=2, epochs=10, restarts=3, **how), 300)
     scaling = Scaling.fitted([series], settings)
     trained = train(
         [train_plan(settings.with_(seed=seed), 1) for seed in range(3)], [series], None, scaling, held_out=75
