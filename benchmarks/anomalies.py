@@ -46,6 +46,9 @@ LATE = 32
 WINDOW = 16
 """Steps of the windows that IsolationForest and the linear autoregression read."""
 
+LEAST = 1e-12
+"""Least width by which errors are divided."""
+
 ROLLING = 100
 """Steps by which a reading is standardised by the rolling baseline."""
 
@@ -228,21 +231,19 @@ class Alarms:
         return cls(flagged, [(int(part[0]), int(part[-1])) for part in parts])
 
 
-Method = Callable[[Data], tuple[Alarms, Alarms]]
-"""What a method says of the second part and of the third, after it has learned the first."""
+Method = Callable[[np.ndarray, np.ndarray], Alarms]
+"""Learns a part of a series, shape (T, D), and says what is anomalous in a part that may follow it."""
+
+Scoring = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Scores each step of a series, from a training part and a series that begins with it."""
 
 
-def _by_scores(scores: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Method:
-    """A method whose score of each step of a series is compared with the scores of the training part.
+def by_scores(scores: Scoring) -> Method:
+    """A method whose score of each step of a series is compared with the scores of the training part."""
 
-    `scores` takes the training part and a series that begins with the training part.
-    """
-
-    def method(data: Data) -> tuple[Alarms, Alarms]:
-        threshold = np.nanquantile(scores(data.training, data.training), 1 - RATE)
-        clean = scores(data.training, np.concatenate([data.training, data.clean]))[TRAINING:]
-        faulty = scores(data.training, np.concatenate([data.training, data.faulty]))[TRAINING:]
-        return Alarms.of(clean > threshold), Alarms.of(faulty > threshold)
+    def method(training: np.ndarray, part: np.ndarray) -> Alarms:
+        threshold = np.nanquantile(scores(training, training), 1 - RATE)
+        return Alarms.of(scores(training, np.concatenate([training, part]))[len(training) :] > threshold)
 
     return method
 
@@ -252,26 +253,27 @@ def _windows(values: np.ndarray, length: int) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(values, length, axis=0).reshape(len(values) - length + 1, -1)
 
 
-def _rolling(_: np.ndarray, values: np.ndarray) -> np.ndarray:
+def rolling(_: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Distance from the median of the last steps, in median absolute deviations."""
     past = np.lib.stride_tricks.sliding_window_view(values, ROLLING, axis=0)[:-1]
     middle = np.median(past, axis=2)
     width = np.median(np.abs(past - middle[..., None]), axis=2)
-    scores = np.abs(values[ROLLING:] - middle) / np.maximum(width, 1e-12)
+    scores = np.abs(values[ROLLING:] - middle) / np.maximum(width, LEAST)
     return np.concatenate([np.full(ROLLING, np.nan), scores.max(axis=1)])
 
 
-def _seasonal_difference(season: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def seasonal_difference(season: int) -> Scoring:
+    """Distance from the value a season before, or a step before if there is no season."""
     lag = season or 1
 
     def scores(training: np.ndarray, values: np.ndarray) -> np.ndarray:
-        difference = np.abs(values[lag:] - values[:-lag]) / training.std(axis=0)
+        difference = np.abs(values[lag:] - values[:-lag]) / np.maximum(training.std(axis=0), LEAST)
         return np.concatenate([np.full(lag, np.nan), difference.max(axis=1)])
 
     return scores
 
 
-def _linear(training: np.ndarray, values: np.ndarray) -> np.ndarray:
+def linear(training: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Errors of a linear autoregression one step ahead, in their standard deviations."""
 
     def rows(series: np.ndarray) -> np.ndarray:
@@ -279,12 +281,13 @@ def _linear(training: np.ndarray, values: np.ndarray) -> np.ndarray:
         return np.concatenate([windows, np.ones((len(windows), 1))], axis=1)
 
     weights, *_ = np.linalg.lstsq(rows(training), training[WINDOW:], rcond=None)
-    width = (training[WINDOW:] - rows(training) @ weights).std(axis=0)
+    width = np.maximum((training[WINDOW:] - rows(training) @ weights).std(axis=0), LEAST)
     errors = np.abs(values[WINDOW:] - rows(values) @ weights) / width
     return np.concatenate([np.full(WINDOW, np.nan), errors.max(axis=1)])
 
 
-def _forest() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def forest() -> Scoring:
+    """Isolation forests of windows (Liu et al., 2008)."""
     from sklearn.ensemble import IsolationForest
 
     fitted: dict[int, IsolationForest] = {}
@@ -302,28 +305,21 @@ QUICK: Mapping[str, Any] = {
     **{"cell": "memoryless", "initial": "reservoir", "hidden": 100, "delays": WINDOW, "input_scale": 0.3},
     **{"l2": 1e-3, "difference": 0, "optimizer": "ridge"},
 }
-"""Networks that take a second each, where the defaults of freerun take a minute."""
+"""Networks that take a second each, where the defaults of freerun take a minute; smoothers stand in for them on series
+with seasons."""
 
 
-def _freerun(folder: Path, name: str, seed: int, quick: bool) -> Method:
-    """Networks of freerun, by its defaults or quickly: smoothers for seasons, `QUICK` for the others.
+def by_networks(path: Path, settings: Mapping[str, Any]) -> Method:
+    """Networks of freerun. The model is kept in a file; one that is there is not fitted again."""
 
-    The model is kept in a folder.
-    """
-    settings = {} if not quick else {"cell": "smoothing"} if WORKS[name].season else QUICK
-
-    def method(data: Data) -> tuple[Alarms, Alarms]:
-        path = folder / f"{name}-{seed}{'-quick' if quick else ''}.freerun"
+    def method(training: np.ndarray, part: np.ndarray) -> Alarms:
         if not path.exists():
-            freerun.RNN(**settings).fit(data.training).save(path)
-        rnn = freerun.load(path)
-        both = []
-        for part in (data.clean, data.faulty):
-            found = rnn.anomalies(np.concatenate([data.training, part]), start=TRAINING, false_alarms=RATE)
-            flagged = found.flagged[TRAINING:]
-            intervals = [(begin - TRAINING, end - TRAINING) for begin, end in found.spans]
-            both.append(Alarms(flagged, intervals))
-        return both[0], both[1]
+            freerun.RNN(**settings).fit(training).save(path)
+        begin = len(training)
+        series = np.concatenate([training, part])
+        found = freerun.load(path).anomalies(series, start=begin, false_alarms=RATE)
+        spans = [(int(first) - begin, int(last) - begin) for first, last in found.spans]
+        return Alarms(found.flagged[begin:], spans)
 
     return method
 
@@ -382,16 +378,19 @@ def measured(
     for name in names:
         for seed in range(seeds):
             data = made(WORKS[name], seed)
+            season = WORKS[name].season
+            settings = {} if not quick else {"cell": "smoothing"} if season else QUICK
+            path = folder / f"{name}-{seed}{'-quick' if quick else ''}.freerun"
             methods: dict[str, Method] = {
-                "freerun": _freerun(folder, name, seed, quick),
-                "linear autoregression": _by_scores(_linear),
-                "seasonal difference": _by_scores(_seasonal_difference(WORKS[name].season)),
-                "rolling median": _by_scores(_rolling),
-                "IsolationForest": _by_scores(_forest()),
+                "freerun": by_networks(path, settings),
+                "linear autoregression": by_scores(linear),
+                "seasonal difference": by_scores(seasonal_difference(season)),
+                "rolling median": by_scores(rolling),
+                "IsolationForest": by_scores(forest()),
             }
             for method in which or methods:
                 began = time.perf_counter()
-                clean, faulty = methods[method](data)
+                clean, faulty = (methods[method](data.training, part) for part in (data.clean, data.faulty))
                 seconds = time.perf_counter() - began
                 for key in (name, "all"):
                     scores.setdefault(method, {}).setdefault(key, Score()).add(data, clean, faulty, seconds)

@@ -80,12 +80,12 @@ def main() -> None:
     problem: dict[str, Any] = json.load(sys.stdin)
     values = np.array(problem["values"], float)
     for name, peer in PEERS.items():
-        began = time.perf_counter()
+        began = time.process_time()
         forecasts = [
             peer(values[:origin], problem["season"], problem["horizon"], problem["levels"])
             for origin in problem["origins"]
         ]
-        seconds = time.perf_counter() - began
+        seconds = time.process_time() - began
         print(json.dumps({"who": name, "forecasts": forecasts, "seconds": seconds}), flush=True)
 
 

@@ -160,6 +160,11 @@ def test_the_steps_that_follow_a_model_are_compared_from_the_first_on() -> None:
     np.testing.assert_allclose(found.p, whole.p[1200:], rtol=1e-6)
 
 
+def test_a_series_unlike_the_learned_one_is_named_by_a_warning(fitted: freerun.RNN) -> None:
+    with pytest.warns(SeriesWarning, match=r"of 492 steps are flagged, where 0.492 .* unlike the one that was learned"):
+        fitted.anomalies(5 * waves(500, seed=1))
+
+
 def test_steps_that_were_learned_from_are_named_by_a_warning(fitted: freerun.RNN) -> None:
     with pytest.warns(SeriesWarning, match="learned from the first 1000 steps"):
         fitted.anomalies(waves(1500))

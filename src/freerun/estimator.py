@@ -354,7 +354,7 @@ class RNN(Parameters):
         """Find readings of a series that the network did not expect, and the intervals of time in which they lie.
 
         The p-value of a reading says how rarely errors as large occurred on parts of the training series that were left
-        out of the fit. It combines the errors of forecasts 1, 4 and 16 steps ahead and of all channels. Readings with
+        out of the fit. It combines the errors of forecasts 1, 5 and 15 steps ahead and of all channels. Readings with
         small p-values are flagged, and the network does not read them. See `freerun.forecasting.scanning`.
 
         A series whose first step follows the steps that the network has read is compared from that step on. Otherwise
