@@ -1,5 +1,6 @@
 """What is left open is chosen by free runs on the end of the training series, and by nothing else."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,14 +9,16 @@ import pytest
 import freerun
 from freerun import metrics
 from freerun.compute.programs import computing
+from freerun.data.profile import Profile
 from freerun.data.scaling import Scaling
 from freerun.errors import MachineError, SeriesError, TrainingDiverged
 from freerun.network import ridge
 from freerun.plan import settled, train_plan
 from freerun.selection.attractor import RUNS, AttractorJudge, Likeness
+from freerun.selection.candidates import can_estimate
 from freerun.selection.choosing import members_of
 from freerun.selection.judge import Candidate, Judge
-from freerun.selection.policies import FORECAST, Round
+from freerun.selection.policies import FORECAST, Round, may_have_states
 from freerun.selection.race import kinds_first
 from freerun.settings import Settings
 from freerun.training.loop import train
@@ -191,7 +194,7 @@ def test_long_runs_that_resemble_the_series_have_the_smaller_error():
     [
         pytest.param({"l2": 1e-10}, 0.0, "forecast", id="alike"),
         pytest.param({"l2": 10.0}, 0.0, "attractor", id="runs-too-flat"),
-        pytest.param({"l2": 1e-6}, 0.1, "attractor", id="noisy"),
+        pytest.param({"l2": 1e-6, "measurement_noise": 0.0}, 0.1, "attractor", id="noisy"),
     ],
 )
 def test_a_long_sample_is_chosen_for_by_forecasts_where_long_runs_resemble_it(given, noise, taken):
@@ -200,6 +203,49 @@ def test_a_long_sample_is_chosen_for_by_forecasts_where_long_runs_resemble_it(gi
     settings: dict[str, Any] = {"hidden": 80, "cell": "memoryless", "delays": 18, "input_scale": 0.5, "restarts": 2}
     rnn = freerun.RNN(optimizer="ridge", members=1, **settings, **given).fit(values)
     assert rnn.model_.best.settings.select == taken
+
+
+@pytest.fixture(scope="module")
+def noisy_lorenz() -> tuple[freerun.Series, freerun.Series]:
+    """The true states, and measurements with noise of a tenth of their standard deviation."""
+    true = freerun.systems.lorenz_dop853(800, dt=0.05, washout=60)
+    noise = 0.1 * true.deviation * np.random.default_rng(0).normal(size=true.shape)
+    return true, replace(true, values=true.values + noise)
+
+
+def test_long_runs_of_states_are_compared_with_the_series_as_it_was_measured(noisy_lorenz):
+    """By the same judge, a network of states is better than the same network of the measurements as they are."""
+    _, noisy = noisy_lorenz
+    given = Settings.checked(optimizer="ridge", hidden=30, cell="memoryless", delays=1, input_scale=0.3)
+    judge = AttractorJudge(given, [noisy])
+    plain, states = (settled(given.with_(**how), 800) for how in ({"input_noise": 0.0}, {"measurement_noise": 0.1}))
+    assert judge(states, [1e-7], 16).error < 0.5 * judge(plain, [1e-7], 16).error
+
+
+@pytest.mark.slow
+def test_a_noisy_sample_is_learned_as_measurements_of_states_where_their_long_runs_are_better(noisy_lorenz):
+    true, noisy = noisy_lorenz
+    given: dict[str, Any] = {"hidden": 30, "cell": "memoryless", "delays": 1, "input_scale": 0.3, "restarts": 1}
+    rnn = freerun.RNN(optimizer="ridge", select="attractor", **given).fit(noisy)
+    left = np.sqrt(((rnn.smooth(noisy).values - true.values) ** 2).mean(axis=0)) / true.deviation
+    assert (left < 0.05).all()
+
+
+def test_clean_samples_and_settings_of_other_networks_leave_states_out(noisy_lorenz):
+    clean = Profile.of([noisy_lorenz[0]], Settings.checked())
+    assert not may_have_states(clean)
+    assert may_have_states(Profile.of([noisy_lorenz[1]], Settings.checked()))
+    assert can_estimate(Settings.checked())
+    zero = {"cell": "memoryless", "measurement_noise": 0.0}
+    for other in (
+        zero,
+        {"cell": "leaky"},
+        {"input_noise": 0.01},
+        {"difference": 1},
+        {"online": True},
+        {"optimizer": "adam"},
+    ):
+        assert not can_estimate(Settings.checked(**({"optimizer": "ridge"} | other)))
 
 
 def test_runs_are_as_unlike_a_series_as_the_published_measures_say():

@@ -33,7 +33,7 @@ from freerun.forecasting.runs import run_start_after
 from freerun.forecasting.short_runs import short_runs_in_sample, short_runs_left_out
 from freerun.network import normal_equations, ridge
 from freerun.network.assimilation import Noise
-from freerun.network.errors_in_variables import estimate
+from freerun.network.errors_in_variables import estimate, estimate_long
 from freerun.network.network import Network, assemble
 from freerun.network.reading import follow
 from freerun.network.ridge import Divided, Solution, Triangle
@@ -137,7 +137,8 @@ def fit(
         if asked.model is not None:
             asked.model.require_function()
         units = Units(training, None if before is None else before.best.scaling)
-        one = _Fit(settings, training, Profile.of(training, asked), units, held, before, progress, kept, stored)
+        profile = replace(Profile.of(training, asked), in_memory=stored is None)
+        one = _Fit(settings, training, profile, units, held, before, progress, kept, stored)
         one.require_possible(asked)
         return one.fitted(asked, choices, policy)
 
@@ -444,7 +445,7 @@ class _Fit:
         began = time.perf_counter()
         (values,) = self.units.of(plan.settings).values
         measured = plan.measured_variance(values)
-        whole = estimate(network, values, measured, plan.penalty, seed=plan.seed)
+        whole = estimate_long(network, values, measured, plan.penalty, plan.seed)
         member = self._solved_member(
             plan, whole.network, scaling, time.perf_counter() - began, None, BEHIND.format(whole.rounds), whole.noise
         )

@@ -36,6 +36,7 @@ class Profile:
         positive: whether all values are positive.
         parameters: how many external inputs are parameters of a system; see `parameters_of`.
         varies: whether the first series varies to its end; see `keeps_varying`.
+        in_memory: whether these are all steps that are learned, and not the end of a series larger than memory.
     """
 
     steps: int
@@ -50,6 +51,7 @@ class Profile:
     positive: bool
     parameters: int = 0
     varies: bool = True
+    in_memory: bool = True
 
     @property
     def noise(self) -> float:

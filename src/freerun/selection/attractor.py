@@ -24,7 +24,7 @@ from freerun.network.numpy_runs import Readouts
 from freerun.network.ridge import Triangle
 from freerun.plan import SolvePlan
 from freerun.selection.judge import RUNS as FORECASTS
-from freerun.selection.judge import Candidate, Judge
+from freerun.selection.judge import Candidate, Judge, for_states
 from freerun.settings import Settings
 
 RUNS = 16
@@ -97,6 +97,8 @@ class AttractorJudge:
         """
         plan = self._forecast.plan_of(settings)
         network = self._forecast.drawn(plan)
+        if plan.measured:
+            return self._estimated(plan, network, for_states(penalties), runs)
         try:
             rows = self._forecast.divided(network, plan, folds=1)
         except TrainingDiverged:
@@ -108,9 +110,19 @@ class AttractorJudge:
         whole = self._whole(network, plan, values) if runs > FORECASTS else rows.whole()
         length = likeness.steps * max(1, runs // FORECASTS)
         several = _long_runs(network, whole.readouts(network, penalties), values, length)
-        found = [likeness(one) * error for one, error in zip(several, errors, strict=True)]
-        best = int(np.argmin(found))
-        return Candidate.of(settings.with_(l2=penalties[best]), (found[best],))
+        return _best_of(settings, penalties, likeness, several, errors)
+
+    def _estimated(self, plan: SolvePlan, network: Network, penalties: Sequence[float], runs: int) -> Candidate:
+        """Judge a network that learns the states behind noisy measurements, as `__call__` does others.
+
+        Its long runs are runs of states. They are compared with the series as it was measured, as those of others are,
+        once noise is added to them. All of them are of the network that is fitted to what comes before the part.
+        """
+        found = self._forecast.estimated(plan, network, penalties, 0, runs)
+        values, likeness = self._measure(plan.settings, len(self._series) if runs >= FORECASTS else MOST_STEPS)
+        readouts = Readouts.of([one.network for one, _ in found])
+        several = _long_runs(network, readouts, values, likeness.steps * max(1, runs // FORECASTS))
+        return _best_of(plan.settings, penalties, likeness, several, [errors.mean() for _, errors in found])
 
     def resembles(self, settings: Settings) -> bool:
         """Whether runs of four times the length of the series are like it, measured by how like its halves are.
@@ -140,6 +152,19 @@ class AttractorJudge:
         """The rows of all of the series."""
         washout = ridge.washout_of(plan.washout, [values])
         return Triangle.of(ridge.rows_of(network, [values], washout, plan.input_noise, plan.seed))
+
+
+def _best_of(
+    settings: Settings,
+    penalties: Sequence[float],
+    likeness: Likeness,
+    several: np.ndarray,
+    errors: Sequence[float] | np.ndarray,
+) -> Candidate:
+    """The best penalty by the likeness of long runs, shape (R, S, steps, D), times the error of forecasts, (R,)."""
+    found = [likeness(one) * error for one, error in zip(several, errors, strict=True)]
+    best = int(np.argmin(found))
+    return Candidate.of(settings.with_(l2=penalties[best]), (found[best],))
 
 
 def _long_runs(network: Network, readouts: Readouts, values: np.ndarray, steps: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from freerun.data.profile import Profile
+from freerun.data.profile import NOISY, Profile
 from freerun.errors import SettingError
 from freerun.network import monomials
 from freerun.network.cells import CELLS
@@ -71,6 +71,14 @@ def units_of(settings: Settings, candidate: Settings, steps: int) -> int:
 def can_smooth(settings: Settings, series: int) -> bool:
     """Whether smoothers may take the place of networks: one series, ridge, and no parameter of networks is set."""
     return leaves_networks_open(settings) and series == 1
+
+
+def can_estimate(settings: Settings) -> bool:
+    """Whether the settings leave open that networks learn the states behind noisy measurements."""
+    if settings.measurement_noise is not None or settings.input_noise or settings.differences:
+        return False
+    cell = "memoryless" if settings.cell is None else settings.cell
+    return "measurement_noise" in settings.effective(cell=cell, measurement_noise=NOISY)
 
 
 def leaves_networks_open(settings: Settings) -> bool:

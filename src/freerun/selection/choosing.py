@@ -10,10 +10,19 @@ import numpy as np
 from freerun.data.profile import Profile
 from freerun.data.series import Series
 from freerun.plan import default_units, settled
-from freerun.selection.candidates import can_smooth, is_open
+from freerun.selection.candidates import can_estimate, can_smooth, is_open
 from freerun.selection.judge import Candidate
-from freerun.selection.policies import ATTRACTOR, FORECAST, Policy, is_clean_sample, may_be_smooth, policy_for
-from freerun.selection.race import RaceStopped, race
+from freerun.selection.policies import (
+    ATTRACTOR,
+    FORECAST,
+    STATES,
+    Policy,
+    is_clean_sample,
+    may_be_smooth,
+    may_have_states,
+    policy_for,
+)
+from freerun.selection.race import RaceStopped, finalists_first, race, ranked
 from freerun.selection.smoothers import smoothers_of
 from freerun.settings import Settings
 from freerun.training.checkpoint import Checkpoint
@@ -37,6 +46,10 @@ fails, as on population cycles."""
 
 CHANCE = 2.0
 """Chance, in standard errors of the mean difference between the free runs of two candidates."""
+
+MARGIN = 2.0
+"""Networks that read noisy measurements as they are go on beyond their first round if their error there is less than
+this many times that of networks of the states behind them."""
 
 UNITS_OF_PROBE = 300
 """Most hidden units of networks that probe for delays."""
@@ -101,6 +114,8 @@ def _by_suitable_policy(
     policy = policy_for(settings, profile)
     if policy is FORECAST and can_smooth(settings, len(training)) and may_be_smooth(profile):
         return _against_smoothers(settings, training, profile, progress, checkpoint)
+    if policy is ATTRACTOR and can_estimate(settings) and may_have_states(profile):
+        return _against_states(settings, training, profile, progress, checkpoint)
     judge = policy.judge(settings, training)
     found = race(settings.with_(select=policy.name), policy, judge, profile, progress, checkpoint)
     if settings.select != "auto" or policy is not FORECAST or not is_clean_sample(profile):
@@ -114,6 +129,32 @@ def _by_suitable_policy(
         raise
     except KeyboardInterrupt:
         raise RaceStopped(found) from None
+
+
+def _against_states(
+    settings: Settings,
+    training: Sequence[Series],
+    profile: Profile,
+    progress: ProgressCallback | None,
+    checkpoint: Checkpoint | None,
+) -> list[Candidate]:
+    """Networks of the states behind noisy measurements, or of these as they are, by their long runs.
+
+    The race of the latter ends after its first round if the former are clearly better.
+    """
+    judge, settings = ATTRACTOR.judge(settings, training), settings.with_(select=ATTRACTOR.name)
+    states = race(settings, STATES, judge, profile, progress, checkpoint)
+
+    def goes_on(networks: Sequence[Candidate]) -> bool:
+        return networks[0].error < MARGIN * best
+
+    try:
+        best = states[0].error
+        return finalists_first([*states, *race(settings, ATTRACTOR, judge, profile, progress, checkpoint, goes_on)])
+    except RaceStopped as stop:
+        raise RaceStopped(ranked([*states, *stop.ranking])) from None
+    except KeyboardInterrupt:
+        raise RaceStopped(states) from None
 
 
 def _against_smoothers(

@@ -9,6 +9,7 @@ import numpy as np
 
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
+from freerun.network.errors_in_variables import MOST_ESTIMATED
 from freerun.settings import Settings
 
 SHARE, MOST_HELD_OUT = 0.25, 5_000
@@ -22,9 +23,6 @@ FEWEST_HELD_OUT, FEWEST_FITTED = 3, 10
 
 MOST_FITTED = 20_000
 """Most steps of a fit from which a part is held out."""
-
-MOST_ESTIMATED = 5_000
-"""Most steps of a fit to states behind noisy measurements before a part that is held out; each takes some ms."""
 
 
 def held_out(settings: Settings, steps: int, choosing: bool) -> int:

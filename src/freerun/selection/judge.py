@@ -119,7 +119,7 @@ class Judge:
         plan = self.plan_of(settings)
         network = self.drawn(plan)
         if plan.measured:
-            return self._estimated(plan, network, [p for p in penalties if LEAST <= p <= MOST] or penalties[:1], runs)
+            return self._estimated(plan, network, for_states(penalties), runs)
         try:
             rows = self.divided(network, plan, self.folds)
             errors = [
@@ -133,25 +133,41 @@ class Judge:
     def _estimated(self, plan: SolvePlan, network: Network, penalties: Sequence[float], runs: int) -> Candidate:
         """Judge a network that learns the states behind noisy measurements.
 
-        It is fitted to what comes before each part, and its runs start from states that earlier measurements tell. The
-        search for states with a smaller penalty begins at those with a larger one.
+        It is fitted to what comes before each part, and its runs start from states that earlier measurements tell.
+        """
+        errors = np.concatenate(
+            [
+                [errors for _, errors in self.estimated(plan, network, penalties, fold, runs)]
+                for fold in range(self.folds)
+            ],
+            axis=1,
+        )
+        best = int(np.argmin(errors.mean(axis=1)))
+        return Candidate.of(plan.settings.with_(l2=penalties[best]), errors[best].tolist())
+
+    def estimated(
+        self, plan: SolvePlan, network: Network, penalties: Sequence[float], fold: int, runs: int
+    ) -> list[tuple[Estimate, np.ndarray]]:
+        """Estimate the states behind what comes before a part, and the errors of free runs over the part.
+
+        The search for states with a smaller penalty begins at those with a larger one.
+
+        Returns:
+            For each penalty the estimate, and the errors, shape (runs,).
         """
         panel = self._panel(plan.settings)
         (values,) = panel.values
-        errors = np.empty((len(penalties), 0))
-        for fold in range(self.folds):
-            stretch = self._stretch(fold)
-            before = before_part(values, stretch[0])
-            found: list[np.ndarray] = []
-            states: np.ndarray | None = None
-            for penalty in reversed(penalties):
-                rounds = TRIED if states is None else TRIED // 2
-                one = estimate(network, before, plan.measured_variance(values), penalty, rounds, plan.seed, states)
-                states = one.states.mean
-                found.append(panel.errors_after(one, values, stretch, runs))
-            errors = np.concatenate([errors, found[::-1]], axis=1)
-        best = int(np.argmin(errors.mean(axis=1)))
-        return Candidate.of(plan.settings.with_(l2=penalties[best]), errors[best].tolist())
+        stretch = self._stretch(fold)
+        before = before_part(values, stretch[0])
+        measured = plan.measured_variance(values)
+        found: list[tuple[Estimate, np.ndarray]] = []
+        for penalty in sorted(penalties, reverse=True):
+            guess = found[-1][0].states.mean if found else None
+            rounds = TRIED if guess is None else TRIED // 2
+            one = estimate(network, before, measured, penalty, rounds, plan.seed, guess)
+            found.append((one, panel.errors_after(one, values, stretch, runs)))
+        by_penalty = dict(zip(sorted(penalties, reverse=True), found, strict=True))
+        return [by_penalty[penalty] for penalty in penalties]
 
     def of_smoothers(self, several: Sequence[Settings], runs: int) -> tuple[float, ...]:
         """Errors of the mean forecast of networks of smoothers, from the places from which candidates run.
@@ -206,6 +222,11 @@ class Judge:
             if key not in self._prepared:
                 self._prepared[key] = _Panel.of(self._training, Scaling.fitted(self._whole, settings))
             return self._prepared[key]
+
+
+def for_states(penalties: Sequence[float]) -> list[float]:
+    """The penalties that suit readouts solved on the states behind measurements; the first where none does."""
+    return [p for p in penalties if LEAST <= p <= MOST] or list(penalties[:1])
 
 
 @dataclass(frozen=True)

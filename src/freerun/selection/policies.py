@@ -144,8 +144,11 @@ def differences_of(profile: Profile) -> list[tuple[int, ...]]:
     return [(), *((lag,) for lag in (1, *seasonal)), *combinations((1, *seasonal), 2)]
 
 
-MOST_BEHIND = 300
+MOST_BEHIND = 100
 """Most units of a network that learns the states behind measurements, whose readout is solved in many rounds."""
+
+LEAST_MEASURED, MOST_MEASURED = 1e-3, 0.9
+"""Bounds of the noise in a channel from which its estimate begins, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -273,6 +276,46 @@ class AttractorPolicy:
 
 
 @dataclass(frozen=True)
+class StatesPolicy:
+    """Networks of the states behind noisy measurements.
+
+    They learn what their long runs need by few units, since states are nearly without noise.
+
+    Attributes:
+        delays: how many values a step reads of several channels.
+        delays_of_one: the same for a single channel, whose last value is no state.
+        scale: strength of the input weights.
+    """
+
+    delays: tuple[int, ...] = (1, 3, 6)
+    delays_of_one: tuple[int, ...] = (6, 12, 25)
+    scale: float = 0.3
+    name: str = "attractor"
+
+    def rounds(self, profile: Profile) -> tuple[Round, ...]:
+        """See `Policy`."""
+        del profile
+        return Round(1.0, (1e-8,), 32, 2), Round(1.0, (1e-9, 1e-8, 1e-7, 1e-6), 128, 1, near=10)
+
+    def candidates(self, profile: Profile) -> Iterator[Proposal]:
+        """See `Policy`."""
+        noise = tuple(np.clip(profile.noises, LEAST_MEASURED, MOST_MEASURED).tolist())
+        for delays in self.delays if profile.channels > 1 else self.delays_of_one:
+            yield {"cell": "memoryless", "delays": delays, "input_scale": self.scale, "difference": 0} | {
+                "measurement_noise": noise
+            }
+
+    def neighbours(self, best: Settings, profile: Profile) -> Iterator[Proposal]:
+        """See `Policy`."""
+        del best, profile
+        return iter(())
+
+    def judge(self, settings: Settings, training: Sequence[Series]) -> AttractorJudge:
+        """See `Policy`."""
+        return AttractorJudge(settings, training)
+
+
+@dataclass(frozen=True)
 class FieldPolicy:
     """Networks of the sites of a field, whose free runs stay close to what followed.
 
@@ -344,7 +387,7 @@ class FieldPolicy:
         return 2 * width + 1 <= self.extent
 
 
-FORECAST, ATTRACTOR = ForecastPolicy(), AttractorPolicy()
+FORECAST, ATTRACTOR, STATES = ForecastPolicy(), AttractorPolicy(), StatesPolicy()
 
 VALUES_OF_RUNS = 256
 """Sites times free runs by which a candidate for a field is judged, on each part that is left out."""
@@ -406,6 +449,11 @@ def is_clean_sample(profile: Profile) -> bool:
 def may_be_smooth(profile: Profile) -> bool:
     """Whether smoothers may forecast a series: no external inputs, and no long sample of a system."""
     return not profile.inputs and not _is_sample(profile)
+
+
+def may_have_states(profile: Profile) -> bool:
+    """Whether a sample of a system may be noisy measurements of its states."""
+    return profile.in_memory and profile.noise >= NOISY
 
 
 def may_be_sample(profile: Profile) -> bool:

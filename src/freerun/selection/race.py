@@ -226,6 +226,11 @@ def ranked(choices: Iterable[Candidate]) -> list[Candidate]:
     return sorted(choices, key=lambda choice: choice.error)
 
 
+def finalists_first(choices: Iterable[Candidate]) -> list[Candidate]:
+    """Sort the candidates of several races by their errors, those that were judged with the most effort first."""
+    return sorted(choices, key=lambda choice: (not choice.finalist, choice.error))
+
+
 def kinds_first(ranking: Sequence[Candidate]) -> list[Candidate]:
     """Sort the best of each kind before the others: networks that forecast together should differ."""
     first = ranked({choice.kind: choice for choice in reversed(ranking)}.values())
