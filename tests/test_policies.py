@@ -12,6 +12,7 @@ from freerun.errors import SettingError
 from freerun.selection.policies import (
     ATTRACTOR,
     FORECAST,
+    STATES,
     differences_of,
     is_clean_sample,
     noises_near,
@@ -155,7 +156,7 @@ def test_neighbours_of_a_window_are_shorter_longer_and_wider_as_far_as_they_fit(
 
 @pytest.mark.parametrize("steps", [12, 30, 1_000, 100_000])
 def test_rounds_give_fewer_candidates_more_units_and_more_runs(steps):
-    for policy in (FORECAST, ATTRACTOR):
+    for policy in (FORECAST, ATTRACTOR, STATES):
         rounds = policy.rounds(profile(steps))
         for before, after in pairwise(rounds):
             assert before.units <= after.units

@@ -208,7 +208,7 @@ def test_a_long_sample_is_chosen_for_by_forecasts_where_long_runs_resemble_it(gi
 @pytest.fixture(scope="module")
 def noisy_lorenz() -> tuple[freerun.Series, freerun.Series]:
     """The true states, and measurements with noise of a tenth of their standard deviation."""
-    true = freerun.systems.lorenz_dop853(800, dt=0.05, washout=60)
+    true = freerun.systems.lorenz_dop853(800, dt=0.05, washout=100)
     noise = 0.1 * true.deviation * np.random.default_rng(0).normal(size=true.shape)
     return true, replace(true, values=true.values + noise)
 

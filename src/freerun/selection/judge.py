@@ -33,8 +33,9 @@ RUNS, LONGEST_RUN = 32, 200
 SHORTEST = 12
 """Fewest steps of a free run, where the part is long enough: divergence shows only after some steps."""
 
-LEAST, MOST = 1e-9, 1e-3
-"""Smallest and largest penalty of readouts that are solved on the states behind noisy measurements."""
+LEAST, MOST = 1e-12, 1e-3
+"""Smallest and largest penalty of readouts that are solved on the states behind noisy measurements. Of the Roessler
+system with noise of 0.03 standard deviations, forecasts by 1e-10 had a third of the error of those by 1e-8."""
 
 TRIED = 8
 """Rounds in which such a readout is solved to be judged."""

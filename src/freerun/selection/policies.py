@@ -295,7 +295,7 @@ class StatesPolicy:
     def rounds(self, profile: Profile) -> tuple[Round, ...]:
         """See `Policy`."""
         del profile
-        return Round(1.0, (1e-8,), 32, 2), Round(1.0, (1e-9, 1e-8, 1e-7, 1e-6), 128, 1, near=10)
+        return Round(1.0, (1e-10,), 32, 2), Round(1.0, (1e-12, 1e-10, 1e-9, 1e-8), 128, 1)
 
     def candidates(self, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
@@ -453,7 +453,7 @@ def may_be_smooth(profile: Profile) -> bool:
 
 def may_have_states(profile: Profile) -> bool:
     """Whether a sample of a system may be noisy measurements of its states."""
-    return profile.in_memory and profile.noise >= NOISY
+    return profile.in_memory and NOISY <= profile.noise < MOSTLY_NOISE
 
 
 def may_be_sample(profile: Profile) -> bool:
