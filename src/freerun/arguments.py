@@ -1,4 +1,4 @@
-"""Checks of arguments that users give: integers, positive numbers, levels of intervals, choices.
+"""Checks of arguments that users give: integers, positive numbers, steps or times, levels of intervals, choices.
 
 Each function returns the checked value, or raises a `SettingError` that names the argument.
 """
@@ -36,6 +36,30 @@ def whole_number(name: str, value: object, least: int = 1, most: int = LARGEST) 
     if number > most:
         raise SettingError(f"{name}={number}: must be at most {most}")
     return number
+
+
+def steps_or_times(name: str, steps: object, times: object, name_of_times: str = "times") -> int | None:
+    """Check that either the number of steps or their times are given.
+
+    Args:
+        name: name of the argument that has the number, for the message.
+        steps: the number, or None.
+        times: the times, or None; only networks of irregular times take them.
+        name_of_times: name of the argument that has the times.
+
+    Returns:
+        The number; None with times.
+
+    Raises:
+        SettingError: both or none are given, or the number is not a positive whole number.
+    """
+    if times is not None:
+        if steps is not None:
+            raise SettingError(f"{name} and {name_of_times}: give one of them, the number of steps or their times")
+        return None
+    if steps is None:
+        raise SettingError(f"{name}=None: give a whole number of steps, or {name_of_times} after irregular times")
+    return whole_number(name, steps)
 
 
 def positive(name: str, value: object) -> float:

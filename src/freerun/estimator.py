@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 import numpy as np
 
 from freerun import fitting, metrics
-from freerun.arguments import one_of, percentages, share, whole_number
+from freerun.arguments import one_of, percentages, share, steps_or_times, whole_number
 from freerun.backtest import FOLDS, Backtest, backtest
 from freerun.crossfit import cross_fitted
 from freerun.data.scaling import refuse_constant
@@ -247,7 +247,7 @@ class RNN(Parameters):
             SettingError: an ensemble of one network, or no series to continue after training on several.
             SeriesError: the run diverged, `after` does not fit, or external inputs end before the run.
         """
-        steps = _steps_or_times("steps", steps, times)
+        steps = steps_or_times("steps", steps, times)
         one_of("ensemble", ensemble, tuple(runs.COMBINED))
         before = None if after is None else Series.of(after)
         return runs.generate(self._fitted(), steps, before, inputs, ensemble, times)
@@ -290,7 +290,7 @@ class RNN(Parameters):
         """
         return intervals.forecast(
             self._fitted(),
-            _steps_or_times("horizon", horizon, times),
+            steps_or_times("horizon", horizon, times),
             percentages("levels", levels),
             None if after is None else Series.of(after),
             inputs,
@@ -645,19 +645,6 @@ class RNN(Parameters):
         if not hasattr(self, "model_"):
             raise NotFittedError("this RNN is not trained yet; call fit(series) first")
         return self.model_
-
-
-def _steps_or_times(name: str, steps: object, times: object) -> int | None:
-    """Check that either the number of steps or their times are given; returns the number, None with times.
-
-    Raises:
-        SettingError: both or none are given, or the number is not a positive whole number.
-    """
-    if times is None:
-        return whole_number(name, steps)
-    if steps is not None:
-        raise SettingError(f"{name} and times: give one of them, the number of steps or their times")
-    return None
 
 
 def load(path: str | Path, *, model: Callable[..., Any] | None = None) -> RNN:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from freerun.arguments import percentages
+from freerun.arguments import percentages, steps_or_times
 from freerun.cli.console import Console
 from freerun.cli.options import (
     NO_OPTIONS,
@@ -40,7 +40,6 @@ from freerun.cli.options import (
     require_file_for,
     require_one_engine,
     require_picture,
-    require_steps_or_times,
     require_writable,
     settings_of,
     times_of,
@@ -104,7 +103,7 @@ def forecast(
 
     Example: freerun forecast sales.parquet --id unique_id --time ds --target y --horizon 18 -o forecasts.parquet
     """
-    require_steps_or_times("--horizon", horizon, times)
+    steps_or_times("--horizon", horizon, times, "--times")
     require_picture(plot)
     wanted = percentages("--levels", numbers("--levels", levels))
     console = Console(as_json, quiet)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from freerun.arguments import steps_or_times
 from freerun.cli.console import Console
 from freerun.cli.options import (
     NO_OPTIONS,
@@ -22,7 +23,6 @@ from freerun.cli.options import (
     reads_series,
     require_file_for,
     require_picture,
-    require_steps_or_times,
     require_writable,
     times_of,
 )
@@ -58,7 +58,7 @@ def generate(
     from freerun.data.io.csv import text
     from freerun.estimator import load
 
-    require_steps_or_times("--steps", steps, times)
+    steps_or_times("--steps", steps, times, "--times")
     require_writable(output)
     require_picture(plot)
     require_file_for(after, reading)

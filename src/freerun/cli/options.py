@@ -559,18 +559,6 @@ def times_of(text: str | None) -> list[float] | list[str] | None:
         return parts
 
 
-def require_steps_or_times(option: str, steps: int | None, times: str | None) -> None:
-    """Refuse both the number of steps and their times, or none of them.
-
-    Raises:
-        SettingError: both are given, or none.
-    """
-    from freerun.errors import SettingError
-
-    if (steps is None) == (times is None):
-        raise SettingError(f"give either {option}, the number of steps, or --times, after irregular times")
-
-
 def require_file_for(after: Path | None, reading: Reading) -> None:
     """Refuse options of a file when `--after` names none.
 
