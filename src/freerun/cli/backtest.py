@@ -26,7 +26,6 @@ from freerun.cli.options import (
     numbers,
     open_data,
     pairs,
-    read_single,
     reads_series,
     refuse_given,
     require_any_done,
@@ -87,6 +86,7 @@ def backtest(
 
     Example: freerun backtest sales.parquet --id unique_id --horizon 18 -o scores.parquet
     """
+    from freerun.data.series import Series
     from freerun.estimator import RNN, load
     from freerun.many.tables import LongTable
 
@@ -113,7 +113,8 @@ def backtest(
     else:
         options = {f"--{name}": value for name, value in of_many.items()}
         refuse_given(options, f"applies to many series, and {series} holds one; name the column of the names (--id)")
-        _backtest_one(console, rnn, read_single(found, series, reading), series, wanted, plot)
+        observed = Series.from_options(found, reading.options, reading.inputs)
+        _backtest_one(console, rnn, observed, series, wanted, plot)
 
 
 def _backtest_one(

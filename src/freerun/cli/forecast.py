@@ -127,7 +127,7 @@ def forecast(
     if not isinstance(found, LongTable):
         refuse_given(of_many, f"applies to many series, and {source} holds one; name the column of the names (--id)")
         title = f"Forecast of {source.name}"
-        series = read_opened(found, source, reading)
+        series = read_opened(found, reading)
         ahead, before = _from_series(console, series, (horizon, times_of(times)), wanted, settings)
         _print_one(console, ahead, before, title, wanted, output, plot)
         return

@@ -305,17 +305,7 @@ def read(path: Path, reading: Reading) -> Series:
     """
     from freerun.data.series import Series
 
-    return _add_inputs(path, Series.from_options(path, reading.options), reading)
-
-
-def _add_inputs(path: Path, series: Series, reading: Reading) -> Series:
-    """Make the columns that `reading` names external inputs of `series`."""
-    from freerun.errors import SeriesError, SeriesFileError
-
-    try:
-        return series.with_inputs(list(reading.inputs)) if reading.inputs else series
-    except SeriesError as error:
-        raise SeriesFileError(f"{path}: {error}") from error
+    return Series.from_options(path, reading.options, reading.inputs)
 
 
 def open_data(path: Path, reading: Reading) -> LongTable | Path | Table | Rows:
@@ -348,37 +338,22 @@ def open_data(path: Path, reading: Reading) -> LongTable | Path | Table | Rows:
     return found if name is None or selects else table
 
 
-def read_opened(found: Path | Table | Rows, path: Path, reading: Reading) -> Series | StoredSeries:
+def read_opened(found: Path | Table | Rows, reading: Reading) -> Series | StoredSeries:
     """Read the one series of a file that `open_data` has opened; one that is too large for memory is read in parts.
 
     Args:
         found: what `open_data` returned.
-        path: the file.
         reading: how to read it.
 
     Raises:
         SettingError, SeriesError: see `read_training`.
     """
+    from freerun.data.series import Series
+
     if isinstance(found, Path):
         training, _ = read_training([found], None, reading)
         return training[0] if isinstance(training, list) else training
-    return read_single(found, path, reading)
-
-
-def read_single(found: Path | Table | Rows, path: Path, reading: Reading) -> Series:
-    """Read the one series of a file that `open_data` has opened, as a whole.
-
-    Args:
-        found: what `open_data` returned.
-        path: the file.
-        reading: how to read it.
-
-    Raises:
-        SeriesError: the series is invalid.
-    """
-    from freerun.data.series import Series
-
-    return _add_inputs(path, Series.from_options(found, reading.options), reading)
+    return Series.from_options(found, reading.options, reading.inputs)
 
 
 def refuse_given(options: Mapping[str, Any], why: str) -> None:
@@ -417,6 +392,7 @@ def read_training(
         SettingError: `split` with several series, or an option that needs the whole of a large file.
         SeriesError: a file cannot be read or used.
     """
+    from freerun.data.series import Series
     from freerun.data.stored import ENDING, StoredSeries
     from freerun.errors import SettingError
 
@@ -437,20 +413,13 @@ def read_training(
                     "out, or give a shorter file"
                 )
         return (stored, None) if split is None else (stored.until(split), stored.between(split, split + ENDING))
-    panel = [series for path in paths for series in _read_all(path, reading)]
+    found = [Series.all_from_options(path, options, reading.inputs) for path in paths]
+    panel = [series for several in found for series in several.values()]
     if split is None:
         return panel, None
     if len(panel) > 1:
         raise SettingError("--split divides a single series; leave it out with several series")
     return panel[0].split(split)
-
-
-def _read_all(path: Path, reading: Reading) -> list[Series]:
-    """Read all series of a file: one, or several in long format."""
-    from freerun.data.series import Series
-
-    found = Series.all_from_options(path, reading.options)
-    return [_add_inputs(path, series, reading) for series in found.values()]
 
 
 def numbers(option: str, text: str | None) -> tuple[float, ...]:

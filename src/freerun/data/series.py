@@ -189,20 +189,22 @@ class Series:
         return series if inputs is None else series.with_inputs(inputs)
 
     @classmethod
-    def from_options(cls, data: SeriesLike, options: ReadOptions) -> Series:
+    def from_options(cls, data: SeriesLike, options: ReadOptions, inputs: Sequence[str] = ()) -> Series:
         """Convert data to a series as `of` does, with the options in one object.
 
         Args:
             data: see `of`.
             options: how to read the data.
+            inputs: columns that become external inputs.
 
         Raises:
             SeriesError: the data hold no valid series.
         """
         if isinstance(data, Series):
-            return data if options == ReadOptions() else data._read_again(options)
+            again = data if options == ReadOptions() else data._read_again(options)
+            return again.with_inputs(list(inputs)) if inputs else again
         source = str(data) if isinstance(data, str | Path) else getattr(data, "source", "")
-        return cls.of_rows(to_rows(data, options), options, source if isinstance(source, str) else "")
+        return cls.of_rows(to_rows(data, options), options, source if isinstance(source, str) else "", inputs)
 
     def _read_again(self, options: ReadOptions) -> Series:
         """Apply options to this series and keep its external inputs. Irregular times stay unless they are resampled.
@@ -230,12 +232,13 @@ class Series:
         return replace(again, inputs=self.inputs, input_names=self.input_names, given=given)
 
     @classmethod
-    def all_from_options(cls, data: SeriesLike, options: ReadOptions) -> dict[str, Series]:
+    def all_from_options(cls, data: SeriesLike, options: ReadOptions, inputs: Sequence[str] = ()) -> dict[str, Series]:
         """Read all series of a table in long format, by name; or one series, under the name `""`, from other data.
 
         Args:
             data: see `of`.
             options: how to read the data; `id` is the column that identifies the series.
+            inputs: columns that become external inputs of each series.
 
         Raises:
             SeriesError: a series is invalid; the message names it.
@@ -244,11 +247,11 @@ class Series:
         table = found if isinstance(found, Table) else None
         id_column = options.id or (UNIQUE_ID if table is not None and UNIQUE_ID in table.columns else None)
         if table is None or id_column is None or (id_column not in table.columns and "=" in id_column):
-            return {"": cls.from_options(found, options)}
+            return {"": cls.from_options(found, options, inputs)}
         series = {}
         for name, part in table.groups(id_column).items():
             try:
-                series[name] = cls.of_rows(part.rows(replace(options, id=None)), options)
+                series[name] = cls.of_rows(part.rows(replace(options, id=None)), options, inputs=inputs)
             except SeriesError as error:
                 raise type(error)(f"series {name!r}: {error}") from error
         return series
@@ -339,23 +342,24 @@ class Series:
             decimal=decimal,
             irregular=irregular,
         )
-        found = cls.all_from_options(table, options)
-        return {name: series.with_inputs(list(inputs)) if inputs else series for name, series in found.items()}
+        return cls.all_from_options(table, options, inputs)
 
     @classmethod
-    def of_rows(cls, rows: Rows, options: ReadOptions, source: str = "") -> Series:
+    def of_rows(cls, rows: Rows, options: ReadOptions, source: str = "", inputs: Sequence[str] = ()) -> Series:
         """Convert rows to a series: sort them by time, and add missing values where steps have no row.
 
         Args:
             rows: values, names and times in any order.
             options: missing values, resampling and time zone.
             source: path of the file, for messages; empty without a file.
+            inputs: channels that become external inputs.
 
         Raises:
             SeriesError: the rows are no regular series; a `SeriesFileError` with the path if there is a file.
         """
         try:
-            return cls._of_rows(rows, options, f"{source}: " if source else "")
+            series = cls._of_rows(rows, options, f"{source}: " if source else "")
+            return series.with_inputs(list(inputs)) if inputs else series
         except SeriesFileError:
             raise
         except SeriesError as error:

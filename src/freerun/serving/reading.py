@@ -64,8 +64,7 @@ def read_series(request: Reading, table: Table, model: Model) -> Series:
     columns = request.columns or []
     chosen = (*columns, *(name for name in inputs if name not in columns)) if columns else ()
     given = {name: getattr(request, name) for name in Reading.model_fields if name != "columns"}
-    series = Series.from_options(table, ReadOptions.checked(chosen, **given))
-    return series.with_inputs(inputs) if inputs else series
+    return Series.from_options(table, ReadOptions.checked(chosen, **given), inputs)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -162,8 +162,7 @@ def read_series(found: Table | Rows | Path, reading: Reading, series: str) -> Se
     Raises:
         SeriesError: it cannot be read.
     """
-    read = Series.from_options(found, reading.of(series))
-    return read.with_inputs(list(reading.inputs)) if reading.inputs else read
+    return Series.from_options(found, reading.of(series), reading.inputs)
 
 
 def _seen(found: Table | Rows) -> Understanding:
