@@ -280,5 +280,6 @@ def test_the_command_line_imports_the_model(run, tmp_path, monkeypatch):
         code, _, err = run(fit + wrong)
         assert code == 2
         assert wrong in err
-    assert run("forecast s.csv -n 3 --model halving:half --set hidden=20")[0] == 0
-    assert run("backtest s.csv --horizon 3 --folds 2 --set model=halving:half --set hidden=20")[0] == 0
+    given = "--set hidden=20 --set cell=memoryless --set delays=2 --set input_scale=0.3 --set l2=1e-6"
+    assert run(f"forecast s.csv -n 3 --model halving:half {given}")[0] == 0
+    assert run(f"backtest s.csv --horizon 3 --folds 2 --set model=halving:half {given}")[0] == 0

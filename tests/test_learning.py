@@ -101,11 +101,11 @@ def test_learning_without_forgetting_is_a_fit_to_all_steps(values, settings):
 def test_forgetting_goes_on_without_end(values):
     """Where nothing new comes, the weights of directions that are no longer seen stay bounded by the penalty."""
     rnn = freerun.RNN(**RESERVOIR).fit(values[:300])
-    t = np.arange(1000)
+    t = np.arange(500)
     rnn.update(np.column_stack([np.sin(t * 0.3), np.sin(t * 0.3 + 1)]), learn=True, forgetting=0.9)
     assert np.abs(weights_of(rnn)).max() < 1e3
     assert best(rnn).statistics.steps == pytest.approx(1 / (1 - 0.9))
-    np.testing.assert_allclose(rnn.generate(5).values[:, 0], np.sin(0.3 * np.arange(1000, 1005)), atol=1e-2)
+    np.testing.assert_allclose(rnn.generate(5).values[:, 0], np.sin(0.3 * np.arange(500, 505)), atol=1e-2)
 
 
 def test_missing_values_are_not_learned(values):
@@ -183,7 +183,8 @@ def test_intervals_cover_what_they_say_also_after_the_noise_has_grown():
     for first in range(900, 1480, 4):
         low_50, high_50, low_80, high_80 = rnn.forecast(1, (50, 80)).iloc[0, 1:]
         inside.append((low_50 <= x[first] <= high_50, low_80 <= x[first] <= high_80))
-        spread.append(rnn.sample(1, 200).std())
+        if first % 5 == 0:
+            spread.append(rnn.sample(1, 200).std())
         rnn.update(x[first : first + 4], learn=True, forgetting=0.99)
     np.testing.assert_allclose(np.mean(inside, axis=0), [0.5, 0.8], atol=0.1)
     assert np.mean(spread) == pytest.approx(1.0, abs=0.15)

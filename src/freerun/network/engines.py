@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from freerun.extras import missing
 from freerun.network import numpy_runs
 from freerun.network.network import Network, State
+
+if TYPE_CHECKING:
+    from freerun.network.updates import Array
 
 COMPILED = 100_000
 """Number of steps from which on a single run is compiled.
@@ -51,7 +54,7 @@ def free_run(network: Network, state: State, value: np.ndarray, steps: int, futu
 
 
 @cache
-def _compiled() -> Callable[..., Any]:
+def _compiled() -> Callable[..., Array]:
     """The compiled free run of JAX, imported when it is first needed."""
     from freerun.compute.programs import jitted
     from freerun.network.jax_runs import run_free

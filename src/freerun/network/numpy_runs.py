@@ -201,7 +201,7 @@ def predict(network: Network, inputs: Array, state: State | None = None) -> np.n
 def follow(network: Network, inputs: Array, state: State | None = None) -> tuple[np.ndarray, State]:
     """Predict as `predict` does; return also the state after the last step."""
     state = start_of(network, inputs) if state is None else state
-    pieces = [np.empty((0, *inputs.shape[1:-1], network.channels), network.bias.dtype)]
+    pieces: list[Array] = [np.empty((0, *inputs.shape[1:-1], network.channels), network.bias.dtype)]
     for reading in read_in_pieces(network, inputs, state):
         pieces.append(output(network, reading.hidden, reading.window))
         state = reading.state

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from freerun.compute.cores import physical_memory
 from freerun.errors import MachineError
@@ -73,7 +74,7 @@ class Sparse:
         """All that it consists of."""
         return self.data.tobytes() + self.rows.tobytes() + self.pointers.tobytes()
 
-    def astype(self, dtype: Any) -> Sparse:
+    def astype(self, dtype: DTypeLike) -> Sparse:
         """Convert the entries to another precision."""
         return Sparse(self.data.astype(dtype), self.rows, self.pointers, self.shape[0])
 
