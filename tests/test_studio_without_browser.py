@@ -177,7 +177,10 @@ def test_a_run_that_is_stopped_before_it_begins_is_stopped_and_not_killed(store,
     run = store.add("first", sines, Source("file.csv"), 150, dict(TINY))
     jobs = Trainings(store)
     jobs.train(run)
+    process = read_note(store.folder_of(run.id), "process")
+    os.kill(process, signal.SIGSTOP)  # so that it ends without a result
     jobs.stop(run.id)
+    os.kill(process, signal.SIGKILL)
     assert wait_for(jobs, run.id) == "stopped"
     assert store.get(run.id).message == ""
 
