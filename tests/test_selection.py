@@ -231,6 +231,15 @@ def test_a_noisy_sample_is_learned_as_measurements_of_states_where_their_long_ru
     assert (left < 0.05).all()
 
 
+def test_no_noise_in_measurements_leaves_all_else_to_the_default():
+    series = np.random.default_rng(0).normal(size=40).cumsum()
+    expected = freerun.RNN().fit(series).forecast(5, levels=80)
+    found = freerun.RNN(measurement_noise=0).fit(series).forecast(5, levels=80)
+    np.testing.assert_array_equal(found.to_numpy(), expected.to_numpy())
+    with pytest.raises(freerun.errors.SettingError, match="needs a cell without memory"):
+        freerun.RNN(measurement_noise=0.1).fit(series)
+
+
 def test_clean_samples_and_settings_of_other_networks_leave_states_out(noisy_lorenz):
     clean = Profile.of([noisy_lorenz[0]], Settings.checked())
     assert not may_have_states(clean)

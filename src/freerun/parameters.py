@@ -156,9 +156,9 @@ class Parameters:
             input_noise: Standard deviation of noise on the standardised values read while training. Default: chosen for
                 ridge, else 0. At least 0.
             measurement_noise: Standard deviation of the noise in measurements, in standard deviations of the channel;
-                one, or a list with one for each channel. Default: 0. The readout is then solved on the states behind
-                the measurements, which are estimated with it (freerun.network.errors_in_variables). Where it begins;
-                each channel's noise is estimated too.
+                one, or a list with one for each channel. Default: 0; of noisy samples of systems, what the fit chooses.
+                The readout is then solved on the states behind the measurements, which are estimated with it
+                (freerun.network.errors_in_variables). Where it begins; each channel's noise is estimated too.
 
         Args: Gradient methods
             learning_rate: Step size of the gradient methods. Default: 0.01. Above 0.

@@ -470,7 +470,11 @@ class Settings(BaseModel):
         Parameter(
             "Training",
             needs=(
-                Need("cell", lambda s: s.cell in WITHOUT_MEMORY, "a cell without memory (cell='memoryless')"),
+                Need(
+                    "cell",
+                    lambda s: s.cell in WITHOUT_MEMORY or s.measurement_noise == 0,
+                    "a cell without memory (cell='memoryless')",
+                ),
                 Need("optimizer", lambda s: s.method == "ridge", "optimizer='ridge'"),
                 Need("online", lambda s: not s.online, "online=False"),
                 Need("model", lambda s: s.model is None, "a network without a known model"),
@@ -482,7 +486,7 @@ class Settings(BaseModel):
     ] = Field(
         None,
         description="Standard deviation of the noise in measurements, in standard deviations of the channel; one, or a "
-        "list with one for each channel. Default: 0.",
+        "list with one for each channel. Default: 0; of noisy samples of systems, what the fit chooses.",
     )
     learning_rate: Annotated[
         float | None, Parameter("Gradient methods", needs=(GRADIENT_METHOD,), varies_in_program=True)

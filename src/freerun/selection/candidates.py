@@ -82,13 +82,18 @@ def can_estimate(settings: Settings) -> bool:
 
 
 def leaves_networks_open(settings: Settings) -> bool:
-    """Whether readouts are solved by ridge regression, and no parameter of networks is set."""
+    """Whether readouts are solved by ridge regression, and no parameter of networks is set.
+
+    `measurement_noise=0` says that no noise is to be taken out of the values, with any network.
+    """
     of_networks = {
         *(*Settings.named(group="Network"), *Settings.named(group="Initial weights"), *FILLED_IN),
         *("l2", "members", "restarts"),
     }
-    left = all(getattr(settings, n) == Settings.model_fields[n].default for n in of_networks - {"seed"})
-    return left and settings.method == "ridge"
+    left = all(
+        getattr(settings, n) == Settings.model_fields[n].default for n in of_networks - {"seed", "measurement_noise"}
+    )
+    return left and not settings.measured_noise and settings.method == "ridge"
 
 
 def is_open(settings: Settings) -> bool:

@@ -62,7 +62,8 @@ def smoothers_of(settings: Settings, training: Sequence[Series], profile: Profil
         )
     if profile.inputs and settings.cell == "smoothing":
         raise SettingError("cell='smoothing' reads no external inputs; leave them out, or leave the cell out")
-    alone = settings.with_(cell=None, optimizer=None, restarts=1, members=1, select="auto")
+    of_one = {"restarts": 1, "members": 1, "select": "auto", "measurement_noise": None}
+    alone = settings.with_(cell=None, optimizer=None, **of_one)
     fitting = [season for season in profile.seasons if season <= LONGEST_SEASON]
     nested = tuple(season for season in fitting if fitting[-1] % season == 0)
     common = {"cell": "smoothing", "season": nested or 0}
