@@ -1,5 +1,6 @@
 """What policies propose, at the boundaries of their rules."""
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,7 +13,9 @@ from freerun.errors import SettingError
 from freerun.selection.policies import (
     ATTRACTOR,
     FORECAST,
+    MOST_MONOMIALS_OF_FIELD,
     STATES,
+    FieldPolicy,
     differences_of,
     is_clean_sample,
     noises_near,
@@ -170,3 +173,17 @@ def test_what_is_given_leaves_out_the_cells_on_which_it_has_no_effect():
     chosen = freerun.RNN(20, optimizer="ridge").fit(values).model_.best.settings
     assert chosen.hidden == 20
     assert chosen.cell != "polynomial"
+
+
+def test_polynomials_of_a_clean_field_stay_within_its_sites_and_a_number_of_monomials():
+    clean = profile(2_000, channels=11, noises=(0.0,) * 11)
+    policy = FieldPolicy(11)
+    found = [one for one in policy.candidates(clean) if one["cell"] == "polynomial"]
+    assert found
+    best = Settings.checked(optimizer="ridge", **found[-1])
+    near = [(one["neighbours"], one["degree"]) for one in policy.neighbours(best, clean)]
+    assert (5, 4) in near  # 11 sites, all there are
+    assert all(math.comb(2 * width + 1 + degree, degree) <= MOST_MONOMIALS_OF_FIELD + 12 for width, degree in near)
+    assert all(width <= 5 for width, _ in near)
+    noisy = replace(clean, noises=(0.02,) * 11)
+    assert not [one for one in policy.candidates(noisy) if one["cell"] == "polynomial"]

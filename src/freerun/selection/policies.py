@@ -17,7 +17,8 @@ import numpy as np
 from freerun.data.profile import NOISY, Profile
 from freerun.data.series import Series
 from freerun.errors import SettingError
-from freerun.plan import LEAK, MOST_UNITS, SPECTRAL_RADIUS, default_units
+from freerun.network import monomials
+from freerun.plan import DEGREE, LEAK, MOST_UNITS, SPECTRAL_RADIUS, default_units
 from freerun.selection.attractor import AttractorJudge
 from freerun.selection.judge import Candidate, Judge
 from freerun.selection.system_parameters import judge_of
@@ -329,6 +330,8 @@ class FieldPolicy:
         windows: how many values of each a step reads, and how many steps they are apart.
         scale: strength of the input weights.
         noises: noise on the inputs of a clean series, in standard deviations.
+        polynomials: widths and degrees of polynomials of one value of each site. They are tried without noise, on clean
+            fields alone.
     """
 
     extent: int
@@ -336,6 +339,7 @@ class FieldPolicy:
     windows: tuple[tuple[int, int], ...] = ((1, 1), (2, 1))
     scale: float = 0.3
     noises: tuple[float, ...] = (1e-4, 1e-3)
+    polynomials: tuple[tuple[int, int], ...] = ((3, 3), (4, 4))
     name: str = "forecast"
 
     @classmethod
@@ -343,7 +347,7 @@ class FieldPolicy:
         """The policy for a ring, or for a grid, on which a site has neighbours in two directions."""
         if settings.grid is None:
             return cls(profile.channels)
-        return cls(min(settings.grid), widths=(1, 2))
+        return cls(min(settings.grid), widths=(1, 2), polynomials=())
 
     def rounds(self, profile: Profile) -> tuple[Round, ...]:
         """See `Policy`. Each site of a field is a run by itself."""
@@ -365,13 +369,19 @@ class FieldPolicy:
                         "input_noise": noise,
                         "difference": 0,
                     }
+        if profile.noise < NOISY and not profile.inputs:
+            for width, degree in self.polynomials:
+                if self._fits(width):
+                    yield self._polynomial(width, degree)
 
     def neighbours(self, best: Settings, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
         del profile
-        assert best.input_scale is not None
         assert isinstance(best.neighbours, int)
-        yield from ({"input_scale": best.input_scale * factor} for factor in (0.5, 2.0))
+        if best.cell == "polynomial":
+            yield from self._polynomials_near(best.neighbours, DEGREE if best.degree is None else best.degree)
+            return
+        yield from _scales_near(best)
         if best.input_noise:
             yield from ({"input_noise": noise} for noise in noises_near(best))
         for width in (math.floor(best.neighbours / 1.3), math.ceil(best.neighbours * 1.3)):
@@ -383,11 +393,27 @@ class FieldPolicy:
         """See `Policy`."""
         return Judge(settings, training)
 
+    def _polynomials_near(self, width: int, degree: int) -> Iterator[Proposal]:
+        for near, power in ((width - 1, degree), (width + 1, degree), (width, degree - 1), (width, degree + 1)):
+            few = monomials.count(2 * near + 1, power) <= MOST_MONOMIALS_OF_FIELD
+            if near > 0 and power > 1 and few and self._fits(near):
+                yield self._polynomial(near, power)
+
+    @staticmethod
+    def _polynomial(width: int, degree: int) -> Proposal:
+        return {"cell": "polynomial", "neighbours": width, "delays": 1, "degree": degree} | {
+            "input_noise": 0.0,
+            "difference": 0,
+        }
+
     def _fits(self, width: int) -> bool:
         return 2 * width + 1 <= self.extent
 
 
 FORECAST, ATTRACTOR, STATES = ForecastPolicy(), AttractorPolicy(), StatesPolicy()
+
+MOST_MONOMIALS_OF_FIELD = 1_500
+"""Most monomials that are tried for a field: those of degree 4 of 11 sites are 1353."""
 
 VALUES_OF_RUNS = 256
 """Sites times free runs by which a candidate for a field is judged, on each part that is left out."""
