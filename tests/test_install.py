@@ -17,7 +17,7 @@ def test_the_minimal_install_does_all_but_the_extras(tmp_path):
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     wheel = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, ROOT]
-    subprocess.run([python, "-m", "pip", "wheel", *wheel], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *wheel], check=True)
     (built,) = tmp_path.glob("freerun-*.whl")
     subprocess.run([python, "-m", "pip", "install", "--quiet", built], check=True)
 
