@@ -26,7 +26,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 import freerun
@@ -158,8 +157,11 @@ def examine(folder: Path, count: Count) -> None:
 
 def weights(path: Path) -> list[np.ndarray]:
     """All numbers of the networks in a model."""
-    members = freerun.load(path).model_.members
-    return [np.asarray(leaf) for one in members for leaf in jax.tree.leaves((one.network, one.run_start.state))]
+    return [
+        np.asarray(array)
+        for one in freerun.load(path).model_.members
+        for array in (*one.network.arrays(), one.run_start.state.past, one.run_start.value)
+    ]
 
 
 def killed(work: Work, kills: int, folder: Path, draw: random.Random) -> Count:
