@@ -39,7 +39,7 @@ from freerun.training.history import Progress, ProgressCallback
 HORIZONS = (1, 5, LONGEST)
 """Numbers of steps of the runs that readings are compared with, odd so that a median is one of the errors."""
 
-UNLIKE, FEWEST_JUDGED = 0.2, 100
+MOSTLY_FLAGGED, FEWEST_JUDGED = 0.2, 100
 """Share of flagged steps from which on a series is unlike the one that was learned, and fewest steps to say so."""
 
 MOST_AT_ONCE = 256
@@ -104,7 +104,7 @@ def _warn_if_unlike(found: Anomalies, rate: float) -> None:
     """Warn if so many steps are flagged that the networks no longer describe the series."""
     compared = int(np.isfinite(found.p).sum())
     flagged = int(found.flagged.sum())
-    if compared >= FEWEST_JUDGED and flagged > max(UNLIKE, 10 * rate) * compared:
+    if compared >= FEWEST_JUDGED and flagged > max(MOSTLY_FLAGGED, 10 * rate) * compared:
         warn(
             f"{flagged} of {compared} steps are flagged, where {rate * compared:.3g} would be if all were normal: the "
             "series is unlike the one that was learned; fit to a longer or a later part of it"

@@ -164,12 +164,13 @@ class Judge:
         before = before_part(values, stretch[0])
         measured = plan.measured_variance(values)
         found: list[tuple[Estimate, np.ndarray]] = []
-        for penalty in sorted(penalties, reverse=True):
+        ordered = sorted(penalties, reverse=True)
+        for penalty in ordered:
             guess = found[-1][0].states.mean if found else None
             rounds = TRIED if guess is None else TRIED // 2
             one = estimate(network, before, measured, penalty, rounds, plan.seed, guess)
             found.append((one, panel.errors_after(one, values, stretch, runs)))
-        by_penalty = dict(zip(sorted(penalties, reverse=True), found, strict=True))
+        by_penalty = dict(zip(ordered, found, strict=True))
         return [by_penalty[penalty] for penalty in penalties]
 
     def of_smoothers(self, several: Sequence[Settings], runs: int) -> tuple[float, ...]:

@@ -148,7 +148,7 @@ def differences_of(profile: Profile) -> list[tuple[int, ...]]:
 MOST_BEHIND = 100
 """Most units of a network that learns the states behind measurements, whose readout is solved in many rounds."""
 
-LEAST_MEASURED, MOST_MEASURED = 1e-3, 0.9
+LEAST_NOISE, MOST_NOISE = 1e-3, 0.9
 """Bounds of the noise in a channel from which its estimate begins, in standard deviations."""
 
 
@@ -300,7 +300,7 @@ class StatesPolicy:
 
     def candidates(self, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
-        noise = tuple(np.clip(profile.noises, LEAST_MEASURED, MOST_MEASURED).tolist())
+        noise = tuple(np.clip(profile.noises, LEAST_NOISE, MOST_NOISE).tolist())
         for delays in self.delays if profile.channels > 1 else self.delays_of_one:
             yield {"cell": "memoryless", "delays": delays, "input_scale": self.scale, "difference": 0} | {
                 "measurement_noise": noise

@@ -203,10 +203,11 @@ def reading_of(entries: dict[str, Any], found: Understanding | None) -> Reading:
     targets = tuple(name for name in entries["column"] or () if name not in inputs)
     every = set(found.channels) | set(Reading.of_json(found.reading).inputs) if found is not None else set()
     columns = () if not targets or ({*targets, *inputs} == every and not found_by_hand(found)) else (*targets, *inputs)
+    irregular = entries["resample"] == IRREGULAR
     options = ReadOptions.checked(
         columns,
-        None if entries["resample"] == IRREGULAR else entries["resample"] or None,
-        irregular=entries["resample"] == IRREGULAR,
+        None if irregular else entries["resample"] or None,
+        irregular=irregular,
         time=entries["time"] or None,
         id=None if entries["id"] in (FOUND, NONE) else entries["id"],
         missing=entries["missing"],
