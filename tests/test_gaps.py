@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.linalg import expm
 
@@ -46,6 +47,31 @@ def test_a_gap_in_all_channels_is_still_refused():
 def test_training_of_all_weights_refuses_it():
     with pytest.raises(SeriesError, match=r"missing in channel 'x1', from step 100 on"):
         freerun.RNN(6, optimizer="bfgs").fit(with_gaps(1, slice(100, 400)))
+
+
+@pytest.mark.parametrize("dated", [False, True])
+def test_steps_before_the_first_value_change_nothing(dated):
+    rng = np.random.default_rng(0)
+    values = np.where(np.arange(60) < 30, np.nan, np.arange(60) + rng.normal(size=60))
+    series = pd.Series(values, pd.date_range("2015-01-01", periods=60, freq="MS") if dated else None)
+    whole, known = (freerun.RNN().fit(one).forecast(5, (80,)) for one in (series, series[30:]))
+    pd.testing.assert_frame_equal(whole, known)
+
+
+def test_a_channel_that_begins_late_is_learned():
+    values = with_gaps(1, slice(0, 100))[:140]
+    assert error_of(freerun.RNN(**QUICK, l2=1e-10).fit(with_gaps(1, slice(0, 300)))) < 1e-3
+    forecast = freerun.RNN().fit(values).forecast(3)
+    assert np.isfinite(forecast.to_numpy()).all()
+
+
+def test_a_gap_is_named_by_its_time():
+    values = with_gaps(slice(None), np.r_[0:20, 120:400])
+    dates = pd.date_range("2020-01-01", periods=STEPS)
+    with pytest.raises(SeriesError, match=r"missing in all channels, from step 120 on"):
+        freerun.RNN(**QUICK).fit(values)
+    with pytest.raises(SeriesError, match=r"missing in all channels, from 2020-04-30 on"):
+        freerun.RNN(**QUICK).fit(pd.DataFrame(values, dates))
 
 
 @pytest.mark.slow

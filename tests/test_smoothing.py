@@ -196,6 +196,21 @@ def test_a_few_values_get_a_forecast_with_intervals(steps):
     assert (table["x_high_80"] < table["x_high_95"]).all()
 
 
+@pytest.mark.parametrize("values", [[1.0, 2.0, np.nan, np.nan, 4.0], [1.0, 2.0, 4.0, np.nan, np.nan]])
+def test_a_few_values_with_gaps_get_intervals_that_are_no_point(values):
+    frame = freerun.RNN().fit(np.array(values)).forecast(3, (80,))
+    assert (frame["x_high_80"] - frame["x_low_80"] > 0.1).all()
+
+
+@pytest.mark.parametrize("first", ["zeros", "missing"])
+def test_a_series_that_begins_with_nothing_gets_a_forecast(first):
+    demand = np.random.default_rng(0).poisson(3.0, 40).astype(float)
+    demand[: 25 if first == "zeros" else 20] = 0.0 if first == "zeros" else np.nan
+    frame = freerun.RNN().fit(demand).forecast(6, (80,))
+    assert frame["x"].between(1.0, 5.0).all()
+    assert frame["x_high_80"].between(3.0, 12.0).all()
+
+
 def test_channels_are_forecast_as_each_alone():
     random = np.random.default_rng(5)
     both = np.column_stack([grown(6) + random.normal(size=72), 30 + np.cumsum(random.normal(size=72))])

@@ -39,12 +39,13 @@ def learnable(
         smooth: whether smoothers may forecast the series, which need fewer values.
 
     Returns:
-        The series, their channels in the order of the first.
+        The series, their channels in the order of the first. Steps before the first value of a series are left out.
 
     Raises:
         SeriesError: a series cannot be learned, or not with the others; the message says why.
     """
     training, validation = _matched(training, validation)
+    training = tuple(map(_from_first_value, training))
     require_learnable(training, validation, settings, smooth)
     _warn_of_oddities(training)
     _warn_of_constant_inputs(training)
@@ -109,6 +110,18 @@ def _like(first: Series, series: Series, fault: str) -> Series:
         raise SeriesError(f"{fault}: {error}") from error
 
 
+def _from_first_value(series: Series) -> Series:
+    """The series from the first step on that has a value; itself if none has."""
+    known = np.isfinite(series.values).any(axis=1)
+    return series.between(int(known.argmax()))
+
+
+def _at(series: Series, step: int) -> str:
+    """The time of a step as a message names it; of series without times, the number of the step as the user counts."""
+    time = series.calendar.shown(series.times[step])
+    return time if "times" in (series.given or ()) else f"step {time}"
+
+
 def _warn_of_oddities(training: Sequence[Series]) -> None:
     """Say which readings look wrong; they are learned as they are."""
     for number, series in enumerate(training):
@@ -133,8 +146,8 @@ def _refuse_gaps_in_field(series: Series) -> None:
     if not np.isfinite(series.values).all():
         step, channel = np.argwhere(~np.isfinite(series.values))[0]
         raise SeriesError(
-            f"channel {series.channels[channel]!r} has no value at step {step}, and a field is learned from complete "
-            "steps; interpolate (missing='interpolate'), or leave neighbours out"
+            f"channel {series.channels[channel]!r} has no value at {_at(series, step)}, and a field is learned from "
+            "complete steps; interpolate (missing='interpolate'), or leave neighbours out"
         )
 
 
@@ -165,7 +178,7 @@ def _refuse_long_gap(series: Series, longest: int, solved: bool) -> None:
         whose = "all channels"
     if length > longest:
         raise SeriesError(
-            f"{length} values in a row are missing in {whose}, from step {start} on: longer than {longest} "
+            f"{length} values in a row are missing in {whose}, from {_at(series, start)} on: longer than {longest} "
             "steps, over which the network would run on its own output; give the parts as several series, "
             "interpolate (missing='interpolate'), or say a longer washout"
         )

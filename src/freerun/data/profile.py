@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from freerun.data.scaling import deviation_or_zero
 from freerun.data.seasons import seasons_of
 from freerun.data.series import Series
 from freerun.settings import Settings
@@ -96,7 +97,7 @@ def parameters_of(training: Sequence[Series]) -> tuple[int, ...]:
 def keeps_varying(series: Series) -> bool:
     """Whether each channel varies as much in the last third of a series as before, within a factor of 2."""
     last = series.values[-max(2, len(series) // 3) :]
-    return bool((np.nanstd(last, axis=0) > series.deviation / 2).all())
+    return bool((deviation_or_zero(last) > series.deviation / 2).all())
 
 
 def noise_shares(series: Series) -> np.ndarray:

@@ -269,6 +269,12 @@ def differenced(values: np.ndarray, differences: tuple[int, ...]) -> np.ndarray:
     return values
 
 
+def varies(series: Series) -> bool:
+    """Whether all channels vary by more than rounding; a channel whose values are all missing does not."""
+    largest = np.abs(np.nan_to_num(series.values)).max(axis=0)
+    return bool((deviation_or_zero(series.values) > ROUNDING * largest).all())
+
+
 def refuse_constant(series: Series) -> np.ndarray:
     """Raise an error if a channel is constant.
 
@@ -296,11 +302,11 @@ def refuse_constant(series: Series) -> np.ndarray:
 def _deviation(values: np.ndarray, common: bool) -> np.ndarray:
     """The standard deviation of each channel, or the one that all have in common, shape (D,)."""
     if not common:
-        return _std_or_zero(values)
-    return np.full(values.shape[1], _std_or_zero(values.reshape(-1, 1))[0])
+        return deviation_or_zero(values)
+    return np.full(values.shape[1], deviation_or_zero(values.reshape(-1, 1))[0])
 
 
-def _std_or_zero(values: np.ndarray) -> np.ndarray:
+def deviation_or_zero(values: np.ndarray) -> np.ndarray:
     """Compute the standard deviation of each channel without missing values; 0 if all values are missing.
 
     All differences of a channel can be missing even if some of its values are not.

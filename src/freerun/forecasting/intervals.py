@@ -388,7 +388,8 @@ def _power_law(errors: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     weights = np.where(np.isfinite(errors), weights, 0.0)
     total = weights.sum(axis=0)
     mean = np.nansum(weights * np.nan_to_num(errors), axis=0) / np.maximum(total, np.finfo(float).tiny)
-    known = (np.isfinite(errors).sum(axis=0) >= min(FEWEST_LEFT, len(errors))) & (mean > 0)
+    counts = np.isfinite(errors).sum(axis=0)
+    known = (counts >= min(FEWEST_LEFT, counts.max())) & (mean > 0)
     if not known.any():
         return 0.0, USUAL
     ahead = np.arange(1, len(mean) + 1)[known]

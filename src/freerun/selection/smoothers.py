@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from freerun.data.profile import Profile
-from freerun.data.scaling import Scaling
+from freerun.data.scaling import Scaling, varies
 from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.network import numpy_runs, smoothing
@@ -107,6 +107,8 @@ def smoothed(
 ) -> np.ndarray:
     """Compute free runs of smoothers that are fitted to the first steps of a series.
 
+    First steps that are constant, or missing, have the units of the whole series: they give none of their own.
+
     Args:
         settings: of the network, with nothing left to choose.
         before: the series that they are fitted to.
@@ -117,7 +119,7 @@ def smoothed(
     Returns:
         The runs in the units of the series, shape (S, steps, D).
     """
-    scaling = Scaling.fitted([before], settings)
+    scaling = Scaling.fitted([before if varies(before) else series], settings)
     fitted, values = scaling.apply(before), scaling.apply(series)
     plan = plan_of(settings, series.shape[1], series.inputs.shape[1])
     network = smoothing.solve(plan.draw(), fitted)
