@@ -264,7 +264,7 @@ class _Fit:
             require_fitting(plan, plan.window or steps - 1)
 
     def fitted(self, asked: Settings, choices: list[Settings] | None, policy: Policy | None) -> Fitted:
-        """Choose what is left open, then solve, weight or train what was chosen."""
+        """Choose settings that are None, then solve, weight or train networks with the chosen ones."""
         if choices is None:
             found = self.chosen(asked, policy)
         else:
@@ -372,11 +372,10 @@ class _Fit:
         for settings in several:
             plan = self.plan(settings)
             assert isinstance(plan, SmoothPlan)
-            scaling, (values,) = self.units.of(plan.settings)
-            drawn = plan.draw()
-            errors = SmootherErrors.along(drawn, values)
+            standardized, drawn = self.units.of(plan.settings), plan.draw()
+            errors = SmootherErrors.along(drawn, *standardized.values)
             seconds = time.perf_counter() - began
-            members.append(self._solved_member(plan, errors.solved(drawn), scaling, seconds, errors))
+            members.append(self._solved_member(plan, errors.solved(drawn), standardized.scaling, seconds, errors))
         growth, short_runs = growth_in_sample(members, series), short_runs_in_sample(members, series)
         return Fitted(replace(self.model(members), growth=growth, short_runs=short_runs), None)
 
