@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -547,12 +547,10 @@ class _Fit:
         start = run_start_after(trained.network, scaling, self.training[-1])
         return Member(trained.settings, trained.network, scaling, start, trained.history)
 
-    def _report(self, said: Progress) -> None:
-        """Report progress, with the network so far as a model."""
-        trained = said.current
+    def _report(self, progress: Progress, trained: Callable[[], Trained]) -> None:
+        """Report the progress of training, with the best network so far as a model."""
         assert self.progress is not None
-        assert trained is not None
-        self.progress(replace(said, current=lambda: self.model([self._trained_member(trained())])))
+        self.progress(replace(progress, current=lambda: self.model([self._trained_member(trained())])))
 
 
 def adopted(settings: Settings, weights: Mapping[str, np.ndarray], scaling: Scaling, series: Series) -> Model:
