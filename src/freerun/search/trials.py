@@ -22,7 +22,7 @@ from freerun.errors import FreerunError
 from freerun.plan import train_plan
 from freerun.selection.holdout import held_out, require_held_out
 from freerun.selection.judge import Judge
-from freerun.selection.policies import PENALTIES
+from freerun.selection.policies import PENALTIES, penalties_near
 from freerun.settings import Settings
 from freerun.training.loop import train
 from freerun.training.monitor import Thinning
@@ -35,6 +35,9 @@ WORST = 1.0
 
 PROBE = 300
 """Most hidden units on the first rung of a solved readout."""
+
+NEAR = 300.0
+"""On the second rung, the penalties within this factor of the best one of the first are tried."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class Trials:
             elif not continues:
                 outcomes.append(Outcome(settings.with_(l2=candidate.settings.l2), (error,), finished=False))
             else:
-                whole = judge(settings, _penalties(settings))
+                whole = judge(settings, _penalties(settings, candidate.settings.l2))
                 outcomes.append(Outcome(whole.settings, (error, min(WORST, whole.error)), finished=True))
         return outcomes
 
@@ -164,9 +167,11 @@ class Trials:
         return outcomes
 
 
-def _penalties(settings: Settings) -> Sequence[float]:
-    """Return the penalties to choose from: the given one, or all."""
-    return PENALTIES if settings.l2 is None else (settings.l2,)
+def _penalties(settings: Settings, so_far: float | None = None) -> Sequence[float]:
+    """Return the penalties to choose from: the given one, those near the best one so far, or all."""
+    if settings.l2 is not None:
+        return (settings.l2,)
+    return PENALTIES if so_far is None else penalties_near(PENALTIES, so_far, NEAR)
 
 
 _preparing = Lock()

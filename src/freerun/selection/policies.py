@@ -90,6 +90,12 @@ def window(count: int, apart: int) -> tuple[int, ...]:
 PENALTIES = tuple(10.0**-exponent for exponent in range(14, -3, -1))
 """Penalties of a readout on standardised values, from those of clean data (1e-14) to those of noise alone (100)."""
 
+
+def penalties_near(penalties: Sequence[float], best: float, factor: float) -> list[float]:
+    """The penalties within a factor to each side of the best one so far."""
+    return [penalty for penalty in penalties if 1 / factor <= penalty / best <= factor]
+
+
 MOST_RECURRENT = 500
 """Most units of a recurrent reservoir, whose steps cost the square of them, unless more are asked for."""
 

@@ -20,7 +20,7 @@ from freerun.plan import FEWEST_UNITS, solve_plan
 from freerun.selection.candidates import candidates_of, filled_in, has_enough_rows, units_of
 from freerun.selection.holdout import FOLDS
 from freerun.selection.judge import GROWING, Candidate
-from freerun.selection.policies import Judging, Policy, Round
+from freerun.selection.policies import Judging, Policy, Round, penalties_near
 from freerun.settings import Settings
 from freerun.training.checkpoint import Checkpoint, Judged
 from freerun.training.history import Progress, ProgressCallback
@@ -166,8 +166,9 @@ class _Race:
         """Judge a candidate with the penalties of the round that are near its best so far."""
         if self.settings.l2 is not None:
             return self.judge(settings, (self.settings.l2,), effort.runs)
-        so_far = settings.l2
-        penalties = [p for p in effort.penalties if so_far is None or 1 / effort.near <= p / so_far <= effort.near]
+        penalties = effort.penalties
+        if settings.l2 is not None:
+            penalties = penalties_near(penalties, settings.l2, effort.near)
         return self.judge(settings, penalties, effort.runs)
 
     def _try_neighbours(self, effort: Round, number: int, judged: _Judged) -> None:
