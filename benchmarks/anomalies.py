@@ -174,7 +174,7 @@ class Data:
     faults: list[Fault]
 
 
-def made(work: Work, seed: int) -> Data:
+def make_data(work: Work, seed: int) -> Data:
     """Make the series of a work."""
     random = np.random.default_rng(seed + 1000)
     total, begin = TRAINING + CLEAN + FAULTY, TRAINING + CLEAN
@@ -370,14 +370,14 @@ class Score:
         }
 
 
-def measured(
+def measure(
     names: Sequence[str], seeds: int, folder: Path, quick: bool, which: Sequence[str] = ()
 ) -> dict[str, dict[str, Score]]:
     """Measure all methods on works; scores by method, of each work and of all together (`all`)."""
     scores: dict[str, dict[str, Score]] = {}
     for name in names:
         for seed in range(seeds):
-            data = made(WORKS[name], seed)
+            data = make_data(WORKS[name], seed)
             season = WORKS[name].season
             settings = {} if not quick else {"cell": "smoothing"} if season else QUICK
             path = folder / f"{name}-{seed}{'-quick' if quick else ''}.freerun"
@@ -397,7 +397,7 @@ def measured(
     return scores
 
 
-def printed(scores: Mapping[str, Mapping[str, Score]]) -> None:
+def print_tables(scores: Mapping[str, Mapping[str, Score]]) -> None:
     """Print a table for each work, and one for all."""
     for key in next(iter(scores.values())):
         rows = {method: by_work[key].row() for method, by_work in scores.items()}
@@ -421,7 +421,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.models or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        printed(measured(given.works, given.seeds, folder, given.quick, given.methods))
+        print_tables(measure(given.works, given.seeds, folder, given.quick, given.methods))
 
 
 if __name__ == "__main__":

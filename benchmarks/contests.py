@@ -1,4 +1,4 @@
-"""The works of the speed benchmark: what is timed, and against whom.
+"""The works of the speed benchmark: the tasks that are timed, and the peers.
 
 Each work is a function that yields timings, freerun's first. Contestants take turns, round by round, in one process,
 but for what is timed from the start of a process.
@@ -55,18 +55,18 @@ ITERATIONS = 30
 
 @dataclass(frozen=True)
 class Timing:
-    """What one contestant took.
+    """The times of one method.
 
     Attributes:
-        task: what was done.
-        who: `freerun`, or a peer.
+        task: what was timed.
+        method: `freerun`, or a peer.
         values: one a round.
         unit: in which values are shown, times `factor`.
         less_is_better: of the values.
     """
 
     task: str
-    who: str
+    method: str
     values: list[float]
     unit: str = "ms"
     factor: float = 1e3
@@ -75,9 +75,9 @@ class Timing:
 
 @dataclass(frozen=True)
 class Work:
-    """A work: what it is about, what is to be reached, how to run it, and whether it takes a GPU."""
+    """A work: its title on the page, the aim, how to run it, and whether it takes a GPU."""
 
-    what: str
+    title: str
     reach: str
     run: Callable[[], Iterator[Timing]]
     gpu: bool = False
@@ -85,16 +85,16 @@ class Work:
 
 def in_turn(task: str, contestants: dict[str, tuple[Run, int]], rounds: int = 5) -> Iterator[Timing]:
     """Seconds that each contestant takes for one unit of work; a turn is several units."""
-    seconds: dict[str, list[float]] = {who: [] for who in contestants}
+    seconds: dict[str, list[float]] = {method: [] for method in contestants}
     for run, _ in contestants.values():
         run()
     for _ in range(rounds):
-        for who, (run, units) in contestants.items():
+        for method, (run, units) in contestants.items():
             began = time.perf_counter()
             run()
-            seconds[who].append((time.perf_counter() - began) / units)
-    for who, values in seconds.items():
-        yield Timing(task, who, values)
+            seconds[method].append((time.perf_counter() - began) / units)
+    for method, values in seconds.items():
+        yield Timing(task, method, values)
 
 
 def tutorial_series(steps: int) -> np.ndarray:
@@ -263,10 +263,10 @@ def free() -> Iterator[Timing]:
         return go
 
     for timing in in_turn("15 units", {"freerun": (run(small, 1_000_000), 1_000_000)}):
-        yield Timing(timing.task, timing.who, [1 / t for t in timing.values], "million steps/s", 1e-6, False)
+        yield Timing(timing.task, timing.method, [1 / t for t in timing.values], "million steps/s", 1e-6, False)
     contestants = {"freerun": (run(large, 2000), 2000), **racers.matrix_vector(1000)}
     for timing in in_turn("1000 units", contestants):
-        yield Timing(timing.task, timing.who, timing.values, "microseconds a step", 1e6)
+        yield Timing(timing.task, timing.method, timing.values, "microseconds a step", 1e6)
 
 
 def startup() -> Iterator[Timing]:
@@ -289,7 +289,7 @@ def startup() -> Iterator[Timing]:
                 subprocess.run(command, check=True, capture_output=True, env=environment)
 
             for timing in in_turn(task, {"freerun": (run, 1)}):
-                yield Timing(timing.task, timing.who, timing.values, "s", 1.0)
+                yield Timing(timing.task, timing.method, timing.values, "s", 1.0)
 
 
 def growth() -> Iterator[Timing]:
@@ -345,7 +345,7 @@ def holds() -> Iterator[Timing]:
         "freerun, one recipe by hand": HOLDS.format(parameters=BY_HAND),
         "freerun, the default": HOLDS.format(parameters=""),
     }
-    for who, script in {**ours, **racers.FREE_RUNNERS}.items():
+    for method, script in {**ours, **racers.FREE_RUNNERS}.items():
         seconds, held = [], []
         for _ in range(3):
             with tempfile.TemporaryDirectory() as folder:
@@ -356,7 +356,7 @@ def holds() -> Iterator[Timing]:
                 )
                 seconds.append(time.perf_counter() - began)
                 held.append(done.stdout.strip())
-        yield Timing(f"held {', '.join(dict.fromkeys(held))} steps", who, seconds, "s", 1.0)
+        yield Timing(f"held {', '.join(dict.fromkeys(held))} steps", method, seconds, "s", 1.0)
 
 
 WORKS = {

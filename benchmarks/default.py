@@ -38,7 +38,7 @@ def seasonal(steps: int) -> Callable[[Path, int], Scores]:
         random, t = np.random.default_rng(seed), np.arange(steps + 12)
         season = random.normal(size=12).cumsum()[t % 12]
         values = 100 + 0.3 * t + 5 * season + random.normal(0, 2, len(t)).cumsum() * 0.3 + random.normal(0, 2, len(t))
-        rnn, seconds = fitted(values[:steps])
+        rnn, seconds = fit_default(values[:steps])
         forecast = rnn.forecast(12).iloc[:, 0].to_numpy()
         naive = np.abs(values[steps:] - values[steps - 12 : steps]).mean()
         return {"MASE": float(np.abs(forecast - values[steps:]).mean() / naive), "fit": seconds}
@@ -53,7 +53,7 @@ def mackey_glass(steps: int) -> Callable[[Path, int], Scores]:
         import freerun
 
         series = freerun.systems.mackey_glass(steps + 1200, seed=seed)
-        rnn, seconds = fitted(series.between(0, steps))
+        rnn, seconds = fit_default(series.between(0, steps))
         scores = rnn.evaluate(series, steps)
         return {"NRMSE84": float(scores.nrmse84 or np.nan), "VPT": float(scores.vpt), "fit": seconds}
 
@@ -66,7 +66,7 @@ def system(name: str) -> Callable[[Path, int], Scores]:
     def work(data: Path, seed: int) -> Scores:
         own = works.WORKS[name]
         problem = own.problems(data, SEEDS)[seed]
-        rnn, seconds = fitted(problem.training, seed=problem.seed)
+        rnn, seconds = fit_default(problem.training, seed=problem.seed)
         runs = [
             rnn.generate(run.steps, after=None if run.start == problem.split else problem.read(run)).values
             for run in problem.runs
@@ -100,7 +100,7 @@ def wide(data: Path, seed: int) -> Scores:
     random = np.random.default_rng(seed)
     common = np.sin(np.arange(310)[:, None] / random.uniform(2, 9, 4) + random.uniform(0, 6, 4))
     values = common @ random.normal(size=(4, 60)) + 0.3 * random.normal(size=(310, 60))
-    rnn, seconds = fitted(values[:300])
+    rnn, seconds = fit_default(values[:300])
     errors = np.abs(rnn.forecast(10).to_numpy() - values[300:]).mean() / np.abs(np.diff(values, axis=0)).mean()
     return {"error": float(errors), "fit": seconds}
 
@@ -109,7 +109,7 @@ def long(data: Path, seed: int) -> Scores:
     """20000 steps of one channel: hours with a day and a week."""
     random, t = np.random.default_rng(seed), np.arange(20_024)
     values = np.sin(t * 2 * np.pi / 24) * (1 + 0.5 * (t // 24 % 7 < 5)) + 0.2 * random.normal(size=len(t))
-    rnn, seconds = fitted(values[:20_000])
+    rnn, seconds = fit_default(values[:20_000])
     forecast = rnn.forecast(24).iloc[:, 0].to_numpy()
     return {"error": float(np.abs(forecast - values[20_000:]).mean()), "fit": seconds}
 
@@ -126,8 +126,8 @@ WORKS: dict[str, tuple[Callable[[Path, int], Scores], int]] = {
 """The works by name, and how many seeds or systems each has."""
 
 
-def fitted(values: Any, **parameters: Any) -> tuple[Any, float]:
-    """The default, fitted, and the processor seconds that the fit took."""
+def fit_default(values: Any, **parameters: Any) -> tuple[Any, float]:
+    """Fit the default, and measure processor seconds of the fit."""
     import freerun
 
     began = time.process_time()
@@ -192,8 +192,8 @@ def report(work: str, rows: list[dict[str, Any]]) -> None:
             if not some:
                 continue
             scores = {k: np.array([row["scores"][k] for row in some]) for k in some[0]["scores"]}
-            said = ", ".join(f"{k} {np.median(v):.4g} ({v.min():.3g} to {v.max():.3g})" for k, v in scores.items())
-            print(f"{work} {tree} {state}: {np.median([row['seconds'] for row in some]):.2f} s; {said}", flush=True)
+            text = ", ".join(f"{k} {np.median(v):.4g} ({v.min():.3g} to {v.max():.3g})" for k, v in scores.items())
+            print(f"{work} {tree} {state}: {np.median([row['seconds'] for row in some]):.2f} s; {text}", flush=True)
     for state in ("cold", "warm"):
         ratios = [a["seconds"] / b["seconds"] for a, b in zip(of("old", state), of("new", state), strict=False)]
         if ratios:

@@ -6,7 +6,7 @@ the root mean square error over the sites, in standard deviations of the field, 
 Networks 126, 2020), in Lyapunov times, and until it exceeds 0.4 (Pathak et al., Physical Review Letters 120, 2018). A
 transfer lets the network run on another number of sites, on which it was never trained.
 
-`measured` and `WORKS` can be called from other programs.
+`measure` and `WORKS` can be called from other programs.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Row:
 SHOWN = ("cell", "hidden", "neighbours", "delays", "input_scale", "input_noise", "l2")
 
 
-def measured(name: str, seed: int, starts: int = STARTS) -> Row:
+def measure(name: str, seed: int, starts: int = STARTS) -> Row:
     """Fit the network of a work to one trajectory, and measure how long its free runs hold."""
     work = WORKS[name]
     rest = work.horizon * (starts + 3) // 2
@@ -217,7 +217,7 @@ def main() -> None:
     for name in asked.work or WORKS:
         for seed in range(asked.seeds):
             if not any(row.work == name and row.seed == seed for row in rows):
-                rows.append(measured(name, seed, asked.starts))
+                rows.append(measure(name, seed, asked.starts))
                 if asked.json:
                     asked.json.write_text(json.dumps(provenance() | {"rows": [asdict(row) for row in rows]}, indent=1))
         print(line([row for row in rows if row.work == name]), flush=True)

@@ -86,7 +86,7 @@ def main() -> None:
             for origin in problem["origins"]
         ]
         seconds = time.process_time() - began
-        print(json.dumps({"who": name, "forecasts": forecasts, "seconds": seconds}), flush=True)
+        print(json.dumps({"method": name, "forecasts": forecasts, "seconds": seconds}), flush=True)
 
 
 if __name__ == "__main__":

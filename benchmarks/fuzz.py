@@ -139,8 +139,8 @@ def plain_text(values: np.ndarray) -> str:
     return "\n".join(",".join(map(repr, row)) for row in values.tolist())
 
 
-def damaged(content: bytes, draw: random.Random) -> bytes:
-    """The bytes with a few of them changed, cut out, doubled or put in."""
+def damage(content: bytes, draw: random.Random) -> bytes:
+    """Change, cut out, double or insert a few bytes."""
     data = bytearray(content)
     for _ in range(draw.choice((1, 1, 1, 2, 4, 16))):
         at = draw.randrange(len(data) + 1)
@@ -161,23 +161,23 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
     return bytes(data)
 
 
-def changed_tree(tree: Any, draw: random.Random) -> Any:
-    """JSON with one of its values changed."""
+def change_tree(tree: Any, draw: random.Random) -> Any:
+    """Change one value of JSON."""
     if draw.random() < 0.15 or not isinstance(tree, dict | list) or not tree:
         return draw.choice(ODD)
     if isinstance(tree, dict):
         key = draw.choice(list(tree))
         if draw.random() < 0.1:
             return {k: v for k, v in tree.items() if k != key} | ({f"{key}_": tree[key]} if draw.random() < 0.5 else {})
-        return tree | {key: changed_tree(tree[key], draw)}
+        return tree | {key: change_tree(tree[key], draw)}
     at = draw.randrange(len(tree))
     if draw.random() < 0.1:
         return tree[:at] + tree[at + 1 :] if draw.random() < 0.5 else [*tree, tree[at]]
-    return [changed_tree(v, draw) if i == at else v for i, v in enumerate(tree)]
+    return [change_tree(v, draw) if i == at else v for i, v in enumerate(tree)]
 
 
-def changed_array(array: np.ndarray, draw: random.Random) -> np.ndarray:
-    """An array with another shape, another type or other numbers."""
+def change_array(array: np.ndarray, draw: random.Random) -> np.ndarray:
+    """Change the shape, the type or the numbers of an array."""
     kind = draw.randrange(5)
     if kind == 0:
         return array.reshape(-1)[: draw.randrange(array.size + 1)]
@@ -195,57 +195,57 @@ def changed_array(array: np.ndarray, draw: random.Random) -> np.ndarray:
 
 
 @cache
-def opened(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What is in a good model."""
+def read_model(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read the header and the arrays of a good model."""
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(content)
         return read_archive(Path(file.name), unsealed=2)
 
 
-def resealed(content: bytes, draw: random.Random) -> bytes:
-    """A model with something changed inside, under a checksum that is right."""
-    header, arrays = opened(content)
+def change_model(content: bytes, draw: random.Random) -> bytes:
+    """Change the header or the arrays of a model, and write it with a valid checksum."""
+    header, arrays = read_model(content)
     for _ in range(draw.choice((1, 1, 2, 3))):
         if draw.random() < 0.6:
-            changed = changed_tree(header, draw)
+            changed = change_tree(header, draw)
             header = changed if isinstance(changed, dict) else {"format": changed}
         elif arrays:
             name = draw.choice(list(arrays))
             rest = {k: v for k, v in arrays.items() if k != name}
-            arrays = rest if draw.random() < 0.2 else rest | {name: changed_array(arrays[name], draw)}
+            arrays = rest if draw.random() < 0.2 else rest | {name: change_array(arrays[name], draw)}
     return packed(header, arrays)
 
 
-def rezipped(content: bytes, draw: random.Random) -> bytes:
-    """An npz whose members are damaged inside an archive that is whole."""
+def damage_members(content: bytes, draw: random.Random) -> bytes:
+    """Damage members of an npz file whose archive stays valid."""
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
         for name in old.namelist():
             inside = old.read(name)
-            new.writestr(name, damaged(inside, draw) if draw.random() < 0.6 else inside)
+            new.writestr(name, damage(inside, draw) if draw.random() < 0.6 else inside)
     return packed.getvalue()
 
 
-def mutated(case: Case, draw: random.Random) -> Case:
-    """A damaged file."""
+def damage_case(case: Case, draw: random.Random) -> Case:
+    """Damage a file."""
     content, suffix = case
     if draw.random() < 0.7:
         if suffix == ".freerun":
-            return resealed(content, draw), suffix
+            return change_model(content, draw), suffix
         if suffix == ".npz":
-            return rezipped(content, draw), suffix
-    return damaged(content, draw), suffix
+            return damage_members(content, draw), suffix
+    return damage(content, draw), suffix
 
 
 def use_model(path: Path) -> None:
-    """Say what is in a model, as `freerun info` does after loading it."""
+    """Load a model and print its facts, as `freerun info` does."""
     with contextlib.redirect_stdout(io.StringIO()):
         info(path)
 
 
 def use_series(path: Path) -> None:
     """Read a series in the two ways that missing values are taken."""
-    warnings.simplefilter("ignore", SeriesWarning)  # what is said of data is no fault
+    warnings.simplefilter("ignore", SeriesWarning)  # warnings are no faults
     freerun.Series.read(path)
     with contextlib.suppress(FreerunError):
         freerun.Series.read(path, missing="interpolate")
@@ -258,7 +258,7 @@ WHAT: dict[str, tuple[Callable[[Path], list[Case]], Callable[[Path], None]]] = {
 
 
 class Trial:
-    """Tries files one after the other, and counts what comes of them."""
+    """Tries files one after the other, and counts the outcomes."""
 
     def __init__(self, use: Callable[[Path], None], folder: Path) -> None:
         self.use, self.folder = use, folder
@@ -284,7 +284,7 @@ class Trial:
 
     @property
     def faulty(self) -> bool:
-        """Whether anything happened that should not have."""
+        """Whether there was any outcome but a file that was read or refused."""
         return any(outcome.startswith("fault") for outcome in self.outcomes)
 
     def _note_fault(self, error: Exception, content: bytes, suffix: str) -> None:
@@ -298,16 +298,19 @@ class Trial:
             traceback.print_exception(error)
 
 
-def by_chance(trial: Trial, cases: list[Case], runs: int, draw: random.Random) -> None:
-    """Damage by chance alone."""
+def try_at_random(trial: Trial, cases: list[Case], runs: int, draw: random.Random) -> None:
+    """Try files that are damaged at random."""
     for run in range(runs):
-        trial(mutated(draw.choice(cases), draw))
+        trial(damage_case(draw.choice(cases), draw))
         if run % 10_000 == 9999:
             print(f"{run + 1} of {runs}: {dict(trial.outcomes)}", file=sys.stderr, flush=True)
 
 
-def guided(trial: Trial, cases: list[Case], runs: int, seed: int, end: Callable[[], None]) -> None:
-    """Damage steered by the lines that it reaches; a case is its suffix, a NUL and its bytes. Does not return."""
+def try_guided(trial: Trial, cases: list[Case], runs: int, seed: int, end: Callable[[], None]) -> None:
+    """Try files that are damaged so as to reach new lines. Does not return.
+
+    A case in the corpus is the suffix of a file, a NUL and its bytes.
+    """
     import atheris  # pyright: ignore[reportMissingImports, reportMissingModuleSource] - an extra that the type check does without
 
     corpus = trial.folder / "corpus"
@@ -323,9 +326,9 @@ def guided(trial: Trial, cases: list[Case], runs: int, seed: int, end: Callable[
     def mutate(data: bytes, most: int, number: int) -> bytes:
         draw = random.Random(number)
         try:
-            content, suffix = mutated(split(data), draw)
+            content, suffix = damage_case(split(data), draw)
         except Exception:  # the case is damaged already, so its inside cannot be changed
-            content, suffix = damaged(data, draw), cases[0][1]
+            content, suffix = damage(data, draw), cases[0][1]
         return (suffix.encode() + b"\0" + content)[:most]
 
     def once(data: bytes) -> None:
@@ -335,16 +338,16 @@ def guided(trial: Trial, cases: list[Case], runs: int, seed: int, end: Callable[
             os._exit(trial.faulty)
 
     options = [f"-seed={seed + 1}", "-max_len=200000", "-verbosity=0"]
-    for room in (archive, csv, grid, parquet, source, modelfile, timeline):
-        for _, function in inspect.getmembers(room, inspect.isfunction):
-            if function.__module__ == room.__name__:
+    for module in (archive, csv, grid, parquet, source, modelfile, timeline):
+        for _, function in inspect.getmembers(module, inspect.isfunction):
+            if function.__module__ == module.__name__:
                 atheris.instrument_func(function)  # pyright: ignore[reportAttributeAccessIssue] - made at run time
     atheris.Setup([sys.argv[0], *options, str(corpus)], once, custom_mutator=mutate)
     atheris.Fuzz()
 
 
-def too_long(*_: Any) -> None:
-    """The clock has run out."""
+def raise_timeout(*_: Any) -> None:
+    """Raise an error after `SECONDS`."""
     raise TimeoutError(f"a file took longer than {SECONDS} seconds")
 
 
@@ -357,7 +360,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     make, use = WHAT[asked.what]
-    signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGALRM, raise_timeout)
     shared = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=shared) as name, tempfile.TemporaryDirectory() as first:
         cases, trial = make(Path(first)), Trial(use, Path(name))
@@ -367,14 +370,14 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, taken + MEMORY))
         before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
         if asked.guided:
-            guided(trial, cases, asked.runs, asked.seed, lambda: record(asked, trial, before, began))
-        by_chance(trial, cases, asked.runs, random.Random(asked.seed))
+            try_guided(trial, cases, asked.runs, asked.seed, lambda: record(asked, trial, before, began))
+        try_at_random(trial, cases, asked.runs, random.Random(asked.seed))
         record(asked, trial, before, began)
     sys.exit(trial.faulty)
 
 
 def record(asked: argparse.Namespace, trial: Trial, before: int, began: float) -> None:
-    """Print and keep what came of it."""
+    """Print the outcomes and keep them in a file."""
     result = {
         **provenance(),
         "files": sum(trial.outcomes.values()),

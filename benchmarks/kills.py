@@ -119,7 +119,7 @@ WORKS: dict[str, Callable[[], Work]] = {
 
 @dataclass
 class Count:
-    """What became of the kills of one work."""
+    """Counts of one work: kills, finished runs, files and faults."""
 
     kills: int = 0
     done: int = 0
@@ -130,7 +130,7 @@ class Count:
 
 
 def examine(folder: Path, count: Count) -> None:
-    """Open every file that is there; those that were being written beside others are counted."""
+    """Open every file of a folder; temporary files are counted and removed."""
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.suffix in (".txt", ".sqlite-journal") or path.name.endswith("-journal"):
             continue
@@ -155,8 +155,8 @@ def examine(folder: Path, count: Count) -> None:
             count.faults.append(f"{path.name}: {type(error).__name__}: {error}")
 
 
-def weights(path: Path) -> list[np.ndarray]:
-    """All numbers of the networks in a model."""
+def read_weights(path: Path) -> list[np.ndarray]:
+    """Read all numbers of the networks in a model."""
     return [
         np.asarray(array)
         for one in freerun.load(path).model_.members
@@ -164,13 +164,13 @@ def weights(path: Path) -> list[np.ndarray]:
     ]
 
 
-def killed(work: Work, kills: int, folder: Path, draw: random.Random) -> Count:
-    """Kill a work at random moments, and compare what comes of it with the undisturbed one."""
+def kill_and_compare(work: Work, kills: int, folder: Path, draw: random.Random) -> Count:
+    """Kill a work at random moments, and compare its model with that of an undisturbed run."""
     count, began = Count(), time.monotonic()
     whole = folder / "whole"
     work.prepare(whole)
     assert work.start(whole).wait(600) == 0, (whole / "log.txt").read_text()
-    expected = weights(work.model(whole))
+    expected = read_weights(work.model(whole))
     start = time.monotonic()
     again = folder / "again"
     work.prepare(again)
@@ -197,7 +197,7 @@ def killed(work: Work, kills: int, folder: Path, draw: random.Random) -> Count:
             count.faults.append(f"status {process.returncode}: {log}")
             continue
         count.done += 1
-        if not all(map(np.array_equal, expected, weights(work.model(place)))):
+        if not all(map(np.array_equal, expected, read_weights(work.model(place)))):
             count.faults.append("another network than undisturbed")
         examine(place, count)
         print(f"{count.kills} of {kills} kills, {count.done} done, faults: {count.faults}", file=sys.stderr, flush=True)
@@ -206,7 +206,7 @@ def killed(work: Work, kills: int, folder: Path, draw: random.Random) -> Count:
 
 
 def main() -> None:
-    """Kill what was asked for."""
+    """Kill works, print the counts and keep them in a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("works", nargs="*", default=list(WORKS), metavar="WORK")
     parser.add_argument("--kills", type=int, default=200)
@@ -216,7 +216,7 @@ def main() -> None:
     for name in asked.works:
         with tempfile.TemporaryDirectory(prefix="freerun-kills-") as folder:
             os.environ["FREERUN_CACHE"] = str(Path(folder, "compiled"))
-            count = killed(WORKS[name](), asked.kills, Path(folder), random.Random(asked.seed))
+            count = kill_and_compare(WORKS[name](), asked.kills, Path(folder), random.Random(asked.seed))
         print(
             f"{name:<8} {count.kills} kills, {count.done} done and equal to the undisturbed one, {count.files} files "
             f"whole, {count.left_beside} unfinished beside, faults: {count.faults or 'none'}"

@@ -58,7 +58,7 @@ KINDS: dict[str, Callable[[int, int], np.ndarray]] = {
 }
 
 
-def measured(values: np.ndarray, steps: int) -> tuple[float, float]:
+def measure(values: np.ndarray, steps: int) -> tuple[float, float]:
     """The error of forecasts after a fit to the first steps, and processor seconds of the fit."""
     began = time.process_time()
     rnn = freerun.RNN().fit(values[:steps])
@@ -86,7 +86,7 @@ def main() -> None:
         for kind, make in KINDS.items():
             for steps in (length for length in LENGTHS if length <= arguments.longest):
                 for seed in range(arguments.repeats):
-                    error, seconds = measured(make(steps + 2000, seed), steps)
+                    error, seconds = measure(make(steps + 2000, seed), steps)
                     rows.append({"kind": kind, "steps": steps, "seed": seed, "error": error, "seconds": seconds})
                 some = rows[-arguments.repeats :]
                 errors, seconds = ([row[name] for row in some] for name in ("error", "seconds"))

@@ -124,7 +124,7 @@ def methods_for(record: Record, models: Path, quick: bool) -> Mapping[str, Metho
     }
 
 
-def measured(records: Sequence[Record], models: Path, quick: bool) -> Mapping[str, Counts]:
+def measure(records: Sequence[Record], models: Path, quick: bool) -> Mapping[str, Counts]:
     """Measure all methods. A series that a method refuses has no alarms."""
     counts: dict[str, Counts] = {}
     for record in records:
@@ -161,7 +161,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         models = given.models or Path(temporary)
         models.mkdir(parents=True, exist_ok=True)
-        counts = measured(records, models, given.quick)
+        counts = measure(records, models, given.quick)
     rows = {name: count.row() for name, count in counts.items()}
     columns = list(next(iter(rows.values())))
     print(f"\n{len(records)} series\n\n| method | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")

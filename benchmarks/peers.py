@@ -1,8 +1,8 @@
 """The peers that run beside freerun on systems, and the program that runs them.
 
-Each has `fit` and `generate`, see `Peer`. As a program, run by the Python of an environment that has the peers, it
-reads one JSON line after another from standard input: `who` is a key of `PEERS`, and `file` a NumPy file with the
-series, see `answer`. For each it writes the free runs to that file, and a line of JSON with the processor seconds.
+Each has `fit` and `generate`, see `Peer`. The program runs in an environment that has the peers. It reads requests from
+standard input, one line of JSON each: `method` is a key of `PEERS`, and `file` a NumPy file with the series, see
+`answer`. It writes the free runs to that file, and answers with a line of JSON that has the processor seconds.
 """
 # pyright: reportMissingImports=false
 
@@ -231,23 +231,23 @@ PEERS: dict[str, Callable[[int], Peer]] = {
     "ESN 500 (ORC)": lambda seed: OpenReservoir(500, seed),
     "context parrot": Parrot,
 }
-"""By name, from the seed."""
+"""The peers by name. Each is made with a seed."""
 
 MODULES = {"reservoirpy": "reservoirpy", "ORC": "orc"}
-"""What has to be installed for peers with such a name."""
+"""Modules that peers need, by a part of their names."""
 
 
-def missing(who: str) -> str:
-    """The module that is not installed here and that a peer needs; empty if there is none."""
-    needed = [module for name, module in MODULES.items() if name in who]
+def missing(method: str) -> str:
+    """Find a module that a peer needs and that is not installed; empty if there is none."""
+    needed = [module for name, module in MODULES.items() if name in method]
     return next((module for module in needed if importlib.util.find_spec(module) is None), "")
 
 
-def answer(who: str, file: str) -> dict[str, Any]:
+def answer(method: str, file: str) -> dict[str, Any]:
     """Fit a peer and let it run.
 
     Args:
-        who: key of `PEERS`.
+        method: key of `PEERS`.
         file: NumPy file with `values`, shape (T, D), `split`, the steps that are fitted, `runs`, shape (N, 3), the
             start, the steps and the steps read before of each free run, and `seed`. The free runs are written to it,
             as `0`, `1`, ...
@@ -255,13 +255,13 @@ def answer(who: str, file: str) -> dict[str, Any]:
     Returns:
         Processor seconds of the fit (`fit`), and of all (`seconds`); or the reason (`error`).
     """
-    if module := missing(who):
+    if module := missing(method):
         return {"error": f"{module} is not installed for {sys.executable}"}
     task = np.load(file)
     values, split = task["values"], int(task["split"])
     began = time.process_time()
     try:
-        peer = PEERS[who](int(task["seed"])).fit(values[:split])
+        peer = PEERS[method](int(task["seed"])).fit(values[:split])
         fitted = time.process_time()
         runs = [peer.generate(steps, values[start - read : start]) for start, steps, read in task["runs"].tolist()]
     except Exception as error:
@@ -273,7 +273,7 @@ def answer(who: str, file: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer line by line."""
+    """Answer requests, one a line."""
     warnings.filterwarnings("ignore")  # of the peers about themselves
     np.seterr(all="ignore")  # runs that diverge
     for line in sys.stdin:

@@ -1,8 +1,8 @@
 """The pictures of docs/benchmarks/systems.md: `python benchmarks/pictures.py [GROUP ...] --data FOLDER`.
 
-The groups `flows` and `dysts` are drawn from docs/benchmarks/systems.json. The others train what they show: `tutorial`
-has freerun's default on the tutorial's series, and 15 units trained for free runs; `ctf` has long runs of the default
-on the Lorenz system, whose data are in FOLDER (or $FREERUN_DATA).
+The groups `flows` and `dysts` are drawn from docs/benchmarks/systems.json. The others train networks: `tutorial` the
+default on the tutorial's series, and 15 units; `ctf` the default on the Lorenz system, whose data are in FOLDER (or
+$FREERUN_DATA).
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ COLOURS = {
 """Okabe and Ito's palette, as in `plots`."""
 
 
-def tutorial(data: Path) -> None:
-    """The default on the tutorial's series, trained on 1500 steps, and 15 units."""
+def draw_tutorial(data: Path) -> None:
+    """Draw what the default, and 15 units, learn from 1500 steps of the tutorial's series."""
     del data
     series = freerun.systems.mackey_glass(5500, seed=0)
     training, truth = series.split(1500)
@@ -60,53 +60,55 @@ def tutorial(data: Path) -> None:
     plots.save(plots.return_map(truth, long_run, "Return map"), FOLDER / "return-map.png")
 
 
-def flows(data: Path) -> None:
-    """For each valid prediction time, the share of series that are followed at least until then."""
+def draw_flows(data: Path) -> None:
+    """Draw the share of series whose valid prediction time is at least t, against t."""
     del data
-    panels = {  # of works that have been measured
+    titles = {
         "flows512": "all channels, 512 steps",
         "flows2048": "all channels, 2048 steps",
         "flows512-single": "one channel, 512 steps",
         "flows2048-single": "one channel, 2048 steps",
     }
-    done = {work: title for work, title in panels.items() if _compared(work, "VPT")}
-    figure = Figure(figsize=(4.3 * len(done), 4.8), layout="constrained")
-    axes = figure.subplots(1, len(done), sharey=True, squeeze=False)[0]
-    for axis, (work, title) in zip(axes, done.items(), strict=True):
-        for who, values in _compared(work, "VPT").items():
-            held = np.sort(values)
-            share = 100 * np.arange(len(held), 0, -1) / len(held)
-            order = 3 if who == OURS else 2
-            x, y = [0, *held, 10.05], [100, *share, 0]
-            axis.step(x, y, where="pre", color=COLOURS[who], label=who, linewidth=_width(who), zorder=order)
-        axis.set(title=f"{title} ({_problems(work)} series)", xlim=(0, 10.05), ylim=(0, 101))
+    measured = {work: title for work, title in titles.items() if _scores_by_method(work, "VPT")}
+    figure = Figure(figsize=(4.3 * len(measured), 4.8), layout="constrained")
+    axes = figure.subplots(1, len(measured), sharey=True, squeeze=False)[0]
+    for axis, (work, title) in zip(axes, measured.items(), strict=True):
+        for method, values in _scores_by_method(work, "VPT").items():
+            times = np.sort(values)
+            share = 100 * np.arange(len(times), 0, -1) / len(times)
+            order = 3 if method == OURS else 2
+            x, y = [0, *times, 10.05], [100, *share, 0]
+            axis.step(
+                x, y, where="pre", color=COLOURS[method], label=method, linewidth=_line_width(method), zorder=order
+            )
+        axis.set(title=f"{title} ({_count_problems(work)} series)", xlim=(0, 10.05), ylim=(0, 101))
         axis.set_xlabel("valid prediction time, periods")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("series followed for at least so long, %")
-    _legend(figure)
+    _add_legend(figure)
     plots.save(figure, FOLDER / "valid-times.png")
 
 
-def dysts(data: Path) -> None:
-    """The errors of each method from its smallest to its largest."""
+def draw_dysts(data: Path) -> None:
+    """Draw the sorted errors of each method."""
     del data
-    panels = {"dysts100": "100 points a period, 1000 steps", "dysts15": "15 points a period, 150 steps"}
+    titles = {"dysts100": "100 points a period, 1000 steps", "dysts15": "15 points a period, 150 steps"}
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
-    for axis, (work, title) in zip(axes, panels.items(), strict=True):
-        for who, values in _compared(work, "sMAPE").items():
+    for axis, (work, title) in zip(axes, titles.items(), strict=True):
+        for method, values in _scores_by_method(work, "sMAPE").items():
             share = 100 * (np.arange(len(values)) + 0.5) / len(values)
-            axis.plot(share, np.sort(values), color=COLOURS[who], label=who, linewidth=_width(who))
-        axis.set(title=f"{title} ({_problems(work)} systems)", yscale="log", xlim=(0, 100), ylim=(0.01, 200))
+            axis.plot(share, np.sort(values), color=COLOURS[method], label=method, linewidth=_line_width(method))
+        axis.set(title=f"{title} ({_count_problems(work)} systems)", yscale="log", xlim=(0, 100), ylim=(0.01, 200))
         axis.set_xlabel("systems with a smaller error, %")
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("sMAPE of the free run")
-    _legend(figure)
+    _add_legend(figure)
     plots.save(figure, FOLDER / "dysts-sorted.png")
 
 
-def ctf(data: Path) -> None:
-    """The end of a long run of the default after clean rows, over the true rows, with the histograms compared."""
+def draw_ctf(data: Path) -> None:
+    """Draw the end of a long run of the default beside the true rows, and the histograms of both."""
     problem = WORKS["ctf"].problems(data, 1)[0]
     run = freerun.RNN().fit(problem.training).generate(problem.runs[0].steps).values
     truth = np.load(data / "ctf-lorenz" / "X1test.npy")
@@ -133,37 +135,42 @@ def ctf(data: Path) -> None:
     plots.save(figure, FOLDER / "ctf-long-runs.png")
 
 
-def _compared(work: str, measure: str) -> dict[str, np.ndarray]:
-    """The scores of each method on the problems that freerun has done."""
+def _scores_by_method(work: str, measure: str) -> dict[str, np.ndarray]:
+    """Read the scores of each method, on the problems that freerun was measured on."""
     rows = Results.read(PAGES / "systems.json").rows(work)
     return {
-        who: np.array([row.mean(measure) for row in rows if row.who == who])
-        for who in COLOURS
-        if any(row.who == who for row in rows)
+        method: np.array([row.mean(measure) for row in rows if row.method == method])
+        for method in COLOURS
+        if any(row.method == method for row in rows)
     }
 
 
-def _problems(work: str) -> int:
-    return len(_compared(work, WORKS[work].first)[OURS])
+def _count_problems(work: str) -> int:
+    return len(_scores_by_method(work, WORKS[work].first)[OURS])
 
 
-def _width(who: str) -> float:
-    return 2.4 if who == OURS else 1.4
+def _line_width(method: str) -> float:
+    return 2.4 if method == OURS else 1.4
 
 
-def _legend(figure: Figure) -> None:
-    """One legend of what is in any of the panels."""
+def _add_legend(figure: Figure) -> None:
+    """Add one legend for all panels."""
     lines = {label: line for axis in figure.axes for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    shown = {who: lines[who] for who in COLOURS if who in lines}
-    labels = [who.replace("`", "") for who in shown]
-    figure.legend(shown.values(), labels, loc="outside lower center", ncols=3, frameon=False)
+    drawn = {method: lines[method] for method in COLOURS if method in lines}
+    labels = [method.replace("`", "") for method in drawn]
+    figure.legend(drawn.values(), labels, loc="outside lower center", ncols=3, frameon=False)
 
 
-GROUPS: dict[str, Callable[[Path], None]] = {"tutorial": tutorial, "flows": flows, "dysts": dysts, "ctf": ctf}
+GROUPS: dict[str, Callable[[Path], None]] = {
+    "tutorial": draw_tutorial,
+    "flows": draw_flows,
+    "dysts": draw_dysts,
+    "ctf": draw_ctf,
+}
 
 
 def main() -> None:
-    """Draw the groups that are asked for."""
+    """Draw groups of pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("groups", nargs="*", default=list(GROUPS), help=f"of: {', '.join(GROUPS)}; default: all")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("FREERUN_DATA", "data")))

@@ -43,13 +43,13 @@ class Problem:
     """A series to forecast.
 
     Attributes:
-        what: for tables.
+        title: for the page.
         season: of the calendar; 1 for none.
         horizon: steps of a forecast.
         load: the series.
     """
 
-    what: str
+    title: str
     season: int
     horizon: int
     load: Callable[[], Any]
@@ -57,14 +57,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Row:
-    """How a method did on a series, over all folds.
+    """The scores of a method on a series, over all folds.
 
     Attributes:
         coverage: percent of the truth within the intervals, by level; None where the method has none.
         seconds: of the processor, for a forecast with its fit.
     """
 
-    who: str
+    method: str
     mase: float
     smape: float
     coverage: dict[int, float] | None
@@ -128,18 +128,20 @@ def rows_of(problem: Problem, python: Path) -> Iterator[Row]:
     origins, truth = tested.origins, tested.truth
     scales = np.array([metrics.naive_error(values[:origin], season) for origin in origins])
 
-    def row(who: str, forecasts: np.ndarray, bounds: dict[int, tuple[np.ndarray, np.ndarray]], seconds: float) -> Row:
+    def row(
+        method: str, forecasts: np.ndarray, bounds: dict[int, tuple[np.ndarray, np.ndarray]], seconds: float
+    ) -> Row:
         inside = {}
         for level, (low, high) in bounds.items():
             known = np.isfinite(truth)
             inside[level] = 100 * float(((truth >= low) & (truth <= high))[known].mean())
         scaled = np.abs(forecasts - truth) / scales[:, None]
-        return Row(who, float(np.nanmean(scaled)), metrics.smape(truth, forecasts), inside or None, seconds / FOLDS)
+        return Row(method, float(np.nanmean(scaled)), metrics.smape(truth, forecasts), inside or None, seconds / FOLDS)
 
     yield row("freerun", tested.forecasts["freerun"], {int(k): v for k, v in tested.bounds.items()}, seconds)
     simple = {"naive": last_value} | ({"seasonal naive": seasonal_naive} if season > 1 else {})
-    for who, method in simple.items():
-        yield row(who, np.stack([method(values[:origin], horizon, season) for origin in origins]), {}, 0.0)
+    for method, forecast in simple.items():
+        yield row(method, np.stack([forecast(values[:origin], horizon, season) for origin in origins]), {}, 0.0)
     complete = interpolated(values)
     began = time.process_time()
     runs = [EchoStateNetwork(UNITS, SEEDS).fit(complete[:o]).generate(horizon, complete[:o]) for o in origins]
@@ -165,12 +167,12 @@ def rows_of(problem: Problem, python: Path) -> Iterator[Row]:
                 name: np.array([f[name] for f in found["forecasts"]])[..., None] for name in found["forecasts"][0]
             }
             bounds = {level: (columns[f"low {level}"], columns[f"high {level}"]) for level in LEVELS}
-            yield row(found["who"], columns["point"], bounds, found["seconds"])
+            yield row(found["method"], columns["point"], bounds, found["seconds"])
 
 
 def page(results: dict[str, Any]) -> str:
     """The page that shows all results."""
-    methods = list(dict.fromkeys(row["who"] for result in results.values() for row in result["rows"]))
+    methods = list(dict.fromkeys(row["method"] for result in results.values() for row in result["rows"]))
     parts = [
         "# Forecasts of real series",
         textwrap.fill(
@@ -188,7 +190,7 @@ def page(results: dict[str, Any]) -> str:
         "\n".join(_summary(results, methods)),
     ]
     for result in results.values():
-        parts += [f"## {result['what']}", f"Horizon {result['horizon']}; {result['machine']}, {result['date']}"]
+        parts += [f"## {result['title']}", f"Horizon {result['horizon']}; {result['machine']}, {result['date']}"]
         parts.append("\n".join(_table([Row(**row) for row in result["rows"]])))
     return "\n\n".join(parts) + "\n"
 
@@ -196,36 +198,36 @@ def page(results: dict[str, Any]) -> str:
 def _table(rows: list[Row]) -> list[str]:
     lines = ["| who | MASE | sMAPE | in 80 % | in 95 % | seconds |", "|---|---|---|---|---|---|"]
     ranked = sorted(rows, key=lambda row: row.mase)
-    return lines + [_line(row.who, row.mase, row.smape, _levels(row.coverage), row.seconds) for row in ranked]
+    return lines + [_line(row.method, row.mase, row.smape, _levels(row.coverage), row.seconds) for row in ranked]
 
 
 def _summary(results: dict[str, Any], methods: list[str]) -> list[str]:
     lines = ["| who | MASE | sMAPE | in 80 % | in 95 % | seconds | first or second |", "|---|---|---|---|---|---|---|"]
     ranked: list[tuple[float, str]] = []
-    for who in methods:
-        own = [Row(**row) for result in results.values() for row in result["rows"] if row["who"] == who]
+    for method in methods:
+        own = [Row(**row) for result in results.values() for row in result["rows"] if row["method"] == method]
         mase, smape, seconds = (
             float(np.median([getattr(row, n) for row in own])) for n in ("mase", "smape", "seconds")
         )
         covered = [_levels(row.coverage) for row in own if row.coverage]
         coverage = {level: float(np.mean([c[level] for c in covered])) for level in LEVELS} if covered else {}
-        places = sum(_place(result["rows"], who) <= 2 for result in results.values())
-        ranked.append((mase, _line(who, mase, smape, coverage, seconds) + f" {places} of {len(own)} |"))
+        places = sum(_place(result["rows"], method) <= 2 for result in results.values())
+        ranked.append((mase, _line(method, mase, smape, coverage, seconds) + f" {places} of {len(own)} |"))
     return lines + [line for _, line in sorted(ranked)]
 
 
-def _place(rows: list[dict[str, Any]], who: str) -> int:
-    order = [row["who"] for row in sorted(rows, key=lambda row: row["mase"])]
-    return order.index(who) + 1 if who in order else len(order) + 1
+def _place(rows: list[dict[str, Any]], method: str) -> int:
+    order = [row["method"] for row in sorted(rows, key=lambda row: row["mase"])]
+    return order.index(method) + 1 if method in order else len(order) + 1
 
 
 def _levels(coverage: dict[Any, float] | None) -> dict[int, float]:
     return {int(level): share for level, share in (coverage or {}).items()}
 
 
-def _line(who: str, mase: float, smape: float, coverage: dict[int, float], seconds: float) -> str:
+def _line(method: str, mase: float, smape: float, coverage: dict[int, float], seconds: float) -> str:
     inside = " | ".join(f"{coverage[level]:.0f}" if level in coverage else "" for level in LEVELS)
-    return f"| {who} | {mase:.3f} | {smape:.1f} | {inside} | {seconds:.1f} |"
+    return f"| {method} | {mase:.3f} | {smape:.1f} | {inside} | {seconds:.1f} |"
 
 
 def main() -> None:
@@ -238,12 +240,12 @@ def main() -> None:
     results = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
     for name in arguments.series:
         problem = PROBLEMS[name]
-        print(f"## {problem.what}", flush=True)
+        print(f"## {problem.title}", flush=True)
         rows = []
         for row in rows_of(problem, arguments.forecasters):
             rows.append(row)
-            print(_line(row.who, row.mase, row.smape, _levels(row.coverage), row.seconds), flush=True)
-        results[name] = {"what": problem.what, "horizon": problem.horizon, **provenance()}
+            print(_line(row.method, row.mase, row.smape, _levels(row.coverage), row.seconds), flush=True)
+        results[name] = {"title": problem.title, "horizon": problem.horizon, **provenance()}
         results[name]["rows"] = [asdict(row) for row in rows]
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")
     arguments.json.with_suffix(".md").write_text(page(results))

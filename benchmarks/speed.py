@@ -26,17 +26,18 @@ PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
 
 @dataclass(frozen=True)
 class Line:
-    """Who took how long for what.
+    """A line of a table: how long a method took for a task.
 
     Attributes:
-        task, who: of the timing.
+        task: what was timed.
+        method: `freerun`, or a peer.
         shown: median and range, in the unit of the work.
         ratio: of medians, to freerun's on the same task; above 1, freerun is better.
         spread: smallest and largest ratio over the rounds.
     """
 
     task: str
-    who: str
+    method: str
     shown: str
     ratio: float | None
     spread: tuple[float, float] | None
@@ -54,13 +55,13 @@ def main() -> None:
     results = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
     for name in arguments.works:
         work = WORKS[name]
-        print(f"## {work.what}", flush=True)
+        print(f"## {work.title}", flush=True)
         timings = []
         for timing in work.run():
             timings.append(timing)
-            print(f"{timing.task:<34} {timing.who:<28} {_shown(timing)}", flush=True)
+            print(f"{timing.task:<34} {timing.method:<28} {_shown(timing)}", flush=True)
             results[name] = {
-                "what": work.what,
+                "title": work.title,
                 "reach": work.reach,
                 **provenance(),
                 "timings": [asdict(timing) for timing in timings],
@@ -78,16 +79,16 @@ def main() -> None:
 def lines(timings: list[Timing]) -> Iterator[Line]:
     """The timings with their ratios to freerun's."""
     for timing in timings:
-        ours = next((t for t in timings if t.task == timing.task and t.who == "freerun"), None)
+        ours = next((t for t in timings if t.task == timing.task and t.method == "freerun"), None)
         if ours is None or ours is timing:
-            yield Line(timing.task, timing.who, _shown(timing), None, None)
+            yield Line(timing.task, timing.method, _shown(timing), None, None)
             continue
         count = min(len(timing.values), len(ours.values))
         pairs = zip(timing.values[:count], ours.values[:count], strict=True)
         each = [(a / b) if timing.less_is_better else (b / a) for a, b in pairs]
         medians = float(np.median(timing.values)), float(np.median(ours.values))
         ratio = medians[0] / medians[1] if timing.less_is_better else medians[1] / medians[0]
-        yield Line(timing.task, timing.who, _shown(timing), ratio, (min(each), max(each)))
+        yield Line(timing.task, timing.method, _shown(timing), ratio, (min(each), max(each)))
 
 
 def table(timings: list[Timing]) -> list[str]:
@@ -96,7 +97,7 @@ def table(timings: list[Timing]) -> list[str]:
     for line in lines(timings):
         ratio = "" if line.ratio is None else f"{line.ratio:.3g}"
         spread = "" if line.spread is None else f" ({line.spread[0]:.3g} to {line.spread[1]:.3g})"
-        rows.append(f"| {line.task} | {line.who} | {line.shown} | {ratio}{spread} |")
+        rows.append(f"| {line.task} | {line.method} | {line.shown} | {ratio}{spread} |")
     return rows
 
 
@@ -113,7 +114,7 @@ def page(results: dict[str, Any]) -> str:
             continue
         result = results[name]
         timings = [Timing(**timing) for timing in result["timings"]]
-        parts += [f"## {result['what']}", f"To reach: {result['reach']}. {result['machine']}, {result['date']}."]
+        parts += [f"## {result['title']}", f"To reach: {result['reach']}. {result['machine']}, {result['date']}."]
         parts.append("\n".join(table(timings)))
         if name == "growth":
             parts.append("![Time of an epoch against length and units](pictures/growth.png)")

@@ -1,8 +1,8 @@
-"""The works on systems: what is learned, what has to follow, and how it is measured.
+"""The works on systems: training series, free runs, and measures.
 
-A `Work` is a list of problems with one measure. A `Problem` is a series of which the first steps are learned, free runs
-that have to follow, and the scores of such runs. Nothing here knows who solves it: `systems.py` asks freerun and
-its peers, `default.py` two versions of freerun.
+A `Work` is a list of problems with common measures. A `Problem` is a series whose first steps are the training part,
+the free runs that are scored, and their scores. Nothing here depends on the methods: `systems.py` runs freerun and its
+peers, `default.py` two versions of freerun.
 
 Where a work has long runs, its scores are lists with one value for each run. One run of a chaotic system scores half by
 chance, so that their mean counts.
@@ -23,7 +23,7 @@ import numpy as np
 from freerun import metrics, systems
 
 Scores = dict[str, list[float]]
-"""By measure, one value for each run that was measured."""
+"""One value for each run that was measured, by measure."""
 
 Runs = list[np.ndarray]
 """Free runs, each of shape (steps, D)."""
@@ -32,7 +32,7 @@ WITH_ECHO_STATES = ("ESN 500 (reservoirpy, tuned)", "ESN 500 (ORC)", "NVAR (rese
 ALL_PEERS = (*WITH_ECHO_STATES, "context parrot")
 
 ANOTHER_PIECE = "another piece of the true system"
-"""Scored instead of a run: what nobody has to exceed."""
+"""The reference whose score no method needs to exceed."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Run:
     """A free run.
 
     Attributes:
-        start: the step of the problem's values that it begins with.
+        start: its first step, counted in the values of the problem.
         steps: its length.
-        read: steps before `start` that are read, at most `start`.
+        read: number of steps before `start` that a method reads, at most `start`.
     """
 
     start: int
@@ -55,17 +55,17 @@ class Problem:
     """A series to learn.
 
     Attributes:
-        case: what it is, within its work.
+        name: unique within its work.
         values: shape (T, D).
-        split: the first steps, which are learned. What follows is only read by runs that begin later.
-        runs: what has to follow.
-        score: of these runs.
-        seed: of whoever draws weights.
-        references: scores of other things by name, such as published ones.
-        score_states: of the states behind the learned steps, where these are noisy and the states are asked for.
+        split: number of training steps. Runs that begin later also read steps after them.
+        runs: the free runs that are scored.
+        score: scores these runs.
+        seed: seed of methods that draw weights.
+        references: scores of references by name, such as published ones.
+        score_states: scores estimates of the states behind noisy training steps; None where none are wanted.
     """
 
-    case: str
+    name: str
     values: np.ndarray
     split: int
     runs: tuple[Run, ...]
@@ -76,32 +76,32 @@ class Problem:
 
     @property
     def training(self) -> np.ndarray:
-        """The steps that are learned."""
+        """The training steps."""
         return self.values[: self.split]
 
     def read(self, run: Run) -> np.ndarray:
-        """The steps that are read before a run."""
+        """The steps that a method reads before a run."""
         return self.values[run.start - run.read : run.start]
 
 
 @dataclass(frozen=True)
 class Work:
-    """Problems with one measure.
+    """Problems with common measures.
 
     Attributes:
-        what: a title.
-        problems: from the folder of data and the number of seeds.
-        measures: by name, whether `lower` or `higher` is better.
+        title: title on the page.
+        problems: makes the problems, given the folder of data and the number of seeds.
+        measures: whether `lower` or `higher` is better, by measure.
         peers: keys of `peers.PEERS`.
-        rivals: names of references that are methods, too.
-        settings: freerun's, where they are not its defaults.
-        published: names and scores as they were printed, of methods that do not run here.
+        rivals: names of references that are methods.
+        settings: settings of freerun that are not its defaults.
+        published: names and printed scores of methods that do not run here.
         forecast: whether freerun's `forecast` is scored beside its `generate`.
-        endures: whether freerun's networks are let run for 100000 steps.
-        caveat: what has to be said.
+        endures: whether free runs of 100000 steps of freerun's networks are scored.
+        caveat: a caveat on the page; empty for none.
     """
 
-    what: str
+    title: str
     problems: Callable[[Path, int], list[Problem]]
     measures: Mapping[str, Literal["lower", "higher"]]
     peers: tuple[str, ...] = ALL_PEERS
@@ -114,14 +114,14 @@ class Work:
 
     @property
     def first(self) -> str:
-        """The measure that decides who is ahead."""
+        """The measure by which freerun is compared with peers."""
         return next(iter(self.measures))
 
 
 # Mackey-Glass, and the laser
 
 AHEAD, STARTS, APART = 84, 50, 20
-"""Steps of the runs that NRMSE84 scores, their number, and steps from one to the next."""
+"""Steps of the runs that NRMSE84 scores, number of runs, and steps from one start to the next."""
 
 
 def _mackey_glass(data: Path, seeds: int) -> list[Problem]:
@@ -131,7 +131,7 @@ def _mackey_glass(data: Path, seeds: int) -> list[Problem]:
     ]
 
 
-def _followed(values: np.ndarray, split: int, seed: int, case: str) -> Problem:
+def _followed(values: np.ndarray, split: int, seed: int, name: str) -> Problem:
     starts = split + APART * np.arange(STARTS)
     runs = (Run(split, len(values) - split, split), *(Run(int(start), AHEAD, 1000) for start in starts))
     deviation = values.std(axis=0)
@@ -143,7 +143,7 @@ def _followed(values: np.ndarray, split: int, seed: int, case: str) -> Problem:
             "VPT": [float(metrics.valid_prediction_time(values[split:], found[0], deviation))],
         }
 
-    return Problem(case, values, split, runs, score, seed)
+    return Problem(name, values, split, runs, score, seed)
 
 
 BLOCK, LEARNED = 1000 + AHEAD, 3000
@@ -153,7 +153,7 @@ BLOCK, LEARNED = 1000 + AHEAD, 3000
 def _gmd148(tau: int, variance: float, data: Path, seeds: int) -> list[Problem]:
     """The protocol of Jaeger's report GMD-148 (2001): errors before the squashing, relative to a given variance."""
     del data
-    found = []
+    problems: list[Problem] = []
     for seed in range(seeds):
         values = systems.mackey_glass(LEARNED + STARTS * BLOCK, tau=tau, seed=seed).values
         starts = LEARNED + 1000 + BLOCK * np.arange(STARTS)
@@ -164,8 +164,8 @@ def _gmd148(tau: int, variance: float, data: Path, seeds: int) -> list[Problem]:
             return {"NRMSE84": [float(np.sqrt(np.mean((np.arctanh(last) - np.arctanh(truth)) ** 2) / variance))]}
 
         runs = tuple(Run(int(start), AHEAD, 1000) for start in starts)
-        found.append(Problem(f"series {seed}", values, LEARNED, runs, score, seed))
-    return found
+        problems.append(Problem(f"series {seed}", values, LEARNED, runs, score, seed))
+    return problems
 
 
 def _laser(data: Path, seeds: int) -> list[Problem]:
@@ -192,7 +192,7 @@ def _laser(data: Path, seeds: int) -> list[Problem]:
 def _dysts(points: int, split: int, steps: int, data: Path, seeds: int) -> list[Problem]:
     del seeds
     file = data / "dysts" / f"univariate_pts{points}_dev44.json.gz"
-    found = []
+    problems: list[Problem] = []
     for name, system in sorted(json.loads(gzip.decompress(file.read_bytes())).items()):
         values = np.array(system["values"], float)[: split + steps, None]
 
@@ -200,13 +200,13 @@ def _dysts(points: int, split: int, steps: int, data: Path, seeds: int) -> list[
             return {"sMAPE": [metrics.smape(truth, runs[0])]}
 
         published = {k.removesuffix("Model"): v for k, v in system["published_smape"].items()}
-        references: dict[str, Scores] = {who: {"sMAPE": [published[key]]} for who, key in DYSTS_PUBLISHED.items()}
+        references: dict[str, Scores] = {method: {"sMAPE": [published[key]]} for method, key in DYSTS_PUBLISHED.items()}
         runs = (Run(split, steps, split),)
-        found.append(Problem(name, values, split, runs, score, references=partial(dict, references)))
-    return found
+        problems.append(Problem(name, values, split, runs, score, references=partial(dict, references)))
+    return problems
 
 
-DYSTS_PUBLISHED = {f"{who} (published)": who for who in ("NBEATS", "Transformer", "RNN", "RandomForest")}
+DYSTS_PUBLISHED = {f"{method} (published)": method for method in ("NBEATS", "Transformer", "RNN", "RandomForest")}
 """Of the 16 methods with published scores, the best and three others."""
 
 PERIOD = 30
@@ -216,18 +216,18 @@ FLOW_STEPS = 300
 
 
 def _flows(split: int, single: bool, data: Path, seeds: int) -> list[Problem]:
-    """Flows, standardised by the steps that are learned: all channels together, or each alone."""
+    """Flows, standardised by their training steps: all channels together, or each alone."""
     del seeds
-    found = []
+    problems: list[Problem] = []
     with np.load(data / "flows" / "trajectories_dev.npz") as trajectories:
         for name in sorted(trajectories.files):
             values = trajectories[name].astype(float)[: split + FLOW_STEPS]
             values = (values - values[:split].mean(axis=0)) / values[:split].std(axis=0)
             parts = {f"{name} {i}": values[:, [i]] for i in range(values.shape[1])} if single else {name: values}
-            for case, own in parts.items():
+            for problem, own in parts.items():
                 score = partial(_valid_periods, own[split:])
-                found.append(Problem(case, own, split, (Run(split, FLOW_STEPS, split),), score))
-    return found
+                problems.append(Problem(problem, own, split, (Run(split, FLOW_STEPS, split),), score))
+    return problems
 
 
 def _valid_periods(truth: np.ndarray, runs: Runs) -> Scores:
@@ -362,7 +362,7 @@ def _ctf_few(rows: str, states: str, data: Path, seeds: int) -> list[Problem]:
     files = _ctf_files(data)
     noisy, clean = files[rows], files[states]
     starts = np.linspace(0, len(clean) - FEW - CTF_LONG, WINDOWS).astype(int)
-    found = []
+    problems: list[Problem] = []
     for start in starts.tolist():
         truth = clean[start + FEW : start + FEW + CTF_LONG]
 
@@ -374,8 +374,8 @@ def _ctf_few(rows: str, states: str, data: Path, seeds: int) -> list[Problem]:
 
         references = partial(_true_pieces, "histograms", truth, clean)
         values, runs = noisy[start : start + FEW], (Run(FEW, CTF_LONG, FEW),)
-        found.append(Problem(f"rows from {start}", values, FEW, runs, score, references=references))
-    return found
+        problems.append(Problem(f"rows from {start}", values, FEW, runs, score, references=references))
+    return problems
 
 
 # Reconstruction: how much long runs resemble a system
@@ -424,7 +424,7 @@ DYNAMIX_STEPS = 10_000
 def _dynamix(data: Path, seeds: int) -> list[Problem]:
     """The three systems of three variables that DynaMix's notebook reads and continues."""
     del seeds
-    found = []
+    problems: list[Problem] = []
     for name, (split, divergence, distance) in DYNAMIX.items():
         values = np.load(data / "dynamix" / f"{name}.npy").astype(float)
         truth = values[split : split + DYNAMIX_STEPS]
@@ -433,8 +433,8 @@ def _dynamix(data: Path, seeds: int) -> list[Problem]:
         published: Scores = {"D_stsp": [divergence], "D_H": [distance]}
         references = partial(_half_and_half, values, published)
         score = partial(_divergences, truth, 0)
-        found.append(Problem(f"{name}, {split} steps", values, split, runs, score, references=references))
-    return found
+        problems.append(Problem(f"{name}, {split} steps", values, split, runs, score, references=references))
+    return problems
 
 
 def _half_and_half(values: np.ndarray, published: Scores) -> dict[str, Scores]:

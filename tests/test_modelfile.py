@@ -18,7 +18,7 @@ from freerun.errors import FreerunError, ModelFileError, OutputError
 from freerun.files.archive import read_archive, write_archive
 from freerun.forecasting.modelfile import FORMAT
 from freerun.settings import CellName
-from fuzz import mutated
+from fuzz import damage_case
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_what_is_changed_inside_under_a_right_checksum_is_read_or_refused(file_c
     """A taste of benchmarks/fuzz.py, which does so a million times."""
     draw = random.Random(seed)
     path = tmp_path_factory.getbasetemp() / "changed.freerun"
-    path.write_bytes(mutated((file_content, ".freerun"), draw)[0])
+    path.write_bytes(damage_case((file_content, ".freerun"), draw)[0])
     with contextlib.suppress(FreerunError):
         freerun.load(path)
 

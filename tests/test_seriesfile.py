@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from freerun import Series
 from freerun.errors import OutputError, SeriesFileError, SeriesWarning
-from fuzz import good_series, mutated
+from fuzz import damage_case, good_series
 
 SUNSPOTS = Path(__file__).parents[1] / "examples" / "sunspots.csv"
 
@@ -195,7 +195,7 @@ def test_a_folder_that_does_not_exist(tmp_path):
 def test_damaged_files_are_read_or_refused(good, tmp_path_factory, seed):
     """A taste of benchmarks/fuzz.py, which does so a hundred thousand times."""
     draw = random.Random(seed)
-    content, suffix = mutated(draw.choice(good), draw)
+    content, suffix = damage_case(draw.choice(good), draw)
     path = tmp_path_factory.getbasetemp() / f"damaged{suffix}"
     path.write_bytes(content)
     with contextlib.suppress(SeriesFileError), warnings.catch_warnings():

@@ -86,20 +86,20 @@ def test_the_histograms_of_ctf_count_the_last_500_steps():
     assert works.ctf_histograms(values, np.full_like(values, np.nan)) == -100.0
 
 
-def row(who, case, *values, measure="VPT", seconds=1.0):
-    return Row(who, case, {measure: list(values)}, seconds)
+def row(method, problem, *values, measure="VPT", seconds=1.0):
+    return Row(method, problem, {measure: list(values)}, seconds)
 
 
 def test_results_are_read_as_they_were_written(tmp_path):
     path = tmp_path / "results.json"
     kept = Results([], {})
-    made = kept.made({"date": "2026-11-30", "machine": "one core"})
-    kept.add("laser", Row(OURS, "seed 0", {"VPT": [1.0, np.inf]}, 2.0, 1.0, {"cell": "leaky"}, made))
+    number = kept.number_of({"date": "2026-11-30", "machine": "one core"})
+    kept.add("laser", Row(OURS, "seed 0", {"VPT": [1.0, np.inf]}, 2.0, 1.0, {"cell": "leaky"}, number))
     kept.write(path)
     again = Results.read(path)
     assert again.rows("laser") == kept.rows("laser")
     assert again.provenances == kept.provenances
-    assert again.made({"date": "2026-11-30", "machine": "one core"}) == made
+    assert again.number_of({"date": "2026-11-30", "machine": "one core"}) == number
     assert json.loads(path.read_text())["works"]["laser"][0]["scores"]["VPT"] == [1.0, None]
 
 
@@ -107,8 +107,8 @@ def test_what_is_done_anew_is_forgotten_with_the_references():
     kept = Results([], {})
     for one in (row(OURS, "a", 1.0), row("ESN", "a", 1.0), row("published", "a", 1.0, seconds=0.0)):
         kept.add("laser", one)
-    kept.forget("laser", ["ESN"])
-    assert [one.who for one in kept.rows("laser")] == [OURS]
+    kept.remove("laser", ["ESN"])
+    assert [one.method for one in kept.rows("laser")] == [OURS]
 
 
 def test_the_table_counts_who_is_ahead_and_names_what_is_lost():
@@ -116,13 +116,13 @@ def test_the_table_counts_who_is_ahead_and_names_what_is_lost():
     peer = "context parrot"
     rows = [row(OURS, "a", 2.0), row(OURS, "b", 2.0), row(OURS, "c", 2.0)]
     rows += [row(peer, "a", 1.0), row(peer, "b", 2.0), row(peer, "c", 5.0)]
-    lines = systems_page.table(work, rows)
+    lines = systems_page.make_table(work, rows)
     assert next(line for line in lines if peer in line) == f"| {peer} | 2 (1 to 5) | 3 | 1.5 of 3 | 1 |"
-    assert systems_page.behind(work, rows) == [f"Behind {peer} on c."]
+    assert systems_page.describe_losses(work, rows) == [f"Behind {peer} on c."]
 
 
 def test_a_score_of_several_runs_is_their_mean_and_deviation():
-    lines = systems_page.table(works.WORKS["ctf"], [row(OURS, "seed 0", 60.0, 70.0, measure="E2")])
+    lines = systems_page.make_table(works.WORKS["ctf"], [row(OURS, "seed 0", 60.0, 70.0, measure="E2")])
     assert f"| {OURS} | 65 ± 5 | 1 |" in lines[-2]
 
 
@@ -130,13 +130,13 @@ def test_only_problems_that_freerun_has_done_are_compared():
     kept = Results([], {})
     for one in (row(OURS, "a", 1.0), row("ESN", "a", 1.0), row("ESN", "b", 1.0)):
         kept.add("laser", one)
-    assert [one.case for one in kept.rows("laser")] == ["a", "a"]
+    assert [one.problem for one in kept.rows("laser")] == ["a", "a"]
 
 
 def test_a_sample_is_part_of_a_larger_one():
-    few, more = systems.drawn(list(range(20)), 5), systems.drawn(list(range(20)), 9)
+    few, more = systems.draw_sample(list(range(20)), 5), systems.draw_sample(list(range(20)), 9)
     assert few == more[:5]
-    assert sorted(systems.drawn(list(range(20)), 0)) == list(range(20))
+    assert sorted(systems.draw_sample(list(range(20)), 0)) == list(range(20))
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_run_goes_on_where_it_was_stopped(folder, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["systems.py", *asked, "--sample", "1"])
     systems.main()
     first = Results.read(folder / "scores.json").rows("ctf-100")
-    assert [one.who for one in first] == [OURS, "context parrot", works.ANOTHER_PIECE]
+    assert [one.method for one in first] == [OURS, "context parrot", works.ANOTHER_PIECE]
     assert first[0].mean("next 20") > first[1].mean("next 20")
     monkeypatch.setattr(sys, "argv", ["systems.py", *asked, "--sample", "2"])
     capsys.readouterr()

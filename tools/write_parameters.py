@@ -56,8 +56,8 @@ def written() -> str:
     words = {word for text in types.values() for word in text.split(" | ")}
     imports = [_imported(sorted(words & set(_aliases().values())))]
     if any(word.startswith("Literal[") for word in words):
-        imports = ["from typing import Any, Literal\n", *imports]
-    if "Callable[..., Any]" in words:
+        imports = ["from typing import Literal\n", *imports]
+    if "Callable[..., object]" in words:
         imports = ["from collections.abc import Callable", *imports]
     return HEAD.format(
         imports="\n".join(imports),
@@ -106,7 +106,7 @@ def _aliases() -> dict[Any, str]:
 
 def _spelled(annotation: Any) -> str:
     """A type as it stands in source text."""
-    named = {type(None): "None", freerun.settings.ModelOrName: "Callable[..., Any]"} | _aliases()
+    named = {type(None): "None", freerun.settings.ModelOrName: "Callable[..., object]"} | _aliases()
     if annotation in named:
         return named[annotation]
     origin, parts = get_origin(annotation), get_args(annotation)

@@ -647,7 +647,7 @@ class RNN(Parameters):
         return self.model_
 
 
-def load(path: str | Path, *, model: Callable[..., Any] | None = None) -> RNN:
+def load(path: str | Path, *, model: Callable[..., object] | None = None) -> RNN:
     """Read an estimator from a model file that `RNN.save` wrote.
 
     Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -264,7 +264,7 @@ class _Fit:
             require_fitting(plan, plan.window or steps - 1)
 
     def fitted(self, asked: Settings, choices: list[Settings] | None, policy: Policy | None) -> Fitted:
-        """Choose what is left open, then solve, weight or train what was chosen."""
+        """Choose settings that are None, then solve, weight or train networks with the chosen ones."""
         if choices is None:
             found = self.chosen(asked, policy)
         else:
@@ -372,11 +372,10 @@ class _Fit:
         for settings in several:
             plan = self.plan(settings)
             assert isinstance(plan, SmoothPlan)
-            scaling, (values,) = self.units.of(plan.settings)
-            drawn = plan.draw()
-            errors = SmootherErrors.along(drawn, values)
+            standardized, drawn = self.units.of(plan.settings), plan.draw()
+            errors = SmootherErrors.along(drawn, *standardized.values)
             seconds = time.perf_counter() - began
-            members.append(self._solved_member(plan, errors.solved(drawn), scaling, seconds, errors))
+            members.append(self._solved_member(plan, errors.solved(drawn), standardized.scaling, seconds, errors))
         growth, short_runs = growth_in_sample(members, series), short_runs_in_sample(members, series)
         return Fitted(replace(self.model(members), growth=growth, short_runs=short_runs), None)
 
@@ -548,12 +547,10 @@ class _Fit:
         start = run_start_after(trained.network, scaling, self.training[-1])
         return Member(trained.settings, trained.network, scaling, start, trained.history)
 
-    def _report(self, said: Progress) -> None:
-        """Report progress, with the network so far as a model."""
-        trained = said.current
+    def _report(self, progress: Progress, trained: Callable[[], Trained]) -> None:
+        """Report the progress of training, with the best network so far as a model."""
         assert self.progress is not None
-        assert trained is not None
-        self.progress(replace(said, current=lambda: self.model([self._trained_member(trained())])))
+        self.progress(replace(progress, current=lambda: self.model([self._trained_member(trained())])))
 
 
 def adopted(settings: Settings, weights: Mapping[str, np.ndarray], scaling: Scaling, series: Series) -> Model:

@@ -10,7 +10,6 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 
@@ -27,12 +26,12 @@ class KnownModel:
             None if only the name is known, as after reading a model file.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any] | None = None) -> None:
+    def __init__(self, name: str, function: Callable[..., object] | None = None) -> None:
         self.name, self.function = name, function
         self._reads_inputs = function is not None and _needs_two(function)
 
     @classmethod
-    def of(cls, given: Any) -> KnownModel:
+    def of(cls, given: object) -> KnownModel:
         """Make a known model from a function, or from its name alone.
 
         Raises:
@@ -44,10 +43,7 @@ class KnownModel:
             return cls(given)
         if not callable(given):
             raise ValueError("must be a function from values (..., D) to an estimate of the next values (..., D)")
-        named = given.func if isinstance(given, partial) else given
-        kind = type(named)
-        name = getattr(named, "__qualname__", kind.__qualname__)
-        return cls(f"{getattr(named, '__module__', None) or kind.__module__}:{name}", given)
+        return cls(_path_of(given), given)
 
     @classmethod
     def imported(cls, path: str) -> KnownModel:
@@ -60,7 +56,7 @@ class KnownModel:
         if not module or not name:
             raise SettingError(f"model={path!r}: give package.module:function")
         try:
-            found: Any = import_module(module)
+            found: object = import_module(module)
             for part in name.split("."):
                 found = getattr(found, part)
         except Exception as error:
@@ -130,7 +126,15 @@ class KnownModel:
         return f"KnownModel({self.name!r})"
 
 
-def _needs_two(function: Callable[..., Any]) -> bool:
+def _path_of(function: Callable[..., object]) -> str:
+    """The name of a function, or of the class of an object that can be called, as `module:function`."""
+    named = function.func if isinstance(function, partial) else function
+    kind = type(named)
+    name = getattr(named, "__qualname__", kind.__qualname__)
+    return f"{getattr(named, '__module__', None) or kind.__module__}:{name}"
+
+
+def _needs_two(function: Callable[..., object]) -> bool:
     """Whether a function has two positional parameters without a default."""
     try:
         parameters = inspect.signature(function).parameters.values()

@@ -6,7 +6,7 @@ Written by `make parameters` from the fields of `freerun.settings.Settings`. Cha
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 from freerun.settings import (
     Boundary,
@@ -34,7 +34,7 @@ class Parameters:
         degree: int | None = None,
         nonlinearity: Nonlinearity = "tanh",
         direct: bool = True,
-        model: Callable[..., Any] | None = None,
+        model: Callable[..., object] | None = None,
         initial: Initial | None = None,
         spectral_radius: float | None = None,
         connectivity: float | None = None,

@@ -8,7 +8,7 @@ series, `plan_of` everything else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -235,7 +235,7 @@ def settled(settings: Settings, steps: int) -> Settings:
         return alone.with_(washout=washout, season=settings.season or 0, direct=False)
     ridge = settings.method == "ridge"
     levenberg = settings.method == "levenberg-marquardt"
-    filled: dict[str, Any] = {
+    filled: dict[str, object] = {
         "hidden": all_units(settings, steps) if ridge else UNITS,
         "cell": "simple",
         "delays": 1,

@@ -613,7 +613,7 @@ def _clip(run: np.ndarray, data: np.ndarray) -> np.ndarray:
     return np.where((run >= low - reach) & (run <= high + reach), run, np.nan)
 
 
-def _annotate(axes: Axes, time: Any, text: str) -> None:
+def _annotate(axes: Axes, time: object, text: str) -> None:
     """Write text above the panel, to the right of `time`."""
     axes.annotate(
         text,

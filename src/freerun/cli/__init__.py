@@ -130,5 +130,5 @@ def main() -> None:
         sys.exit(2)
 
 
-def _show_warning(message: Warning | str, *_: Any) -> None:
+def _show_warning(message: Warning | str, *_: object) -> None:
     print(f"freerun: warning: {message}", file=sys.stderr)

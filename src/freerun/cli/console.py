@@ -5,16 +5,18 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from freerun.errors import SeriesWarning
 from freerun.files.writing import json_text
 
 if TYPE_CHECKING:
+    from rich.console import Console as Terminal
+
     from freerun.many.results import Found
     from freerun.search import Standing
     from freerun.training.history import Progress
@@ -42,7 +44,7 @@ class Console:
         if not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
-    def result(self, values: Mapping[str, Any], table: Mapping[str, Any] | None = None) -> None:
+    def result(self, values: Mapping[str, object], table: Mapping[str, object] | None = None) -> None:
         """Print the results.
 
         Args:
@@ -57,7 +59,7 @@ class Console:
         for name, value in rows.items():
             print(f"{name:<{width}}  {_text(value)}")
 
-    def table(self, head: list[str], rows: list[list[Any]]) -> None:
+    def table(self, head: list[str], rows: Sequence[Sequence[object]]) -> None:
         """Print a table with a header row; nothing with `as_json`."""
         if self.as_json:
             return
@@ -69,7 +71,7 @@ class Console:
             if number == 0:
                 print("  ".join("-" * width for width in widths))
 
-    def summary(self, found: Found, done: str, more: Mapping[str, Any] | None = None) -> None:
+    def summary(self, found: Found, done: str, more: Mapping[str, object] | None = None) -> None:
         """Print what was done with many series, and note the commonest warnings.
 
         Args:
@@ -81,7 +83,7 @@ class Console:
         summary = found.summary
         shares = {name: f"{100 * count / summary.done:.3g} %" for name, count in summary.methods.items()}
         refused = f"{summary.refused}: {found.refused_output}" if found.refused_output else str(summary.refused)
-        rows: dict[str, Any] = {
+        rows: dict[str, object] = {
             "series": summary.series,
             done: f"{summary.done} ({summary.resumed} before)" if summary.resumed else summary.done,
             "refused": refused,
@@ -190,7 +192,7 @@ def _path(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-def _terminal() -> Any:
+def _terminal() -> Terminal:
     """A rich console on stderr that prints square brackets and colons as they are, since names may hold them."""
     from rich.console import Console as Terminal
 
@@ -220,7 +222,7 @@ def _line(progress: Progress) -> str:
     return "  ".join([f"{progress.task} {progress.done}/{progress.total}", *parts, progress.pace]).rstrip()
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool):

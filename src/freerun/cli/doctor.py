@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from freerun.cli.console import Console
 from freerun.cli.options import Json, Quiet
@@ -29,11 +29,11 @@ def doctor(as_json: Json = False, quiet: Quiet = False) -> None:
         console.note(f"note: {problem}")
 
 
-def _table(machine: Machine) -> dict[str, Any]:
+def _table(machine: Machine) -> dict[str, object]:
     """The rows for people."""
     from freerun.extras import PURPOSES
 
-    rows: dict[str, Any] = dict(machine.versions)
+    rows: dict[str, object] = dict(machine.versions)
     rows["system"] = machine.system
     rows["cores"] = f"{machine.cores} of {machine.cores_in_all}"
     rows["memory"] = f"{machine.memory / 2**30:.1f} GiB"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -86,7 +86,7 @@ def evaluate(
     before, truth = observed.split(start)
     scores, run = evaluation.evaluate(rnn.model_, observed, start)
     results = asdict(scores)
-    table: dict[str, Any] = {}
+    table: dict[str, object] = {}
     run_title = f"of {model.name} on {series.name}"
     for path in (plot, None if plots_to is None else plots_to / "free-run.png"):
         if path is not None:
@@ -123,7 +123,7 @@ def evaluate(
     )
 
 
-def _long_term_table(long: LongTerm) -> dict[str, Any]:
+def _long_term_table(long: LongTerm) -> dict[str, object]:
     """Format the long-term scores for people.
 
     The floor of a divergence is its value for the true steps before the start, in place of the generated ones.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from freerun.cli.console import Console
 from freerun.cli.options import Json, ModelFile, Quiet
 
@@ -24,7 +22,7 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
     best, recent = loaded.best, loaded.recent
     history, weights = best.history, best.network.weights
     settings = {name: value for name, value in best.settings.model_dump(mode="json").items() if value is not None}
-    facts: dict[str, Any] = {
+    facts: dict[str, object] = {
         "model": str(model),
         "channels": list(recent.channels),
         "training_ended": str(recent.times[-1]),
@@ -42,7 +40,7 @@ def info(model: ModelFile, as_json: Json = False, quiet: Quiet = False) -> None:
     }
     steps = f"{'irregular times, median step' if recent.irregular else 'steps of'} "
     steps += recent.calendar.step or shown(recent.dt)
-    table: dict[str, Any] = {
+    table: dict[str, object] = {
         "model file": model,
         "channels": ", ".join(recent.channels),
         "training ended at time": f"{shown(recent.times[-1])} ({steps})",

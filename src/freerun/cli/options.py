@@ -234,7 +234,7 @@ def settings_of(**given: Any) -> Settings:
     return Settings.checked(**given | ({} if model is None else {"model": known_function(model)}))
 
 
-def known_function(path: str | None) -> Callable[..., Any] | None:
+def known_function(path: str | None) -> Callable[..., object] | None:
     """Import a known model by `package.module:function`, from the working directory or an installed package.
 
     Raises:
@@ -356,7 +356,7 @@ def read_opened(found: Path | Table | Rows, reading: Reading) -> Series | Stored
     return Series.from_options(found, reading.options, reading.inputs)
 
 
-def refuse_given(options: Mapping[str, Any], why: str) -> None:
+def refuse_given(options: Mapping[str, object], why: str) -> None:
     """Refuse options that do not apply.
 
     Args:

@@ -69,6 +69,8 @@ def sweep(
     failed = int((found.failure != "").sum())
     measures = [name for name in ("nrmse84", "vpt", "smape", "seconds") if name in found]
     groups = found.groupby(list(plan.grid), sort=False) if plan.grid else [((), found)]
-    rows = [[*cast("tuple", name), len(rows), *(rows[m].median() for m in measures)] for name, rows in groups]
+    rows = [
+        [*cast("tuple[object, ...]", name), len(rows), *(rows[m].median() for m in measures)] for name, rows in groups
+    ]
     console.table([*plan.grid, "fits", *(f"median {measure}" for measure in measures)], rows)
     console.result({"fits": len(found), "failed": failed, "table": str(target)})

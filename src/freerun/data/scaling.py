@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
 
@@ -144,7 +144,8 @@ class Scaling:
         return self.mean + self.slope * (to_numbers(times) - self.origin)[..., None]
 
 
-class Standardized(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Standardized:
     """Series in the units of a network.
 
     Attributes:
@@ -155,6 +156,13 @@ class Standardized(NamedTuple):
     scaling: Scaling
     values: list[np.ndarray]
 
+    @cached_property
+    def deviation(self) -> np.ndarray:
+        """The standard deviation of each channel over all series, shape (D,); 1 where it is 0."""
+        channels = len(self.scaling.scale)
+        deviation = np.nanstd(np.concatenate([one[:, :channels] for one in self.values]), axis=0)
+        return np.where(deviation > 0, deviation, 1.0)
+
 
 class Units:
     """Brings series to the units of networks, once for each way to treat their values. Threads may share it.
@@ -162,10 +170,14 @@ class Units:
     Args:
         panel: the series.
         scaling: the scaling of all networks, where training goes on; None fits one for each treatment.
+        fitted_to: the series that scalings are fitted to, of which `panel` has parts; None takes `panel`.
     """
 
-    def __init__(self, panel: Sequence[Series], scaling: Scaling | None = None) -> None:
+    def __init__(
+        self, panel: Sequence[Series], scaling: Scaling | None = None, fitted_to: Sequence[Series] | None = None
+    ) -> None:
         self._panel, self._scaling = panel, scaling
+        self._fitted_to = panel if fitted_to is None else fitted_to
         self._made: dict[tuple[object, ...], Standardized] = {}
         self._making = Lock()
 
@@ -178,7 +190,7 @@ class Units:
         treatment = tuple(getattr(settings, name) for name in TREATMENT)
         with self._making:
             if treatment not in self._made:
-                scaling = self._scaling or Scaling.fitted(self._panel, settings)
+                scaling = self._scaling or Scaling.fitted(self._fitted_to, settings)
                 self._made[treatment] = Standardized(scaling, [_fixed(scaling.apply(one)) for one in self._panel])
             return self._made[treatment]
 

@@ -19,14 +19,15 @@ PRIOR_SHAPE, PRIOR_WEIGHT = 0.5, 10.0
 """Prior of the shape of a tail, and its weight in statistics, as in Pareto smoothing (Vehtari et al., 2024)."""
 
 OUTLYING, HEAVY, MOST_OUTLYING = 0.01, 0.15, 0.05
-"""Errors are outlying if n of them, of a distribution whose tail has the shape `HEAVY`, have one as large with this
-probability; if more than this share of them are, none is. Student's t with 7 degrees of freedom has such a tail."""
+"""An error is outlying if it is larger than a bound, which the largest of n draws from a tail of shape `HEAVY` exceeds
+with this probability. If more than this share of the errors are outlying, none is taken to be. Student's t with 7
+degrees of freedom has such a tail."""
 
 LIGHTEST = -0.1
 """Least shape of a tail. A lighter one ends soon, and errors a little larger than any so far would be impossible."""
 
 TINY = 1e-15
-"""Smallest p-value: what is rarer cannot be told apart."""
+"""Smallest p-value; smaller ones cannot be distinguished."""
 
 LARGEST = 0.99
 """p-values above this are combined as this one, so that one of them does not hide a small one (truncated Cauchy

@@ -48,7 +48,7 @@ class Chunk:
     """
 
     number: int
-    names: tuple[Any, ...]
+    names: tuple[object, ...]
     ends: tuple[int, ...]
     table: Table
 
@@ -65,7 +65,7 @@ class Chunk:
             content.update(_hashes(column).tobytes())
         return content.hexdigest()[:16]
 
-    def series(self, columns: Columns, options: ReadOptions) -> Iterator[tuple[Any, Series | SeriesError]]:
+    def series(self, columns: Columns, options: ReadOptions) -> Iterator[tuple[object, Series | SeriesError]]:
         """Convert the rows to series.
 
         Args:

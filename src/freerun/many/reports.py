@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 NUMBER = re.compile(r"\d[\d.,:TeE+-]*")
 """Numbers and dates in a sentence; sentences that differ in them alone are counted together."""
@@ -55,7 +54,7 @@ class Report:
     """
 
     series: int = 0
-    refused: list[tuple[Any, str]] = field(default_factory=list)
+    refused: list[tuple[object, str]] = field(default_factory=list)
     methods: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
     warnings: Counted = field(default_factory=Counted)

@@ -90,7 +90,7 @@ class Found:
     output: Path | None
     refused_output: Path | None
     _parts: Parts
-    _refusals: Sequence[tuple[Any, str]]
+    _refusals: Sequence[tuple[object, str]]
     _columns: Columns
     _library: str
 
@@ -111,7 +111,7 @@ class Found:
         return read_csv(self.output, self._columns) if self.output.suffix.lower() == ".csv" else read_table(self.output)
 
 
-def refusals_table(name: str, refusals: Sequence[tuple[Any, str]]) -> pa.Table:
+def refusals_table(name: str, refusals: Sequence[tuple[object, str]]) -> pa.Table:
     """Make a table of refusals.
 
     Args:

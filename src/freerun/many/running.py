@@ -46,7 +46,7 @@ class Run:
     def __init__(self, task: Task[Any], table: LongTable, parts: Parts) -> None:
         self._task, self._table, self._parts = task, table, parts
         self._bounds = divide(table.rows, task.cost)
-        self._open: dict[int, tuple[int, tuple[Any, ...], str]] = {}
+        self._open: dict[int, tuple[int, tuple[object, ...], str]] = {}
         """Number, names and key of the chunks that are being done, by the order in which they were taken."""
         self.reports: dict[int, Report] = {}
         self.resumed = self.lost = 0
@@ -79,7 +79,7 @@ class Run:
         """Yield the chunks that are not done, with the task."""
         stored = self._parts if isinstance(self._parts, PartsOnDisk) else None
         job = self._task.key if stored else ""
-        taken, told = 0, False
+        taken, warned = 0, False
         for chunk in chunks_of(self._table, self._bounds, stored.folder if stored else None):
             key = chunk.key(job) if stored else ""
             report = self._parts.report(chunk.number, key)
@@ -87,9 +87,9 @@ class Run:
                 self.reports[chunk.number] = report
                 self.resumed += report.series
                 continue
-            if stored and not told and stored.is_stale(chunk.number):
+            if stored and not warned and stored.is_stale(chunk.number):
                 warn(f"{stored.folder} holds results of other data, options or versions; they are made anew")
-                told = True
+                warned = True
             self._open[taken] = chunk.number, chunk.names, key
             taken += 1
             yield self._task, chunk

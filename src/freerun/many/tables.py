@@ -57,7 +57,7 @@ class LongTable(ABC):
     """
 
     head: Table
-    names: list[Any]
+    names: Sequence[object]
     rows: np.ndarray
     unnamed: int = 0
 

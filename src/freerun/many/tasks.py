@@ -78,7 +78,7 @@ class Task(ABC, Generic[Found]):
         """
 
     @abstractmethod
-    def table(self, names: Sequence[Any], found: Sequence[Found]) -> pd.DataFrame:
+    def table(self, names: Sequence[object], found: Sequence[Found]) -> pd.DataFrame:
         """Make a table in long format from the results of the named series, at least one."""
 
     @property
@@ -126,7 +126,7 @@ class ForecastTask(Task[Forecast]):
         forecast = intervals.forecast(found.model, self.horizon, self.levels, None, None)
         return found.model, forecast, method_of(found.model)
 
-    def table(self, names: Sequence[Any], found: Sequence[Forecast]) -> pd.DataFrame:
+    def table(self, names: Sequence[object], found: Sequence[Forecast]) -> pd.DataFrame:
         """One row for each step: the name of the series, the time, and the columns of `RNN.forecast`."""
         import pandas as pd
 
@@ -171,7 +171,7 @@ class BacktestTask(Task["pd.DataFrame"]):
         table.insert(1, "season", found.season)
         return table, ""
 
-    def table(self, names: Sequence[Any], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    def table(self, names: Sequence[object], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
         """One row for each series and method: the columns of `Backtest.table`, and the season."""
         import pandas as pd
 
@@ -204,7 +204,7 @@ def run_chunk(work: tuple[Task[Any], Chunk]) -> tuple[pd.DataFrame | None, Repor
         KeyboardInterrupt: on Ctrl-C.
     """
     task, chunk = work
-    names: list[Any] = []
+    names: list[object] = []
     found: list[Any] = []
     report = Report()
     began = time.perf_counter()

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from jaxtyping import Float
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from freerun.network.topologies import Draw
     from freerun.network.updates import Array, Carry
 
-DType = np.dtype[Any] | type[np.floating[Any]]
+DType = np.dtype[np.generic] | type[np.floating]
 """A floating-point type."""
 
 Shapes = dict[str, tuple[int, ...]]
@@ -81,7 +81,7 @@ class AnyCell:
         raise NotImplementedError(f"{cls.__name__} does not define `shapes`, the shapes of its weights")
 
     @classmethod
-    def options(cls, shape: Shape, inputs: int) -> dict[str, Any]:
+    def options(cls, shape: Shape, inputs: int) -> dict[str, object]:
         """The values of the fields that are not weights."""
         del shape, inputs
         return {}
@@ -195,7 +195,7 @@ class Cell(AffineCell):
         return {"input": (inputs, cls.gates * shape.hidden), "bias": (cls.gates * shape.hidden,)}
 
     @classmethod
-    def options(cls, shape: Shape, inputs: int) -> dict[str, Any]:
+    def options(cls, shape: Shape, inputs: int) -> dict[str, object]:
         return {"nonlinearity": shape.nonlinearity}
 
     @property
@@ -388,7 +388,7 @@ class PiecewiseLinearCell(AffineCell):
         return self.bias.shape[0] + self.threshold.shape[0]
 
     @classmethod
-    def options(cls, shape: Shape, inputs: int) -> dict[str, Any]:
+    def options(cls, shape: Shape, inputs: int) -> dict[str, object]:
         return {"clipped": shape.cell == "clipped-plrnn"}
 
     @classmethod
@@ -453,7 +453,7 @@ class SmoothingCell(AffineCell):
         return {"input": (inputs, shape.hidden), **dict.fromkeys(vectors, (shape.hidden,))}
 
     @classmethod
-    def options(cls, shape: Shape, inputs: int) -> dict[str, Any]:
+    def options(cls, shape: Shape, inputs: int) -> dict[str, object]:
         return {"periods": shape.periods}
 
     @property
@@ -550,7 +550,7 @@ class PolynomialCell(AnyCell):
         return {}
 
     @classmethod
-    def options(cls, shape: Shape, inputs: int) -> dict[str, Any]:
+    def options(cls, shape: Shape, inputs: int) -> dict[str, object]:
         return {"inputs": inputs, "degree": shape.degree}
 
     @property

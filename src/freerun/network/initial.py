@@ -74,15 +74,16 @@ def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Netwo
     recurrent = Draw(start.seed)
     kind = CELLS[shape.cell]
 
-    def take(path: str, size: tuple[int, ...]) -> Any:
+    def take(path: str, size: tuple[int, ...]) -> Any:  # a `Sparse` stands for an array in NumPy
         name = path.rsplit(".", 1)[-1]
         if name == "direct" or (name == "readout" and start.reservoir):
             weights = np.zeros(size)
         elif name == "recurrent" and start.reservoir:
-            blocks = [_draw_recurrent(start, int(recurrent.randint(2**31)), size[0]) for _ in range(kind.gates)]
-            if isinstance(blocks[0], Sparse):
-                return Sparse.beside(blocks).astype(dtype)
-            weights = np.concatenate(blocks, axis=1)
+            gates = [_draw_recurrent(start, int(recurrent.randint(2**31)), size[0]) for _ in range(kind.gates)]
+            sparse = [gate for gate in gates if isinstance(gate, Sparse)]
+            if sparse:
+                return Sparse.beside(sparse).astype(dtype)
+            weights = np.concatenate([gate for gate in gates if isinstance(gate, np.ndarray)], axis=1)
         elif name in ("input", "recurrent"):
             blocks = [_draw_matrix(start, draw, name, size[0], size[1] // kind.gates) for _ in range(kind.gates)]
             weights = np.concatenate(blocks, axis=1)
@@ -134,7 +135,7 @@ def _draw_matrix(start: Start, draw: Draw, name: str, rows: int, columns: int) -
     return draw.normal(size=(rows, columns)) * start.input_scale / np.sqrt(rows)
 
 
-def _draw_recurrent(start: Start, seed: int, size: int) -> Any:
+def _draw_recurrent(start: Start, seed: int, size: int) -> np.ndarray | Sparse:
     """Draw the recurrent weights of a reservoir: an array, or a `Sparse` where its products are faster."""
     if start.name == "reservoir" and start.connectivity == 1.0:
         return start.spectral_radius * _draw_unit_radius(seed, size)

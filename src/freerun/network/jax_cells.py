@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-import freerun.network.pytrees  # noqa: F401 - registers networks with JAX
+import freerun.network.pytrees  # noqa: F401 # pyright: ignore[reportUnusedImport] - registers networks with JAX
 from freerun.network.cells import (
     AffineCell,
     AnyCell,
@@ -39,9 +39,18 @@ from freerun.network.updates import (
     smoothing_update,
 )
 
+Kind = TypeVar("Kind", bound=AnyCell)
+"""A class of cells."""
+
+
+def _affine_drive(cell: AnyCell, inputs: Array) -> Array:
+    """The affine map of the inputs."""
+    assert isinstance(cell, AffineCell)
+    return inputs @ cell.input + cell.bias
+
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(Generic[Kind]):
     """How JAX computes a class of cells. Each function takes the cell.
 
     Attributes:
@@ -51,10 +60,10 @@ class Rule:
         drive: the input part of the affine map, given the inputs, shape (*T, D); affine in them.
     """
 
-    update: Callable[[Any], Update]
-    elementwise: Callable[[Any], tuple[Array, ...]] = lambda cell: ()
-    recurrent: Callable[[Any], Array] | None = None
-    drive: Callable[[Any, Array], Array] = lambda cell, inputs: inputs @ cell.input + cell.bias
+    update: Callable[[Kind], Update]
+    elementwise: Callable[[Kind], tuple[Array, ...]] = lambda cell: ()
+    recurrent: Callable[[Kind], Array] | None = None
+    drive: Callable[[Kind, Array], Array] = _affine_drive
 
 
 def _piecewise_recurrent(cell: PiecewiseLinearCell) -> Array:
@@ -73,29 +82,31 @@ def _own_recurrent(cell: SimpleCell | LeakyCell | GRUCell | LSTMCell) -> Array:
     return cell.recurrent
 
 
-RULES: dict[type[AnyCell], Rule] = {
-    SimpleCell: Rule(lambda cell: simple_update(cell.nonlinearity), recurrent=_own_recurrent),
-    LeakyCell: Rule(
+RULES: dict[type[AnyCell], Rule[Any]] = {
+    SimpleCell: Rule[SimpleCell](lambda cell: simple_update(cell.nonlinearity), recurrent=_own_recurrent),
+    LeakyCell: Rule[LeakyCell](
         lambda cell: leaky_update(cell.nonlinearity), lambda cell: (jax.nn.sigmoid(cell.logit),), _own_recurrent
     ),
-    GRUCell: Rule(lambda cell: gru_update(cell.nonlinearity), lambda cell: (cell.candidate,), _own_recurrent),
-    LSTMCell: Rule(lambda cell: lstm_update(cell.nonlinearity), recurrent=_own_recurrent),
-    MemorylessCell: Rule(lambda cell: simple_update(cell.nonlinearity)),
-    PiecewiseLinearCell: Rule(
+    GRUCell: Rule[GRUCell](lambda cell: gru_update(cell.nonlinearity), lambda cell: (cell.candidate,), _own_recurrent),
+    LSTMCell: Rule[LSTMCell](lambda cell: lstm_update(cell.nonlinearity), recurrent=_own_recurrent),
+    MemorylessCell: Rule[MemorylessCell](lambda cell: simple_update(cell.nonlinearity)),
+    PiecewiseLinearCell: Rule[PiecewiseLinearCell](
         lambda cell: piecewise_update(cell.clipped),
         lambda cell: (cell.threshold,),
         _piecewise_recurrent,
         _piecewise_drive,
     ),
-    SmoothingCell: Rule(
+    SmoothingCell: Rule[SmoothingCell](
         lambda cell: smoothing_update, lambda cell: (cell.level, cell.trend, cell.damping, cell.season)
     ),
-    PolynomialCell: Rule(lambda cell: polynomial_update(cell.degree), drive=lambda cell, inputs: inputs),
+    PolynomialCell: Rule[PolynomialCell](
+        lambda cell: polynomial_update(cell.degree), drive=lambda cell, inputs: inputs
+    ),
 }
-"""The rule of each class of cells."""
+"""The rule of each class of cells. A dictionary cannot say that keys and values are of one class."""
 
 
-def rule_of(cell: AnyCell) -> Rule:
+def rule_of(cell: Kind) -> Rule[Kind]:
     """The rule of a cell.
 
     Raises:

@@ -8,14 +8,13 @@ weights, so that all derivatives follow from one window.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from freerun.errors import SettingError
 from freerun.network import monomials, numpy_runs
 from freerun.network.assimilation import Noise
-from freerun.network.cells import AnyCell, MemorylessCell, PolynomialCell
+from freerun.network.cells import MemorylessCell, PolynomialCell
 from freerun.network.network import Network
 from freerun.network.onnx_cells import RULES
 from freerun.network.onnx_graph import Tensor
@@ -30,17 +29,23 @@ SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
 }
 """The derivatives of the non-linearities by name, as functions of the value f(a)."""
 
-Slopes = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
-"""The derivatives of the hidden state of a cell by a window, shape (H, W), given the cell, its input, its hidden state,
-and the derivatives of its input by the window, shape (D, W)."""
 
+def _slopes(cell: MemorylessCell | PolynomialCell, inputs: Tensor, hidden: Tensor, slopes: Tensor) -> Tensor:
+    """The derivatives of the hidden state of a cell by a window, shape (H, W).
 
-def _memoryless(cell: MemorylessCell, inputs: Tensor, hidden: Tensor, slopes: Tensor) -> Tensor:
+    Args:
+        cell: the cell.
+        inputs: what it reads, shape (1, D).
+        hidden: its hidden state after that, shape (1, H).
+        slopes: the derivatives of its input by the window, shape (D, W).
+    """
+    if isinstance(cell, PolynomialCell):
+        return _polynomial_slopes(cell, inputs, slopes)
     weights = inputs.graph.constant(np.asarray(cell.input).T, inputs.dtype)
     return SLOPES[cell.nonlinearity](hidden).shaped(-1, 1) * inputs.graph.apply("MatMul", weights, slopes)
 
 
-def _polynomial(cell: PolynomialCell, inputs: Tensor, hidden: Tensor, slopes: Tensor) -> Tensor:
+def _polynomial_slopes(cell: PolynomialCell, inputs: Tensor, slopes: Tensor) -> Tensor:
     """The product rule, from the monomials of each degree to those of the next."""
     graph, last, by_window, found, begin = inputs.graph, inputs, slopes, list[Tensor](), 0
     size = cell.inputs
@@ -53,10 +58,6 @@ def _polynomial(cell: PolynomialCell, inputs: Tensor, hidden: Tensor, slopes: Te
         found.append(by_window)
         begin, size = begin + size, len(others)
     return graph.joined(found, axis=0)
-
-
-RULE_SLOPES: dict[type[AnyCell], Slopes] = {MemorylessCell: _memoryless, PolynomialCell: _polynomial}
-"""The derivatives of each class of cells without memory."""
 
 
 def predicted(network: Network, noise: Noise, mean: Tensor, covariance: Tensor, inputs: Tensor | None) -> list[Tensor]:
@@ -80,10 +81,10 @@ def predicted(network: Network, noise: Noise, mean: Tensor, covariance: Tensor, 
     by_mean = graph.constant(to_base, mean.dtype)
     rows = np.cumsum([cell.hidden for cell in network.cells])[:-1]
     for cell, readout in zip(network.cells, np.split(np.asarray(network.readout), rows), strict=True):
-        if type(cell) not in RULE_SLOPES:
+        if not isinstance(cell, MemorylessCell | PolynomialCell):
             raise SettingError(f"ONNX has no derivative for {type(cell).__name__}; fit without measurement_noise")
         read, (driven_by, _) = driven_by, RULES[type(cell)].step(cell, [], driven_by)
-        slopes = RULE_SLOPES[type(cell)](cell, read, driven_by, slopes)
+        slopes = _slopes(cell, read, driven_by, slopes)
         hidden.append(driven_by)
         by_mean = by_mean + graph.apply("MatMul", graph.constant(readout.T, mean.dtype), slopes)
     if network.direct is not None:

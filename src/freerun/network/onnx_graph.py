@@ -6,14 +6,13 @@ a matrix product followed by a sum. All are operators of ONNX opset 17 that onnx
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-DType = np.dtype[Any]
+DType = np.dtype[np.generic]
 
 COUNT, TRUTH = np.dtype(np.int64), np.dtype(np.bool_)
 """Types of sizes and indices, and of conditions."""
@@ -144,7 +143,7 @@ class Graph:
         """The tensor of a name, such as an input of the graph."""
         return Tensor(self, name, dtype)
 
-    def apply(self, operator: str, *inputs: Tensor | None, dtype: DType | None = None, **attributes: Any) -> Tensor:
+    def apply(self, operator: str, *inputs: Tensor | None, dtype: DType | None = None, **attributes: object) -> Tensor:
         """Append a node with one output.
 
         Args:
@@ -176,9 +175,9 @@ class Graph:
 
     def either(self, condition: Tensor, chosen: Tensor, otherwise: Tensor) -> Tensor:
         """One of two tensors, which may differ in shape."""
-        branches = {}
+        branches: dict[str, object] = {}
         for name, one in (("then_branch", chosen), ("else_branch", otherwise)):
-            with _Inside(self) as nodes:
+            with _Inside(self._open) as nodes:
                 result = self.apply("Identity", one)
             branches[name] = helper.make_graph(nodes, name, [], [self.info(result)])
         return self._append("If", [condition], [chosen.dtype], branches)[0]
@@ -197,7 +196,7 @@ class Graph:
         """
         number, condition = self.named(self._name("i"), COUNT), self.named(self._name("go"), TRUTH)
         inside = [self.named(self._name("carried"), one.dtype) for one in carried]
-        with _Inside(self) as nodes:
+        with _Inside(self._open) as nodes:
             following, kept = body(number, inside)
             results = [self.apply("Identity", one) for one in (condition, *following)]
             kept = self.apply("Identity", kept)
@@ -223,11 +222,13 @@ class Graph:
         return self.info(self.named(name, tensor.dtype), shape, text)
 
     def _append(
-        self, operator: str, inputs: Sequence[Tensor | None], types: Sequence[DType], attributes: dict[str, Any]
+        self, operator: str, inputs: Sequence[Tensor | None], types: Sequence[DType], attributes: Mapping[str, object]
     ) -> list[Tensor]:
         outputs = [self.named(self._name(operator.lower()), one) for one in types]
         names = ["" if one is None else one.name for one in inputs]
-        self.nodes.append(helper.make_node(operator, names, [one.name for one in outputs], **attributes))
+        node = helper.make_node(operator, names, [one.name for one in outputs])
+        node.attribute.extend(helper.make_attribute(key, attributes[key]) for key in sorted(attributes))
+        self.nodes.append(node)
         return outputs
 
     def _name(self, stem: str) -> str:
@@ -238,15 +239,16 @@ class Graph:
 class _Inside:
     """Nodes that are appended in this context make a graph inside of another one; it reads tensors of both."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.open = graph._open
+    def __init__(self, graphs: list[list[NodeProto]]) -> None:
+        """Begin no graph yet; `graphs` are the nodes of those under construction, the innermost last."""
+        self._graphs = graphs
 
     def __enter__(self) -> list[NodeProto]:
-        self.open.append([])
-        return self.open[-1]
+        self._graphs.append([])
+        return self._graphs[-1]
 
     def __exit__(self, *_: object) -> None:
-        self.open.pop()
+        self._graphs.pop()
 
 
 def _dtype(inputs: Sequence[Tensor | None]) -> DType:

@@ -38,7 +38,7 @@ class Layout:
         if network.known is not None:
             raise SettingError("a known model is a function of Python, which ONNX cannot hold; fit without model=...")
         sites = 1 if network.lattice is None else network.lattice.sites
-        carries = []
+        carries: list[tuple[tuple[int, ...], ...]] = []
         for cell in network.cells:
             if type(cell) not in RULES:
                 raise SettingError(f"ONNX has no rule for {type(cell).__name__}; choose another cell")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,6 +16,14 @@ CONVERGED, BASIS = 6, 60
 
 EXACT = 300
 """Rows up to which all eigenvalues are computed instead."""
+
+
+class _Matrix(Protocol):
+    """What is used of the sparse matrices of SciPy, which have no types."""
+
+    def __matmul__(self, other: np.ndarray) -> np.ndarray: ...
+
+    def toarray(self) -> np.ndarray: ...
 
 
 class Sparse:
@@ -54,14 +62,14 @@ class Sparse:
         return cls(data, rows, np.concatenate([*pointers, ends[-1:]]), blocks[0].shape[0])
 
     @cached_property
-    def _incoming(self) -> Any:
+    def _incoming(self) -> _Matrix:
         """The transposed matrix, as SciPy computes with it."""
         from scipy.sparse import csr_array
 
         return csr_array((self.data, self.rows, self.pointers), shape=self.shape[::-1])
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[np.generic]:
         """The type of the entries."""
         return self.data.dtype
 

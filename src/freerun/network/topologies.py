@@ -52,8 +52,8 @@ def cycle_jumps(draw: Draw, size: int, connections: int) -> Sparse:
     units, starts = np.arange(size), np.arange(0, size - JUMP + 1, JUMP)
     ends = (starts + JUMP) % size
     sources, targets = np.concatenate([units, starts, ends]), np.concatenate([(units + 1) % size, ends, starts])
-    pairs = np.unique(np.stack([sources, targets]), axis=1)
-    return _unit_radius(Sparse.of_entries(pairs[0], pairs[1], np.ones(pairs.shape[1]), size))
+    sources, targets = np.unique(np.stack([sources, targets]), axis=1)
+    return _unit_radius(Sparse.of_entries(sources, targets, np.ones(len(sources)), size))
 
 
 def small_world(draw: Draw, size: int, connections: int) -> Sparse:

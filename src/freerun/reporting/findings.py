@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def step_name(series: Series) -> str:
     return STEPS.get((series.calendar.frequency or "").partition("-")[0], "step")
 
 
-def label_of(series: Series, time: Any) -> str:
+def label_of(series: Series, time: object) -> str:
     """A time of a series in words: months as `1949-01`, years as `1949`."""
     text, length = series.calendar.shown(time), {"month": 7, "quarter": 7, "year": 4}.get(step_name(series))
     return text if length is None or not text.endswith("-01") else text[:length]

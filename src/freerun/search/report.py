@@ -189,7 +189,7 @@ def _add_legend(axes: Axes) -> None:
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, borderaxespad=0.2)
 
 
-def _format(value: Any) -> str:
+def _format(value: object) -> str:
     if isinstance(value, str):
         return value
     if value is None or (isinstance(value, float) and np.isnan(value)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,13 +17,14 @@ from freerun.selection.policies import (
     ATTRACTOR,
     FORECAST,
     STATES,
+    Judging,
     Policy,
     is_clean_sample,
     may_be_smooth,
     may_have_states,
     policy_for,
 )
-from freerun.selection.race import RaceStopped, finalists_first, race, ranked
+from freerun.selection.race import GoesOn, RaceStopped, finalists_first, race, ranked
 from freerun.selection.smoothers import smoothers_of
 from freerun.settings import Settings
 from freerun.training.checkpoint import Checkpoint
@@ -48,8 +50,8 @@ CHANCE = 2.0
 """Chance, in standard errors of the mean difference between the free runs of two candidates."""
 
 MARGIN = 2.0
-"""Networks that read noisy measurements as they are go on beyond their first round if their error there is less than
-this many times that of networks of the states behind them."""
+"""The race of networks that read noisy measurements as they are goes on after its first round if their best error is
+less than this multiple of the best error of networks of the states behind the measurements."""
 
 UNITS_OF_PROBE = 300
 """Most hidden units of networks that probe for delays."""
@@ -79,12 +81,11 @@ def choose(
         The candidates. Those of smoothers forecast together.
     """
     steps = profile.steps
+    contest = _Contest(settings, training, profile, progress, checkpoint)
     if settings.method == "likelihood":
-        return [Candidate(0.0, one) for one in smoothers_of(settings, training, profile).several]
+        return _smoothers(contest)
     if settings.method == "ridge" and is_open(settings):
-        if policy is None:
-            return _by_suitable_policy(settings, training, profile, progress, checkpoint)
-        return race(settings, policy, policy.judge(settings, training), profile, progress, checkpoint)
+        return _by_suitable_policy(contest) if policy is None else contest.race(policy, contest.judge(policy))
     if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
         probe = Settings(
             hidden=min(UNITS_OF_PROBE, default_units(steps)),
@@ -93,93 +94,110 @@ def choose(
             restarts=1,
             **settings.model_dump(include=KEPT_BY_PROBE),
         )
-        policy = policy or FORECAST
-        found = race(probe, policy, policy.judge(probe, training), profile, progress, checkpoint)[0].settings
+        contest, policy = replace(contest, settings=probe), policy or FORECAST
+        found = contest.race(policy, contest.judge(policy))[0].settings
         settings = settings.with_(cell="memoryless", delays=found.delays, difference=found.difference)
     return [Candidate(0.0, settled(settings, steps))]
 
 
-def _by_suitable_policy(
-    settings: Settings,
-    training: Sequence[Series],
-    profile: Profile,
-    progress: ProgressCallback | None,
-    checkpoint: Checkpoint | None,
-) -> list[Candidate]:
+@dataclass(frozen=True)
+class _Contest:
+    """Series for which candidates stand against each other, in one race or several.
+
+    Attributes:
+        settings: as the user gave them.
+        training: the series.
+        profile: of the series.
+        progress: called after every candidate.
+        checkpoint: candidates in it are not judged again; new ones are noted in it.
+    """
+
+    settings: Settings
+    training: Sequence[Series]
+    profile: Profile
+    progress: ProgressCallback | None
+    checkpoint: Checkpoint | None
+
+    def judge(self, policy: Policy) -> Judging:
+        """The judge of a policy for the series."""
+        return policy.judge(self.settings, self.training)
+
+    def race(self, policy: Policy, judge: Judging, goes_on: GoesOn | None = None) -> list[Candidate]:
+        """Race the candidates of a policy; see `freerun.selection.race.race`."""
+        return race(self.settings, policy, judge, self.profile, self.progress, self.checkpoint, goes_on)
+
+    def selecting(self, policy: Policy) -> _Contest:
+        """The same contest, whose candidates say that a policy chose them."""
+        return replace(self, settings=self.settings.with_(select=policy.name))
+
+
+def _by_suitable_policy(contest: _Contest) -> list[Candidate]:
     """The race of the policy that suits the series.
 
     On a long sample without noise the network that forecasts best reproduces the system as well, as a rule. Where it
     does not, a second race chooses by long runs.
     """
+    settings, profile = contest.settings, contest.profile
     policy = policy_for(settings, profile)
-    if policy is FORECAST and can_smooth(settings, len(training)) and may_be_smooth(profile):
-        return _against_smoothers(settings, training, profile, progress, checkpoint)
+    if policy is FORECAST and can_smooth(settings, len(contest.training)) and may_be_smooth(profile):
+        return _smoothers(contest) if profile.steps < ENOUGH else _against_smoothers(contest)
     if policy is ATTRACTOR and can_estimate(settings) and may_have_states(profile):
-        return _against_states(settings, training, profile, progress, checkpoint)
-    judge = policy.judge(settings, training)
-    found = race(settings.with_(select=policy.name), policy, judge, profile, progress, checkpoint)
+        return _against_states(contest)
+    found = contest.selecting(policy).race(policy, contest.judge(policy))
     if settings.select != "auto" or policy is not FORECAST or not is_clean_sample(profile):
         return found
     try:
-        attractor = ATTRACTOR.judge(settings, training)
+        attractor = ATTRACTOR.judge(settings, contest.training)
         if attractor.resembles(found[0].settings):
             return found
-        return race(settings.with_(select=ATTRACTOR.name), ATTRACTOR, attractor, profile, progress, checkpoint)
+        return contest.selecting(ATTRACTOR).race(ATTRACTOR, attractor)
     except RaceStopped:
         raise
     except KeyboardInterrupt:
         raise RaceStopped(found) from None
 
 
-def _against_states(
-    settings: Settings,
-    training: Sequence[Series],
-    profile: Profile,
-    progress: ProgressCallback | None,
-    checkpoint: Checkpoint | None,
-) -> list[Candidate]:
+def _against_states(contest: _Contest) -> list[Candidate]:
     """Networks of the states behind noisy measurements, or of these as they are, by their long runs.
 
     The race of the latter ends after its first round if the former are clearly better.
     """
-    judge, settings = ATTRACTOR.judge(settings, training), settings.with_(select=ATTRACTOR.name)
-    states = race(settings, STATES, judge, profile, progress, checkpoint)
+    contest, judge = contest.selecting(ATTRACTOR), contest.judge(ATTRACTOR)
+    states = contest.race(STATES, judge)
 
     def goes_on(networks: Sequence[Candidate]) -> bool:
         return networks[0].error < MARGIN * best
 
     try:
         best = states[0].error
-        return finalists_first([*states, *race(settings, ATTRACTOR, judge, profile, progress, checkpoint, goes_on)])
+        return finalists_first([*states, *contest.race(ATTRACTOR, judge, goes_on)])
     except RaceStopped as stop:
         raise RaceStopped(ranked([*states, *stop.ranking])) from None
     except KeyboardInterrupt:
         raise RaceStopped(states) from None
 
 
-def _against_smoothers(
-    settings: Settings,
-    training: Sequence[Series],
-    profile: Profile,
-    progress: ProgressCallback | None,
-    checkpoint: Checkpoint | None,
-) -> list[Candidate]:
+def _smoothers(contest: _Contest) -> list[Candidate]:
+    """The smoothers of the series, with no networks against them."""
+    return [Candidate(0.0, one) for one in smoothers_of(contest.settings, contest.training, contest.profile).several]
+
+
+def _against_smoothers(contest: _Contest) -> list[Candidate]:
     """Smoothers, or the networks of a race where they forecast better beyond chance."""
+    settings, training, profile = contest.settings, contest.training, contest.profile
+    judge = FORECAST.judge(settings, training)
     several, sound = smoothers_of(settings, training, profile)
     smoothers = [Candidate(0.0, one) for one in several]
     share = clearly(profile, sound)
-    if share <= 0 or profile.steps < ENOUGH:
+    if share <= 0:
         return smoothers
-    judge = FORECAST.judge(settings, training)
-    runs = FORECAST.rounds(profile)[0].runs
-    rival = np.array(judge.of_smoothers(several, runs))
+    rival = np.array(judge.of_smoothers(several, FORECAST.rounds(profile)[0].runs))
 
     def goes_on(networks: Sequence[Candidate]) -> bool:
         errors = np.array([one.errors for one in networks if len(one.errors) == len(rival)])
         return bool(len(errors)) and cross_fitted(errors, judge.folds) < share * rival.mean()
 
-    found = race(settings.with_(select=FORECAST.name), FORECAST, judge, profile, progress, checkpoint, goes_on)
-    return found or smoothers
+    return contest.selecting(FORECAST).race(FORECAST, judge, goes_on) or smoothers
 
 
 def clearly(profile: Profile, sound: bool) -> float:

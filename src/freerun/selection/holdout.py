@@ -55,8 +55,8 @@ def require_held_out(settings: Settings, steps: int) -> int:
 
 def folds_of(training: Sequence[Series], count: int, washout: int = 0) -> int:
     """The number of parts of `count` steps that are held out in turn."""
-    room = min(map(len, training)) > (FOLDS + 1) * count + washout
-    return FOLDS if room else 1
+    shortest = min(map(len, training))
+    return FOLDS if shortest > (FOLDS + 1) * count + washout else 1
 
 
 def recent(training: Sequence[Series], count: int) -> list[Series]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from threading import Lock
 
 import numpy as np
 
-from freerun.data.scaling import Scaling
+from freerun.data.scaling import Scaling, Standardized, Units
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
 from freerun.network import assimilation, numpy_runs, ridge
@@ -23,7 +22,7 @@ from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts
 from freerun.network.ridge import Divided
 from freerun.plan import SolvePlan, solve_plan
-from freerun.selection.holdout import before_part, folds_of, recent, require_held_out
+from freerun.selection.holdout import before_part, folds_of, held_out, recent, require_held_out
 from freerun.selection.smoothers import smoothed
 from freerun.settings import Settings
 
@@ -104,12 +103,11 @@ class Judge:
     """
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
-        self._settings = settings
-        self._held_out = require_held_out(settings, min(map(len, training)))
-        self._training, self._whole = recent(training, self._held_out), training
+        self._settings, self._shortest = settings, min(map(len, training))
+        self._held_out = held_out(settings, self._shortest, choosing=True)
+        self._training = recent(training, self._held_out)
+        self._units = Units(self._training, fitted_to=training)
         self.folds = folds_of(training, self._held_out)
-        self._prepared: dict[tuple[tuple[int, ...], bool, bool], _Panel] = {}
-        self._preparing = Lock()
 
     def __call__(self, settings: Settings, penalties: Sequence[float], runs: int = RUNS) -> Candidate:
         """Judge settings with each of some penalties, and keep the best penalty.
@@ -118,6 +116,9 @@ class Judge:
             settings: a candidate.
             penalties: to choose from.
             runs: how many free runs over each part that is left out.
+
+        Raises:
+            SettingError, SeriesError: nothing can be left out; see `holdout.require_held_out`.
         """
         plan = self.plan_of(settings)
         network = self.drawn(plan)
@@ -184,7 +185,7 @@ class Judge:
         """
         (series,) = self._training
         panel = self._panel(self._settings)
-        scaling = Scaling.fitted(self._whole, self._settings)
+        scaling = panel.scaling
         values = np.log(series.values) if scaling.log else series.values
         errors: list[float] = []
         for fold in range(self.folds):
@@ -209,8 +210,8 @@ class Judge:
     def divided(self, network: Network, plan: SolvePlan, folds: int) -> Divided:
         """The rows of a network without each of the parts that are left out; see `ridge.divided`."""
         values = self._panel(plan.settings).values
-        washout = ridge.washout_of(plan.washout, values)
         stretches = [self._stretch(fold) for fold in range(folds)]
+        washout = ridge.washout_of(plan.washout, values)
         return ridge.divided(network, values, washout, stretches, plan.input_noise, plan.seed)
 
     def errors(self, network: Network, readouts: Readouts, settings: Settings, fold: int, runs: int) -> np.ndarray:
@@ -218,16 +219,17 @@ class Judge:
         return self._panel(settings).errors(network, readouts, self._stretch(fold), runs)
 
     def _stretch(self, fold: int) -> tuple[int, int]:
-        """First and last step of a part that is left out, counted from the end."""
+        """First and last step of a part that is left out, counted from the end.
+
+        Raises:
+            SettingError, SeriesError: nothing can be left out.
+        """
+        require_held_out(self._settings, self._shortest)
         return (fold + 1) * self._held_out, fold * self._held_out
 
     def _panel(self, settings: Settings) -> _Panel:
         """The series in the units of the network, which depend on what is done with the values first."""
-        key = settings.differences, settings.log, settings.detrend
-        with self._preparing:
-            if key not in self._prepared:
-                self._prepared[key] = _Panel.of(self._training, Scaling.fitted(self._whole, settings))
-            return self._prepared[key]
+        return _Panel.of(self._units.of(settings))
 
 
 def for_states(penalties: Sequence[float]) -> list[float]:
@@ -254,10 +256,9 @@ class _Panel:
     longest: int = LONGEST_RUN
 
     @classmethod
-    def of(cls, training: Sequence[Series], scaling: Scaling) -> _Panel:
-        values, channels = [scaling.apply(series) for series in training], training[0].shape[1]
-        unit = np.nanstd(np.concatenate([one[:, :channels] for one in values]), axis=0)
-        return cls(values, scaling, channels, np.where(unit > 0, unit, 1.0))
+    def of(cls, standardized: Standardized) -> _Panel:
+        unit = standardized.deviation
+        return cls(standardized.values, standardized.scaling, len(unit), unit)
 
     def errors(self, network: Network, readouts: Readouts, stretch: tuple[int, int], runs: int) -> np.ndarray:
         """Errors of free runs over a part of each series, shape (R, runs)."""

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from freerun.selection.judge import Candidate, Judge
 from freerun.selection.system_parameters import judge_of
 from freerun.settings import Settings
 
-Proposal = Mapping[str, Any]
+Proposal = Mapping[str, object]
 """Values of parameters by name; those that the settings give are left as given."""
 
 Judging = Callable[[Settings, Sequence[float], int], Candidate]

@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from freerun.compute.cores import thread_map
 from freerun.data.profile import Profile
@@ -28,6 +27,10 @@ from freerun.training.history import Progress, ProgressCallback
 
 SMALLER = "give fewer hidden units, or train in windows (optimizer='adam', window=200)"
 """The remedy where no network fits in memory."""
+
+
+GoesOn = Callable[[Sequence[Candidate]], bool]
+"""Decides from the candidates of the first round of a race, the best first, whether it goes on."""
 
 
 class RaceStopped(KeyboardInterrupt):
@@ -49,7 +52,7 @@ def race(
     profile: Profile,
     progress: ProgressCallback | None = None,
     checkpoint: Checkpoint | None = None,
-    goes_on: Callable[[Sequence[Candidate]], bool] | None = None,
+    goes_on: GoesOn | None = None,
 ) -> list[Candidate]:
     """Race the candidates of a policy.
 
@@ -60,7 +63,7 @@ def race(
         profile: of these series.
         progress: called after every candidate.
         checkpoint: candidates in it are not judged again; new ones are noted in it.
-        goes_on: decides from the candidates of the first round whether the race goes on; None if it always does.
+        goes_on: whether the race goes on after its first round; None if it always does.
 
     Returns:
         The candidates, the best of those that came furthest first; empty if the race did not go on.
@@ -95,7 +98,7 @@ class _Race:
         self.progress, self.checkpoint = progress, checkpoint
         self.counts = _Counts()
 
-    def run(self, goes_on: Callable[[Sequence[Candidate]], bool] | None) -> list[Candidate]:
+    def run(self, goes_on: GoesOn | None) -> list[Candidate]:
         """Run all rounds, or the first alone; see `race`."""
         contenders = candidates_of(self.settings, self.policy, self.profile)
         finished: list[Candidate] = []
@@ -189,7 +192,7 @@ class _Race:
             if best.cell not in GROWING:
                 self._judge_all([best.with_(seed=best.seed + i) for i in range(1, seeds)], effort, number, judged)
 
-    def _varied(self, settings: Settings) -> dict[str, Any]:
+    def _varied(self, settings: Settings) -> dict[str, object]:
         """The parameters that a policy may have filled in."""
         return settings.model_dump(exclude={"hidden", "washout", "seed", "restarts", "members", "optimizer"})
 
@@ -210,7 +213,7 @@ class _Race:
 
 @dataclass
 class _Counts:
-    """How many candidates of a round are judged, of how many that are known of."""
+    """The number of candidates of a round that are judged, and of all that are known so far."""
 
     task: str = ""
     done: int = 0

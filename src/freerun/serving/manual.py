@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
 
+from freerun.files.writing import JSON
 from freerun.reporting.page import Report
 from freerun.serving.messages import Reading
 from freerun.serving.openapi import REFUSALS
@@ -32,7 +32,7 @@ curl --json '{{"horizon": 12, "levels": [80], "series": {{"x": [1.5, 1.7, null, 
 """Commands that show how to use an address, by the identifier of its operation."""
 
 
-def manual(document: Mapping[str, Any]) -> str:
+def manual(document: JSON) -> str:
     """Make a page from an OpenAPI document; it loads nothing from elsewhere.
 
     Returns:
@@ -68,7 +68,7 @@ def manual(document: Mapping[str, Any]) -> str:
     return page.to_html()
 
 
-def _add_address(page: Report, path: str, methods: Mapping[str, Any], schemas: Mapping[str, Any]) -> None:
+def _add_address(page: Report, path: str, methods: JSON, schemas: JSON) -> None:
     """Add the section of an address."""
     offered = [name for name in ("get", "post") if name in methods]
     operation = methods[offered[-1]]
@@ -87,13 +87,13 @@ def _add_address(page: Report, path: str, methods: Mapping[str, Any], schemas: M
     page.facts([(name, _described(field, schemas, None)) for name, field in answer["properties"].items()])
 
 
-def _facts(schema: Mapping[str, Any], schemas: Mapping[str, Any], names: Iterable[str]) -> list[tuple[str, str]]:
+def _facts(schema: JSON, schemas: JSON, names: Iterable[str]) -> list[tuple[str, str]]:
     """The names of fields of a request, and what they are."""
     required = schema.get("required", [])
     return [(name, _described(schema["properties"][name], schemas, name in required)) for name in names]
 
 
-def _described(field: Mapping[str, Any], schemas: Mapping[str, Any], required: bool | None) -> str:
+def _described(field: JSON, schemas: JSON, required: bool | None) -> str:
     """A field in words: what it is, its type and its default.
 
     Args:
@@ -116,7 +116,7 @@ def _described(field: Mapping[str, Any], schemas: Mapping[str, Any], required: b
     return f"{text} ({kind})".replace("`", "") if text else kind
 
 
-def _kind(schema: Mapping[str, Any]) -> str:
+def _kind(schema: JSON) -> str:
     """The type of a value in words."""
     if "enum" in schema:
         return " or ".join(json.dumps(word) for word in schema["enum"])

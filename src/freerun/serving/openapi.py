@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from freerun._version import __version__
+from freerun.files.writing import JSON
 from freerun.serving.messages import Health, ModelInfo, Models, Problem, Request
 from freerun.serving.negotiation import MEDIA_TYPES
 from freerun.serving.operations import OPERATIONS, Operation
@@ -49,7 +50,7 @@ STEPS = ("horizon", "steps")
 """Options whose largest value is a limit of the service."""
 
 
-def document(limits: Limits, secured: bool) -> dict[str, Any]:
+def document(limits: Limits, secured: bool) -> JSON:
     """Make the OpenAPI document of a service.
 
     Args:
@@ -57,7 +58,7 @@ def document(limits: Limits, secured: bool) -> dict[str, Any]:
         secured: whether requests must have a token.
     """
     schemas = _schemas(limits)
-    paths: dict[str, Any] = {
+    paths: JSON = {
         "/health": {"get": _look("health", "Whether the service works", Health, ()) | {"security": []}},
         "/models": {"get": _look("models", "The models of the service", Models, OF_ALL)},
         "/models/{name}": {
@@ -67,7 +68,7 @@ def document(limits: Limits, secured: bool) -> dict[str, Any]:
     }
     for name, operation in OPERATIONS.items():
         options = _options(schemas[operation.request.__name__])
-        entry: dict[str, Any] = {"parameters": [NAME], "post": _post(name, operation, options)}
+        entry: JSON = {"parameters": [NAME], "post": _post(name, operation, options)}
         if operation.reads_only:
             entry["get"] = _call(name, operation, options, ("400", "404", "422", "429", "503"))
         paths[f"/models/{{name}}/{name}"] = entry
@@ -87,7 +88,7 @@ def document(limits: Limits, secured: bool) -> dict[str, Any]:
     }
 
 
-def _schemas(limits: Limits) -> dict[str, Any]:
+def _schemas(limits: Limits) -> JSON:
     """JSON schemas of all messages, with the limits of the service."""
     requests = [operation.request for operation in OPERATIONS.values()]
     answers = dict.fromkeys(operation.answer for operation in OPERATIONS.values())
@@ -102,7 +103,7 @@ def _schemas(limits: Limits) -> dict[str, Any]:
     return schemas
 
 
-def _options(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _options(schema: JSON) -> list[JSON]:
     """The fields of a request that may stand in the query, as parameters that are not required."""
     parameters = []
     for name, given in schema["properties"].items():
@@ -114,7 +115,7 @@ def _options(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     return parameters
 
 
-def _bare(schema: dict[str, Any]) -> dict[str, Any]:
+def _bare(schema: JSON) -> JSON:
     """The schema of an option in a query, which cannot be null."""
     kinds = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
     bare = {key: value for key, value in schema.items() if key not in ("anyOf", "default") or value is not None}
@@ -126,7 +127,7 @@ def _bare(schema: dict[str, Any]) -> dict[str, Any]:
     return bare
 
 
-def _look(name: str, summary: str, answer: type[BaseModel], refusals: Sequence[str]) -> dict[str, Any]:
+def _look(name: str, summary: str, answer: type[BaseModel], refusals: Sequence[str]) -> JSON:
     content = {MEDIA_TYPES["json"]: {"schema": _reference(answer)}}
     return {
         "operationId": name,
@@ -135,11 +136,9 @@ def _look(name: str, summary: str, answer: type[BaseModel], refusals: Sequence[s
     }
 
 
-def _call(
-    name: str, operation: Operation, options: Sequence[Mapping[str, Any]], refusals: Sequence[str]
-) -> dict[str, Any]:
+def _call(name: str, operation: Operation, options: Sequence[JSON], refusals: Sequence[str]) -> JSON:
     """A call of an operation without a body, which must give the options that are required."""
-    content: dict[str, Any] = {MEDIA_TYPES["json"]: {"schema": _reference(operation.answer)}}
+    content: JSON = {MEDIA_TYPES["json"]: {"schema": _reference(operation.answer)}}
     headers = {}
     if "csv" in operation.formats:
         content[MEDIA_TYPES["csv"]] = {"schema": {"type": "string"}}
@@ -155,7 +154,7 @@ def _call(
     }
 
 
-def _post(name: str, operation: Operation, options: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _post(name: str, operation: Operation, options: Sequence[JSON]) -> JSON:
     """A call of an operation with a body, which may have the options."""
     call = _call(name, operation, options, [key for key in REFUSALS if key not in OF_ALL])
     body = {
@@ -166,9 +165,9 @@ def _post(name: str, operation: Operation, options: Sequence[Mapping[str, Any]])
     return call | {"operationId": name, "parameters": parameters, "requestBody": {"content": body}}
 
 
-def _refusals(codes: Sequence[str]) -> dict[str, Any]:
+def _refusals(codes: Sequence[str]) -> JSON:
     content = {MEDIA_TYPE: {"schema": _reference(Problem)}}
-    found: dict[str, Any] = {code: {"description": REFUSALS[code], "content": content} for code in codes}
+    found: JSON = {code: {"description": REFUSALS[code], "content": content} for code in codes}
     if "429" in found:
         seconds = {"description": "Seconds.", "schema": {"type": "integer"}}
         found["429"] = found["429"] | {"headers": {"Retry-After": seconds}}

@@ -37,7 +37,7 @@ class Outcome:
 
     Attributes:
         table: one row for each step, as CSV has them; None if there are no steps.
-        intervals: the bounds in the table, if they are told apart from it.
+        intervals: the bounds in the table, if they are kept apart from it.
         model: the model that takes the place of the one before; None if it stays.
     """
 

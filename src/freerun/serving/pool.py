@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from freerun.compute.processes import WorkerProcess
 from freerun.forecasting.model import Model
@@ -188,5 +188,5 @@ class Pool:
             self._idle.put_nowait(worker)
             return
 
-    async def _in_thread(self, function: Callable[..., Result], *given: Any) -> Result:
+    async def _in_thread(self, function: Callable[..., Result], *given: object) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *given)

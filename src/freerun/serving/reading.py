@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic_core import from_json
 
@@ -13,6 +13,7 @@ from freerun.data.io.source import Source
 from freerun.data.rows import ReadOptions
 from freerun.data.series import Series
 from freerun.data.table import Table
+from freerun.files.writing import JSON, JSONValue
 from freerun.forecasting.model import Model
 from freerun.serving.messages import HORIZON, Reading, Request
 from freerun.serving.negotiation import Format
@@ -41,7 +42,7 @@ def read_request(
         ValidationError: an option is missing, unknown or out of range.
         SeriesError: the CSV is not a table.
     """
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     if form == "json":
         given = _object(body)
     elif form == "csv":
@@ -67,7 +68,7 @@ def read_series(request: Reading, table: Table, model: Model) -> Series:
     return Series.from_options(table, ReadOptions.checked(chosen, **given), inputs)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes) -> JSON:
     try:
         found = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -78,12 +79,12 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 @cache
-def _fields_of(kind: type[Request]) -> Mapping[str, Any]:
+def _fields_of(kind: type[Request]) -> JSON:
     """JSON schemas of the fields of a request; making them takes as long as a short forecast."""
     return kind.model_json_schema()["properties"]
 
 
-def _options(fields: Mapping[str, Any], query: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _options(fields: JSON, query: Sequence[tuple[str, str]]) -> JSON:
     """Convert the options of a query to what JSON would hold."""
     texts: dict[str, list[str]] = {}
     for name, text in query:
@@ -93,7 +94,7 @@ def _options(fields: Mapping[str, Any], query: Sequence[tuple[str, str]]) -> dic
     return {name: _value(fields.get(name, {}), given) for name, given in texts.items()}
 
 
-def _value(schema: Mapping[str, Any], texts: list[str]) -> Any:
+def _value(schema: JSON, texts: list[str]) -> JSONValue:
     """Convert the texts of an option to a value of the type in its JSON schema; what cannot be converted stays text."""
     kinds = [schema, *schema.get("anyOf", [])]
     listed = next((kind for kind in kinds if kind.get("type") == "array"), None)

@@ -37,7 +37,7 @@ def serve(
     public: bool = False,
     hosts: Sequence[str] = (),
     keep: bool = False,
-    functions: Sequence[Callable[..., Any]] = (),
+    functions: Sequence[Callable[..., object]] = (),
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Serve models until Ctrl-C or SIGTERM. Requests that have begun are then answered, within `GRACE` seconds.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from freerun.data.timeline import shown
 from freerun.errors import SettingError
@@ -84,7 +83,7 @@ class Served:
         )
 
 
-def read_models(paths: Sequence[Path], functions: Sequence[Callable[..., Any]] = ()) -> dict[str, Served]:
+def read_models(paths: Sequence[Path], functions: Sequence[Callable[..., object]] = ()) -> dict[str, Served]:
     """Read model files.
 
     Args:
@@ -107,7 +106,7 @@ def read_models(paths: Sequence[Path], functions: Sequence[Callable[..., Any]] =
     return found
 
 
-def _read(path: Path, known: Mapping[str, Callable[..., Any]]) -> Model:
+def _read(path: Path, known: Mapping[str, Callable[..., object]]) -> Model:
     """Read a model, with the function of its known model."""
     model = load_model(path)
     needed = model.settings.model

@@ -101,6 +101,23 @@ def chart(
     }
 
 
+def chart_over_time(
+    curves: Sequence[Curve],
+    axis: str,
+    marks: Sequence[tuple[float, str]] = (),
+    named: Sequence[str] | None = None,
+) -> Options:
+    """Make the options of a 2-D chart of values over time; see `chart`.
+
+    Args:
+        curves: curves over times; see `freerun.studio.reading.axis_values`.
+        axis: name of the axis of times; empty for dates, which need none.
+        marks: vertical lines, as pairs of a time and a label.
+        named: names in the legend; None for all.
+    """
+    return chart(curves, axis, "", marks=marks, dated=not axis, named=named)
+
+
 _BELOW = {"nameLocation": "middle", "nameGap": 26, "splitLine": {"show": False}}
 _WHOLE = {"min": "dataMin", "max": "dataMax"}
 _SCALED = {"scale": True}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
+
+from freerun.studio.charts import Options
 
 
 def without_options(text: str) -> str:
@@ -21,14 +22,14 @@ def show_error(error: Exception) -> None:
     ui.notify(text, type="negative", position="top", multi_line=True, timeout=0, close_button="Close")
 
 
-def redraw(picture: ui.echart, options: dict[str, Any]) -> None:
+def redraw(picture: ui.echart, options: Options) -> None:
     """Replace the options of a chart."""
     picture.options.clear()
     picture.options.update(options)
     picture.update()
 
 
-def add_chart(options: dict[str, Any], name: str, enable_3d: bool = False) -> ui.echart:
+def add_chart(options: Options, name: str, enable_3d: bool = False) -> ui.echart:
     """Add a chart with a name for screen readers."""
     return ui.echart(options, enable_3d=enable_3d).classes("w-full").props(f'role=img aria-label="{name}"')
 

@@ -85,8 +85,7 @@ class Understanding:
         channels: channels of the series.
         facts: what the series has; see `freerun.reporting.findings`.
         notes: what was noticed while it was read.
-        curves: points (time, value) by channel and input.
-        dated: whether times are dates, in milliseconds since 1970.
+        curves: points (time, value) by channel and input; see `axis_values`.
         axis: name of the axis of times; empty for dates, which need none.
         word: the word for a step.
         steps: number of steps.
@@ -108,7 +107,6 @@ class Understanding:
     facts: Facts = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     curves: dict[str, list[list[float | None]]] = field(default_factory=dict)
-    dated: bool = False
     axis: str = "step"
     word: str = "step"
     steps: int = 0
@@ -220,7 +218,7 @@ def _identified(table: Table, seen: Understanding, reading: Reading, shown: str)
 
 def _described(seen: Understanding, reading: Reading, shown: str, series: Series) -> Understanding:
     """Add what the series has."""
-    times, dated = axis_of(series.drawn_times)
+    times = axis_values(series.drawn_times)
     columns = dict(zip(series.channels, series.values.T, strict=True))
     own = series.own_input_names
     columns |= dict(zip(own, series.inputs[: len(series), : len(own)].T, strict=True))
@@ -233,7 +231,6 @@ def _described(seen: Understanding, reading: Reading, shown: str, series: Series
         channels=list(series.channels),
         facts=facts_of_series(series),
         curves=curves,
-        dated=dated,
         axis=axis_name(series),
         word=step_name(series),
         steps=len(series),
@@ -242,11 +239,11 @@ def _described(seen: Understanding, reading: Reading, shown: str, series: Series
     )
 
 
-def axis_of(times: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Times as numbers for an axis: dates in milliseconds since 1970; and whether they are dates."""
+def axis_values(times: np.ndarray) -> np.ndarray:
+    """Times as numbers for an axis; dates are in milliseconds since 1970."""
     if times.dtype.kind == "M":
-        return times.astype("datetime64[us]").astype(np.int64) / 1000, True
-    return np.asarray(times, float), False
+        return times.astype("datetime64[us]").astype(np.int64) / 1000
+    return np.asarray(times, float)
 
 
 def axis_name(series: Series) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from freerun.errors import TrainingDiverged
 from freerun.network.network import Network
 from freerun.settings import Settings
+
+if TYPE_CHECKING:
+    from freerun.forecasting.model import Model
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Progress:
         free_run_error: mean error of free runs on the held-out steps, clipped at 1 standard deviation. None if no steps
             are held out, or if long runs are compared.
         seconds: time since this task began, in seconds.
-        current: returns the best network so far as a `freerun.forecasting.model.Model`, which is the result if the fit
-            stops now. None while candidates are tried.
+        current: returns the model of the best network so far, which is the result if the fit stops now. None while
+            candidates are tried.
         begun: number of epochs, candidates or series that were done before this process began.
     """
 
@@ -39,7 +42,7 @@ class Progress:
     validation_mse: float | None
     free_run_error: float | None
     seconds: float
-    current: Callable[[], Any] | None = None
+    current: Callable[[], Model] | None = None
     begun: int = 0
 
     @property
@@ -111,3 +114,7 @@ class Trained:
     failure: TrainingDiverged | KeyboardInterrupt | None = None
     number: int = 0
     rungs: tuple[float, ...] = ()
+
+
+TrainingCallback = Callable[[Progress, Callable[[], Trained]], None]
+"""Called repeatedly with the progress of training, and a function that returns the best network so far."""

@@ -24,7 +24,7 @@ from freerun.plan import TrainPlan
 from freerun.settings import GRADIENT_METHODS
 from freerun.training.checkpoint import Checkpoint
 from freerun.training.forcing import Forcing, MakeForcing, forcing_schedule
-from freerun.training.history import ProgressCallback, Trained
+from freerun.training.history import Trained, TrainingCallback
 from freerun.training.monitor import AllDivergedError, Monitor, MonitorState, Thinning
 from freerun.training.objective import Noise, Objective, Regularization
 from freerun.training.optimizers import (
@@ -83,7 +83,7 @@ def train(
     held_out: int = 0,
     thinning: Thinning | None = None,
     rungs: int = 1,
-    progress: ProgressCallback | None = None,
+    progress: TrainingCallback | None = None,
     checkpoint: Checkpoint | None = None,
     stored: StoredSeries | None = None,
 ) -> list[Trained]:

@@ -18,7 +18,7 @@ from freerun.errors import TrainingDiverged
 from freerun.network.network import Network
 from freerun.network.updates import Array
 from freerun.settings import Settings
-from freerun.training.history import History, Progress, ProgressCallback, Trained
+from freerun.training.history import History, Progress, Trained, TrainingCallback
 from freerun.training.optimizers import Stopped, stack, unstack
 from freerun.training.optimizers.base import map_members, members_per_program
 from freerun.training.supervised import SupervisedData
@@ -136,7 +136,7 @@ class Monitor:
         free_runs: Validation | None,
         scale: Float[Array, " D"],
         epochs: int,
-        progress: ProgressCallback | None,
+        progress: TrainingCallback | None,
     ) -> None:
         self.settings, self.state = settings, state
         self._training, self._validation, self._free_runs, self._scale = training, validation, free_runs, scale
@@ -258,7 +258,7 @@ class Monitor:
         if error is not None:
             history.free_run_error.append(error)
 
-    def _report_progress(self, callback: ProgressCallback, errors: Sequence[_Errors]) -> None:
+    def _report_progress(self, callback: TrainingCallback, errors: Sequence[_Errors]) -> None:
         """Call the progress callback with the lowest errors of the networks of the stage."""
         running = self.running
         task = "training" if len(running) == 1 else f"training {len(running)} networks"
@@ -271,9 +271,9 @@ class Monitor:
                 validation_mse=_lowest([one.validation_mse for one in errors]),
                 free_run_error=_lowest([one.free_run_error for one in errors]),
                 seconds=time.perf_counter() - self._start,
-                current=lambda: self.results()[0],
                 begun=self._epochs_before,
-            )
+            ),
+            lambda: self.results()[0],
         )
 
     def _rank(self, i: int) -> tuple[bool, float]:

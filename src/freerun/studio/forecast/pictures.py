@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from freerun.files.writing import JSON
-from freerun.studio.charts import MARK, NETWORK, TRUTH, Curve, Options, chart
+from freerun.studio.charts import MARK, NETWORK, TRUTH, Curve, Options, chart, chart_over_time
 
 AROUND = 3
 """A forecast is drawn after this multiple of its steps."""
@@ -36,7 +36,7 @@ def forecast_chart(view: JSON, channel: str, whole: bool) -> Options:
             curves.append(Curve(f"{level} % interval", begin + band, NETWORK, "band", opacity))
         curves.append(Curve("forecast", joined + shown["ahead"]["point"], NETWORK))
     curves.insert(0, Curve(channel, before, TRUTH))
-    return chart(curves, view["axis"], "", dated=view["dated"])
+    return chart_over_time(curves, view["axis"])
 
 
 def occasions_chart(view: JSON, channel: str) -> Options:
@@ -52,13 +52,13 @@ def occasions_chart(view: JSON, channel: str) -> Options:
             curves.append(Curve(f"{past['level']:g} % intervals", made["band"], NETWORK, "band", 0.2))
     marks = [(made["point"][0][0], "") for made in past["made"]]
     names = list(dict.fromkeys(curve.name for curve in curves))
-    return chart(curves, view["axis"], "", marks=marks, dated=view["dated"], named=names)
+    return chart_over_time(curves, view["axis"], marks, names)
 
 
 def errors_chart(view: JSON, channel: str) -> Options:
     """Errors of one-step predictions over time."""
     errors = view["by_channel"][channel]["residuals"]["errors"]
-    return chart([Curve("error", errors, NETWORK)], view["axis"], "", dated=view["dated"])
+    return chart_over_time([Curve("error", errors, NETWORK)], view["axis"])
 
 
 def correlation_chart(view: JSON, channel: str) -> Options:

@@ -9,7 +9,7 @@ from nicegui import ui
 
 from freerun.data.rows import ReadOptions
 from freerun.errors import FreerunError
-from freerun.studio.charts import RUNS, TRUTH, Curve, chart
+from freerun.studio.charts import RUNS, TRUTH, Curve, chart_over_time
 from freerun.studio.elements import add_chart, add_facts, add_table, say, show_error, without_options
 from freerun.studio.forecast.desk import Desk
 from freerun.studio.forecast.questions import question_of
@@ -178,7 +178,7 @@ class ReadingPane:
             for (name, points), color in zip(list(found.curves.items())[:DRAWN], colors, strict=False)
         ]
         self._picture.options.clear()
-        self._picture.options.update(chart(curves, found.axis, "", dated=found.dated))
+        self._picture.options.update(chart_over_time(curves, found.axis))
         self._picture.update()
         with self._head:
             if found.columns:

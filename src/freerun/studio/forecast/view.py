@@ -12,7 +12,7 @@ from freerun.files.writing import JSON
 from freerun.reporting import findings
 from freerun.reporting.outlook import Outlook
 from freerun.reporting.tables import forecast_table, score_table
-from freerun.studio.reading import axis_name, axis_of, pairs
+from freerun.studio.reading import axis_name, axis_values, pairs
 
 SHOWN_STEPS = 3000
 """Most steps of a series that are sent to the page, the last ones."""
@@ -38,7 +38,6 @@ def view_of(outlook: Outlook, series: str, notes: Sequence[str] = ()) -> JSON:
         "channels": list(outlook.series.channels),
         "word": word,
         "horizon": outlook.horizon,
-        "dated": axis_of(outlook.series.drawn_times)[1],
         "axis": axis_name(outlook.series),
         "season": outlook.seasons[-1] if outlook.seasons else None,
         "no_forecast": outlook.no_forecast,
@@ -52,7 +51,7 @@ def view_of(outlook: Outlook, series: str, notes: Sequence[str] = ()) -> JSON:
 def _channel_view(outlook: Outlook) -> JSON:
     """Describe an outlook on one channel."""
     series = outlook.series
-    times, _ = axis_of(series.drawn_times)
+    times = axis_values(series.drawn_times)
     head, rows = forecast_table(outlook, outlook.horizon)
     return {
         "values": pairs(times[-SHOWN_STEPS:], series.values[-SHOWN_STEPS:, 0]),
@@ -70,7 +69,7 @@ def _ahead(outlook: Outlook) -> JSON | None:
     ahead = outlook.forecast
     if ahead is None:
         return None
-    times, _ = axis_of(drawn_times(ahead.index))
+    times = axis_values(drawn_times(ahead.index))
     bands = {f"{level:g}": _band(times, low[:, 0], high[:, 0]) for level, (low, high) in ahead.bounds.items()}
     return {"point": pairs(times, ahead.point[:, 0]), "bands": bands}
 
@@ -101,7 +100,7 @@ def _past(outlook: Outlook, times: np.ndarray) -> JSON | None:
 def _residuals(outlook: Outlook) -> JSON:
     """Errors of one-step predictions, their autocorrelation and the band of white noise."""
     errors = outlook.series.values[1:, 0] - outlook.predictions.values[:, 0]
-    times, _ = axis_of(outlook.predictions.drawn_times)
+    times = axis_values(outlook.predictions.drawn_times)
     known = errors[np.isfinite(errors)]
     lags = max(1, min(MOST_LAGS, len(known) // 3))
     correlation = autocorrelation(known, lags + 1)[1:] if len(known) else np.zeros(lags)
