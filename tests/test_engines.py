@@ -239,6 +239,9 @@ def test_both_engines_run_smoothers_alike(periods):
     grid = smoothing.gains(seasonal=bool(periods), slopes=True)
     network = smoothing.network_of(Shape(2, 2 * len(grid), "smoothing", periods=periods), grid, "float64")
     values = random.normal(size=(STEPS, 2)) + 0.3 * np.arange(STEPS)[:, None]
+    values[STEPS // 2 :: 5] += 20.0
+    values[-9:-5] -= 30.0
+    network = smoothing.limited(network, values)
     begun = numpy_runs.start_of(network, values)
     reading = numpy_runs.read(network, values, begun)
     ran = numpy_runs.run(network, numpy_runs.beside(reading.state), values[-1:], AHEAD).values[0, 0]

@@ -11,7 +11,7 @@ import pytest
 import freerun
 from freerun.errors import ModelFileError, SettingError
 from freerun.files.archive import read_archive, write_archive
-from freerun.network import smoothing
+from freerun.network.smoothing import SmootherErrors
 
 RESERVOIR = {
     "hidden": 40,
@@ -134,7 +134,8 @@ def test_smoothers_are_weighted_by_the_likelihood_of_all_errors():
     rnn = freerun.RNN(cell="smoothing", season=0, online=True).fit(values[:80])
     rnn.update(values[80:100], learn=True).update(values[100:], learn=True)
     for member in rnn.model_.members:
-        whole = smoothing.solve(member.plan.draw(), member.scaling.apply(freerun.Series.of(values)))
+        inputs = member.scaling.apply(freerun.Series.of(values))
+        whole = SmootherErrors.along(member.network, inputs).solved(member.network)
         np.testing.assert_allclose(member.network.readout, whole.readout, atol=1e-12)
 
 

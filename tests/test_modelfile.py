@@ -93,6 +93,27 @@ def rewrite(file, change):
     write_archive(file, header, arrays)
 
 
+def test_smoothers_of_older_files_have_no_limits(tmp_path):
+    """A file of format 6 is made of one whose limits are too large to matter."""
+    file = tmp_path / "model.freerun"
+    values = np.tile([0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 5.0], 8)
+    rnn = freerun.RNN(cell="smoothing").fit(values)
+    rnn.save(file)
+
+    def older(header, arrays):
+        header.update(format=6)
+        for member in range(len(header["members"])):
+            assert (arrays.pop(f"{member}.network.cells.0.limit") > 1e300).all()
+            carry = sum(name.startswith(f"{member}.ending.cells.") for name in arrays)
+            assert (arrays[f"{member}.ending.cells.3"] == 0).all()
+            for entry in range(3, carry - 1):
+                arrays[f"{member}.ending.cells.{entry}"] = arrays[f"{member}.ending.cells.{entry + 1}"]
+            del arrays[f"{member}.ending.cells.{carry - 1}"]
+
+    rewrite(file, older)
+    np.testing.assert_array_equal(freerun.load(file).generate(20).values, rnn.generate(20).values)
+
+
 def test_files_of_newer_and_of_the_first_format_are_refused(file):
     rewrite(file, lambda header, _: header.update(format=FORMAT + 1, version="9.0"))
     with pytest.raises(ModelFileError, match=rf"written by freerun 9.0 in format {FORMAT + 1}, .* upgrade freerun"):

@@ -8,7 +8,7 @@ import pytest
 
 import freerun
 from freerun.data.profile import Profile
-from freerun.errors import SeriesError, SettingError
+from freerun.errors import SeriesError, SeriesWarning, SettingError
 from freerun.network import numpy_runs, smoothing
 from freerun.network.cells import SmoothingCell
 from freerun.network.network import Network
@@ -55,7 +55,7 @@ def test_all_gains_together_follow_the_equations_of_holt_and_winters():
     values = np.tile([3.0, -1.0, 0.5, -2.5], 10) + 0.1 * np.arange(40) + random.normal(size=40)
     network = network_with(alpha, alpha * beta, phi, gamma, (m,))
     (carry,) = numpy_runs.start_of(network, values[:, None]).cells
-    _, level, slope, *ring = (float(entry[0]) for entry in carry)
+    _, level, slope, _, *ring = (float(entry[0]) for entry in carry)
     predicted = []
     for t, value in enumerate(values):
         old_level, season = level, ring[t % m]
@@ -72,7 +72,7 @@ def test_a_damped_slope_adds_up_to_a_geometric_sum():
     network = network_with(0.5, 0.1, 0.8, 0.0)
     values = np.arange(50.0)[:, None]
     state = numpy_runs.state_after(network, values)
-    _, level, slope = (float(entry[0]) for entry in state.cells[0])
+    _, level, slope, _ = (float(entry[0]) for entry in state.cells[0])
     run = numpy_runs.run(network, numpy_runs.beside(state), np.array([[level + 0.8 * slope]]), 6).values[0, 0, :, 0]
     _, level, slope = level, level + 0.8 * slope, 0.8 * slope
     np.testing.assert_allclose(run, level + slope * np.cumsum(0.8 ** np.arange(1, 7)))
@@ -148,9 +148,63 @@ def test_weights_are_the_likelihoods_of_the_smoothers():
         p = smoothing.TAIL
         scale = (p * np.mean(np.abs(errors) ** p)) ** (1 / p)
         likelihood.append(np.exp(gennorm.logpdf(errors, p, scale=scale).sum() - smoothing.STEADY * trend / level))
-    solved = smoothing.solve(network, values)
+    solved = smoothing.SmootherErrors.along(network, values).solved(network)
     np.testing.assert_allclose(solved.readout[:, 0], np.array(likelihood) / np.sum(likelihood), rtol=1e-9)
     assert solved.readout.sum() == pytest.approx(1.0)
+
+
+# Outliers.
+
+
+def test_errors_beyond_the_limit_are_read_up_to_it_and_twice_as_far_each_further_time():
+    """By a loop over the level alone."""
+    values = np.r_[np.random.default_rng(0).normal(size=30), 40.0, 0.3, -50.0, -50.0, -50.0, -50.0, -50.0, 60.0, 60.0]
+    network = network_with(0.6, 0.0, 0.0, 0.0)
+    network = replace(network, cells=(replace(network.cells[0], limit=np.array([4.0])),))
+    level = float(numpy_runs.start_of(network, values[:, None]).cells[0][1][0])
+    most, side, levels = 4.0, 0.0, []
+    for value in values:
+        error = value - level
+        most = most if error * side > 0 else 4.0
+        level += 0.6 * min(max(error, -most), most)
+        beyond = abs(error) > most
+        most, side = (2 * most, error) if beyond else (4.0, 0.0)
+        levels.append(level)
+    np.testing.assert_allclose(numpy_runs.predict(network, values[:, None])[:, 0], levels)
+
+
+def test_limits_are_six_medians_of_the_errors_but_let_one_in_twenty_pass():
+    rng = np.random.default_rng(0)
+    grid = smoothing.Gains(*(np.array([gain]) for gain in (0.3, 0.0, 0.0, 0.0)))
+    network = smoothing.network_of(Shape(1, 1, "smoothing"), grid, "float64")
+    for values in (rng.normal(size=200), rng.standard_t(1.5, size=200)):
+        before = float(numpy_runs.start_of(network, values[:, None]).cells[0][0][0])
+        errors = np.abs(np.r_[before, numpy_runs.predict(network, values[:, None])[:-1, 0]] - values)
+        (cell,) = smoothing.limited(network, values[:, None]).cells
+        expected = max(6 * np.median(np.sort(errors)[:199]), np.quantile(errors, 0.95, method="inverted_cdf"))
+        assert cell.limit[0] == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize(("step", "settings"), [(40, {}), (40, {"log": True}), (79, {"log": True})])
+def test_an_outlier_hardly_moves_the_forecast(step, settings):
+    values = 50 + np.random.default_rng(0).normal(size=80)
+    wrong = values.copy()
+    wrong[step] = 1e4
+    with pytest.warns(SeriesWarning, match=f"step {step} of 'x': 10000"):
+        forecast, usual = (freerun.RNN(**settings).fit(one).forecast(12, (80,)) for one in (wrong, values))
+    assert np.abs(forecast["x"] - usual["x"]).max() < 3
+
+
+def test_a_level_that_shifts_is_followed_within_some_steps():
+    rng = np.random.default_rng(0)
+    values = np.where(np.arange(80) < 68, 10.0, 1000.0) + rng.normal(size=80)
+    assert freerun.RNN(cell="smoothing").fit(values).forecast(1)["x"].iloc[0] == pytest.approx(1000, abs=60)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_demand_that_is_rare_is_no_outlier(share):
+    demand = np.where(np.random.default_rng(0).random(300) < share, 8.0, 0.0)
+    assert freerun.RNN(cell="smoothing").fit(demand).forecast(12)["x"].mean() == pytest.approx(8 * share, rel=0.4)
 
 
 def test_a_random_walk_is_followed_and_noise_is_averaged():

@@ -31,7 +31,7 @@ from freerun.forecasting.intervals import errors_left_out, growth_in_sample
 from freerun.forecasting.model import RECENT, Member, Model, RunStart
 from freerun.forecasting.runs import run_start_after
 from freerun.forecasting.short_runs import short_runs_in_sample, short_runs_left_out
-from freerun.network import normal_equations, ridge
+from freerun.network import normal_equations, ridge, smoothing
 from freerun.network.assimilation import Noise
 from freerun.network.errors_in_variables import estimate, estimate_long
 from freerun.network.network import Network, assemble
@@ -372,7 +372,8 @@ class _Fit:
         for settings in several:
             plan = self.plan(settings)
             assert isinstance(plan, SmoothPlan)
-            standardized, drawn = self.units.of(plan.settings), plan.draw()
+            standardized = self.units.of(plan.settings)
+            drawn = smoothing.limited(plan.draw(), *standardized.values)
             errors = SmootherErrors.along(drawn, *standardized.values)
             seconds = time.perf_counter() - began
             members.append(self._solved_member(plan, errors.solved(drawn), standardized.scaling, seconds, errors))

@@ -281,10 +281,11 @@ def differenced(values: np.ndarray, differences: tuple[int, ...]) -> np.ndarray:
     return values
 
 
-def varies(series: Series) -> bool:
-    """Whether all channels vary by more than rounding; a channel whose values are all missing does not."""
+def varies(series: Series) -> np.ndarray:
+    """Whether each channel varies by more than rounding, shape (D,); one without any value does not."""
     largest = np.abs(np.nan_to_num(series.values)).max(axis=0)
-    return bool((deviation_or_zero(series.values) > ROUNDING * largest).all())
+    with np.errstate(over="ignore", invalid="ignore"):
+        return deviation_or_zero(series.values) > ROUNDING * largest
 
 
 def refuse_constant(series: Series) -> np.ndarray:
@@ -300,13 +301,13 @@ def refuse_constant(series: Series) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         deviation = series.deviation
     size = np.nanmax(np.abs(series.values), axis=0)
-    for name, value, largest in zip(series.channels, deviation, size, strict=True):
+    for name, varied, largest in zip(series.channels, varies(series), size, strict=True):
         if largest > LARGEST or 0 < largest < 1.0 / LARGEST:
             raise SeriesError(
                 f"channel {name!r} has values as large as {largest:.0e}, whose squares are beyond double precision; "
                 "give it in other units"
             )
-        if not value > ROUNDING * largest:
+        if not varied:
             raise SeriesError(f"channel {name!r} is constant; leave it out")
     return deviation
 

@@ -28,11 +28,17 @@ from freerun.plan import plan_of
 from freerun.settings import Settings
 from freerun.training.history import History
 
-FORMAT = 6
+FORMAT = 7
 """Version of the layout of model files."""
 
 OLDEST = 2
 """Oldest version that can be read; files of version 2 have no checksum."""
+
+LIMITS = 7
+"""Version from which on smoothers have limits of their errors."""
+
+EXCESS = 3
+"""Place of the excess in the carry of smoothers; see `freerun.network.cells.SmoothingCell`."""
 
 _SCALING = ("mean", "scale", "slope", "input_mean", "input_scale")
 """The arrays of a scaling."""
@@ -253,6 +259,8 @@ def _model(given: JSON, arrays: dict[str, np.ndarray]) -> Model:
     if header.times_unit is not None:
         times = times.view(f"datetime64[{header.times_unit}]")
     dt = header.dt if header.dt_unit is None else np.timedelta64(int(header.dt), header.dt_unit)  # pyright: ignore[reportArgumentType, reportCallIssue] - the unit is checked by NumPy
+    if header.format < LIMITS:
+        arrays = _without_limits(arrays, len(header.members))
     members = [_member(part, arrays, f"{i}.", channels, inputs) for i, part in enumerate(header.members)]
     recent = Series(
         arrays["recent.values"],
@@ -292,6 +300,21 @@ def _given(header: _Header, times: np.ndarray, dt: Any) -> frozenset[str]:
         "times": times.dtype.kind == "M" or not (times[0] % 1 == 0 and dt == 1),
     }
     return frozenset(name for name, there in named.items() if there)
+
+
+def _without_limits(arrays: dict[str, np.ndarray], members: int) -> dict[str, np.ndarray]:
+    """Add to the arrays of an older file the limits of its smoothers, which are none, and their excess of zero."""
+    arrays = dict(arrays)
+    for prefix in (f"{i}." for i in range(members)):
+        gains = arrays.get(f"{prefix}network.cells.0.level")
+        if gains is None:
+            continue
+        arrays[f"{prefix}network.cells.0.limit"] = np.full_like(gains, np.finfo(gains.dtype).max)
+        carry = [name for name in arrays if name.startswith(f"{prefix}ending.cells.")]
+        for entry in reversed(range(EXCESS, len(carry))):
+            arrays[f"{prefix}ending.cells.{entry + 1}"] = arrays[f"{prefix}ending.cells.{entry}"]
+        arrays[f"{prefix}ending.cells.{EXCESS}"] = np.zeros_like(gains)
+    return arrays
 
 
 def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, channels: int, inputs: int) -> Member:

@@ -138,7 +138,7 @@ def _smoothed(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nda
     assert isinstance(cell, SmoothingCell)
     inputs = values[:, None]
     first = cell.start(inputs)[0]
-    forecast, level, slope = map(np.asarray, numpy_runs.read(network, inputs).carries[0])
+    forecast, level, slope, _ = map(np.asarray, numpy_runs.read(network, inputs).carries[0])
     errors = (inputs - np.concatenate([first[None], forecast[:-1]]))[known]
     losses = (np.abs(errors) ** smoothing.TAIL).sum(axis=0)
     (weights,) = SmootherErrors(losses, np.full(cell.hidden, float(len(errors)))).weights(network)

@@ -420,8 +420,12 @@ class SmoothingCell(AffineCell):
         b_t = damping * b_{t-1} + trend * d_t
         s_t = s_{t-period} + season * d_t
 
-    in the error correction form of Hyndman et al. (2008), Forecasting with Exponential Smoothing, section 2.5. The cell
-    is linear. `freerun.network.smoothing` has the gains.
+    in the error correction form of Hyndman et al. (2008), Forecasting with Exponential Smoothing, section 2.5.
+    `freerun.network.smoothing` has the gains.
+
+    An error beyond a limit is read as the limit, so that an outlier moves the forecasts little (robust exponential
+    smoothing; Gelper, Fried and Croux, 2010). A level that has shifted is followed all the same: with each further
+    error in a row that is beyond on the same side, the limit doubles. Within the limits the cell is linear.
 
     Attributes:
         input: shape (D, H); a unit reads one channel.
@@ -430,6 +434,7 @@ class SmoothingCell(AffineCell):
         trend: gains of the slope, shape (H,).
         damping: factor of the slope in each step, 0 to 1, shape (H,); 0 for no slope.
         season: gains of the seasonal terms, shape (H,).
+        limit: largest error that is read as it is, positive, shape (H,).
         periods: the steps of each season, ascending. The ring has the terms of all of them, over the longest.
         memoryless, gates, additive, static: see `AffineCell`.
     """
@@ -438,6 +443,7 @@ class SmoothingCell(AffineCell):
     trend: Float[Array, " H"]
     damping: Float[Array, " H"]
     season: Float[Array, " H"]
+    limit: Float[Array, " H"]
     periods: tuple[int, ...]
 
     static: ClassVar[tuple[str, ...]] = ("periods",)
@@ -449,7 +455,7 @@ class SmoothingCell(AffineCell):
 
     @classmethod
     def shapes(cls, shape: Shape, inputs: int) -> Shapes:
-        vectors = "bias", "level", "trend", "damping", "season"
+        vectors = "bias", "level", "trend", "damping", "season", "limit"
         return {"input": (inputs, shape.hidden), **dict.fromkeys(vectors, (shape.hidden,))}
 
     @classmethod
@@ -461,8 +467,12 @@ class SmoothingCell(AffineCell):
         return self.bias.shape[0]
 
     def rest(self, dtype: DType = np.float64) -> Carry:
-        """Forecast, level, slope, and the seasonal terms of the next `period` steps: zeros."""
-        return super().rest(dtype) * (3 + self.period)
+        """Forecast, level, slope, excess, and the seasonal terms of the next `period` steps: zeros.
+
+        The excess is zero after an error within the limit. After one beyond, it is the factor by which the limit of the
+        next error on the same side grows, with the sign of that side.
+        """
+        return super().rest(dtype) * (4 + self.period)
 
     def start(self, inputs: Array, dtype: DType = np.float64) -> Carry:
         """The carry in which smoothers begin to read a series, found from its first steps.
@@ -496,11 +506,12 @@ class SmoothingCell(AffineCell):
         level = level - slope  # one step before the first value
         ring = list(terms.reshape(longest, *shape[1:]) @ np.asarray(self.input, np.float64)) if self.period else []
         forecast = level + self.damping * slope + (ring[0] if ring else 0.0)
-        return tuple(np.asarray(entry, dtype) for entry in (forecast, level, slope, *ring))
+        excess = np.zeros_like(level)
+        return tuple(np.asarray(entry, dtype) for entry in (forecast, level, slope, excess, *ring))
 
     def step(self, carry: Carry, drive: Array) -> Carry:
-        forecast, level, slope, *ring = carry
-        error = drive - forecast
+        forecast, level, slope, excess, *ring = carry
+        error, excess = self._limited(drive - forecast, excess)
         slope = self.damping * slope
         level = level + slope
         level += self.level * error
@@ -510,7 +521,17 @@ class SmoothingCell(AffineCell):
         forecast = level + self.damping * slope
         if ring:
             forecast += ring[0]
-        return (forecast, level, slope, *ring)
+        return (forecast, level, slope, excess, *ring)
+
+    def _limited(self, error: Array, excess: Array) -> tuple[Array, Array]:
+        """The error that is read, and the next excess."""
+        size = np.abs(error)
+        if not (size > self.limit).any():
+            return error, 0.0 * error
+        factor = np.where(error * excess > 0, np.abs(excess), 1.0)
+        most = factor * self.limit
+        beyond = size > most
+        return np.where(beyond, np.sign(error) * most, error), np.where(beyond, np.sign(error) * 2.0 * factor, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,7 +97,7 @@ RULES: dict[type[AnyCell], Rule[Any]] = {
         _piecewise_drive,
     ),
     SmoothingCell: Rule[SmoothingCell](
-        lambda cell: smoothing_update, lambda cell: (cell.level, cell.trend, cell.damping, cell.season)
+        lambda cell: smoothing_update, lambda cell: (cell.level, cell.trend, cell.damping, cell.season, cell.limit)
     ),
     PolynomialCell: Rule[PolynomialCell](
         lambda cell: polynomial_update(cell.degree), drive=lambda cell, inputs: inputs

@@ -26,7 +26,7 @@ from freerun.network.cells import (
     SimpleCell,
     SmoothingCell,
 )
-from freerun.network.onnx_graph import Tensor
+from freerun.network.onnx_graph import TRUTH, Tensor
 from freerun.network.sparse import Sparse
 
 if TYPE_CHECKING:
@@ -145,23 +145,35 @@ def _piecewise_linear(cell: PiecewiseLinearCell, carry: Carry, inputs: Tensor) -
 
 def _smoothing(cell: SmoothingCell, carry: Carry, inputs: Tensor) -> tuple[Tensor, Carry]:
     """Exponential smoothers. Their seasonal terms are one tensor, shape (period, S, H)."""
-    forecast, level, slope, *seasonal = carry
-    error, damping = _driven(cell, inputs) - forecast, np.asarray(cell.damping)
+    forecast, level, slope, excess, *seasonal = carry
+    error, excess = _limited(_driven(cell, inputs) - forecast, excess, np.asarray(cell.limit))
+    damping = np.asarray(cell.damping)
     slope = slope * damping
     level = level + slope + error * np.asarray(cell.level)
     slope = slope + error * np.asarray(cell.trend)
     forecast = level + slope * damping
     if not seasonal:
-        return forecast, [forecast, level, slope]
+        return forecast, [forecast, level, slope, excess]
     ring = seasonal[0]
     later = ring.part(0, 1, axis=0) + error * np.asarray(cell.season)
     ring = inputs.graph.joined([ring.part(1, cell.period, axis=0), later], axis=0)
     hidden = forecast + ring.taken(0)
-    return hidden, [hidden, level, slope, ring]
+    return hidden, [hidden, level, slope, excess, ring]
+
+
+def _limited(error: Tensor, excess: Tensor, limit: np.ndarray) -> tuple[Tensor, Tensor]:
+    """The error that smoothers read, and the next excess; see `SmoothingCell`."""
+    graph, dtype = error.graph, error.dtype
+    zero, one = graph.constant(0.0, dtype), graph.constant(1.0, dtype)
+    again = graph.apply("Greater", error * excess, zero, dtype=TRUTH)
+    factor = graph.where(again, graph.apply("Abs", excess), one)
+    most, side = factor * limit, graph.apply("Sign", error)
+    beyond = graph.apply("Greater", graph.apply("Abs", error), most, dtype=TRUTH)
+    return graph.where(beyond, side * most, error), graph.where(beyond, side * factor * 2.0, zero)
 
 
 def _smoothing_carried(cell: SmoothingCell, sites: int) -> list[tuple[int, ...]]:
-    return [(sites, cell.hidden)] * 3 + ([(cell.period, sites, cell.hidden)] if cell.period else [])
+    return [(sites, cell.hidden)] * 4 + ([(cell.period, sites, cell.hidden)] if cell.period else [])
 
 
 def _polynomial(cell: PolynomialCell, carry: Carry, inputs: Tensor) -> tuple[Tensor, Carry]:

@@ -11,7 +11,9 @@ Shapes: T steps; N numbers read in a step, D of them channels; H = G * D smoothe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -45,6 +47,15 @@ tails. With 2, errors on the series of M3 are 0.3 % larger."""
 STEADY = 3.0
 """Rate of the prior of `TRENDS`, an exponential distribution. Without it, errors on yearly series of M3 grow by 1.5 %,
 and those on yearly series of M1 shrink by as much."""
+
+LIMIT, COMMON = 6.0, 0.95
+"""Largest error that a smoother reads as it is, in medians of its absolute errors along the series: six are four
+standard deviations of Gaussian errors. An error is no outlier if one in twenty is as large. There
+are no limits where more than half of all changes are equal, as on series of rare demand and of prices that are set, and
+where there are hardly any errors."""
+
+RECENT = 2000
+"""Last steps whose errors give the limits."""
 
 UNCERTAIN = 1e-6
 """Least error of a smoother, in units of the network: below it all are equally good."""
@@ -93,6 +104,8 @@ def network_of(shape: Shape, grid: Gains, dtype: str) -> Network:
         elif name == "input":
             weights = np.zeros(size)
             weights[:channels] = np.kron(np.eye(channels), np.ones((1, count)))
+        elif name == "limit":
+            weights = np.full(size, np.finfo(dtype).max)
         else:
             weights = np.tile(getattr(grid, name), channels) if hasattr(grid, name) else np.zeros(size)
         return np.asarray(weights, dtype)
@@ -108,9 +121,56 @@ def solve(network: Network, inputs: Array) -> Network:
         inputs: what it reads, standardized, shape (T, N); NaN where a value is missing.
 
     Returns:
-        The network with these weights as its readout.
+        The network with limits of its errors, and with these weights as its readout.
     """
+    network = limited(network, inputs)
     return SmootherErrors.along(network, inputs).solved(network)
+
+
+def limited(network: Network, inputs: Array) -> Network:
+    """Limit the errors that smoothers read, by the size of their errors along a series; see `LIMIT`.
+
+    Args:
+        network: a network of `network_of`, without limits.
+        inputs: as for `solve`.
+    """
+    cell = _smoothers_of(network)
+    along = zip(*deque(_errors_along(network, inputs), maxlen=RECENT), strict=True)
+    errors, present = map(np.array, along)
+    sizes = np.sort(np.where(present, np.abs(errors), np.inf), axis=0)
+    count = present.sum(axis=0)
+
+    def quantile(level: float) -> np.ndarray:
+        place = np.maximum(np.ceil(level * count).astype(int) - 1, 0)
+        return np.take_along_axis(sizes, place[None], axis=0)[0]
+
+    none = np.finfo(cell.limit.dtype).max
+    limit = np.maximum(LIMIT * quantile(0.5), quantile(COMMON)) * (1 + UNCERTAIN)  # above an error, not at it
+    evenly = _changes_evenly(inputs[-RECENT:]) @ np.asarray(cell.input) > 0
+    limit = np.where(evenly | (limit < UNCERTAIN), none, np.minimum(limit, none)).astype(cell.limit.dtype)
+    return replace(network, cells=(replace(cell, limit=limit),))
+
+
+def _changes_evenly(inputs: Array) -> np.ndarray:
+    """Whether more than half of the changes of each input are equal, shape (N,)."""
+    changes = [np.diff(column[np.isfinite(column)]) for column in inputs.T]
+    return np.array([np.median(np.abs(one - np.median(one))) <= UNCERTAIN if len(one) else True for one in changes])
+
+
+def _errors_along(network: Network, inputs: Array) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Step by step, the error of each smoother and whether there is one, shape (H,) each; see `solve`.
+
+    Over a missing value the error is zero, since each smoother follows its own forecast.
+    """
+    cell, channels = _smoothers_of(network), len(network.bias)
+    carry = cell.start(inputs, cell.bias.dtype)
+    drive = np.nan_to_num(inputs) @ cell.input + cell.bias
+    present = ~np.isnan(inputs[:, :channels]) @ np.asarray(cell.input[:channels], bool)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for value, there in zip(drive, present, strict=True):
+            error = (value - carry[0]) * there
+            yield error, there
+            carry = cell.step(carry, carry[0] + error)
 
 
 @dataclass(frozen=True)
@@ -129,18 +189,12 @@ class SmootherErrors:
 
     @classmethod
     def along(cls, network: Network, inputs: Array) -> SmootherErrors:
-        """Sum the errors along a series; see `solve`. Over a missing value, each smoother follows its own forecast."""
-        cell, channels = _smoothers_of(network), len(network.bias)
-        carry = cell.start(inputs, cell.bias.dtype)
-        drive = np.nan_to_num(inputs) @ cell.input + cell.bias
-        present = ~np.isnan(inputs[:, :channels]) @ np.asarray(cell.input[:channels], bool)
-        losses = np.zeros(cell.hidden)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for value, there in zip(drive, present, strict=True):
-                error = (value - carry[0]) * there
-                losses += np.abs(error) ** TAIL
-                carry = cell.step(carry, carry[0] + error)
-        return cls(losses, present.sum(axis=0).astype(np.float64))
+        """Sum the errors along a series; see `solve`."""
+        losses, known = (np.zeros(_smoothers_of(network).hidden) for _ in range(2))
+        for error, there in _errors_along(network, inputs):
+            losses += np.abs(error) ** TAIL
+            known += there
+        return cls(losses, known)
 
     @property
     def steps(self) -> float:

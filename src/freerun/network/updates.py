@@ -209,14 +209,19 @@ def polynomial_update(degree: int) -> Update:
 
 def smoothing_update(elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
     """The update of exponential smoothers; see `freerun.network.cells.SmoothingCell`. JAX differentiates it."""
-    by_level, by_trend, damping, by_season = elementwise
-    forecast, level, slope, *ring = carry
+    by_level, by_trend, damping, by_season, limit = elementwise
+    forecast, level, slope, excess, *ring = carry
     error = recurrent + drive - forecast
+    factor = jnp.where(error * excess > 0, jnp.abs(excess), 1.0)
+    most = factor * limit
+    beyond = jnp.abs(error) > most
+    excess = jnp.where(beyond, jnp.sign(error) * 2.0 * factor, 0.0)
+    error = jnp.where(beyond, jnp.sign(error) * most, error)
     slope = damping * slope
     level, slope = level + slope + by_level * error, slope + by_trend * error
     ring = [*ring[1:], ring[0] + by_season * error] if ring else []
     forecast = level + damping * slope
-    return (forecast + ring[0] if ring else forecast, level, slope, *ring)
+    return (forecast + ring[0] if ring else forecast, level, slope, excess, *ring)
 
 
 def _gates(a: Array) -> Array:

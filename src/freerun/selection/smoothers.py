@@ -119,7 +119,7 @@ def smoothed(
     Returns:
         The runs in the units of the series, shape (S, steps, D).
     """
-    scaling = Scaling.fitted([before if varies(before) else series], settings)
+    scaling = Scaling.fitted([before if varies(before).all() else series], settings)
     fitted, values = scaling.apply(before), scaling.apply(series)
     plan = plan_of(settings, series.shape[1], series.inputs.shape[1])
     network = smoothing.solve(plan.draw(), fitted)
