@@ -193,6 +193,7 @@ def test_an_outlier_hardly_moves_the_forecast(step, settings):
     with pytest.warns(SeriesWarning, match=f"step {step} of 'x': 10000"):
         forecast, usual = (freerun.RNN(**settings).fit(one).forecast(12, (80,)) for one in (wrong, values))
     assert np.abs(forecast["x"] - usual["x"]).max() < 3
+    assert (forecast["x_high_80"] - forecast["x_low_80"]).max() < 30
 
 
 def test_a_level_that_shifts_is_followed_within_some_steps():

@@ -43,6 +43,7 @@ from freerun.forecasting.runs import (
     runs_from,
 )
 from freerun.network import numpy_runs
+from freerun.network.smoothing import largest_usual
 from freerun.selection.holdout import SHARE, recent
 from freerun.settings import Ensemble
 
@@ -361,8 +362,8 @@ def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
 
     Smoothers have a few gains and the state in which they begin, so that nothing is left out of the fit. A line is
     fitted to the logarithm of the mean absolute errors against that of the horizon. Late errors count more than early
-    ones, since the size of errors changes; see `MEMORY`. The slope of the line is shrunk to `USUAL`, the less the more
-    errors there are.
+    ones, since the size of errors changes; see `MEMORY`. Outliers count as the largest error at their horizon that is
+    usual. The slope of the line is shrunk to `USUAL`, the less the more errors there are.
 
     Args:
         members: networks of smoothers.
@@ -373,6 +374,7 @@ def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
     first = min(members[0].washout, steps - 2)
     starts = np.unique(np.linspace(first, steps - 1, min(IN_SAMPLE, steps - first)).astype(int))
     errors = np.abs(run_errors(members, series, starts, horizon))
+    errors = np.minimum(errors, largest_usual(errors))
     age = steps - 1 - (starts[:, None] + np.arange(horizon))
     weights = np.exp(-np.maximum(age, 0) / max(MEMORY, SHARE_OF_MEMORY * steps))
     laws = np.array([_power_law(errors[..., channel], weights) for channel in range(channels)])

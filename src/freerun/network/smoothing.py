@@ -137,18 +137,31 @@ def limited(network: Network, inputs: Array) -> Network:
     cell = _smoothers_of(network)
     along = zip(*deque(_errors_along(network, inputs), maxlen=RECENT), strict=True)
     errors, present = map(np.array, along)
-    sizes = np.sort(np.where(present, np.abs(errors), np.inf), axis=0)
-    count = present.sum(axis=0)
-
-    def quantile(level: float) -> np.ndarray:
-        place = np.maximum(np.ceil(level * count).astype(int) - 1, 0)
-        return np.take_along_axis(sizes, place[None], axis=0)[0]
-
+    limit = largest_usual(np.where(present, np.abs(errors), np.nan)) * (1 + UNCERTAIN)  # above an error, not at it
     none = np.finfo(cell.limit.dtype).max
-    limit = np.maximum(LIMIT * quantile(0.5), quantile(COMMON)) * (1 + UNCERTAIN)  # above an error, not at it
     evenly = _changes_evenly(inputs[-RECENT:]) @ np.asarray(cell.input) > 0
     limit = np.where(evenly | (limit < UNCERTAIN), none, np.minimum(limit, none)).astype(cell.limit.dtype)
     return replace(network, cells=(replace(cell, limit=limit),))
+
+
+def largest_usual(sizes: np.ndarray) -> np.ndarray:
+    """The size up to which absolute errors are no outliers, along the first axis; see `LIMIT`.
+
+    Args:
+        sizes: shape (N, ...); NaN where an error is missing.
+
+    Returns:
+        Shape (...); infinite where no error is known, or nearly all are zero.
+    """
+    known = np.isfinite(sizes)
+    ordered, count = np.sort(np.where(known, sizes, np.inf), axis=0), known.sum(axis=0)
+
+    def quantile(level: float) -> np.ndarray:
+        place = np.maximum(np.ceil(level * count).astype(int) - 1, 0)
+        return np.take_along_axis(ordered, place[None], axis=0)[0]
+
+    limit = np.maximum(LIMIT * quantile(0.5), quantile(COMMON))
+    return np.where(limit > 0, limit, np.inf)
 
 
 def _changes_evenly(inputs: Array) -> np.ndarray:
