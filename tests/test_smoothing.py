@@ -181,6 +181,7 @@ def test_limits_are_six_medians_of_the_errors_but_let_one_in_twenty_pass():
         before = float(numpy_runs.start_of(network, values[:, None]).cells[0][0][0])
         errors = np.abs(np.r_[before, numpy_runs.predict(network, values[:, None])[:-1, 0]] - values)
         (cell,) = smoothing.limited(network, values[:, None]).cells
+        assert isinstance(cell, SmoothingCell)
         expected = max(6 * np.median(np.sort(errors)[:199]), np.quantile(errors, 0.95, method="inverted_cdf"))
         assert cell.limit[0] == pytest.approx(expected, rel=0.02)
 
