@@ -91,10 +91,10 @@ def test_states_are_the_last_changes_and_those_of_smoothers_weighted_by_likeliho
     kept = smoothing.Gains(*(getattr(grid, name)[grid.damping < 1] for name in ("level", "trend", "damping", "season")))
     network = smoothing.network_of(Shape(1, len(kept), "smoothing"), kept, "float64")
     inputs = past[:, None] / scale
-    solved = smoothing.solve(network, inputs)
+    solved = smoothing.SmootherErrors.along(network, inputs).solved(network)
     (cell,) = solved.cells
     assert isinstance(cell, SmoothingCell)
-    _, level, _ = numpy_runs.read(solved, inputs).carries[0]
+    _, level, _, _ = numpy_runs.read(solved, inputs).carries[0]
     np.testing.assert_allclose(states.level, (level @ solved.readout)[:, 0], rtol=1e-9)
 
 
