@@ -105,6 +105,11 @@ def test_channels_with_missing_values_are_solved_as_if_alone():
     np.testing.assert_allclose(less.solved(net, 0.0).readout[:, 1], full.solved(net, 0.0).readout[:, 1], rtol=1e-6)
 
 
+def test_values_that_are_all_missing_are_refused():
+    with pytest.raises(TrainingDiverged, match="no step is left to solve a readout by"):
+        ridge.solve(network(), [np.full((30, 1), np.nan)], 5, 1e-6)
+
+
 def test_hidden_states_that_run_away_are_refused():
     net = network(1, "simple", nonlinearity="identity")
     (cell,) = net.cells

@@ -34,7 +34,7 @@ FORMAT = 7
 OLDEST = 2
 """Oldest version that can be read; files of version 2 have no checksum."""
 
-LIMITS = 7
+FIRST_WITH_LIMITS = 7
 """Version from which on smoothers have limits of their errors."""
 
 EXCESS = 3
@@ -259,7 +259,7 @@ def _model(given: JSON, arrays: dict[str, np.ndarray]) -> Model:
     if header.times_unit is not None:
         times = times.view(f"datetime64[{header.times_unit}]")
     dt = header.dt if header.dt_unit is None else np.timedelta64(int(header.dt), header.dt_unit)  # pyright: ignore[reportArgumentType, reportCallIssue] - the unit is checked by NumPy
-    if header.format < LIMITS:
+    if header.format < FIRST_WITH_LIMITS:
         arrays = _without_limits(arrays, len(header.members))
     members = [_member(part, arrays, f"{i}.", channels, inputs) for i, part in enumerate(header.members)]
     recent = Series(

@@ -47,6 +47,9 @@ NOT_FINITE = (
 )
 """The message where hidden states overflow."""
 
+NO_ROWS = "no step is left to solve a readout by; give a longer series, a smaller washout, or fill missing values"
+"""The message where all steps have missing values, or are in a part that is left out."""
+
 ROWS_PER_FEATURE = 20
 """Rows of a field for each feature of its readout from which on steps are left out."""
 
@@ -325,9 +328,10 @@ class Triangle:
             R readouts.
 
         Raises:
-            TrainingDiverged: the hidden states are not finite.
+            TrainingDiverged: the hidden states are not finite, or there are no rows.
         """
-        assert self.counted is not None
+        if self.counted is None:
+            raise TrainingDiverged(NO_ROWS)
         weights = np.empty((len(penalties), self.width, len(self.counted)), network.bias.dtype)
         for factor, group in zip(self.factors, self.groups, strict=True):
             count = self.counted[group[0]]

@@ -50,11 +50,11 @@ and those on yearly series of M1 shrink by as much."""
 
 LIMIT, COMMON = 6.0, 0.95
 """Largest error that a smoother reads as it is, in medians of its absolute errors along the series: six are four
-standard deviations of Gaussian errors. An error is no outlier if one in twenty is as large. There
+standard deviations of Gaussian errors. An error below the quantile `COMMON` of these errors is no outlier either. There
 are no limits where more than half of all changes are equal, as on series of rare demand and of prices that are set, and
 where there are hardly any errors."""
 
-RECENT = 2000
+MOST_ERRORS = 2000
 """Last steps whose errors give the limits."""
 
 UNCERTAIN = 1e-6
@@ -135,11 +135,11 @@ def limited(network: Network, inputs: Array) -> Network:
         inputs: as for `solve`.
     """
     cell = _smoothers_of(network)
-    along = zip(*deque(_errors_along(network, inputs), maxlen=RECENT), strict=True)
+    along = zip(*deque(_errors_along(network, inputs), maxlen=MOST_ERRORS), strict=True)
     errors, present = map(np.array, along)
     limit = largest_usual(np.where(present, np.abs(errors), np.nan)) * (1 + UNCERTAIN)  # above an error, not at it
     none = np.finfo(cell.limit.dtype).max
-    evenly = _changes_evenly(inputs[-RECENT:]) @ np.asarray(cell.input) > 0
+    evenly = _changes_evenly(inputs[-MOST_ERRORS:]) @ np.asarray(cell.input) > 0
     limit = np.where(evenly | (limit < UNCERTAIN), none, np.minimum(limit, none)).astype(cell.limit.dtype)
     return replace(network, cells=(replace(cell, limit=limit),))
 

@@ -36,7 +36,7 @@ WORST = 1.0
 PROBE = 300
 """Most hidden units on the first rung of a solved readout."""
 
-NEAR = 300.0
+PENALTY_FACTOR = 300.0
 """On the second rung, the penalties within this factor of the best one of the first are tried."""
 
 
@@ -171,7 +171,7 @@ def _penalties(settings: Settings, so_far: float | None = None) -> Sequence[floa
     """Return the penalties to choose from: the given one, those near the best one so far, or all."""
     if settings.l2 is not None:
         return (settings.l2,)
-    return PENALTIES if so_far is None else penalties_near(PENALTIES, so_far, NEAR)
+    return PENALTIES if so_far is None else penalties_near(PENALTIES, so_far, PENALTY_FACTOR)
 
 
 _preparing = Lock()

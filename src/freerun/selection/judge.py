@@ -126,8 +126,6 @@ class Judge:
             return self._estimated(plan, network, for_states(penalties), runs)
         try:
             rows = self.divided(network, plan, self.folds)
-            if any(triangle.counted is None for triangle in rows.without):
-                return Candidate.of(settings.with_(l2=penalties[-1]), ())
             errors = [
                 self.errors(network, triangle.readouts(network, penalties), settings, fold, runs)
                 for fold, triangle in enumerate(rows.without)
