@@ -236,7 +236,7 @@ def test_a_series_is_read_in_pieces_as_at_once(monkeypatch):
 def test_both_engines_run_smoothers_alike(periods):
     """From the state in which NumPy's engine begins to read: its reading, and a free run from there."""
     random = np.random.default_rng(3)
-    grid = smoothing.gains(seasonal=bool(periods), slopes=True)
+    grid = smoothing.gains(max(periods, default=0), slopes=True)
     network = smoothing.network_of(Shape(2, 2 * len(grid), "smoothing", periods=periods), grid, "float64")
     values = random.normal(size=(STEPS, 2)) + 0.3 * np.arange(STEPS)[:, None]
     values[STEPS // 2 :: 5] += 20.0

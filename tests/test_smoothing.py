@@ -78,12 +78,38 @@ def test_a_damped_slope_adds_up_to_a_geometric_sum():
     np.testing.assert_allclose(run, level + slope * np.cumsum(0.8 ** np.arange(1, 7)))
 
 
+# The grid.
+
+
+@pytest.mark.parametrize("period", [0, 4, 7, 12, 24, 52])
+def test_no_smoother_of_the_grid_drifts_away_from_the_forecast_that_it_follows(period):
+    """By the eigenvalues of the matrix by which the error of the state goes on (Hyndman et al., 2008, section 10.2)."""
+    grid = smoothing.gains(period, slopes=True)
+    for level, trend, damping, season in zip(grid.level, grid.trend, grid.damping, grid.season, strict=True):
+        transition, gain, forecast = np.zeros((2 + period, 2 + period)), np.zeros(2 + period), np.zeros(2 + period)
+        transition[0, :2], transition[1, 1] = (1, damping), damping
+        gain[:2], forecast[:2] = (level, trend), (1, damping)
+        if period:
+            transition[2:, 2:] = np.roll(np.eye(period), 1, axis=1)
+            gain[-1], forecast[2] = season, 1
+        assert np.abs(np.linalg.eigvals(transition - np.outer(gain, forecast))).max() < 1.001
+
+
+@pytest.mark.parametrize("frequency", ["D", "MS", "h"])
+def test_long_forecasts_of_short_series_with_a_season_stay_near_it(frequency):
+    values = 100 + 10 * np.sin(np.arange(60) / 4) + np.random.default_rng(0).normal(0, 3, 60)
+    series = pd.Series(values, index=pd.date_range("2024-01-01", periods=60, freq=frequency), name="load")
+    ahead = freerun.RNN(cell="smoothing", log=True).fit(series).generate(3000).values
+    assert ahead.min() > 20
+    assert ahead.max() < 200
+
+
 # The start.
 
 
 def test_smoothers_begin_on_the_line_and_in_the_season_that_the_series_has():
     values = grown(10, 0.25)
-    grid = smoothing.gains(seasonal=True, slopes=True)
+    grid = smoothing.gains(12, slopes=True)
     grid = smoothing.Gains(*(gain[grid.damping == 1] for gain in (grid.level, grid.trend, grid.damping, grid.season)))
     network = smoothing.network_of(Shape(1, len(grid), "smoothing", periods=(12,)), grid, "float64")
     sloping = grid.trend > 0
@@ -138,7 +164,7 @@ def test_weights_are_the_likelihoods_of_the_smoothers():
     from scipy.stats import gennorm
 
     values = np.cumsum(np.random.default_rng(3).normal(size=40))[:, None]
-    grid = smoothing.gains(seasonal=False, slopes=True)
+    grid = smoothing.gains(0, slopes=True)
     network = smoothing.network_of(Shape(1, len(grid), "smoothing"), grid, "float64")
     likelihood = []
     for level, trend, damping in zip(grid.level, grid.trend, grid.damping, strict=True):
@@ -408,7 +434,7 @@ def test_of_several_seasons_those_that_divide_the_longest_are_followed():
 
 def test_a_network_of_smoothers_knows_its_place():
     """External inputs are not read, and each channel has its own smoothers."""
-    grid = smoothing.gains(seasonal=False, slopes=False)
+    grid = smoothing.gains(0, slopes=False)
     network = smoothing.network_of(Shape(2, 2 * len(grid), "smoothing", inputs=1), grid, "float64")
     cell = network.cells[0]
     assert isinstance(cell, SmoothingCell)

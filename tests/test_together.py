@@ -87,7 +87,7 @@ def test_states_are_the_last_changes_and_those_of_smoothers_weighted_by_likeliho
     assert states.names[-1] == "size"
     np.testing.assert_allclose(states.features[2:, :3][-1], np.diff(past)[::-1][:3] / scale)
     assert (states.features[:, -1] == 3.0).all()
-    grid = smoothing.gains(seasonal=False, slopes=True)
+    grid = smoothing.gains(0, slopes=True)
     kept = smoothing.Gains(*(getattr(grid, name)[grid.damping < 1] for name in ("level", "trend", "damping", "season")))
     network = smoothing.network_of(Shape(1, len(kept), "smoothing"), kept, "float64")
     inputs = past[:, None] / scale

@@ -346,7 +346,7 @@ def _lattice(settings: Settings, channels: int) -> Lattice | None:
 
 def _grid(settings: Settings) -> smoothing.Gains:
     """The gains of the smoothers of a channel."""
-    return smoothing.gains(bool(settings.seasons), slopes=not settings.detrend)
+    return smoothing.gains(max(settings.seasons, default=0), slopes=not settings.detrend)
 
 
 def _start(settings: Settings) -> Start:

@@ -117,7 +117,7 @@ def lags_of(periods: Sequence[int]) -> int:
 @cache
 def _network() -> Network:
     """The network that reads all series: smoothers of one channel, without a season, whose slopes are damped."""
-    grid = smoothing.gains(seasonal=False, slopes=True)
+    grid = smoothing.gains(0, slopes=True)
     damped = grid.damping < 1
     grid = Gains(grid.level[damped], grid.trend[damped], grid.damping[damped], grid.season[damped])
     return smoothing.network_of(Shape(1, len(grid), "smoothing"), grid, "float64")

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,9 @@ standard deviations of Gaussian errors. An error below the quantile `COMMON` of 
 are no limits where more than half of all changes are equal, as on series of rare demand and of prices that are set, and
 where there are hardly any errors."""
 
+POINTS = 8192
+"""Points of the circle along which zeros are counted: twenty for each of the longest season that is followed."""
+
 MOST_ERRORS = 2000
 """Last steps whose errors give the limits."""
 
@@ -74,17 +78,46 @@ class Gains:
         return len(self.level)
 
 
-def gains(seasonal: bool, slopes: bool) -> Gains:
+@cache
+def gains(period: int, slopes: bool) -> Gains:
     """The grid of gains.
 
+    A slope that is followed too fast beside a season takes the one for the other: the smoother never forgets how it
+    began, and a long free run grows without bounds. There, the gain of the slope is halved until the smoother forgets.
+
     Args:
-        seasonal: whether smoothers have seasonal terms.
+        period: the steps of the longest season; 0 for no season.
         slopes: whether smoothers have slopes; those of a detrended series have none.
     """
     trends = tuple(product(TRENDS, DAMPINGS)) if slopes else ((0.0, 0.0),)
-    seasons = SEASONS if seasonal else (0.0,)
+    seasons = SEASONS if period else (0.0,)
     grid = [(a, a * b, phi, (1 - a) * g) for a in LEVELS for b, phi in trends for g in seasons]
-    return Gains(*np.array(grid).T)
+    level, trend, damping, season = np.array(grid).T
+    wild = np.flatnonzero(trend) if period else np.empty(0, int)
+    while len(wild):
+        wild = wild[_grow(Gains(level[wild], trend[wild], damping[wild], season[wild]), period)]
+        trend[wild] /= 2
+    return Gains(level, trend, damping, season)
+
+
+def _grow(grid: Gains, period: int) -> np.ndarray:
+    """Whether the errors of smoothers that follow one forecast grow, by more than 0.1 % a step, shape (G,).
+
+    They do where the polynomial theta(B) of their moving average form, with B the backshift operator, has a zero inside
+    of the unit circle (Hyndman et al., 2008, section 10.2). The zeros are counted by the turns of theta along a circle
+    within (the argument principle).
+
+    Args:
+        grid: gains with slopes.
+        period: the steps of the longest season.
+    """
+    backshift = (1 - 2 * np.pi / POINTS) * np.exp(1j * np.linspace(0, np.pi, POINTS // 2 + 1))
+    level, trend, damping, season = (gain[:, None] for gain in (grid.level, grid.trend, grid.damping, grid.season))
+    change, cycle = 1 - backshift, 1 - backshift**period
+    followed = change * cycle + level * (backshift * cycle) + season * ((1 - cycle) * change)
+    theta = (1 - damping * backshift) * followed + damping * trend * (backshift * cycle)
+    turn = np.diff(np.angle(theta), axis=1)
+    return (turn - 2 * np.pi * np.rint(turn / (2 * np.pi))).sum(axis=1) > np.pi / 2
 
 
 def network_of(shape: Shape, grid: Gains, dtype: str) -> Network:
