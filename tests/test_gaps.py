@@ -65,6 +65,13 @@ def test_a_channel_that_begins_late_is_learned():
     assert np.isfinite(forecast.to_numpy()).all()
 
 
+def test_a_channel_may_begin_after_a_part_that_is_left_out():
+    """Then the networks without that part have nothing to learn it by, which is no reason to refuse the others."""
+    values = with_gaps(1, slice(0, 560))
+    forecast = freerun.RNN(**QUICK, l2=1e-6).fit(values).forecast(3, (80,))
+    assert np.isfinite(forecast.to_numpy()).all()
+
+
 def test_a_gap_is_named_by_its_time():
     values = with_gaps(slice(None), np.r_[0:20, 120:400])
     dates = pd.date_range("2020-01-01", periods=STEPS)

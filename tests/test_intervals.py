@@ -94,6 +94,28 @@ def test_half_widths_of_few_errors_are_those_of_a_t_distribution():
     assert half_widths(errors, 0.95) == pytest.approx(expected)
 
 
+def test_no_more_errors_count_as_independent_than_there_are():
+    errors = np.random.default_rng(0).normal(size=(18, 30, 1))
+    expected = np.sqrt((errors[:, 0] ** 2).mean()) * scipy.stats.t(18).ppf(0.975)
+    assert half_widths(errors, 0.95)[0] == pytest.approx(expected)
+
+
+def test_a_horizon_without_an_error_is_as_wide_as_its_neighbours():
+    errors = np.random.default_rng(0).normal(size=(40, 3, 2))
+    errors[:, 1, 0] = np.nan
+    wide = half_widths(errors, 0.8)
+    assert wide[1, 0] == pytest.approx((wide[0, 0] + wide[2, 0]) / 2)
+
+
+def test_a_channel_without_errors_is_refused_intervals_by_its_name():
+    values = np.stack([autoregression(0, 300), autoregression(1, 300)], axis=1)
+    values[100:, 1] = np.nan
+    rnn = freerun.RNN(20, cell="memoryless", delays=2, optimizer="ridge", l2=1e-3).fit(values)
+    with pytest.raises(SettingError, match="channel 'x1' has no values on the parts"):
+        rnn.forecast(3, (80,))
+    assert np.isfinite(rnn.forecast(3).to_numpy()).all()
+
+
 def test_sample_paths_spread_like_the_process():
     x = autoregression(2, 1500)
     paths = freerun.RNN(**LINEAR).fit(x).sample(20, 2000, seed=0)

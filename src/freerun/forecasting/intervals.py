@@ -24,7 +24,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from freerun.data.arrays import NEAR
+from freerun.data.arrays import NEAR, interpolated
 from freerun.data.irregular import lengths
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
@@ -186,6 +186,12 @@ def half_widths_of(model: Model, steps: int, share: float) -> np.ndarray:
     if not model.errors.size:
         _refuse_uncalibrated(model)
     widths = half_widths(model.errors, share)
+    unknown = np.isnan(widths).any(axis=0)
+    if unknown.any():
+        raise SettingError(
+            f"channel {model.recent.channels[int(unknown.argmax())]!r} has no values on the parts of the training "
+            "series that calibrate intervals; leave it out, or ask for no intervals (levels=())"
+        )
     return np.broadcast_to(widths, (len(widths), model.recent.shape[1]))
 
 
@@ -209,15 +215,17 @@ def _refuse_uncalibrated(model: Model) -> NoReturn:
 def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
     """Compute the half widths of intervals; see the docstring of this module.
 
-    Errors of overlapping runs are nearly equal. Of N runs, (N + H) / (h + 2) count as independent at index h. If these
-    are too few for a quantile, Student's t distribution replaces it, with as many degrees of freedom.
+    Errors of overlapping runs are nearly equal. Of N runs, (N + H) / (h + 2) count as independent at index h, but no
+    more than there are. If these are too few for a quantile, Student's t distribution replaces it, with as many degrees
+    of freedom.
 
     Args:
         errors: shape (N, H, D), NaN where an error is missing.
         share: share of true values that intervals should cover, 0 to 1.
 
     Returns:
-        Shape (H, D).
+        Shape (H, D). Horizons without an error have the widths between those of their neighbors, a channel without any
+        has NaN.
     """
     from scipy.special import stdtrit
 
@@ -230,14 +238,15 @@ def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
             known = np.sort(near[:, :, channel], axis=None)
             known = known[np.isfinite(known)]
             alone = int(np.isfinite(errors[:, h, channel]).sum())
-            new = (alone + horizons) / (h + 2)
-            if (new + 1) * share > new:
-                scale = np.sqrt((known**2).mean()) if len(known) else np.nan
-                widths[h, channel] = scale * stdtrit(new, (1 + share) / 2)
+            new = min(alone, (alone + horizons) / (h + 2))
+            if not alone:
+                widths[h, channel] = np.nan
+            elif (new + 1) * share > new:
+                widths[h, channel] = np.sqrt((known**2).mean()) * stdtrit(new, (1 + share) / 2)
             else:
                 rank = math.ceil((alone + 1) * share) / alone
                 widths[h, channel] = known[math.ceil(rank * len(known)) - 1]
-    return widths
+    return interpolated(widths)
 
 
 def errors_left_out(

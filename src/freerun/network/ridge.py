@@ -334,7 +334,7 @@ class Triangle:
             raise TrainingDiverged(NO_ROWS)
         weights = np.empty((len(penalties), self.width, len(self.counted)), network.bias.dtype)
         for factor, group in zip(self.factors, self.groups, strict=True):
-            count = self.counted[group[0]]
+            count = self.counted[group[0]] or 1.0  # without any error, the penalty alone counts
             damping = self.counted.sum() / count * np.asarray(penalties)  # the mean is over the errors of all channels
             weights[:, :, list(group)] = _solve_penalties(factor / np.sqrt(count), self.width, damping)
         hidden = network.readout.shape[0]
