@@ -167,6 +167,15 @@ def test_a_search_goes_on_where_it_was_and_ends_as_if_it_had_not_stopped(series,
     assert second.best == found.best
 
 
+def test_steps_before_the_first_value_are_left_out_as_in_a_fit(tmp_path):
+    values = freerun.systems.mackey_glass(200, seed=0).values
+    late = np.concatenate([np.full((150, 1), np.nan), values])
+    whole, known = (
+        search(one, 2, settings=SMALL, storage=tmp_path / f"{len(one)}.sqlite", generation=2) for one in (late, values)
+    )
+    assert whole.trials.error.tolist() == known.trials.error.tolist()
+
+
 @pytest.mark.slow
 def test_no_more_trials_begin_once_time_is_over(series, tmp_path):
     """The first generation is judged in any case, so that there is a winner; the study goes on when there is time."""

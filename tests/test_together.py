@@ -206,6 +206,18 @@ def test_series_are_refused_as_before_and_take_no_part():
         pd.testing.assert_frame_equal(found.forecasts, without.forecasts)
 
 
+@pytest.mark.parametrize("together", HOW)
+def test_a_series_that_begins_with_missing_values_is_that_from_its_first_value_on(together):
+    pasts, _ = ar(32, 130)
+    late = [np.r_[np.full(110, np.nan), pasts[0][110:]], *pasts[1:]]
+    table = long(late, "MS")
+    cut = table[table.index >= 110]
+    given: dict[str, Any] = {"workers": 1, "cell": "smoothing", "together": together}
+    found, known = (freerun.forecast_many(one, 3, **given) for one in (table, cut))
+    assert found.refused.empty
+    pd.testing.assert_frame_equal(found.forecasts, known.forecasts)
+
+
 def test_a_static_covariate_tells_the_readout_what_the_past_does_not():
     random = np.random.default_rng(3)
     drift = np.repeat([0.8, -0.8], 40)

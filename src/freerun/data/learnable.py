@@ -1,7 +1,7 @@
 """Whether series can be learned: their channels match, they have enough values, no long gap and no constant channel.
 
 `learnable` is the one check of a fit. It raises an error for what cannot be learned, and warns of readings that look
-wrong.
+wrong. `from_first_values` is the part of it that says nothing.
 """
 
 from __future__ import annotations
@@ -45,16 +45,24 @@ def learnable(
         SeriesError: a series cannot be learned, or not with the others; the message says why.
     """
     training, validation = _matched(training, validation)
-    training = tuple(map(_from_first_value, training))
-    require_learnable(training, validation, settings, smooth)
+    training = from_first_values(training, validation, settings, smooth)
     _warn_of_oddities(training)
     _warn_of_constant_inputs(training)
     return training, validation
 
 
-def require_learnable(training: Sequence[Series], validation: Series | None, settings: Settings, smooth: bool) -> None:
-    """Refuse series that cannot be learned, or not together; see `learnable`."""
+def from_first_values(
+    training: Sequence[Series], validation: Series | None, settings: Settings, smooth: bool
+) -> tuple[Series, ...]:
+    """Leave out the steps before the first value of each series, and refuse those that cannot be learned.
+
+    Args, Raises: see `learnable`.
+
+    Returns:
+        The series, each from its first value on.
+    """
     washout = settings.memory if settings.washout is None else settings.washout
+    training = tuple(map(_from_first_value, training))
     for series in training:
         if settings.is_field:
             _refuse_gaps_in_field(series)
@@ -74,6 +82,7 @@ def require_learnable(training: Sequence[Series], validation: Series | None, set
         require_steps("validation", validation, washout)
     for series in (*training[1:], *(() if validation is None else (validation,))) if settings.detrend else ():
         require_same_clock(series, training[0])
+    return training
 
 
 def require_steps(name: str, series: Series, washout: int) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from freerun.compute.cores import on_cores, one_thread_each
-from freerun.data.learnable import require_learnable
+from freerun.data.learnable import from_first_values
 from freerun.data.scaling import Scaling, are_counts
 from freerun.data.seasons import CALENDAR, seasons_of
 from freerun.data.series import Series
@@ -174,12 +174,12 @@ def encoded(static: Covariates) -> dict[str, float]:
 
 
 def states_by_group(series: Series, static: Covariates, settings: Settings) -> list[tuple[Group, States]]:
-    """The states along each channel of a series, with its group.
+    """The states along each channel of a series, from its first value on, with its group.
 
     Raises:
         SeriesError: the series is refused, as it is where it is forecast alone.
     """
-    require_learnable([series], None, settings, can_smooth(settings, 1))
+    (series,) = from_first_values([series], None, settings, can_smooth(settings, 1))
     groups = groups_of(series, settings)
     features = encoded(static)
     return [
@@ -216,14 +216,11 @@ class TogetherTask(ForecastTask):
         if isinstance(static, SeriesError):
             warn(f"{static}; {ALONE}")
             return forecast, method
-        groups = groups_of(series, self.settings)
-        weights = [weight_of(self.shared.readouts.get(group), group, len(series)) for group in groups]
+        found = states_by_group(series, static, self.settings)
+        weights = [weight_of(self.shared.readouts.get(group), group, len(states.values)) for group, states in found]
         if not all(weights):
             return forecast, method
-        ahead = [
-            states.undo(self.shared.readouts[group].forecast(states, self.horizon))
-            for group, states in states_by_group(series, static, self.settings)
-        ]
+        ahead = [states.undo(self.shared.readouts[group].forecast(states, self.horizon)) for group, states in found]
         forecast = _mixed(forecast, np.stack(ahead, axis=1), np.array(weights), model.best.scaling)
         return forecast, f"{method} and {SHARED}"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from freerun import fitting
 from freerun.compute.engines import Engine, engine_for
-from freerun.data.learnable import require_learnable
+from freerun.data.learnable import from_first_values
 from freerun.data.panel import panel_of
 from freerun.data.series import SeriesLike
 from freerun.errors import FreerunError, SearchError, SettingError
@@ -151,7 +151,7 @@ def search(
         parse_dimension(f"{n}={value}") if isinstance(value, str) else (n, value) for n, value in (space or {}).items()
     )
     training = panel_of(series, inputs)
-    require_learnable(training, None, given, can_smooth(given, len(training)))
+    training = from_first_values(training, None, given, can_smooth(given, len(training)))
     tried = Space.of(given, training, wanted)
     purpose = Purpose.of(training, tried, folds)
     study = Study.join(str(storage), name, purpose, tried.grid(training))
