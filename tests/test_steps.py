@@ -106,6 +106,18 @@ def test_numbers_go_on_at_their_step(index):
         assert np.flatnonzero(np.isnan(of(index.delete(10)).values[:, 0])).tolist() == [10]
 
 
+@pytest.mark.parametrize("gone", [[], [10, 25]])
+@pytest.mark.filterwarnings("ignore:2 of 40 steps")
+def test_ends_of_fiscal_months_of_four_and_five_weeks_go_on_at_their_mean_step(gone):
+    """A step of four weeks, which most of them have, would be a quarter of a year off after these 40."""
+    weeks = np.cumsum([0, *[4, 5, 4] * 14])
+    ends = pd.Timestamp("2020-02-01") + pd.to_timedelta(7 * weeks, "D")
+    series = of(pd.DatetimeIndex(ends[:40].delete(gone)))
+    assert (np.diff(series.times) > np.timedelta64(0)).all()
+    ahead = series.following_index(3)
+    assert (np.abs(ahead - ends[40:]) < pd.Timedelta("3D")).all()
+
+
 def test_spans_of_time_go_on_as_spans():
     spans = pd.timedelta_range("5min", periods=40, freq="10min")
     assert of(spans[:30]).following_index(10).tolist() == spans[30:].tolist()

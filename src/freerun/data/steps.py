@@ -83,7 +83,7 @@ def regularize(times: np.ndarray, calendar: Calendar) -> Steps:
     rows[places] = order
     filled = np.concatenate([later[:1], continue_times(later[:1], dt, calendar, count - 1)])
     filled[places] = later
-    dt = _median(np.diff(filled))
+    dt = dt if calendar.frequency is None else _median(np.diff(filled))
     first = filled[int(np.argmax(rows < 0))]
     what = "B, working days" if calendar.frequency == "B" else calendar.step or shown(dt)
     notes.append(
@@ -196,8 +196,11 @@ def _fit_grid(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calend
     places = _place_evenly(gaps / step)
     if places is None:
         _refuse_irregular(times, dt, calendar)
-    exact = dated and len(times) > 2 and (gaps % step == np.timedelta64(0)).all()
-    return places, replace(calendar, frequency=_name_frequency(local, step) if exact else None), dt
+    if dated and len(times) > 2 and (gaps % step == np.timedelta64(0)).all():
+        return places, replace(calendar, frequency=_name_frequency(local, step)), dt
+    mean = (times[-1] - times[0]) / places[-1]
+    drifts = abs(mean / dt - 1) * places[-1] > OFF_GRID  # as where steps of 28 and of 35 days take turns
+    return places, calendar, mean if drifts else dt
 
 
 def _sorted(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, list[str]]:
