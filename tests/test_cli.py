@@ -168,6 +168,11 @@ def test_warm_start_goes_on(run, tmp_path):
         ("fit good.csv -o m.freerun --delays 60", "it needs 61 or more"),
         ("fit good.csv -o none/m.freerun", "there is no folder none"),
         ("fit good.csv -o .", "is a folder"),
+        ("fit good.csv -o good.csv", "good.csv: is read, and would be overwritten"),
+        ("fit good.csv -o m.freerun --report good.csv", "good.csv: is read, and would be overwritten"),
+        ("forecast good.csv -n 3 -o ./good.csv", "good.csv: is read, and would be overwritten"),
+        ("forecast good.csv -n 3 -o next.xls", "unknown format '.xls' of a table"),
+        ("anomalies good.csv -o good.csv", "good.csv: is read, and would be overwritten"),
         ("fit good.csv -o m.freerun --plot p.gif", "unknown picture format '.gif'"),
         ("fit good.csv", "Missing option '--output'"),
         ("data lorenz --steps 10 --tau 3 -o l.csv", "lorenz has no parameter 'tau'"),
@@ -284,6 +289,8 @@ def test_forecasting_from_the_command_line(run, tmp_path, model):
     np.testing.assert_allclose(table["y"], found["y"])
     np.testing.assert_allclose(table["y"], values[120:], atol=0.5)
     assert (tmp_path / "fan.png").read_bytes().startswith(b"\x89PNG")
+    assert run("forecast air.freerun --horizon 12 --levels 80,95 -o next.parquet")[0] == 0
+    np.testing.assert_allclose(pd.read_parquet(tmp_path / "next.parquet")[list(table)], table)
     code, out, _ = run("update air.freerun new.csv --json")
     assert json.loads(out)["read_to"].startswith("2020-12-01")
     assert json.loads(run("forecast air.freerun --horizon 1 --json")[1])["times"] == ["2021-01-01 00:00:00"]

@@ -450,6 +450,10 @@ def test_arguments_are_checked_before_any_work(tmp_path):
     for error, given in wrong:
         with pytest.raises(error):
             freerun.forecast_many(frame, **{"horizon": 3, **given})
+    read = tmp_path / "read.csv"
+    frame.to_csv(read, index=False)
+    with pytest.raises(OutputError, match="is read, and would be overwritten"):
+        freerun.forecast_many(read, 3, output=tmp_path / ".." / tmp_path.name / "read.csv")
     with pytest.raises(SeriesError, match="unique_id"):
         freerun.forecast_many(alone(frame, "s000"), 3)
     with pytest.raises(SettingError, match="'y_low_80'"):

@@ -88,10 +88,10 @@ def anomalies(
     Example: freerun anomalies pump.csv -o intervals.csv
     """
     import freerun
-    from freerun.forecasting.anomalies import require_table_format
+    from freerun.files.writing import require_table_format
 
     require_picture(plot)
-    require_writable(output, p_values)
+    require_writable(output, p_values, read=(source, series))
     if output is not None:
         require_table_format(output)
     console = Console(as_json, quiet)

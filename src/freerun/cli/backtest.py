@@ -31,6 +31,7 @@ from freerun.cli.options import (
     require_any_done,
     require_one_engine,
     require_picture,
+    require_writable,
     settings_of,
 )
 
@@ -91,6 +92,7 @@ def backtest(
     from freerun.many.tables import LongTable
 
     require_picture(plot)
+    require_writable(output, refused, read=(series, like))
     require_one_engine(workers, scheduler)
     function = known_function(known)
     rnn = RNN(model=function) if like is None else load(like, model=function)

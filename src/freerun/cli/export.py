@@ -70,7 +70,7 @@ def export(
     from freerun.estimator import RNN
     from freerun.forecasting.modelfile import load_model
 
-    require_writable(output)
+    require_writable(output, read=(model, after))
     require_file_for(after, reading)
     _refuse_what_has_no_effect(output, onnx, steps, {"program": program, "ensemble": ensemble, "after": after})
     rnn, console = RNN(), Console(as_json, quiet)

@@ -104,12 +104,10 @@ def fit(
     from freerun.reporting.outlook import LEVELS
 
     console, began = Console(as_json, quiet), perf_counter()
-    require_writable(output)
+    require_writable(output, report, read=series)
     require_picture(plot)
     parameters = settings.model_dump()
-    if report is not None:
-        require_writable(report)
-    else:
+    if report is None:
         refuse_given(
             {"--horizon": horizon, "--levels": levels}, "applies to the report; add --report FILE, or leave it out"
         )

@@ -74,7 +74,7 @@ def forecast(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="File of the forecast, CSV; of many series CSV or Parquet. Default: stdout."
+            "--output", "-o", help="File of the forecast: CSV, Parquet or JSON; of many series CSV or Parquet."
         ),
     ] = None,
     refused: Refused = None,
@@ -103,16 +103,20 @@ def forecast(
 
     Example: freerun forecast sales.parquet --id unique_id --time ds --target y --horizon 18 -o forecasts.parquet
     """
+    from freerun.files.writing import require_table_format
+
     steps_or_times("--horizon", horizon, times, "--times")
     require_picture(plot)
     wanted = percentages("--levels", numbers("--levels", levels))
+    require_writable(output, refused, shared_model, read=(source, after))
+    if output is not None:
+        require_table_format(output)
     console = Console(as_json, quiet)
     of_many = {"--refused": refused, "--workers": workers, "--scheduler": scheduler}
     of_many |= {"--together": together, "--static": static, "--shared-model": shared_model}
     if is_model(source):
         why = f"applies to data, and {source} is a model, whose networks are trained; leave it out"
         refuse_given({"--set": given} | of_many, why)
-        require_writable(output)
         require_file_for(after, reading)
         found = _from_model(source, known, (horizon, times_of(times)), wanted, after, reading)
         _print_one(console, *found, wanted, output, plot)
@@ -120,7 +124,6 @@ def forecast(
     refuse_given({"--after": after}, f"continues another series by a model, and {source} is none; leave it out")
     from freerun.many.tables import LongTable
 
-    require_writable(output)
     require_one_engine(workers, scheduler)
     settings = pairs("--set", given) | ({} if known is None else {"model": known})
     found = open_data(source, reading)
@@ -192,12 +195,11 @@ def _print_one(
 ) -> None:
     """Write and print the forecast of one series."""
     import freerun
-    from freerun.files.writing import replacing
+    from freerun.files.writing import write_table
 
     table = found.to_frame()
     if output is not None:
-        with replacing(output) as temporary:
-            table.to_csv(temporary)
+        write_table(table.reset_index(allow_duplicates=True), output)
     if plot is not None:
         freerun.plots.save(freerun.plots.forecast(found, before, levels, title=title), plot)
     if console.as_json:

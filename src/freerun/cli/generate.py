@@ -59,7 +59,7 @@ def generate(
     from freerun.estimator import load
 
     steps_or_times("--steps", steps, times, "--times")
-    require_writable(output)
+    require_writable(output, read=(model, after))
     require_picture(plot)
     require_file_for(after, reading)
     rnn = load(model, model=known_function(known))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -543,17 +543,22 @@ def require_file_for(after: Path | None, reading: Reading) -> None:
         )
 
 
-def require_writable(*paths: Path | None) -> None:
+def require_writable(*paths: Path | None, read: Sequence[Path | None] = ()) -> None:
     """Check that outputs can be written, before any work is done.
 
+    Args:
+        paths: of the outputs.
+        read: files that are read, which no output may overwrite.
+
     Raises:
-        OutputError: the folder of a path is missing, or the path is a folder.
+        OutputError: the folder of a path is missing, the path is a folder, or it is a file that is read.
     """
-    from freerun.files.writing import require_folder
+    from freerun.files.writing import refuse_overwriting, require_folder
 
     for path in paths:
         if path is not None:
             require_folder(path)
+            refuse_overwriting(path, read)
 
 
 def make_folder(path: Path) -> None:

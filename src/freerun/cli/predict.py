@@ -46,7 +46,7 @@ def predict(
     from freerun import metrics
     from freerun.estimator import load
 
-    require_writable(output)
+    require_writable(output, read=(model, series))
     require_picture(plot)
     rnn = load(model, model=known_function(known))
     observed = rnn.model_.matched(read(series, reading))

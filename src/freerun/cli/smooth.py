@@ -48,7 +48,7 @@ def smooth(
     import freerun
     from freerun.estimator import load
 
-    require_writable(output)
+    require_writable(output, read=(model, series))
     require_picture(plot)
     rnn = load(model)
     observed = rnn.model_.matched(read(series, reading))

@@ -48,7 +48,7 @@ def update(
     from freerun.estimator import load
 
     target = model if output is None else output
-    require_writable(target)
+    require_writable(target, read=(new,))
     rnn = load(model, model=known_function(known))
     rnn.update(read(new, reading), learn=learn, forgetting=forgetting)
     rnn.save(target)

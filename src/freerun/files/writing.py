@@ -1,4 +1,4 @@
-"""Atomic writing of files: a temporary file is written first, then renamed. Also, results as JSON."""
+"""Atomic writing of files: a temporary file is written first, then renamed. Also, results as JSON and tables."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from freerun.errors import OutputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 JSONValue = Any
 """What JSON holds: None, a truth value, a number, a string, a list or an object."""
@@ -59,6 +62,49 @@ def require_folder(path: Path) -> None:
         raise OutputError(f"{path}: there is no folder {path.parent}; make it, or choose another")
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"{path}: the folder {path.parent} cannot be written; choose another")
+
+
+def refuse_overwriting(path: Path, read: Iterable[Path | None]) -> None:
+    """Raise an error if a file that is to be written is one of those that are read.
+
+    Raises:
+        OutputError: it is.
+    """
+    if path.exists() and any(one is not None and one.exists() and path.samefile(one) for one in read):
+        raise OutputError(f"{path}: is read, and would be overwritten; name another file to write")
+
+
+_WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
+    ".csv": lambda table, path: table.to_csv(path, index=False),
+    ".parquet": lambda table, path: table.to_parquet(path, index=False),
+    ".json": lambda table, path: table.to_json(path, orient="records", date_format="iso", indent=2),
+}
+"""What writes a table, by the suffix of the file."""
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table, without its index, to a CSV, Parquet or JSON file. The suffix of `path` selects the format.
+
+    Raises:
+        OutputError: the suffix is unknown, two columns have one name, or the file cannot be written.
+    """
+    require_table_format(path)
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise OutputError(f"{path}: two columns would have the name {twice[0]!r}; rename that channel")
+    with replacing(path) as temporary:
+        _WRITERS[Path(path).suffix.lower()](table, temporary)
+
+
+def require_table_format(path: str | Path) -> None:
+    """Check that `write_table` knows the format of a path.
+
+    Raises:
+        OutputError: the suffix is unknown.
+    """
+    suffix = Path(path).suffix
+    if suffix.lower() not in _WRITERS:
+        raise OutputError(f"{path}: unknown format {suffix!r} of a table; use one of {', '.join(_WRITERS)}")
 
 
 def json_text(results: JSON) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from numbers import Real
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from freerun.data.series import Series
-from freerun.errors import OutputError, SettingError
-from freerun.files.writing import replacing
+from freerun.errors import SettingError
+from freerun.files.writing import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,9 +169,7 @@ class Anomalies:
         Raises:
             OutputError: the suffix is unknown, or the file cannot be written.
         """
-        require_table_format(path)
-        with replacing(path) as temporary:
-            _WRITERS[Path(path).suffix.lower()](self.table(), temporary)
+        write_table(self.table(), path)
 
 
 def alarm_rate(given: float | str, series: Series) -> float:
@@ -210,22 +207,3 @@ def _rate_of(text: str, series: Series) -> float:
             f"false_alarms={text!r}: give a share of the steps, such as 0.001, or a number in a span of time, such as "
             f"{example}"
         ) from error
-
-
-_WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
-    ".csv": lambda table, path: table.to_csv(path, index=False),
-    ".parquet": lambda table, path: table.to_parquet(path, index=False),
-    ".json": lambda table, path: table.to_json(path, orient="records", date_format="iso", indent=2),
-}
-"""What writes a table of intervals, by the suffix of the file."""
-
-
-def require_table_format(path: str | Path) -> None:
-    """Check that `Anomalies.write` knows the format of a path.
-
-    Raises:
-        OutputError: the suffix is unknown.
-    """
-    suffix = Path(path).suffix
-    if suffix.lower() not in _WRITERS:
-        raise OutputError(f"{path}: unknown format {suffix!r} of a table; use one of {', '.join(_WRITERS)}")

@@ -15,7 +15,7 @@ from freerun.data.rows import ReadOptions
 from freerun.data.series import SeriesLike
 from freerun.data.table import UNIQUE_ID
 from freerun.errors import SeriesError, SeriesWarning, SettingError, warn
-from freerun.files.writing import require_folder
+from freerun.files.writing import refuse_overwriting, require_folder
 from freerun.many.columns import Columns, choose_columns, find_id
 from freerun.many.parts import Parts, PartsInMemory, PartsOnDisk, require_format, write_tables
 from freerun.many.reports import Report
@@ -110,7 +110,7 @@ def forecast_many(
     covariates = (static,) if isinstance(static, str) else tuple(static)
     one_of("together", together, get_args(Together))
     known = shared if shared is None or isinstance(shared, SharedModel) else Path(shared)
-    place = _Place.checked(output, refused, workers, scheduler)
+    place = _Place.checked(output, refused, workers, scheduler, data)
     reading = _Reading.checked(data, id, time, target, inputs, missing, resample, zone, decimal, covariates)
     plain = ForecastTask(checked, reading.columns, reading.options, horizon, asked)
     fault = why_alone(checked, reading.columns, together)
@@ -188,7 +188,7 @@ def backtest_many(
     for name, count in (("folds", folds), ("stride", stride), ("sliding", sliding)):
         if count is not None:
             whole_number(name, count)
-    place = _Place.checked(output, refused, workers, scheduler)
+    place = _Place.checked(output, refused, workers, scheduler, data)
     reading = _Reading.checked(data, id, time, target, inputs, missing, resample, zone, decimal)
     task = BacktestTask(
         checked, reading.columns, reading.options, horizon, asked, folds, stride, sliding, refit, baselines
@@ -286,9 +286,14 @@ class _Place:
 
     @classmethod
     def checked(
-        cls, output: str | Path | None, refused: str | Path | None, workers: int | None, scheduler: str | None
+        cls,
+        output: str | Path | None,
+        refused: str | Path | None,
+        workers: int | None,
+        scheduler: str | None,
+        data: object,
     ) -> _Place:
-        """Check the arguments.
+        """Check the arguments. `data` is what is read: a table, or its path.
 
         Raises:
             SettingError, OutputError: see `forecast_many`.
@@ -301,6 +306,7 @@ class _Place:
         for path in (target, beside):
             if path is not None:
                 require_format(path)
+                refuse_overwriting(path, [Path(data)] if isinstance(data, str | Path) else [])
         return cls(target, beside, workers, scheduler)
 
     def parts(self) -> Parts:
