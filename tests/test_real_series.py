@@ -113,6 +113,24 @@ def test_a_backtest_by_hand():
     assert {"freerun", "last value", "drift", "linear autoregression"} <= set(result.table().index)
 
 
+@pytest.mark.parametrize("sliding", [3, 5])
+def test_a_backtest_on_windows_shorter_than_the_season_has_no_seasonal_baseline(sliding):
+    months = pd.date_range("2010-01-01", periods=60, freq="MS")
+    values = pd.Series(10 + np.sin(np.arange(60) * np.pi / 6), months)
+    result = freerun.RNN(cell="smoothing").backtest(values, 6, folds=2, sliding=sliding)
+    assert set(result.table().index) == {"freerun", "last value", "drift", "linear autoregression"}
+
+
+@pytest.mark.filterwarnings("error")
+def test_forecasts_of_steps_without_a_value_cannot_be_scored():
+    values = pd.Series(np.sin(np.arange(60.0)), pd.date_range("2010-01-01", periods=60, freq="MS"))
+    values.iloc[48:] = np.nan
+    with pytest.raises(SeriesError, match="no value to score forecasts by from 2014-01-01 on"):
+        freerun.RNN(**SMALL).backtest(values, 6, folds=2)
+    with pytest.raises(SeriesError, match="no value from step 48 on is known"):
+        freerun.RNN(**SMALL).fit(values).evaluate(values, 48)
+
+
 def test_irregular_and_repeated_times_are_refused_and_resampled_on_request():
     index = pd.DatetimeIndex(["2020-01-01 00:00", "2020-01-02 05:00", "2020-01-04 00:00", "2020-01-05 00:00"])
     data = pd.Series([1.0, 2, 4, 5], index=index)

@@ -1,5 +1,7 @@
 """Steps of time: what pandas counts as a frequency is found, continued and completed as pandas does."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -143,3 +145,14 @@ def test_holes_beyond_measure_are_refused():
 def test_steps_beyond_the_calendar_are_refused():
     with pytest.raises(SeriesError, match="exceed the calendar or the memory; reduce the number of steps"):
         of(dates("D")).following_index(10_000_000)
+
+
+@pytest.mark.parametrize("frequency", ["MS", "h", None])
+def test_steps_beyond_the_memory_are_refused_before_they_take_it(frequency):
+    series = of(pd.RangeIndex(40) if frequency is None else dates(frequency))
+    tracemalloc.start()
+    with pytest.raises(SeriesError, match="exceed the calendar or the memory"):
+        series.following_index(2**36)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20

@@ -149,10 +149,15 @@ def backtest(
         SettingError: a number is out of range.
     """
     origins = _origins(series, horizon, folds, stride, sliding)
-    season = season_of(series.between(0, int(origins[0]))) or 1
     parts = [series.between(max(0, int(o) - sliding) if sliding else 0, int(o)) for o in origins]
+    season = season_of(parts[0]) or 1
     scales = np.stack([metrics.naive_error(part.values, season) for part in parts])
     truth = np.stack([series.values[o : o + horizon] for o in origins])
+    if not np.isfinite(truth).any():
+        raise SeriesError(
+            f"there is no value to score forecasts by from {series.calendar.shown(series.times[origins[0]])} on; leave "
+            "out the steps after the last value"
+        )
     runs, bounds, began = [], {level: ([], []) for level in levels}, time.perf_counter()
     model: Model | None = None
     for number, part in enumerate(parts):

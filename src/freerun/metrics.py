@@ -148,9 +148,12 @@ def naive_error(training: np.ndarray, season: int = 1) -> np.ndarray:
         season: in steps; 1 is the naive forecast.
 
     Returns:
-        One value per channel, shape (D,).
+        One value per channel, shape (D,); NaN where no value and the one a season before are known.
     """
-    return np.nanmean(np.abs(training[season:] - training[:-season]), axis=0)
+    errors = np.abs(training[season:] - training[:-season])
+    known = np.isfinite(errors)
+    count = known.sum(axis=0)
+    return np.divide(np.where(known, errors, 0.0).sum(axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
 
 
 def mase(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, season: int = 1) -> float:

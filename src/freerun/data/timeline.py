@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from freerun.compute.cores import physical_memory
 from freerun.data.dates import NotADate, parse_compact_dates, parse_dates
 from freerun.data.months import MONTHLY, continue_months
 from freerun.errors import SeriesError
@@ -20,6 +21,12 @@ Time = Any
 
 LAST_YEAR = np.datetime64("9999", "Y")
 """Last year of dates; later years have more than four digits."""
+
+YEAR, MOST_YEARS = np.timedelta64(365, "D"), 10_000
+"""A year, and most years that times are continued by."""
+
+BYTES = 64
+"""Memory that a step of a free run takes at least, its time and its values on their way through several arrays."""
 
 
 @dataclass(frozen=True)
@@ -250,9 +257,12 @@ def continue_times(times: np.ndarray, dt: Time, calendar: Calendar, steps: int) 
     Raises:
         SeriesError: the last time is after the year 9999 or out of bounds, or the times do not fit into memory.
     """
+    dated = times.dtype.kind == "M"
     try:
+        if BYTES * steps > physical_memory() or (dated and steps * (dt / YEAR) > MOST_YEARS):
+            raise MemoryError  # before anything takes it
         further = _continue_times(times, dt, calendar, steps)
-        if times.dtype.kind == "M" and further[-1:].astype("datetime64[Y]") > LAST_YEAR:
+        if dated and further[-1:].astype("datetime64[Y]") > LAST_YEAR:
             raise OverflowError(f"they end in the year {further[-1].astype('datetime64[Y]')}")
         return further
     except (OverflowError, ValueError, MemoryError) as error:  # pandas' out-of-bounds errors are of these

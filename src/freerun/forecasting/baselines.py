@@ -54,7 +54,7 @@ def autoregression(values: np.ndarray, horizon: int, season: int = 1) -> np.ndar
 def _autoregression(x: np.ndarray, horizon: int, season: int) -> np.ndarray:
     """The forecast of one channel, shape (horizon,), from its values, shape (T,)."""
     most = min(max(MOST_LAGS, season + 1), (len(x) - 2) // 3)
-    lagged = np.column_stack([x[most - lag : len(x) - lag] for lag in range(1, most + 1)]) if most else x[:, :0]
+    lagged = np.column_stack([x[most - lag : len(x) - lag] for lag in range(1, most + 1)]) if most else x[:, None]
     target = x[most:]
     best = np.array([target.mean()])
     least = np.inf

@@ -70,11 +70,14 @@ def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Seri
         The scores, and the free run from `start` to the end of the series; NaN after an overflow.
 
     Raises:
-        SeriesError: channels differ, `start` is outside the series, or there are too few steps before it.
+        SeriesError: channels differ, `start` is outside the series, there are too few steps before it, or no value is
+            known from it on.
     """
     series = model.matched(series)
     before, truth = series.split(start)
     require_washout(model.best, before)
+    if not np.isfinite(truth.values).any():
+        raise SeriesError(f"no value from step {start} on is known to score by; score earlier steps")
     predictions = model.best.scaling.undo(one_step_outputs(model.best, series)[start - 1 :], truth.times)
     deviation = series.deviation
     run = free_run(model, len(truth), before)
