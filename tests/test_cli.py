@@ -409,3 +409,13 @@ def test_every_command_has_help_with_an_example(run, name):
     assert f"Example: freerun {name}" in " ".join(out.split())
     assert "--json" in out
     assert "--quiet" in out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux that is always full")
+def test_a_full_disk_behind_stdout_is_one_message():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "freerun", "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == "freerun: stdout cannot be written (no space left on device); make room\n"

@@ -11,6 +11,8 @@ A command's file is imported only when that command runs, so that `freerun --hel
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -112,14 +114,17 @@ def _options(
 def main() -> None:
     """Run the command line.
 
-    A `FreerunError` or a `MemoryError` becomes one line on stderr and exit status 2. Any other exception is a bug, and
-    keeps its traceback.
+    A `FreerunError`, a `MemoryError` or a full disk behind stdout becomes one line on stderr and exit status 2. Any
+    other exception is a bug, and keeps its traceback.
     """
     warnings.showwarning = _show_warning
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for characters that its encoding lacks, as on stderr
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except FreerunError as error:
         print(f"freerun: {error}", file=sys.stderr)
         sys.exit(2)
@@ -127,6 +132,14 @@ def main() -> None:
         print(
             "freerun: there is not enough memory for this; give a shorter series or a smaller network", file=sys.stderr
         )
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is not written at the exit again
+        if error.errno == errno.EPIPE:
+            sys.exit(1)
+        print("freerun: stdout cannot be written (no space left on device); make room", file=sys.stderr)
         sys.exit(2)
 
 
