@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 
 import freerun
-from freerun.errors import NotFittedError, SeriesError, SettingError
+from freerun.errors import NotFittedError, SeriesError, SeriesWarning, SettingError
 
 
 def reservoir(**parameters):
@@ -198,10 +198,25 @@ def test_misuse_of_the_estimator_is_refused_with_a_message(rnn, series):
         rnn.evaluate(series, start=700)
     with pytest.raises(SeriesError, match="channel 'x' is constant"):
         freerun.RNN().fit(np.full(100, 3.3))
+    with pytest.raises(
+        SeriesError, match=r"constant up to rounding: all values lie within \d+ of 9.0072e.15; subtract"
+    ):
+        freerun.RNN().fit(2**53 + 9 * np.arange(12))
+    with pytest.raises(SeriesError, match="series 1 of those learned together: channel 'x' is constant"):
+        freerun.RNN().fit([np.sin(np.arange(100)), np.full(100, 3.3)])
     with pytest.raises(SeriesError, match=r"the validation series does not go .* 2 channels \(x0, x1\)"):
         freerun.RNN(hidden=15).fit(series, np.zeros((100, 2)))
     with pytest.raises(SeriesError, match="channel 'x' has 1 values; a forecast needs 3"):
         freerun.RNN(standardize=False).fit([1.0])
+
+
+def test_a_series_that_varies_little_beside_others_is_named():
+    small, large = np.sin(np.arange(100)), 1000 * np.cos(np.arange(100))
+    quick = {"hidden": 20, "cell": "memoryless", "delays": 2, "optimizer": "ridge", "l2": 1e-4}
+    with pytest.warns(SeriesWarning, match=r"series 0: channel 'x' varies by 0.70., and by 70. in another series"):
+        freerun.RNN(**quick).fit([small, large])
+    freerun.RNN(**quick).fit([small + 1e6, small])  # no warning
+    freerun.RNN(**quick, log=True).fit([small + 2, 1000 * (small + 2)])
 
 
 def test_a_free_run_that_leaves_the_floating_point_range_says_so():

@@ -12,7 +12,7 @@ import numpy as np
 
 from freerun.data.alignment import require_same_clock
 from freerun.data.oddities import oddities
-from freerun.data.scaling import refuse_constant
+from freerun.data.scaling import deviation_or_zero, refuse_constant
 from freerun.data.series import Series, longest_gap, longest_gap_in_all
 from freerun.errors import SeriesError, warn
 from freerun.settings import Settings
@@ -22,6 +22,10 @@ LONGEST_GAP = 100
 
 FEWEST_VALUES = 3
 """Fewest values of a channel that smoothers forecast."""
+
+SMALL = 0.01
+"""Standard deviation of a series, as a share of the largest, below which a network of both forecasts it badly: the
+errors of a monthly series beside one 100 times as large double, and its intervals are 100 times as wide."""
 
 FEWEST_KNOWN = 10
 """Fewest known values of a channel; half of its steps where that is fewer."""
@@ -48,6 +52,7 @@ def learnable(
     training = from_first_values(training, validation, settings, smooth)
     _warn_of_oddities(training)
     _warn_of_constant_inputs(training)
+    _warn_of_small_series(training, settings)
     return training, validation
 
 
@@ -63,26 +68,36 @@ def from_first_values(
     """
     washout = settings.memory if settings.washout is None else settings.washout
     training = tuple(map(_from_first_value, training))
-    for series in training:
-        if settings.is_field:
-            _refuse_gaps_in_field(series)
-        elif series.shape[1] > len(series):
-            raise SeriesError(
-                f"the training series has {len(series)} steps of {series.shape[1]} channels; each row is a step and "
-                "each column a channel: transpose it; several series are a list of arrays"
-            )
-        if smooth:
-            _require_values(series)
-        require_steps("training", series, washout)
-        longest = max(LONGEST_GAP, washout) if settings.washout is None else washout
-        _refuse_long_gap(series, longest, settings.method == "ridge")
-        _refuse_nearly_empty(series)
-        refuse_constant(series)
+    for number, series in enumerate(training):
+        try:
+            _require_learnable(series, settings, washout, smooth)
+        except SeriesError as error:
+            if len(training) == 1:
+                raise
+            raise SeriesError(f"series {number} of those learned together: {error}") from error
     if validation is not None:
         require_steps("validation", validation, washout)
     for series in (*training[1:], *(() if validation is None else (validation,))) if settings.detrend else ():
         require_same_clock(series, training[0])
     return training
+
+
+def _require_learnable(series: Series, settings: Settings, washout: int, smooth: bool) -> None:
+    """Refuse a series that cannot be learned; see `learnable`."""
+    if settings.is_field:
+        _refuse_gaps_in_field(series)
+    elif series.shape[1] > len(series):
+        raise SeriesError(
+            f"the training series has {len(series)} steps of {series.shape[1]} channels; each row is a step and each "
+            "column a channel: transpose it; several series are a list of arrays"
+        )
+    if smooth:
+        _require_values(series)
+    require_steps("training", series, washout)
+    longest = max(LONGEST_GAP, washout) if settings.washout is None else washout
+    _refuse_long_gap(series, longest, settings.method == "ridge")
+    _refuse_nearly_empty(series)
+    refuse_constant(series)
 
 
 def require_steps(name: str, series: Series, washout: int) -> None:
@@ -137,6 +152,24 @@ def _warn_of_oddities(training: Sequence[Series]) -> None:
         place = f"series {number}: " if len(training) > 1 else ""
         for oddity in oddities(series):
             warn(f"{place}{oddity}; it is learned as it stands: leave the value empty (NaN) if it is wrong")
+
+
+def _warn_of_small_series(training: Sequence[Series], settings: Settings) -> None:
+    """Say which series vary little beside the others, for which one network has one scaling and one size of errors."""
+    values = [
+        np.log(np.where(series.values > 0, series.values, np.nan)) if settings.log else series.values
+        for series in training
+    ]
+    deviations = np.array([deviation_or_zero(one) for one in values])
+    for number, series in enumerate(training):
+        for name, own, largest in zip(series.channels, deviations[number], deviations.max(axis=0), strict=True):
+            if own < SMALL * largest:
+                warn(
+                    f"series {number}: channel {name!r} varies by {own:.3g}, and by {largest:.3g} in another series "
+                    "that is learned with it, so that its forecasts and intervals may be far too coarse; learn "
+                    "logarithms (log=True), divide each series by its size, or forecast each by itself "
+                    "(freerun.forecast_many)"
+                )
 
 
 def _warn_of_constant_inputs(training: Sequence[Series]) -> None:

@@ -308,8 +308,18 @@ def refuse_constant(series: Series) -> np.ndarray:
                 "give it in other units"
             )
         if not varied:
-            raise SeriesError(f"channel {name!r} is constant; leave it out")
+            raise SeriesError(
+                f"channel {name!r} is constant{_but_for_rounding(series.channel(name).values)} leave it out"
+            )
     return deviation
+
+
+def _but_for_rounding(values: np.ndarray) -> str:
+    """What to say of a constant whose values are not all the same."""
+    least, largest = np.nanmin(values), np.nanmax(values)
+    if least == largest:
+        return ";"
+    return f" up to rounding: all values lie within {largest - least:g} of {largest:g}; subtract that number, or"
 
 
 def _deviation(values: np.ndarray, common: bool) -> np.ndarray:
