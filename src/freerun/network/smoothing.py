@@ -83,7 +83,7 @@ def gains(period: int, slopes: bool) -> Gains:
     """The grid of gains.
 
     A slope that is followed too fast beside a season takes the one for the other: the smoother never forgets how it
-    began, and a long free run grows without bounds. There, the gain of the slope is halved until the smoother forgets.
+    began, and a long free run grows without bounds. Such gains are left out.
 
     Args:
         period: the steps of the longest season; 0 for no season.
@@ -91,13 +91,10 @@ def gains(period: int, slopes: bool) -> Gains:
     """
     trends = tuple(product(TRENDS, DAMPINGS)) if slopes else ((0.0, 0.0),)
     seasons = SEASONS if period else (0.0,)
-    grid = [(a, a * b, phi, (1 - a) * g) for a in LEVELS for b, phi in trends for g in seasons]
-    level, trend, damping, season = np.array(grid).T
-    wild = np.flatnonzero(trend) if period else np.empty(0, int)
-    while len(wild):
-        wild = wild[_grow(Gains(level[wild], trend[wild], damping[wild], season[wild]), period)]
-        trend[wild] /= 2
-    return Gains(level, trend, damping, season)
+    grid = np.array([(a, a * b, phi, (1 - a) * g) for a in LEVELS for b, phi in trends for g in seasons]).T
+    if period and slopes:
+        grid = grid[:, ~_grow(Gains(*grid), period)]
+    return Gains(*grid)
 
 
 def _grow(grid: Gains, period: int) -> np.ndarray:
@@ -116,8 +113,8 @@ def _grow(grid: Gains, period: int) -> np.ndarray:
     change, cycle = 1 - backshift, 1 - backshift**period
     followed = change * cycle + level * (backshift * cycle) + season * ((1 - cycle) * change)
     theta = (1 - damping * backshift) * followed + damping * trend * (backshift * cycle)
-    turn = np.diff(np.angle(theta), axis=1)
-    return (turn - 2 * np.pi * np.rint(turn / (2 * np.pi))).sum(axis=1) > np.pi / 2
+    turns = np.angle(theta[:, 1:] * theta[:, :-1].conj())
+    return turns.sum(axis=1) > np.pi / 2
 
 
 def network_of(shape: Shape, grid: Gains, dtype: str) -> Network:

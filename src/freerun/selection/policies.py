@@ -342,7 +342,7 @@ class FieldPolicy:
 
     extent: int
     widths: tuple[int, ...] = (2, 4, 8, 12)
-    windows: tuple[tuple[int, int], ...] = ((1, 1), (2, 1))
+    windows: tuple[tuple[int, int], ...] = ((1, 1), (2, 1), (4, 1))
     scale: float = 0.3
     noises: tuple[float, ...] = (1e-4, 1e-3)
     polynomials: tuple[tuple[int, int], ...] = ((3, 3), (4, 4))
