@@ -372,22 +372,37 @@ def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
     Smoothers have a few gains and the state in which they begin, so that nothing is left out of the fit. A line is
     fitted to the logarithm of the mean absolute errors against that of the horizon. Late errors count more than early
     ones, since the size of errors changes; see `MEMORY`. Outliers count as the largest error at their horizon that is
-    usual. The slope of the line is shrunk to `USUAL`, the less the more errors there are.
+    usual. The slope of the line is shrunk to `USUAL`, the less the more errors there are. Steps before the first change
+    of a series, as the zeros of a product that comes later, say nothing of the errors after it, and are left out.
 
     Args:
         members: networks of smoothers.
         series: the training series, T steps.
     """
     steps, channels = series.shape
-    horizon = min(MOST_CALIBRATED, max(1, steps // 2))
-    first = min(members[0].washout, steps - 2)
+    changes = _first_changes(series.values)
+    lived = steps - int(changes.min())
+    horizon = min(MOST_CALIBRATED, max(1, lived // 2))
+    first = min(max(members[0].washout, int(changes.min())), steps - 2)
     starts = np.unique(np.linspace(first, steps - 1, min(IN_SAMPLE, steps - first)).astype(int))
     errors = np.abs(run_errors(members, series, starts, horizon))
+    ahead = starts[:, None] + np.arange(horizon)
+    errors = np.where(ahead[..., None] < changes, np.nan, errors)
     errors = np.minimum(errors, largest_usual(errors))
-    age = steps - 1 - (starts[:, None] + np.arange(horizon))
-    weights = np.exp(-np.maximum(age, 0) / max(MEMORY, SHARE_OF_MEMORY * steps))
+    weights = np.exp(-np.maximum(steps - 1 - ahead, 0) / max(MEMORY, SHARE_OF_MEMORY * lived))
     laws = np.array([_power_law(errors[..., channel], weights) for channel in range(channels)])
-    return ErrorGrowth(WIDER * laws[:, 0], laws[:, 1], TAILS + steps / LIGHTER)
+    return ErrorGrowth(WIDER * laws[:, 0], laws[:, 1], TAILS + lived / LIGHTER)
+
+
+def _first_changes(values: np.ndarray) -> np.ndarray:
+    """The first step of each channel whose value is not that of the steps before, shape (D,); at least 1.
+
+    Args:
+        values: shape (T, D), NaN where a value is missing; no channel is constant.
+    """
+    known = np.isfinite(values)
+    first = np.take_along_axis(values, known.argmax(axis=0)[None], axis=0)
+    return np.maximum(1, (known & (values != first)).argmax(axis=0))
 
 
 def _power_law(errors: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
