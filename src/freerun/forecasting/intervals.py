@@ -28,7 +28,7 @@ from freerun.data.arrays import NEAR, interpolated
 from freerun.data.irregular import lengths
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
-from freerun.errors import SettingError
+from freerun.errors import SettingError, warn
 from freerun.forecasting.forecast import Forecast
 from freerun.forecasting.model import ErrorGrowth, Member, Model
 from freerun.forecasting.runs import (
@@ -92,6 +92,9 @@ FEW = 10
 FEWEST_LEFT = 3
 """Fewest steps to solve the readout on when a part is left out to calibrate intervals."""
 
+FAR_VALUE = 1000.0
+"""Distance of a forecast from the range of the series, in lengths of that range, from which on it is not believed."""
+
 PATHS = 200
 """Number of sample paths that show how intervals widen beyond the calibrated horizons."""
 
@@ -112,12 +115,28 @@ def forecast(
     """Forecast the next steps with prediction intervals; see `freerun.RNN.forecast`."""
     ahead = ahead_of(model, horizon, after, inputs, times)
     run = run_along(model, ahead, after is not None, ensemble_of(model.members))
+    _warn_of_far_values(ahead.base, run)
     kept = slice(None) if ahead.kept is None else ahead.kept
     bounds = {}
     for level in levels:
         low, high = interval(model, ahead.base, run, level, after is not None)
         bounds[level] = low[kept], high[kept]
     return Forecast(run.channels, run.index[kept], run.values[kept], bounds)
+
+
+def _warn_of_far_values(base: Series, run: Series) -> None:
+    """Say that a forecast is far from all values of the series that it continues."""
+    for name, before, ahead in zip(base.channels, base.values.T, run.values.T, strict=True):
+        known = before[np.isfinite(before)]
+        least, largest = (known.min(), known.max()) if len(known) else (-np.inf, np.inf)
+        away = np.maximum(ahead - largest, least - ahead)
+        far = int(away.argmax())
+        if away[far] > FAR_VALUE * (largest - least) > 0:
+            warn(
+                f"the forecast of {name!r} is {ahead[far]:g} at {run.calendar.shown(run.times[far])}, and the values "
+                f"before it lie between {least:g} and {largest:g}; do not trust it: forecast fewer steps, or fit with "
+                "other settings"
+            )
 
 
 def interval(model: Model, base: Series, run: Series, level: float, read: bool) -> tuple[np.ndarray, np.ndarray]:
