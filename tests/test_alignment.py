@@ -263,6 +263,14 @@ def test_new_steps_without_times_that_repeat_the_last_ones_are_reported():
     assert len(joined) == 70
 
 
+def test_numbered_steps_of_another_length_do_not_follow_an_array():
+    rnn = freerun.RNN(cell="smoothing").fit(wave(60))
+    with pytest.raises(SeriesError, match="the new steps are 2 apart, and those before them 1"):
+        rnn.update(pd.Series(wave(10), index=range(60, 80, 2)))
+    rnn.update(pd.Series(wave(10), index=range(60, 70)))
+    assert rnn.forecast(1).index[0] == 70
+
+
 def test_an_update_off_the_steps_is_refused():
     """Were it read, all further dates would lie off them, too."""
     y = pd.Series(wave(60), index=INDEXES["days"][:60], name="y")
