@@ -263,6 +263,14 @@ def test_new_steps_without_times_that_repeat_the_last_ones_are_reported():
     assert len(joined) == 70
 
 
+def test_numbered_steps_of_another_length_do_not_follow_an_array():
+    rnn = freerun.RNN(cell="smoothing").fit(wave(60))
+    with pytest.raises(SeriesError, match="the new steps are 2 apart, and those before them 1"):
+        rnn.update(pd.Series(wave(10), index=range(60, 80, 2)))
+    rnn.update(pd.Series(wave(10), index=range(60, 70)))
+    assert rnn.forecast(1).index[0] == 70
+
+
 def test_an_update_off_the_steps_is_refused():
     """Were it read, all further dates would lie off them, too."""
     y = pd.Series(wave(60), index=INDEXES["days"][:60], name="y")
@@ -346,6 +354,43 @@ def test_inputs_that_stand_for_missing_values_are_refused(days):
         Series.of(y[:T], inputs=broken[:T])
     with pytest.raises(SeriesError, match="2 values of 'u' are -9999, the first in row 121"):
         rnn.forecast(H, inputs=broken[T : T + H])
+
+
+def test_inputs_far_from_all_that_were_read_are_said(days):
+    rnn, _, x = days
+    ahead = x[T : T + H].copy()
+    ahead.iloc[2, 1] = 500
+    with pytest.warns(SeriesWarning) as caught:
+        rnn.forecast(H, inputs=ahead)
+    assert len(caught) == 1
+    assert "external input 'v' is 500 at 2020-05-02; in training it was" in str(caught[0].message)
+    ahead.iloc[2, 1] = 3 * DRIVE[:T, 1].max()  # a new extreme is no fault
+    rnn.forecast(H, inputs=ahead)
+
+
+@pytest.mark.filterwarnings("ignore:the external input 'w' is 3 at all steps, so that nothing can be learned")
+def test_an_input_that_never_varied_and_then_does_is_said():
+    y, x = channels(INDEXES["days"]), drives(INDEXES["days"]).assign(w=3.0)
+    rnn = freerun.RNN(**QUICK).fit(y[:T], inputs=x[:T])
+    assert_near(rnn.forecast(H, inputs=x[T : T + H]), T)
+    with pytest.warns(SeriesWarning, match=r"'w' is 3.5 at 2020-04-30; in training it was 3 at all steps"):
+        rnn.forecast(H, inputs=x[T : T + H].assign(w=3.5))
+
+
+def test_a_series_to_continue_has_a_value(days):
+    rnn, y, x = days
+    with pytest.raises(SeriesError, match="the series has no value at all"):
+        rnn.forecast(3, after=Series.of(y * np.nan, inputs=x))
+
+
+def test_a_forecast_far_from_its_series_is_said():
+    values = np.exp(0.3 * np.arange(40))
+    rnn = freerun.RNN(cell="smoothing", log=True, season=0).fit(values)
+    rnn.forecast(5, (80,))
+    with pytest.warns(
+        SeriesWarning, match=r"the forecast of 'x' is .*, and the values before it lie between 1 and 120572"
+    ):
+        rnn.forecast(60, (80,))
 
 
 def test_a_long_array_that_has_grown_follows_a_series_with_dates_where_it_goes_on():

@@ -183,10 +183,11 @@ def test_each_half_is_compared_with_what_the_other_half_expects() -> None:
     assert np.isfinite(found.p[800:]).all()
 
 
-def test_a_reading_without_a_logarithm_is_an_anomaly() -> None:
+@pytest.mark.parametrize("reading", [0.0, -3.0])
+def test_a_reading_without_a_logarithm_is_an_anomaly(reading: float) -> None:
     values = np.exp(0.3 * autoregression(1500, 0))
     rnn = freerun.RNN(**QUICK, log=True).fit(values[:1000])
-    values[1200] = 0.0
+    values[1200] = reading
     found = rnn.anomalies(values, start=1000)
     assert found.flagged[1200]
     assert any(begin <= 1200 <= end for begin, end in found.spans)
@@ -294,5 +295,7 @@ def test_a_table_of_intervals_has_one_form_in_all_formats(fitted: freerun.RNN, t
 def test_bad_calls_are_refused(fitted: freerun.RNN) -> None:
     with pytest.raises(SettingError, match="start has no effect"):
         fitted.anomalies(waves(100), start=3, crossfit=True)
+    with pytest.raises(SeriesError, match="no step to compare from step 100 on: the series has 100 steps"):
+        fitted.anomalies(waves(100), start=100)
     with pytest.raises(SeriesError, match="give 8"):
         fitted.anomalies(waves(3))

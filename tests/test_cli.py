@@ -220,6 +220,7 @@ def test_bad_input_is_one_message_and_exit_status_2(run, tmp_path, line, message
         ),
         ("generate {m} -n 5 --after short.csv", "has 5 steps; with a washout of 20"),
         ("evaluate {m} other.csv", "does not begin with the training series; give the first step to score with --from"),
+        ("evaluate {m} learned.csv", "learned.csv has no step after the training series"),
         ("evaluate {m} other.csv --from 100", "cannot split at step 100"),
         ("evaluate {m} other.csv --from 10", "has 10 steps; with a washout of 20"),
         ("info cut.freerun", "cut.freerun: truncated, or not a freerun file"),
@@ -230,6 +231,7 @@ def test_bad_use_of_a_model_is_one_message_and_exit_status_2(run, tmp_path, mode
     (tmp_path / "short.csv").write_text("1\n2\n3\n4\n5\n")
     (tmp_path / "other.csv").write_text("".join(f"{np.cos(i)}\n" for i in range(100)))
     (tmp_path / "cut.freerun").write_bytes((model / "mg.freerun").read_bytes()[:500])
+    freerun.load(model / "mg.freerun").model_.recent.write(tmp_path / "learned.csv")
     code, _, err = run(line.format(m=model / "mg.freerun"))
     assert code == 2
     assert message in " ".join(err.replace("│", " ").split())

@@ -206,6 +206,8 @@ def test_misuse_of_the_estimator_is_refused_with_a_message(rnn, series):
         freerun.RNN().fit([np.sin(np.arange(100)), np.full(100, 3.3)])
     with pytest.raises(SeriesError, match=r"the validation series does not go .* 2 channels \(x0, x1\)"):
         freerun.RNN(hidden=15).fit(series, np.zeros((100, 2)))
+    with pytest.raises(SeriesError, match="the validation series has no value at all"):
+        freerun.RNN(hidden=15).fit(series, np.full(100, np.nan))
     with pytest.raises(SeriesError, match="channel 'x' has 1 values; a forecast needs 3"):
         freerun.RNN(standardize=False).fit([1.0])
 

@@ -116,6 +116,22 @@ def test_a_channel_without_errors_is_refused_intervals_by_its_name():
     assert np.isfinite(rnn.forecast(3).to_numpy()).all()
 
 
+@pytest.mark.parametrize("before", [200, 1500])
+def test_intervals_of_a_series_that_begins_with_a_constant_are_those_of_what_comes_after(before):
+    """Demand of a product that comes late; SciPy has the quantiles of the Poisson distribution."""
+    later = np.random.default_rng(0).poisson(3, 100)
+    rnn = freerun.RNN(cell="smoothing", season=0).fit(np.r_[np.zeros(before), later])
+    forecast = rnn.forecast(1, (80,)).iloc[0]
+    low, high = scipy.stats.poisson(3).ppf([0.1, 0.9])
+    assert forecast["x_high_80"] - forecast["x_low_80"] == pytest.approx(high - low, rel=0.4)
+
+
+def test_the_first_change_of_a_series_tells_how_large_others_may_be():
+    forecast = freerun.RNN(cell="smoothing", season=0).fit(np.r_[np.zeros(143), 1]).forecast(1, (80,)).iloc[0]
+    assert forecast["x_low_80"] == 0
+    assert forecast["x_high_80"] > 1
+
+
 def test_sample_paths_spread_like_the_process():
     x = autoregression(2, 1500)
     paths = freerun.RNN(**LINEAR).fit(x).sample(20, 2000, seed=0)

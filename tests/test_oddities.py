@@ -67,6 +67,18 @@ def test_a_glitch_is_reported_with_its_place_and_learned_as_it_stands():
     assert rnn.model_.recent.values[40, 0] == 9999
 
 
+@pytest.mark.parametrize("learn", [False, True])
+def test_a_glitch_in_an_update_is_reported_once(learn):
+    values = wave()
+    values[150] = 9999
+    rnn = freerun.RNN(
+        5, cell="memoryless", optimizer="ridge", delays=2, input_scale=0.3, l2=1e-2, difference=0, online=True
+    ).fit(values[:140])
+    with pytest.warns(SeriesWarning, match=r"step 150 of 'x': 9999 .* it is read as it stands"):
+        rnn.update(values[140:160], learn=learn)
+    rnn.update(values[160:], learn=learn)  # it was said
+
+
 def test_a_sensor_that_is_stuck_is_reported():
     values = wave()
     values[50:70] = values[50]

@@ -218,6 +218,18 @@ def test_a_series_that_begins_with_missing_values_is_that_from_its_first_value_o
     pd.testing.assert_frame_equal(found.forecasts, known.forecasts)
 
 
+def test_intervals_of_counts_that_reach_down_to_zero_still_do():
+    random = np.random.default_rng(0)
+    table = long([random.poisson(1, 40) for _ in range(32)], "MS")
+    given: dict[str, Any] = {"workers": 1, "cell": "smoothing", "levels": 80}
+    alone, both = (freerun.forecast_many(table, 3, together=how, **given).forecasts for how in HOW[:2])
+    at_zero = alone.y_low_80 == 0
+    assert at_zero.sum() > 10
+    assert (both.y_low_80[at_zero] == 0).all()
+    assert (both.y_low_80 <= both.y).all()
+    assert (both.y <= both.y_high_80).all()
+
+
 def test_a_static_covariate_tells_the_readout_what_the_past_does_not():
     random = np.random.default_rng(3)
     drift = np.repeat([0.8, -0.8], 40)

@@ -80,9 +80,9 @@ def evaluate(
     if start is None:
         start = rnn.model_.boundary_in(observed)
         if start is None:
-            raise SettingError(
-                f"{series} does not begin with the training series; give the first step to score with --from"
-            )
+            ends = rnn.model_.learned_in(observed) == len(observed)
+            fault = "has no step after the training series" if ends else "does not begin with the training series"
+            raise SettingError(f"{series} {fault}; give the first step to score with --from")
     before, truth = observed.split(start)
     scores, run = evaluation.evaluate(rnn.model_, observed, start)
     results = asdict(scores)

@@ -77,6 +77,8 @@ def from_first_values(
             raise SeriesError(f"series {number} of those learned together: {error}") from error
     if validation is not None:
         require_steps("validation", validation, washout)
+        if not np.isfinite(validation.values).any():
+            raise SeriesError("the validation series has no value at all; leave it out")
     for series in (*training[1:], *(() if validation is None else (validation,))) if settings.detrend else ():
         require_same_clock(series, training[0])
     return training

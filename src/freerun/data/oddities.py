@@ -102,8 +102,12 @@ def refuse_fill_values(inputs: np.ndarray, names: Sequence[str]) -> None:
         raise SeriesError(f"external inputs: {notes[0].removesuffix('; they are missing')}; fill them in")
 
 
-def oddities(series: Series) -> list[str]:
+def oddities(series: Series, first: int = 0) -> list[str]:
     """Find outliers and runs of a stuck sensor.
+
+    Args:
+        series: the series.
+        first: step from which on they are looked for; those before were found when they were read.
 
     Returns:
         A sentence with channel and steps for each finding; empty if there are none.
@@ -115,15 +119,16 @@ def oddities(series: Series) -> list[str]:
             continue
         values = column[known]
         glitches = known[_find_glitches(values)]
-        if len(glitches):
+        if len(glitches) and glitches[-1] >= first:
             usual = np.delete(values, np.searchsorted(known, glitches))
+            glitches = glitches[glitches >= first]
             found.append(
                 f"{_name_steps(series, glitches)} of {name!r}: "
                 f"{', '.join(f'{value:g}' for value in column[glitches[:MOST_PLACES]])}"
                 f" but all others lie between {usual.min():g} and {usual.max():g}"
             )
         begin, length = _find_longest_constant(values)
-        if _is_stuck(values, length):
+        if _is_stuck(values, length) and known[begin + STUCK - 1] >= first:
             found.append(
                 f"{_name_steps(series, known[begin : begin + 1])} of {name!r}: {values[begin]:g} for {length} steps "
                 "in a row, like a stuck sensor"
@@ -157,7 +162,9 @@ def _is_stuck(values: np.ndarray, length: int) -> bool:
 def _name_steps(series: Series, steps: np.ndarray) -> str:
     """List steps by number, and by time if the series has times, for a message."""
     named = [
-        f"{step} ({series.calendar.shown(series.times[step])})" if series.timed else str(step)
+        f"{step} ({series.calendar.shown(series.times[step])})"
+        if series.timed
+        else f"{series.times[step] / series.dt:.0f}"
         for step in steps[:MOST_PLACES].tolist()
     ]
     more = f" and {len(steps) - MOST_PLACES} more" if len(steps) > MOST_PLACES else ""

@@ -28,7 +28,7 @@ from freerun.data.io import read_table, select_columns, write_series
 from freerun.data.irregular import TIME_STEP, WITHOUT_TIMES, continue_irregular, lengths, median_step, with_lengths
 from freerun.data.oddities import refuse_fill_values, replace_fill_values
 from freerun.data.rows import ReadOptions, Rows
-from freerun.data.steps import infer_step, keep_irregular, regularize
+from freerun.data.steps import has_same_steps, infer_step, keep_irregular, regularize
 from freerun.data.table import UNIQUE_ID, Table
 from freerun.data.timeline import (
     Calendar,
@@ -598,6 +598,11 @@ class Series:
             raise SeriesError(
                 f"the new steps begin at {before.calendar.shown(part.times[0])}, but the next step is "
                 f"{before.calendar.shown(expected[0])}; give all steps that follow, with missing values as NaN"
+            )
+        if not has_same_steps(part.times, before.times, before.dt, before.calendar):
+            raise SeriesError(
+                f"the new steps are {shown(part.dt)} apart, and those before them {shown(before.dt)}; give all steps "
+                "that follow, with missing values as NaN"
             )
         return part
 

@@ -28,7 +28,7 @@ from freerun.data.arrays import NEAR, interpolated
 from freerun.data.irregular import lengths
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
-from freerun.errors import SettingError
+from freerun.errors import SettingError, warn
 from freerun.forecasting.forecast import Forecast
 from freerun.forecasting.model import ErrorGrowth, Member, Model
 from freerun.forecasting.runs import (
@@ -92,6 +92,9 @@ FEW = 10
 FEWEST_LEFT = 3
 """Fewest steps to solve the readout on when a part is left out to calibrate intervals."""
 
+FAR_VALUE = 1000.0
+"""Distance of a forecast from the range of the series, in lengths of that range, from which on it is not believed."""
+
 PATHS = 200
 """Number of sample paths that show how intervals widen beyond the calibrated horizons."""
 
@@ -112,12 +115,28 @@ def forecast(
     """Forecast the next steps with prediction intervals; see `freerun.RNN.forecast`."""
     ahead = ahead_of(model, horizon, after, inputs, times)
     run = run_along(model, ahead, after is not None, ensemble_of(model.members))
+    _warn_of_far_values(ahead.base, run)
     kept = slice(None) if ahead.kept is None else ahead.kept
     bounds = {}
     for level in levels:
         low, high = interval(model, ahead.base, run, level, after is not None)
         bounds[level] = low[kept], high[kept]
     return Forecast(run.channels, run.index[kept], run.values[kept], bounds)
+
+
+def _warn_of_far_values(base: Series, run: Series) -> None:
+    """Say that a forecast is far from all values of the series that it continues."""
+    for name, before, ahead in zip(base.channels, base.values.T, run.values.T, strict=True):
+        known = before[np.isfinite(before)]
+        least, largest = (known.min(), known.max()) if len(known) else (-np.inf, np.inf)
+        away = np.maximum(ahead - largest, least - ahead)
+        far = int(away.argmax())
+        if away[far] > FAR_VALUE * (largest - least) > 0:
+            warn(
+                f"the forecast of {name!r} is {ahead[far]:g} at {run.calendar.shown(run.times[far])}, and the values "
+                f"before it lie between {least:g} and {largest:g}; do not trust it: forecast fewer steps, or fit with "
+                "other settings"
+            )
 
 
 def interval(model: Model, base: Series, run: Series, level: float, read: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -372,22 +391,37 @@ def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
     Smoothers have a few gains and the state in which they begin, so that nothing is left out of the fit. A line is
     fitted to the logarithm of the mean absolute errors against that of the horizon. Late errors count more than early
     ones, since the size of errors changes; see `MEMORY`. Outliers count as the largest error at their horizon that is
-    usual. The slope of the line is shrunk to `USUAL`, the less the more errors there are.
+    usual. The slope of the line is shrunk to `USUAL`, the less the more errors there are. Steps before the first change
+    of a series, as the zeros of a product that comes later, say nothing of the errors after it, and are left out.
 
     Args:
         members: networks of smoothers.
         series: the training series, T steps.
     """
     steps, channels = series.shape
-    horizon = min(MOST_CALIBRATED, max(1, steps // 2))
-    first = min(members[0].washout, steps - 2)
+    changes = _first_changes(series.values)
+    lived = steps - int(changes.min())
+    horizon = min(MOST_CALIBRATED, max(1, lived // 2))
+    first = min(max(members[0].washout, int(changes.min())), steps - 2)
     starts = np.unique(np.linspace(first, steps - 1, min(IN_SAMPLE, steps - first)).astype(int))
     errors = np.abs(run_errors(members, series, starts, horizon))
+    ahead = starts[:, None] + np.arange(horizon)
+    errors = np.where(ahead[..., None] < changes, np.nan, errors)
     errors = np.minimum(errors, largest_usual(errors))
-    age = steps - 1 - (starts[:, None] + np.arange(horizon))
-    weights = np.exp(-np.maximum(age, 0) / max(MEMORY, SHARE_OF_MEMORY * steps))
+    weights = np.exp(-np.maximum(steps - 1 - ahead, 0) / max(MEMORY, SHARE_OF_MEMORY * lived))
     laws = np.array([_power_law(errors[..., channel], weights) for channel in range(channels)])
-    return ErrorGrowth(WIDER * laws[:, 0], laws[:, 1], TAILS + steps / LIGHTER)
+    return ErrorGrowth(WIDER * laws[:, 0], laws[:, 1], TAILS + lived / LIGHTER)
+
+
+def _first_changes(values: np.ndarray) -> np.ndarray:
+    """The first step of each channel whose value is not that of the steps before, shape (D,); at least 1.
+
+    Args:
+        values: shape (T, D), NaN where a value is missing; no channel is constant.
+    """
+    known = np.isfinite(values)
+    first = np.take_along_axis(values, known.argmax(axis=0)[None], axis=0)
+    return np.maximum(1, (known & (values != first)).argmax(axis=0))
 
 
 def _power_law(errors: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

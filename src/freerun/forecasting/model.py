@@ -144,8 +144,11 @@ class Model:
         """Bring the channels and external inputs of a series into the order of training.
 
         Raises:
-            SeriesError: channels, external inputs or, if a trend was removed, time steps differ.
+            SeriesError: channels, external inputs or, if a trend was removed, time steps differ; or all values are
+                missing.
         """
+        if not np.isfinite(series.values).any():
+            raise SeriesError("the series has no value at all: give one of which some values are known")
         try:
             matched = series.like(self.recent)
             if any(member.scaling.slope.any() for member in self.members):

@@ -14,6 +14,7 @@ import numpy as np
 
 from freerun.data.alignment import following
 from freerun.data.irregular import divide, lengths
+from freerun.data.oddities import oddities
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError, warn
@@ -23,6 +24,9 @@ from freerun.network.assimilation import Noise
 from freerun.network.network import Network, State
 from freerun.plan import plan_of
 from freerun.settings import Ensemble
+
+FAR_INPUT = 10.0
+"""Standard deviations beyond the values that were read, from which on an external input is far from them."""
 
 MOST_AT_ONCE = 1000
 """Most free runs in a batch, since each takes memory."""
@@ -199,7 +203,9 @@ def ahead_of(model: Model, steps: int | None, after: Series | None, inputs: obje
     """
     if times is None:
         assert steps is not None
-        return Ahead(base_of(model, after, inputs, steps), steps)
+        base = base_of(model, after, inputs, steps)
+        _warn_of_far_inputs(model, base, steps)
+        return Ahead(base, steps)
     if not model.recent.irregular:
         raise SettingError(
             "times=... is for networks of irregular times, and this one was trained on regular steps; give the number "
@@ -208,12 +214,32 @@ def ahead_of(model: Model, steps: int | None, after: Series | None, inputs: obje
     given = following(base_of(model, after, None, 0), times)
     base = base_of(model, after, inputs, len(given), times)
     longest = float(model.recent.inputs[: len(model.recent), -1].max())
+    _warn_of_far_inputs(model, base, len(given))
     if base.own_input_names:
         if lengths(np.concatenate([base.times[-1:], given]), base.dt)[1:].max() > 2 * longest:
             warn("some of the steps to the given times are far longer than those of training; errors may be larger")
         return Ahead(base.going_on_at(given), len(given))
     every, kept = divide(given, base.times[-1], longest)
     return Ahead(base.going_on_at(every), len(every), kept)
+
+
+def _warn_of_far_inputs(model: Model, base: Series, steps: int) -> None:
+    """Say which external inputs of coming steps are far from all that the networks have read."""
+    names = base.own_input_names
+    read, ahead = model.recent.inputs[: len(model.recent)], base.inputs[len(base) : len(base) + steps]
+    for place, name in enumerate(names if len(ahead) else ()):
+        known, coming = read[:, place], ahead[:, place]
+        mean, scale = (float(one[place]) for one in (model.best.scaling.input_mean, model.best.scaling.input_scale))
+        away = np.maximum(coming - known.max(), known.min() - coming)
+        far = int(away.argmax())
+        constant = scale == 1 and bool(np.isclose(known, mean, rtol=1e-9, atol=0).all())
+        if away[far] > (0 if constant else FAR_INPUT * scale):
+            usual = "at all steps" if constant else f"on average, with a standard deviation of {scale:g}"
+            time = base.calendar.shown(base.following_times(far + 1)[-1])
+            warn(
+                f"the external input {name!r} is {coming[far]:g} at {time}; in training it was {mean:g} {usual}, so "
+                "that the network has learned nothing of such values: do not trust its run there"
+            )
 
 
 def free_run(
@@ -339,8 +365,15 @@ def update(model: Model, new: Series) -> Model:
     require_one_series(model)
     recent = model.recent
     joined = recent.joined(new)
+    warn_of_oddities(joined, len(recent))
     members = tuple(replace(m, run_start=_start_after(m, joined, len(recent) - 1)) for m in model.members)
     return replace(model, members=members, recent=joined.between(max(0, len(joined) - RECENT)))
+
+
+def warn_of_oddities(series: Series, first: int) -> None:
+    """Say which readings from step `first` on look wrong; they are read as they are."""
+    for oddity in oddities(series, first):
+        warn(f"{oddity}; it is read as it stands: leave the value empty (NaN) if it is wrong")
 
 
 def require_one_series(model: Model) -> None:

@@ -25,7 +25,7 @@ import numpy as np
 from freerun.data.alignment import follows
 from freerun.data.arrays import interpolated
 from freerun.data.series import Series
-from freerun.errors import SettingError, warn
+from freerun.errors import SeriesError, SettingError, warn
 from freerun.forecasting.anomalies import Anomalies
 from freerun.forecasting.intervals import ensemble_of
 from freerun.forecasting.model import Member, Model, ShortRuns
@@ -83,7 +83,7 @@ def scan(
 
     Raises:
         SettingError: there are no errors to calibrate p-values by.
-        SeriesError: the series is not longer than the washout.
+        SeriesError: the series is not longer than the washout, or ends before the first step that is compared.
     """
     if model.short_runs is None:
         raise SettingError(
@@ -92,6 +92,8 @@ def scan(
         )
     for member in model.members:
         require_washout(member, series)
+    if first >= len(series):
+        raise SeriesError(f"there is no step to compare from step {first} on: the series has {len(series)} steps")
     washout = max(member.washout for member in model.members)
     scanner = _Scanner(model, model.short_runs, series, rate, max(first, washout + 1, 2))
     _warn_if_unreachable(scanner.calibration, rate)
@@ -127,8 +129,8 @@ class _Scanner:
     def __init__(self, model: Model, errors: ShortRuns, series: Series, rate: float, first: int) -> None:
         self.series, self.rate, self.at, self.log = series, rate, first, model.best.scaling.log
         steps, channels = series.shape
-        with np.errstate(divide="ignore", invalid="ignore"):
-            self.truth = np.log(series.values) if self.log else series.values
+        with np.errstate(divide="ignore"):  # a reading without a logarithm is below all that have one
+            self.truth = np.log(np.maximum(series.values, 0.0)) if self.log else series.values
         readable = replace(series, values=np.where(np.isfinite(self.truth), series.values, np.nan))
         self.missing = np.isnan(readable.values)
         self.gaps = np.append(np.flatnonzero(self.missing.any(axis=1)), steps)

@@ -304,7 +304,7 @@ def half_widths(readout: SharedReadout, states: States, horizon: int, share: flo
 
 
 def _mixed(forecast: Forecast, ahead: np.ndarray, weights: np.ndarray, scaling: Scaling) -> Forecast:
-    """The weighted mean of two forecasts; the intervals move with it.
+    """The weighted mean of two forecasts; the intervals move with it, but for lower bounds at zero, which stay there.
 
     Args:
         forecast: that of the series alone.
@@ -320,7 +320,10 @@ def _mixed(forecast: Forecast, ahead: np.ndarray, weights: np.ndarray, scaling: 
         bound = bound * (mean / own) if scaling.log else bound + (mean - own)
         return np.maximum(bound, 0.0) if scaling.nonnegative else bound
 
-    bounds = {level: (moved(low), moved(high)) for level, (low, high) in forecast.bounds.items()}
+    bounds = {
+        level: (np.where(scaling.nonnegative & (low == 0), 0.0, moved(low)), moved(high))
+        for level, (low, high) in forecast.bounds.items()
+    }
     return replace(forecast, point=mean, bounds=bounds)
 
 
