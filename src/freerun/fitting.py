@@ -41,7 +41,7 @@ from freerun.network.smoothing import SmootherErrors
 from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, train_plan
 from freerun.selection.candidates import can_smooth, is_open
 from freerun.selection.choosing import as_good, choose, members_of
-from freerun.selection.holdout import before_part, folds_of, held_out, recent, require_held_out
+from freerun.selection.holdout import before_part, held_out, parts_left_out, recent, require_held_out
 from freerun.selection.judge import Candidate
 from freerun.selection.policies import Policy, may_be_sample
 from freerun.selection.race import SMALLER, RaceStopped
@@ -420,16 +420,15 @@ class _Fit:
         network = plan.draw() if self.before is None else self.before.best.network
         network = replace(network, known=scaling.of_model(plan.settings.model))
         count = self.held_out(plan.settings)
-        folds = folds_of(self.training, count, plan.washout) if count else 0
-        stretches = [((fold + 1) * count, fold * count) for fold in range(folds)]
+        stretches = parts_left_out(self.training, count, plan.washout)
         end = recent(self.training, count)
-        fault = ridge.lack_of_memory(plan.shape, max(map(len, self.training)), folds)
+        fault = ridge.lack_of_memory(plan.shape, max(map(len, self.training)), len(stretches))
         if fault:
             raise MachineError(f"{fault}; {SMALLER}")
         if plan.measured:
             return self._estimated(plan, network, scaling, stretches)
         whole = [len(series) for series in end] == [len(series) for series in self.training]
-        known = rows if whole and rows is not None and len(rows.without) == folds else None
+        known = rows if whole and rows is not None and len(rows.without) == len(stretches) else None
         solution = self._readouts(network, plan, scaling, stretches if whole else (), known)
         parts = solution.without
         if stretches and not whole:

@@ -185,17 +185,17 @@ def _smoothers(contest: _Contest) -> list[Candidate]:
 def _against_smoothers(contest: _Contest) -> list[Candidate]:
     """Smoothers, or the networks of a race where they forecast better beyond chance."""
     settings, training, profile = contest.settings, contest.training, contest.profile
-    judge = FORECAST.judge(settings, training)
     several, sound = smoothers_of(settings, training, profile)
     smoothers = [Candidate(0.0, one) for one in several]
     share = clearly(profile, sound)
     if share <= 0:
         return smoothers
-    rival = np.array(judge.of_smoothers(several, FORECAST.rounds(profile)[0].runs))
+    judge = FORECAST.judge(settings, training)
+    rival = judge.of_smoothers(several, FORECAST.rounds(profile)[0].runs)
 
     def goes_on(networks: Sequence[Candidate]) -> bool:
         errors = np.array([one.errors for one in networks if len(one.errors) == len(rival)])
-        return bool(len(errors)) and cross_fitted(errors, judge.folds) < share * rival.mean()
+        return bool(len(errors)) and cross_fitted(errors, len(judge.parts)) < share * rival.mean()
 
     return contest.selecting(FORECAST).race(FORECAST, judge, goes_on) or smoothers
 
