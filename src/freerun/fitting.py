@@ -420,7 +420,7 @@ class _Fit:
         network = plan.draw() if self.before is None else self.before.best.network
         network = replace(network, known=scaling.of_model(plan.settings.model))
         count = self.held_out(plan.settings)
-        stretches = parts_left_out(self.training, count, plan.washout)
+        stretches = parts_left_out(min(map(len, self.training)), count, plan.washout)
         end = recent(self.training, count)
         fault = ridge.lack_of_memory(plan.shape, max(map(len, self.training)), len(stretches))
         if fault:

@@ -23,7 +23,7 @@ from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts
 from freerun.network.ridge import Divided
 from freerun.plan import SolvePlan, solve_plan
-from freerun.selection.holdout import before_part, parts_left_out, recent, require_held_out
+from freerun.selection.holdout import before_part, held_out, parts_left_out, recent, require_held_out
 from freerun.selection.smoothers import smoothed
 from freerun.settings import Settings
 
@@ -88,27 +88,21 @@ class Candidate:
 
 
 class Judge:
-    """Judges candidates whose readout is solved by ridge regression. Threads may share it.
-
-    Attributes:
-        parts: first and last step of each part that is left out, counted from the end of the series.
-    """
+    """Judges candidates whose readout is solved by ridge regression. Threads may share it."""
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
-        """Divide the series into parts.
+        self._settings, self._shortest = settings, min(map(len, training))
+        self._training = recent(training, held_out(settings, self._shortest, choosing=True))
+        self._units = Units(self._training, fitted_to=training)
 
-        Args:
-            settings: as the user gave them.
-            training: the series.
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """First and last step of each part that is left out, counted from the end of the series.
 
         Raises:
             SettingError, SeriesError: nothing can be left out; see `holdout.require_held_out`.
         """
-        count = require_held_out(settings, min(map(len, training)))
-        self.parts = parts_left_out(training, count)
-        self._settings = settings
-        self._training = recent(training, count)
-        self._units = Units(self._training, fitted_to=training)
+        return parts_left_out(self._shortest, require_held_out(self._settings, self._shortest))
 
     def __call__(self, settings: Settings, penalties: Sequence[float], runs: int = RUNS) -> Candidate:
         """Judge settings with each of some penalties, and keep the best penalty.
@@ -117,6 +111,9 @@ class Judge:
             settings: a candidate.
             penalties: to choose from.
             runs: how many free runs over each part that is left out.
+
+        Raises:
+            SettingError, SeriesError: nothing can be left out.
         """
         plan, network = self.drawn(settings)
         penalties = for_states(penalties) if plan.measured else penalties
@@ -238,7 +235,7 @@ class Panel:
             noise: in the measurements, which say in what states the runs begin; None reads the values as they are.
         """
         return np.concatenate(
-            [self._errors(network, readouts, self.values[one], part, runs, noise) for one in self._some(runs)], axis=1
+            [self._errors(network, readouts, one, part, runs, noise) for one in self._some(runs)], axis=1
         )
 
     def _some(self, runs: int) -> list[int]:
@@ -249,12 +246,13 @@ class Panel:
         self,
         network: Network,
         readouts: Readouts,
-        values: np.ndarray,
+        number: int,
         part: tuple[int, int],
         runs: int,
         noise: Noise | None,
     ) -> np.ndarray:
         """Errors of free runs over a part of one series, shape (R, runs)."""
+        values = self.values[number]
         starts, horizon = self.places(len(values), part, runs)
         at = starts + 1 + np.arange(horizon)[:, None]
         channels = len(self.unit)

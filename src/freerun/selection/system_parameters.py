@@ -17,6 +17,7 @@ from freerun.data.series import Series
 from freerun.network import ridge
 from freerun.network.network import Network
 from freerun.plan import SolvePlan
+from freerun.selection.holdout import require_held_out
 from freerun.selection.judge import Judge
 from freerun.settings import Settings
 
@@ -58,8 +59,12 @@ class ParameterJudge(Judge):
             settings: as the user gave them.
             training: the series.
             which: number of the value that each series has, shape (S,).
+
+        Raises:
+            SettingError, SeriesError: nothing is to be left out; see `holdout.require_held_out`.
         """
         super().__init__(settings, training)
+        require_held_out(settings, min(map(len, training)))
         count = int(which.max()) + 1
         left_out = np.unique(np.linspace(0, count - 1, min(count, MOST_LEFT_OUT)).round().astype(int))
         self.groups = [np.flatnonzero(which == value).tolist() for value in left_out]
