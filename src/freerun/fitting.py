@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -144,7 +144,7 @@ def fit(
 
 
 @contextmanager
-def _keeping(checkpoint: Checkpoint | None) -> Iterator[None]:
+def _keeping(checkpoint: Checkpoint | None) -> Generator[None]:
     """Write a checkpoint where a fit ends or is interrupted; remove it where the fit is refused."""
     try:
         yield
@@ -368,7 +368,7 @@ class _Fit:
         """Weight the smoothers of the networks with these settings, which forecast together."""
         began = time.perf_counter()
         (series,) = self.training
-        members = []
+        members = list[Member]()
         for settings in several:
             plan = self.plan(settings)
             assert isinstance(plan, SmoothPlan)
