@@ -5,7 +5,8 @@ import pytest
 
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
-from freerun.selection.holdout import folds_of, held_out, recent, require_held_out
+from freerun.selection.holdout import held_out, parts_left_out, recent, require_held_out
+from freerun.selection.judge import Judge
 from freerun.settings import Settings
 
 
@@ -48,12 +49,13 @@ def test_choosing_without_a_part_held_out_is_refused():
 
 @pytest.mark.parametrize(("steps", "washout", "folds"), [(300, 0, 1), (301, 0, 2), (310, 10, 1), (311, 10, 2)])
 def test_two_parts_are_held_out_in_turn_if_more_than_one_more_is_left(steps, washout, folds):
-    assert folds_of([series(steps)], 100, washout) == folds
+    assert parts_left_out(steps, 100, washout) == [(100, 0), (200, 100)][:folds]
 
 
 def test_the_shortest_series_of_a_panel_decides_how_many_parts_are_held_out():
-    assert folds_of([series(900), series(301)], 100) == 2
-    assert folds_of([series(900), series(300)], 100) == 1
+    given = Settings.checked(optimizer="ridge", hidden=20, holdout=100 / 301)
+    assert len(Judge(given, [series(900), series(301)]).parts) == 2
+    assert len(Judge(given.with_(holdout=1 / 3), [series(900), series(300)]).parts) == 1
 
 
 def test_networks_are_judged_on_fits_to_the_last_20000_steps():

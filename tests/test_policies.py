@@ -17,8 +17,8 @@ from freerun.selection.policies import (
     STATES,
     FieldPolicy,
     differences_of,
+    inputs_near,
     is_clean_sample,
-    noises_near,
     policy_for,
     window,
 )
@@ -139,8 +139,10 @@ def test_differences_of_two_seasons_go_with_each_other():
 
 
 def test_noise_near_the_best_is_a_third_and_three_times_of_it_and_some_beside_none():
-    assert noises_near(Settings.checked(input_noise=0.03)) == pytest.approx((0.01, 0.09))
-    assert noises_near(Settings.checked(input_noise=0.0)) == (3e-3, 1e-2)
+    best = Settings.checked(input_noise=0.03)
+    assert [n["input_noise"] for n in inputs_near(best)] == pytest.approx([0.01, 0.09])
+    assert [n["input_noise"] for n in inputs_near(Settings.checked(input_noise=0.0), (3e-3, 1e-2))] == [3e-3, 1e-2]
+    assert not list(inputs_near(Settings.checked(input_noise=0.0)))
 
 
 def test_neighbours_of_a_window_are_shorter_longer_and_wider_as_far_as_they_fit():

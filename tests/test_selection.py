@@ -189,6 +189,14 @@ def test_long_runs_that_resemble_the_series_have_the_smaller_error():
     assert judge(candidate, [10.0, 1e-8], RUNS).settings.l2 == 1e-8
 
 
+@pytest.mark.parametrize("kind", [Judge, AttractorJudge])
+def test_a_candidate_without_any_row_to_solve_its_readout_by_has_no_run(kind):
+    series = freerun.systems.mackey_glass(400, seed=0)
+    given = Settings.checked(hidden=20, cell="memoryless", delays=5, optimizer="ridge", washout=399)
+    judged = kind(given, [series])(settled(given, 400), [1e-8, 1e-4], 8)
+    assert (judged.error, judged.errors, judged.settings.l2) == (np.inf, (), 1e-4)
+
+
 @pytest.mark.parametrize(
     ("given", "noise", "taken"),
     [

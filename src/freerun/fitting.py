@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -41,7 +41,7 @@ from freerun.network.smoothing import SmootherErrors
 from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, train_plan
 from freerun.selection.candidates import can_smooth, is_open
 from freerun.selection.choosing import as_good, choose, members_of
-from freerun.selection.holdout import before_part, folds_of, held_out, recent, require_held_out
+from freerun.selection.holdout import before_part, held_out, parts_left_out, recent, require_held_out
 from freerun.selection.judge import Candidate
 from freerun.selection.policies import Policy, may_be_sample
 from freerun.selection.race import SMALLER, RaceStopped
@@ -144,7 +144,7 @@ def fit(
 
 
 @contextmanager
-def _keeping(checkpoint: Checkpoint | None) -> Iterator[None]:
+def _keeping(checkpoint: Checkpoint | None) -> Generator[None]:
     """Write a checkpoint where a fit ends or is interrupted; remove it where the fit is refused."""
     try:
         yield
@@ -368,7 +368,7 @@ class _Fit:
         """Weight the smoothers of the networks with these settings, which forecast together."""
         began = time.perf_counter()
         (series,) = self.training
-        members = []
+        members = list[Member]()
         for settings in several:
             plan = self.plan(settings)
             assert isinstance(plan, SmoothPlan)
@@ -420,16 +420,15 @@ class _Fit:
         network = plan.draw() if self.before is None else self.before.best.network
         network = replace(network, known=scaling.of_model(plan.settings.model))
         count = self.held_out(plan.settings)
-        folds = folds_of(self.training, count, plan.washout) if count else 0
-        stretches = [((fold + 1) * count, fold * count) for fold in range(folds)]
+        stretches = parts_left_out(min(map(len, self.training)), count, plan.washout)
         end = recent(self.training, count)
-        fault = ridge.lack_of_memory(plan.shape, max(map(len, self.training)), folds)
+        fault = ridge.lack_of_memory(plan.shape, max(map(len, self.training)), len(stretches))
         if fault:
             raise MachineError(f"{fault}; {SMALLER}")
         if plan.measured:
             return self._estimated(plan, network, scaling, stretches)
         whole = [len(series) for series in end] == [len(series) for series in self.training]
-        known = rows if whole and rows is not None and len(rows.without) == folds else None
+        known = rows if whole and rows is not None and len(rows.without) == len(stretches) else None
         solution = self._readouts(network, plan, scaling, stretches if whole else (), known)
         parts = solution.without
         if stretches and not whole:

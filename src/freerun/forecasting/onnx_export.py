@@ -124,7 +124,7 @@ class Runner:
     def parts(self, vector: Tensor) -> list[Tensor]:
         """The parts of a state that is a vector."""
         ends = np.cumsum([prod(shape) for shape in self.shapes]).tolist()
-        found = []
+        found = list[Tensor]()
         for shape, last in zip(self.shapes, ends, strict=True):
             found.append(vector.part(last - prod(shape), last, axis=0).shaped(*shape).to(self.dtype))
         return found

@@ -308,7 +308,7 @@ def run_starts(model: Model, base: Series, read: bool, best: bool) -> list[tuple
     Raises:
         SeriesError: `base` is not longer than the washout.
     """
-    result = []
+    result = list[tuple[Member, RunStart]]()
     for member in model.members[:1] if best else model.members:
         if read:
             require_washout(member, base)
@@ -413,7 +413,7 @@ def transferred(model: Model, series: Series, grid: tuple[int, int] | None = Non
             f"the field has {len(series.input_names)} external inputs, and that of training had "
             f"{model.best.network.inputs}; give the same"
         )
-    members = []
+    members = list[Member]()
     for member in model.members:
         require_washout(member, series)
         settings, scaling = member.settings.with_(grid=grid), member.scaling.on_sites(series.shape[1])
@@ -491,7 +491,7 @@ def runs_from(member: Member, series: Series, starts: np.ndarray, horizon: int) 
     """
     channels = series.shape[1]
     values = reading.fill_inputs(member.scaling.apply(series), channels)
-    runs = []
+    runs = list[np.ndarray]()
     for some in np.array_split(starts - 1, max(1, len(starts) // MOST_AT_ONCE)):
         start = states_before(member, values[:-1], some)
         ahead = values[np.minimum(some + np.arange(horizon)[:, None], len(values) - 1), channels:]

@@ -11,7 +11,6 @@ Readouts are therefore solved so only if the penalty is far above eps times that
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -102,7 +101,7 @@ class _Sums:
 
         if not len(features):
             return
-        both: Any = np.concatenate([features, targets], axis=1).T
+        both = np.concatenate([features, targets], axis=1).T
         (syrk,) = get_blas_funcs(("syrk",), (both,))
         before = np.zeros((len(both), len(both)), both.dtype, order="F") if self.products is None else self.products
         self.products = syrk(1.0, both, 1.0, before, overwrite_c=True)

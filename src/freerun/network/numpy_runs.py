@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -409,7 +409,7 @@ class _Loop:
 def in_precision(network: Network, dtype: type[np.floating]) -> Network:
     """Convert the weights of a network to another precision, in which it then runs."""
 
-    def cast(array: Array) -> Any:
+    def cast(array: Array) -> Array:
         return array.astype(dtype) if isinstance(array, Sparse) else np.asarray(array, dtype)
 
     cells = tuple(

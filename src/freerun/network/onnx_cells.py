@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -36,17 +36,21 @@ Carry = list[Tensor]
 """What a cell keeps between two steps; the first entry is its hidden state. Nothing for a cell without memory."""
 
 
+Kind = TypeVar("Kind", bound=AnyCell)
+"""A class of cells."""
+
+
 @dataclass(frozen=True)
-class Rule:
-    """How ONNX runs cells of a class.
+class Rule(Generic[Kind]):
+    """How ONNX runs a class of cells.
 
     Attributes:
         step: makes the next hidden state and the next carry of the cell, its carry and its input, shape (S, D).
         carried: the shapes of the carry, given the cell and S.
     """
 
-    step: Callable[[Any, Carry, Tensor], tuple[Tensor, Carry]]
-    carried: Callable[[Any, int], list[tuple[int, ...]]] = lambda cell, sites: [(sites, cell.hidden)]
+    step: Callable[[Kind, Carry, Tensor], tuple[Tensor, Carry]]
+    carried: Callable[[Kind, int], list[tuple[int, ...]]] = lambda cell, sites: [(sites, cell.hidden)]
 
 
 def sigmoid(a: Tensor) -> Tensor:
@@ -187,7 +191,7 @@ def _polynomial(cell: PolynomialCell, carry: Carry, inputs: Tensor) -> tuple[Ten
     return inputs.graph.joined(found[1:], axis=1), []
 
 
-RULES: dict[type[AnyCell], Rule] = {
+RULES: dict[type[AnyCell], Rule[Any]] = {
     SimpleCell: Rule(_simple),
     LeakyCell: Rule(_leaky),
     GRUCell: Rule(_gru),
@@ -197,4 +201,4 @@ RULES: dict[type[AnyCell], Rule] = {
     SmoothingCell: Rule(_smoothing, _smoothing_carried),
     PolynomialCell: Rule(_polynomial, lambda cell, sites: []),
 }
-"""The rule of each class of cells."""
+"""The rule of each class of cells. A dictionary cannot say that keys and values are of one class."""

@@ -7,7 +7,7 @@ Proposals come in groups that share one compiled program. Groups alternate betwe
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -94,7 +94,7 @@ def rank(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
 
 
 @contextmanager
-def quiet_optuna() -> Iterator[None]:
+def quiet_optuna() -> Generator[None]:
     """Context in which Optuna neither logs new studies nor warns of experimental features."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

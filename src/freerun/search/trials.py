@@ -104,7 +104,7 @@ class Trials:
             for settings in group
         ]
         errors = [min(WORST, candidate.error) for candidate in small]
-        outcomes = []
+        outcomes = list[Outcome]()
         for settings, candidate, error, continues in zip(
             group, small, errors, _choose_remaining(errors, bars, 0), strict=True
         ):

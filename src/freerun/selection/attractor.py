@@ -17,14 +17,13 @@ from freerun.data.arrays import stays_near
 from freerun.data.profile import NOISY, observation_noise
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
-from freerun.errors import TrainingDiverged
 from freerun.network import numpy_runs, ridge
 from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts
 from freerun.network.ridge import Triangle
 from freerun.plan import SolvePlan
 from freerun.selection.judge import RUNS as FORECASTS
-from freerun.selection.judge import Candidate, Judge, for_states
+from freerun.selection.judge import Judge
 from freerun.settings import Settings
 
 RUNS = 16
@@ -81,48 +80,42 @@ class Likeness:
         return float(np.sqrt(spectra * min(LARGEST_DIVERGENCE, divergence)))
 
 
-class AttractorJudge:
-    """Judges candidates by the likeness of long runs times the error of free runs on the part left out."""
+class AttractorJudge(Judge):
+    """Judges candidates by the likeness of long runs times the error of free runs over the last part."""
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
-        self._forecast, (self._series,) = Judge(settings, training), training
+        super().__init__(settings, training)
+        (self._series,) = training
         self._noise = observation_noise(self._series.values)
 
-    def __call__(self, settings: Settings, penalties: Sequence[float], runs: int) -> Candidate:
-        """The settings with the best of the penalties; see `Judge`.
+    def errors(
+        self, plan: SolvePlan, network: Network, penalties: Sequence[float], runs: int
+    ) -> tuple[list[np.ndarray], None]:
+        """The product for each penalty, shape (penalties, 1).
 
         Long runs cover as many steps as the series, by a network that is fitted to its last steps. Where `runs` is
         more than that of forecasts (32) they cover `runs / 32` times as many, by the network that is fitted to all of
         it: what a network falls into after a long time, and never leaves again, shows only then.
-        """
-        plan = self._forecast.plan_of(settings)
-        network = self._forecast.drawn(plan)
-        if plan.measured:
-            return self._estimated(plan, network, for_states(penalties), runs)
-        try:
-            rows = self._forecast.divided(network, plan, folds=1)
-        except TrainingDiverged:
-            return Candidate.of(settings.with_(l2=penalties[-1]), ())
-        errors = self._forecast.errors(network, rows.without[0].readouts(network, penalties), settings, 0, runs).mean(
-            axis=1
-        )
-        values, likeness = self._measure(settings, len(self._series) if runs >= FORECASTS else MOST_STEPS)
-        whole = self._whole(network, plan, values) if runs > FORECASTS else rows.whole()
-        length = likeness.steps * max(1, runs // FORECASTS)
-        several = _long_runs(network, whole.readouts(network, penalties), values, length)
-        return _best_of(settings, penalties, likeness, several, errors)
 
-    def _estimated(self, plan: SolvePlan, network: Network, penalties: Sequence[float], runs: int) -> Candidate:
-        """Judge a network that learns the states behind noisy measurements, as `__call__` does others.
-
-        Its long runs are runs of states. They are compared with the series as it was measured, as those of others are,
-        once noise is added to them. All of them are of the network that is fitted to what comes before the part.
+        A network that learns the states behind noisy measurements is fitted to what comes before the part. Its long
+        runs are runs of states. They are compared with the series as it was measured, as those of others are, once
+        noise is added to them.
         """
-        found = self._forecast.estimated(plan, network, penalties, 0, runs)
         values, likeness = self._measure(plan.settings, len(self._series) if runs >= FORECASTS else MOST_STEPS)
-        readouts = Readouts.of([one.network for one, _ in found])
+        last = self.parts[0]
+        if plan.measured:
+            found = self.estimated(plan, network, penalties, last, runs)
+            readouts = Readouts.of([one.network for one, _ in found])
+            forecasts = np.array([errors for _, errors in found])
+        else:
+            rows = self.divided(plan, network, [last])
+            readouts = rows.without[0].readouts(network, penalties)
+            forecasts = self.panel(plan.settings).errors(network, readouts, last, runs)
+            whole = self._whole(plan, network, values) if runs > FORECASTS else rows.whole()
+            readouts = whole.readouts(network, penalties)
         several = _long_runs(network, readouts, values, likeness.steps * max(1, runs // FORECASTS))
-        return _best_of(plan.settings, penalties, likeness, several, [errors.mean() for _, errors in found])
+        products = [likeness(one) * error for one, error in zip(several, forecasts.mean(axis=1), strict=True)]
+        return [np.array(products)[:, None]], None
 
     def resembles(self, settings: Settings) -> bool:
         """Whether runs of four times the length of the series are like it, measured by how like its halves are.
@@ -130,10 +123,9 @@ class AttractorJudge:
         Args:
             settings: with nothing left open.
         """
-        plan = self._forecast.plan_of(settings)
-        network = self._forecast.drawn(plan)
+        plan, network = self.drawn(settings)
         values, likeness = self._measure(settings, len(self._series))
-        readouts = self._whole(network, plan, values).readouts(network, [plan.penalty])
+        readouts = self._whole(plan, network, values).readouts(network, [plan.penalty])
         (runs,) = _long_runs(network, readouts, values, 4 * likeness.steps)
         half = likeness.steps * RUNS // 2
         first, second = values[:half], values[half : 2 * half]
@@ -148,23 +140,10 @@ class AttractorJudge:
         return values, Likeness(values, self._noise / scaling.scale, min(len(values), most) // RUNS)
 
     @staticmethod
-    def _whole(network: Network, plan: SolvePlan, values: np.ndarray) -> Triangle:
+    def _whole(plan: SolvePlan, network: Network, values: np.ndarray) -> Triangle:
         """The rows of all of the series."""
         washout = ridge.washout_of(plan.washout, [values])
         return Triangle.of(ridge.rows_of(network, [values], washout, plan.input_noise, plan.seed))
-
-
-def _best_of(
-    settings: Settings,
-    penalties: Sequence[float],
-    likeness: Likeness,
-    several: np.ndarray,
-    errors: Sequence[float] | np.ndarray,
-) -> Candidate:
-    """The best penalty by the likeness of long runs, shape (R, S, steps, D), times the error of forecasts, (R,)."""
-    found = [likeness(one) * error for one, error in zip(several, errors, strict=True)]
-    best = int(np.argmin(found))
-    return Candidate.of(settings.with_(l2=penalties[best]), (found[best],))
 
 
 def _long_runs(network: Network, readouts: Readouts, values: np.ndarray, steps: int) -> np.ndarray:

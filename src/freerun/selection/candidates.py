@@ -8,8 +8,20 @@ from freerun.network import monomials
 from freerun.network.cells import CELLS
 from freerun.network.shape import Shape
 from freerun.plan import DEGREE, MOST_UNITS, UNITS_PER_STEP, all_units, settled
-from freerun.selection.policies import FILLED_IN, MOST_BEHIND, MOST_RECURRENT, Policy, Proposal
+from freerun.selection.policies import Policy, Proposal
 from freerun.settings import Settings
+
+FILLED_IN = (
+    *("cell", "delays", "input_scale", "leak", "spectral_radius"),
+    *("input_noise", "measurement_noise", "difference", "degree", "neighbours"),
+)
+"""The parameters that a policy may fill in, beside the units and the penalty."""
+
+MOST_RECURRENT = 500
+"""Most units of a recurrent reservoir, whose steps cost the square of them, unless more are asked for."""
+
+MOST_BEHIND = 100
+"""Most units of a network that learns the states behind measurements, whose readout is solved in many rounds."""
 
 
 def filled_in(settings: Settings, candidate: Proposal, steps: int) -> Settings:
@@ -54,18 +66,18 @@ def has_enough_rows(settings: Settings, profile: Profile) -> bool:
         return True
     known = settings.model is not None
     window = Shape(profile.channels, 0, lags=settings.lags, inputs=profile.inputs, known=known).window
-    found = monomials.count(window, DEGREE if settings.degree is None else settings.degree)
+    found = monomials.count(window, settings.degree or DEGREE)
     return found <= min(UNITS_PER_STEP * profile.steps, MOST_UNITS)
 
 
 def units_of(settings: Settings, candidate: Settings, steps: int) -> int:
     """Hidden units of a candidate: those given, or the default."""
-    units, cell = all_units(settings, steps), candidate.cell
+    units = all_units(settings, steps)
     if settings.hidden is not None:
         return units
     if candidate.measured_noise:
         return min(MOST_BEHIND, units)
-    return units if cell is not None and CELLS[cell].memoryless else min(MOST_RECURRENT, units)
+    return units if CELLS[candidate.cell or "simple"].memoryless else min(MOST_RECURRENT, units)
 
 
 def can_smooth(settings: Settings, series: int) -> bool:
@@ -77,8 +89,7 @@ def can_estimate(settings: Settings) -> bool:
     """Whether the settings leave open that networks learn the states behind noisy measurements."""
     if settings.measurement_noise is not None or settings.input_noise or settings.differences:
         return False
-    cell = "memoryless" if settings.cell is None else settings.cell
-    return "measurement_noise" in settings.effective(cell=cell, measurement_noise=NOISY)
+    return "measurement_noise" in settings.effective(cell=settings.cell or "memoryless", measurement_noise=NOISY)
 
 
 def leaves_networks_open(settings: Settings) -> bool:
@@ -86,18 +97,14 @@ def leaves_networks_open(settings: Settings) -> bool:
 
     `measurement_noise=0` says that no noise is to be taken out of the values, with any network.
     """
-    of_networks = {
-        *(*Settings.named(group="Network"), *Settings.named(group="Initial weights"), *FILLED_IN),
-        *("l2", "members", "restarts"),
-    }
-    left = all(
-        getattr(settings, n) == Settings.model_fields[n].default for n in of_networks - {"seed", "measurement_noise"}
-    )
+    of_networks = {*Settings.named(group="Network"), *Settings.named(group="Initial weights"), *FILLED_IN}
+    names = of_networks - {"seed", "measurement_noise"} | {"l2", "members", "restarts"}
+    left = all(getattr(settings, name) == Settings.model_fields[name].default for name in names)
     return left and not settings.measured_noise and settings.method == "ridge"
 
 
 def is_open(settings: Settings) -> bool:
     """Whether free runs have anything to choose, for a readout solved by ridge regression."""
     names = "cell", "delays", "input_scale", "leak", "spectral_radius", "l2", "neighbours"
-    left = any(settings.is_left(n) and settings.has_effect(n) for n in names)
+    left = any(settings.is_left(name) and settings.has_effect(name) for name in names)
     return left or max(settings.restarts or 1, settings.members or 1) > 1

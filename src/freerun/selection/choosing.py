@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 
@@ -17,14 +18,13 @@ from freerun.selection.policies import (
     ATTRACTOR,
     FORECAST,
     STATES,
-    Judging,
     Policy,
     is_clean_sample,
     may_be_smooth,
     may_have_states,
     policy_for,
 )
-from freerun.selection.race import GoesOn, RaceStopped, finalists_first, race, ranked
+from freerun.selection.race import Contest, RaceStopped, finalists_first, ranked
 from freerun.selection.smoothers import smoothers_of
 from freerun.settings import Settings
 from freerun.training.checkpoint import Checkpoint
@@ -81,11 +81,11 @@ def choose(
         The candidates. Those of smoothers forecast together.
     """
     steps = profile.steps
-    contest = _Contest(settings, training, profile, progress, checkpoint)
+    contest = Contest(settings, training, profile, progress, checkpoint)
     if settings.method == "likelihood":
         return _smoothers(contest)
     if settings.method == "ridge" and is_open(settings):
-        return _by_suitable_policy(contest) if policy is None else contest.race(policy, contest.judge(policy))
+        return _by_suitable_policy(contest) if policy is None else contest.race(policy)
     if settings.method == "levenberg-marquardt" and settings.cell is None and settings.delays is None:
         probe = Settings(
             hidden=min(UNITS_OF_PROBE, default_units(steps)),
@@ -94,44 +94,12 @@ def choose(
             restarts=1,
             **settings.model_dump(include=KEPT_BY_PROBE),
         )
-        contest, policy = replace(contest, settings=probe), policy or FORECAST
-        found = contest.race(policy, contest.judge(policy))[0].settings
+        found = replace(contest, settings=probe).race(policy or FORECAST)[0].settings
         settings = settings.with_(cell="memoryless", delays=found.delays, difference=found.difference)
     return [Candidate(0.0, settled(settings, steps))]
 
 
-@dataclass(frozen=True)
-class _Contest:
-    """Series for which candidates stand against each other, in one race or several.
-
-    Attributes:
-        settings: as the user gave them.
-        training: the series.
-        profile: of the series.
-        progress: called after every candidate.
-        checkpoint: candidates in it are not judged again; new ones are noted in it.
-    """
-
-    settings: Settings
-    training: Sequence[Series]
-    profile: Profile
-    progress: ProgressCallback | None
-    checkpoint: Checkpoint | None
-
-    def judge(self, policy: Policy) -> Judging:
-        """The judge of a policy for the series."""
-        return policy.judge(self.settings, self.training)
-
-    def race(self, policy: Policy, judge: Judging, goes_on: GoesOn | None = None) -> list[Candidate]:
-        """Race the candidates of a policy; see `freerun.selection.race.race`."""
-        return race(self.settings, policy, judge, self.profile, self.progress, self.checkpoint, goes_on)
-
-    def selecting(self, policy: Policy) -> _Contest:
-        """The same contest, whose candidates say that a policy chose them."""
-        return replace(self, settings=self.settings.with_(select=policy.name))
-
-
-def _by_suitable_policy(contest: _Contest) -> list[Candidate]:
+def _by_suitable_policy(contest: Contest) -> list[Candidate]:
     """The race of the policy that suits the series.
 
     On a long sample without noise the network that forecasts best reproduces the system as well, as a rule. Where it
@@ -143,46 +111,47 @@ def _by_suitable_policy(contest: _Contest) -> list[Candidate]:
         return _smoothers(contest) if profile.steps < ENOUGH else _against_smoothers(contest)
     if policy is ATTRACTOR and can_estimate(settings) and may_have_states(profile):
         return _against_states(contest)
-    found = contest.selecting(policy).race(policy, contest.judge(policy))
+    found = _selecting(contest, policy).race(policy)
     if settings.select != "auto" or policy is not FORECAST or not is_clean_sample(profile):
         return found
     try:
-        attractor = ATTRACTOR.judge(settings, contest.training)
-        if attractor.resembles(found[0].settings):
+        if ATTRACTOR.judge(settings, contest.training).resembles(found[0].settings):
             return found
-        return contest.selecting(ATTRACTOR).race(ATTRACTOR, attractor)
+        return _selecting(contest, ATTRACTOR).race(ATTRACTOR)
     except RaceStopped:
         raise
     except KeyboardInterrupt:
         raise RaceStopped(found) from None
 
 
-def _against_states(contest: _Contest) -> list[Candidate]:
+def _selecting(contest: Contest, policy: Policy) -> Contest:
+    """The same contest, whose candidates say that a policy chose them."""
+    return replace(contest, settings=contest.settings.with_(select=policy.name))
+
+
+def _against_states(contest: Contest) -> list[Candidate]:
     """Networks of the states behind noisy measurements, or of these as they are, by their long runs.
 
     The race of the latter ends after its first round if the former are clearly better.
     """
-    contest, judge = contest.selecting(ATTRACTOR), contest.judge(ATTRACTOR)
-    states = contest.race(STATES, judge)
-
-    def goes_on(networks: Sequence[Candidate]) -> bool:
-        return networks[0].error < MARGIN * best
-
+    contest = _selecting(contest, ATTRACTOR)
+    states = contest.race(STATES)
+    limit = MARGIN * states[0].error
     try:
-        best = states[0].error
-        return finalists_first([*states, *contest.race(ATTRACTOR, judge, goes_on)])
+        networks = contest.race(ATTRACTOR, lambda found: found[0].error < limit)
     except RaceStopped as stop:
         raise RaceStopped(ranked([*states, *stop.ranking])) from None
     except KeyboardInterrupt:
         raise RaceStopped(states) from None
+    return finalists_first([*states, *networks])
 
 
-def _smoothers(contest: _Contest) -> list[Candidate]:
+def _smoothers(contest: Contest) -> list[Candidate]:
     """The smoothers of the series, with no networks against them."""
     return [Candidate(0.0, one) for one in smoothers_of(contest.settings, contest.training, contest.profile).several]
 
 
-def _against_smoothers(contest: _Contest) -> list[Candidate]:
+def _against_smoothers(contest: Contest) -> list[Candidate]:
     """Smoothers, or the networks of a race where they forecast better beyond chance."""
     settings, training, profile = contest.settings, contest.training, contest.profile
     judge = FORECAST.judge(settings, training)
@@ -191,13 +160,13 @@ def _against_smoothers(contest: _Contest) -> list[Candidate]:
     share = clearly(profile, sound)
     if share <= 0:
         return smoothers
-    rival = np.array(judge.of_smoothers(several, FORECAST.rounds(profile)[0].runs))
+    rival = judge.of_smoothers(several, FORECAST.rounds(profile)[0].runs)
 
     def goes_on(networks: Sequence[Candidate]) -> bool:
         errors = np.array([one.errors for one in networks if len(one.errors) == len(rival)])
-        return bool(len(errors)) and cross_fitted(errors, judge.folds) < share * rival.mean()
+        return bool(len(errors)) and cross_fitted(errors, len(judge.parts)) < share * rival.mean()
 
-    return contest.selecting(FORECAST).race(FORECAST, judge, goes_on) or smoothers
+    return _selecting(contest, FORECAST).race(FORECAST, goes_on) or smoothers
 
 
 def clearly(profile: Profile, sound: bool) -> float:
@@ -243,12 +212,8 @@ def members_of(settings: Settings, choices: Sequence[Candidate]) -> int:
         return len(choices)
     if settings.members is not None:
         return settings.members
-    count = 1
-    for choice in choices[1:MEMBERS]:
-        if not as_good(choice, choices[0]):
-            break
-        count += 1
-    return count
+    best, *others = choices[:MEMBERS]
+    return 1 + len(list(takewhile(lambda choice: as_good(choice, best), others)))
 
 
 def as_good(choice: Candidate, best: Candidate) -> bool:

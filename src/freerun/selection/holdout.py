@@ -53,10 +53,14 @@ def require_held_out(settings: Settings, steps: int) -> int:
     return count
 
 
-def folds_of(training: Sequence[Series], count: int, washout: int = 0) -> int:
-    """The number of parts of `count` steps that are held out in turn."""
-    shortest = min(map(len, training))
-    return FOLDS if shortest > (FOLDS + 1) * count + washout else 1
+def parts_left_out(shortest: int, count: int, washout: int = 0) -> list[tuple[int, int]]:
+    """The parts of `count` steps that are held out in turn, of series the shortest of which has `shortest` steps.
+
+    Returns:
+        First and last step of each, counted from the end of a series; no part where `count` is 0.
+    """
+    parts = FOLDS if shortest > (FOLDS + 1) * count + washout else 1
+    return [((part + 1) * count, part * count) for part in range(parts if count else 0)]
 
 
 def recent(training: Sequence[Series], count: int) -> list[Series]:

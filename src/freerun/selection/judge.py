@@ -12,17 +12,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from freerun.data.scaling import Scaling, Standardized, Units
+from freerun.data.scaling import Units
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
 from freerun.network import assimilation, numpy_runs, ridge
+from freerun.network.assimilation import Noise
 from freerun.network.cells import CELLS
 from freerun.network.errors_in_variables import Estimate, estimate
 from freerun.network.network import Network
 from freerun.network.numpy_runs import Readouts
 from freerun.network.ridge import Divided
 from freerun.plan import SolvePlan, solve_plan
-from freerun.selection.holdout import before_part, folds_of, held_out, recent, require_held_out
+from freerun.selection.holdout import before_part, held_out, parts_left_out, recent, require_held_out
 from freerun.selection.smoothers import smoothed
 from freerun.settings import Settings
 
@@ -80,15 +81,6 @@ class Candidate:
         doubted = settings.cell in GROWING and not settings.is_field
         return cls(mean * (GROWTH if doubted else 1.0), settings, tuple(errors), rows=rows)
 
-    @classmethod
-    def best_of(
-        cls, settings: Settings, penalties: Sequence[float], errors: Sequence[np.ndarray], rows: Divided | None = None
-    ) -> Candidate:
-        """Make the candidate with the best of P penalties, from the errors over each part, shape (P, runs) each."""
-        together = np.concatenate(errors, axis=1)
-        best = int(np.argmin(together.mean(axis=1)))
-        return cls.of(settings.with_(l2=penalties[best]), together[best].tolist(), rows)
-
     @property
     def kind(self) -> tuple[object, ...]:
         """Cell, lags, differences and logarithm: what makes candidates differ."""
@@ -96,18 +88,21 @@ class Candidate:
 
 
 class Judge:
-    """Judges candidates whose readout is solved by ridge regression. Threads may share it.
-
-    Attributes:
-        folds: parts of the series that are left out in turn.
-    """
+    """Judges candidates whose readout is solved by ridge regression. Threads may share it."""
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
         self._settings, self._shortest = settings, min(map(len, training))
-        self._held_out = held_out(settings, self._shortest, choosing=True)
-        self._training = recent(training, self._held_out)
+        self._training = recent(training, held_out(settings, self._shortest, choosing=True))
         self._units = Units(self._training, fitted_to=training)
-        self.folds = folds_of(training, self._held_out)
+
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """First and last step of each part that is left out, counted from the end of the series.
+
+        Raises:
+            SettingError, SeriesError: nothing can be left out; see `holdout.require_held_out`.
+        """
+        return parts_left_out(self._shortest, require_held_out(self._settings, self._shortest))
 
     def __call__(self, settings: Settings, penalties: Sequence[float], runs: int = RUNS) -> Candidate:
         """Judge settings with each of some penalties, and keep the best penalty.
@@ -118,63 +113,58 @@ class Judge:
             runs: how many free runs over each part that is left out.
 
         Raises:
-            SettingError, SeriesError: nothing can be left out; see `holdout.require_held_out`.
+            SettingError, SeriesError: nothing can be left out.
         """
-        plan = self.plan_of(settings)
-        network = self.drawn(plan)
-        if plan.measured:
-            return self._estimated(plan, network, for_states(penalties), runs)
+        plan, network = self.drawn(settings)
+        penalties = for_states(penalties) if plan.measured else penalties
         try:
-            rows = self.divided(network, plan, self.folds)
-            errors = [
-                self.errors(network, triangle.readouts(network, penalties), settings, fold, runs)
-                for fold, triangle in enumerate(rows.without)
-            ]
+            errors, rows = self.errors(plan, network, penalties, runs)
         except TrainingDiverged:
             return Candidate.of(settings.with_(l2=penalties[-1]), ())
-        return Candidate.best_of(settings, penalties, errors, rows)
+        together = np.concatenate(errors, axis=1)
+        best = int(np.argmin(together.mean(axis=1)))
+        return Candidate.of(settings.with_(l2=penalties[best]), together[best].tolist(), rows)
 
-    def _estimated(self, plan: SolvePlan, network: Network, penalties: Sequence[float], runs: int) -> Candidate:
-        """Judge a network that learns the states behind noisy measurements.
+    def errors(
+        self, plan: SolvePlan, network: Network, penalties: Sequence[float], runs: int
+    ) -> tuple[list[np.ndarray], Divided | None]:
+        """Errors over each part that is left out, shape (penalties, runs), and the rows that others can reuse.
 
-        It is fitted to what comes before each part, and its runs start from states that earlier measurements tell.
+        Raises:
+            TrainingDiverged: no readout can be solved.
         """
-        errors = np.concatenate(
-            [
-                [errors for _, errors in self.estimated(plan, network, penalties, fold, runs)]
-                for fold in range(self.folds)
-            ],
-            axis=1,
-        )
-        best = int(np.argmin(errors.mean(axis=1)))
-        return Candidate.of(plan.settings.with_(l2=penalties[best]), errors[best].tolist())
+        if plan.measured:
+            found = [self.estimated(plan, network, penalties, part, runs) for part in self.parts]
+            return [np.array([errors for _, errors in several]) for several in found], None
+        rows = self.divided(plan, network, self.parts)
+        readouts = [triangle.readouts(network, penalties) for triangle in rows.without]
+        panel = self.panel(plan.settings)
+        return [panel.errors(network, r, part, runs) for r, part in zip(readouts, self.parts, strict=True)], rows
 
     def estimated(
-        self, plan: SolvePlan, network: Network, penalties: Sequence[float], fold: int, runs: int
+        self, plan: SolvePlan, network: Network, penalties: Sequence[float], part: tuple[int, int], runs: int
     ) -> list[tuple[Estimate, np.ndarray]]:
         """Estimate the states behind what comes before a part, and the errors of free runs over the part.
 
-        The search for states with a smaller penalty begins at those with a larger one.
+        Runs start from states that earlier measurements tell. The search for states with a smaller penalty begins at
+        those with a larger one.
 
         Returns:
             For each penalty the estimate, and the errors, shape (runs,).
         """
-        panel = self._panel(plan.settings)
+        panel = self.panel(plan.settings)
         (values,) = panel.values
-        stretch = self._stretch(fold)
-        before = before_part(values, stretch[0])
+        before = before_part(values, part[0])
         measured = plan.measured_variance(values)
-        found: list[tuple[Estimate, np.ndarray]] = []
-        ordered = sorted(penalties, reverse=True)
-        for penalty in ordered:
-            guess = found[-1][0].states.mean if found else None
-            rounds = TRIED if guess is None else TRIED // 2
+        found: dict[float, tuple[Estimate, np.ndarray]] = {}
+        rounds, guess = TRIED, None
+        for penalty in sorted(penalties, reverse=True):
             one = estimate(network, before, measured, penalty, rounds, plan.seed, guess)
-            found.append((one, panel.errors_after(one, values, stretch, runs)))
-        by_penalty = dict(zip(ordered, found, strict=True))
-        return [by_penalty[penalty] for penalty in penalties]
+            found[penalty] = one, panel.errors(one.network, Readouts.of([one.network]), part, runs, one.noise)[0]
+            rounds, guess = TRIED // 2, one.states.mean
+        return [found[penalty] for penalty in penalties]
 
-    def of_smoothers(self, several: Sequence[Settings], runs: int) -> tuple[float, ...]:
+    def of_smoothers(self, several: Sequence[Settings], runs: int) -> np.ndarray:
         """Errors of the mean forecast of networks of smoothers, from the places from which candidates run.
 
         Args:
@@ -182,125 +172,109 @@ class Judge:
             runs: how many free runs over each part that is left out.
         """
         (series,) = self._training
-        panel = self._panel(self._settings)
-        scaling = panel.scaling
+        panel, scaling = self.panel(self._settings), self._units.of(self._settings).scaling
         values = np.log(series.values) if scaling.log else series.values
-        errors: list[float] = []
-        for fold in range(self.folds):
-            starts, horizon = panel.places(len(series), self._stretch(fold), runs)
-            before = series.between(0, len(series) - self._stretch(fold)[0])
+        errors = list[np.ndarray]()
+        for part in self.parts:
+            starts, horizon = panel.places(len(series), part, runs)
+            before = series.between(0, len(series) - part[0])
             following = starts[:, None] + 1 + np.arange(horizon)
             ran = np.mean([smoothed(one, before, series, starts, following) for one in several], axis=0)
             ran = np.log(ran) if scaling.log else ran
-            errors += panel.means(ran / scaling.scale, values[following] / scaling.scale).tolist()
-        return tuple(errors)
+            errors.append(panel.means(ran / scaling.scale, values[following] / scaling.scale))
+        return np.concatenate(errors)
 
-    def plan_of(self, settings: Settings) -> SolvePlan:
-        """The plan of a candidate; its penalty does not matter here."""
+    def drawn(self, settings: Settings) -> tuple[SolvePlan, Network]:
+        """The plan of a candidate, whose penalty does not matter here, and its network with its known model."""
         first = self._training[0]
-        return solve_plan(settings, first.shape[1], first.inputs.shape[1])
+        plan = solve_plan(settings, first.shape[1], first.inputs.shape[1])
+        return plan, replace(plan.draw(), known=self._units.of(settings).scaling.of_model(settings.model))
 
-    def drawn(self, plan: SolvePlan) -> Network:
-        """The network of a plan with its known model, if it has one."""
-        scaling = self._panel(plan.settings).scaling
-        return replace(plan.draw(), known=scaling.of_model(plan.settings.model))
-
-    def divided(self, network: Network, plan: SolvePlan, folds: int) -> Divided:
+    def divided(self, plan: SolvePlan, network: Network, parts: Sequence[tuple[int, int]]) -> Divided:
         """The rows of a network without each of the parts that are left out; see `ridge.divided`."""
-        values = self._panel(plan.settings).values
-        stretches = [self._stretch(fold) for fold in range(folds)]
-        washout = ridge.washout_of(plan.washout, values)
-        return ridge.divided(network, values, washout, stretches, plan.input_noise, plan.seed)
+        values = self._units.of(plan.settings).values
+        return ridge.divided(
+            network, values, ridge.washout_of(plan.washout, values), parts, plan.input_noise, plan.seed
+        )
 
-    def errors(self, network: Network, readouts: Readouts, settings: Settings, fold: int, runs: int) -> np.ndarray:
-        """Errors of free runs over a part that is left out, shape (R, runs)."""
-        return self._panel(settings).errors(network, readouts, self._stretch(fold), runs)
-
-    def _stretch(self, fold: int) -> tuple[int, int]:
-        """First and last step of a part that is left out, counted from the end.
-
-        Raises:
-            SettingError, SeriesError: nothing can be left out.
-        """
-        require_held_out(self._settings, self._shortest)
-        return (fold + 1) * self._held_out, fold * self._held_out
-
-    def _panel(self, settings: Settings) -> _Panel:
+    def panel(self, settings: Settings) -> Panel:
         """The series in the units of the network, which depend on what is done with the values first."""
-        return _Panel.of(self._units.of(settings))
+        standardized = self._units.of(settings)
+        return Panel(standardized.values, standardized.deviation)
 
 
-def for_states(penalties: Sequence[float]) -> list[float]:
+def for_states(penalties: Sequence[float]) -> Sequence[float]:
     """The penalties that suit readouts solved on the states behind measurements; the first where none does."""
-    return [p for p in penalties if LEAST <= p <= MOST] or list(penalties[:1])
+    return [p for p in penalties if LEAST <= p <= MOST] or penalties[:1]
 
 
 @dataclass(frozen=True)
-class _Panel:
+class Panel:
     """The training series in the units of a network.
 
     Attributes:
         values: each of shape (steps, N).
-        scaling: between the series and these units.
-        channels: D.
         unit: the standard deviation of each channel, shape (D,).
         longest: most steps of a free run.
     """
 
     values: list[np.ndarray]
-    scaling: Scaling
-    channels: int
     unit: np.ndarray
     longest: int = LONGEST_RUN
 
-    @classmethod
-    def of(cls, standardized: Standardized) -> _Panel:
-        unit = standardized.deviation
-        return cls(standardized.values, standardized.scaling, len(unit), unit)
+    def errors(
+        self, network: Network, readouts: Readouts, part: tuple[int, int], runs: int, noise: Noise | None = None
+    ) -> np.ndarray:
+        """Errors of free runs over a part of each series, shape (R, runs).
 
-    def errors(self, network: Network, readouts: Readouts, stretch: tuple[int, int], runs: int) -> np.ndarray:
-        """Errors of free runs over a part of each series, shape (R, runs)."""
+        Args:
+            network: the network.
+            readouts: R of them.
+            part: first and last step, counted from the end.
+            runs: how many runs over all series together.
+            noise: in the measurements, which say in what states the runs begin; None reads the values as they are.
+        """
         return np.concatenate(
-            [self._errors(network, readouts, number, stretch, runs) for number in self._some(runs)], axis=1
+            [self._errors(network, readouts, one, part, runs, noise) for one in self._some(runs)], axis=1
         )
-
-    def errors_after(self, estimated: Estimate, values: np.ndarray, stretch: tuple[int, int], runs: int) -> np.ndarray:
-        """Errors of free runs from states that earlier measurements tell over a part of a series, shape (runs,)."""
-        starts, horizon = self.places(len(values), stretch, runs)
-        at = starts + 1 + np.arange(horizon)[:, None]
-        ahead = values[at - 1, self.channels :] if estimated.network.inputs else None
-        with np.errstate(all="ignore"):
-            begin = assimilation.states_before(estimated.network, estimated.noise, values, starts)
-            ran = numpy_runs.run(estimated.network, *begin, horizon, future_inputs=ahead).values[0]
-            return self.means(ran, values[at, : self.channels].transpose(1, 0, 2))
 
     def _some(self, runs: int) -> list[int]:
         """The numbers of the series over which there are runs: all, or at most `runs`, evenly spread."""
         return np.unique(np.linspace(0, len(self.values) - 1, min(runs, len(self.values))).astype(int)).tolist()
 
     def _errors(
-        self, network: Network, readouts: Readouts, number: int, stretch: tuple[int, int], runs: int
+        self,
+        network: Network,
+        readouts: Readouts,
+        number: int,
+        part: tuple[int, int],
+        runs: int,
+        noise: Noise | None,
     ) -> np.ndarray:
         """Errors of free runs over a part of one series, shape (R, runs)."""
         values = self.values[number]
-        starts, horizon = self.places(len(values), stretch, runs)
+        starts, horizon = self.places(len(values), part, runs)
         at = starts + 1 + np.arange(horizon)[:, None]
-        known = numpy_runs.filled_by(network, readouts, values)
-        ahead = values[at - 1, self.channels :] if network.inputs else None
-        begin = numpy_runs.states_before(network, known, starts)
+        channels = len(self.unit)
+        ahead = values[at - 1, channels:] if network.inputs else None
         with np.errstate(all="ignore"):
+            if noise is None:
+                known = numpy_runs.filled_by(network, readouts, values)
+                begin = numpy_runs.states_before(network, known, starts)
+            else:
+                begin = assimilation.states_before(network, noise, values, starts)
             ran = numpy_runs.run(network, *begin, horizon, future_inputs=ahead, readouts=readouts).values
-            return self.means(ran, values[at, : self.channels].transpose(1, 0, 2))
+            return self.means(ran, values[at, :channels].transpose(1, 0, 2))
 
-    def places(self, steps: int, stretch: tuple[int, int], runs: int) -> tuple[np.ndarray, int]:
+    def places(self, steps: int, part: tuple[int, int], runs: int) -> tuple[np.ndarray, int]:
         """The last step before each run over a part that is left out, shape (S,), and the steps of a run.
 
         Args:
             steps: of the series.
-            stretch: first and last step of the part, counted from the end.
+            part: first and last step of the part, counted from the end.
             runs: how many runs over all series together.
         """
-        first, last = (steps - count for count in stretch)
+        first, last = (steps - count for count in part)
         held_out = last - first
         horizon = max(1, min(self.longest, max(held_out // 3, min(SHORTEST, held_out - 1))))
         count = max(1, min(runs // len(self._some(runs)), 3 * held_out // horizon, held_out - horizon + 1))

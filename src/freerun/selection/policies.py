@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Protocol
 
 import numpy as np
@@ -96,9 +96,6 @@ def penalties_near(penalties: Sequence[float], best: float, factor: float) -> li
     return [penalty for penalty in penalties if 1 / factor <= penalty / best <= factor]
 
 
-MOST_RECURRENT = 500
-"""Most units of a recurrent reservoir, whose steps cost the square of them, unless more are asked for."""
-
 FEWEST_TO_TELL = 30
 """Hidden units by which candidates can be told from each other. The first round has the geometric mean of these and of
 all units (173 of 1000, 55 of 100): the fewer there are, the dearer is every one that is left out."""
@@ -125,7 +122,7 @@ FULL_STATES = ((1, 1), (2, 1))
 POLYNOMIALS = ((4, 1, 3), (4, 2, 4), (4, 4, 3), (5, 1, 3), (7, 2, 3), (8, 3, 2))
 """Windows of polynomials of one channel, how many steps their values are apart, and degrees."""
 
-POLYNOMIALS_OF_STATES = ((1, 1, 2), (1, 1, 3), (1, 1, 4), (2, 1, 2), (2, 1, 3), (2, 1, 4))
+POLYNOMIALS_OF_STATES = tuple((*shape, degree) for shape in FULL_STATES for degree in (2, 3, 4))
 """The same where several channels, as they are, may be the whole state of a system."""
 
 
@@ -135,14 +132,27 @@ def _fits(lags: tuple[int, ...], profile: Profile) -> bool:
     return lags[-1] < profile.steps // SHARE_OF_WINDOW and numbers <= min(profile.steps, MOST_UNITS)
 
 
-def _scales_near(best: Settings) -> list[Proposal]:
-    """Scales of the inputs to try beside that of the best so far; monomials have none."""
-    return [] if best.input_scale is None else [{"input_scale": best.input_scale * factor} for factor in (0.5, 2.0)]
+def hidden_units(delays: int | tuple[int, ...], scale: float, cell: str = "memoryless", **others: object) -> Proposal:
+    """Propose hidden units, which read the values as they are unless `others` say more."""
+    return {"cell": cell, "delays": delays, "input_scale": scale, "difference": 0, **others}
 
 
-def noises_near(best: Settings) -> tuple[float, ...]:
-    """Noise on the inputs to try beside that of the best so far, in standard deviations."""
-    return (best.input_noise / 3, best.input_noise * 3) if best.input_noise else FIRST_NOISES
+def polynomial(delays: int | tuple[int, ...], degree: int, **others: object) -> Proposal:
+    """Propose the monomials of the values of a window."""
+    return {"cell": "polynomial", "delays": delays, "degree": degree, "difference": 0, **others}
+
+
+def inputs_near(best: Settings, first_noises: Sequence[float] = ()) -> Iterator[Proposal]:
+    """Propose other scales of the inputs, and other noise on them, than those of the best so far.
+
+    Args:
+        best: the best so far; monomials have no scale.
+        first_noises: to try beside no noise.
+    """
+    if best.input_scale is not None:
+        yield from ({"input_scale": best.input_scale * factor} for factor in (0.5, 2.0))
+    noises = (best.input_noise / 3, best.input_noise * 3) if best.input_noise else first_noises
+    yield from ({"input_noise": noise} for noise in noises)
 
 
 def differences_of(profile: Profile) -> list[tuple[int, ...]]:
@@ -150,9 +160,6 @@ def differences_of(profile: Profile) -> list[tuple[int, ...]]:
     seasonal = [season for season in profile.seasons if season <= profile.shortest // SHARE_OF_WINDOW]
     return [(), *((lag,) for lag in (1, *seasonal)), *combinations((1, *seasonal), 2)]
 
-
-MOST_BEHIND = 100
-"""Most units of a network that learns the states behind measurements, whose readout is solved in many rounds."""
 
 LEAST_NOISE, MOST_NOISE = 1e-3, 0.9
 """Bounds of the noise in a channel from which its estimate begins, in standard deviations."""
@@ -191,22 +198,19 @@ class ForecastPolicy:
         if profile.channels > 1 or profile.parameters:
             shapes = [*FULL_STATES, *shapes]
         windows = [lags for lags in (window(*shape) for shape in shapes) if _fits(lags, profile)]
-        for difference in (0,) if profile.parameters else differences_of(profile):
-            for scale in self.scales[:1] if difference else self.scales:
-                for lags in windows or [(0,)]:
-                    yield {"cell": "memoryless", "delays": lags, "input_scale": scale, "difference": difference or 0}
+        for difference in [()] if profile.parameters else differences_of(profile):
+            for scale, lags in product(self.scales[:1] if difference else self.scales, windows or [(0,)]):
+                yield hidden_units(lags, scale, difference=difference or 0)
         if not profile.dated and profile.noise < NOISY_FOR_POLYNOMIALS:
             for count, apart, degree in POLYNOMIALS if profile.channels == 1 else POLYNOMIALS_OF_STATES:
                 if _fits(window(count, apart), profile):
-                    yield {"cell": "polynomial", "delays": window(count, apart), "degree": degree, "difference": 0}
+                    yield polynomial(window(count, apart), degree)
         for leak, radius in self.reservoirs:
-            reservoir = {"leak": leak, "spectral_radius": radius}
-            yield {"cell": "leaky", "delays": 1, "input_scale": self.scales[0], "difference": 0} | reservoir
+            yield hidden_units(1, self.scales[0], "leaky", leak=leak, spectral_radius=radius)
 
     def neighbours(self, best: Settings, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
-        yield from _scales_near(best)
-        yield from ({"input_noise": noise} for noise in noises_near(best))
+        yield from inputs_near(best, FIRST_NOISES)
         if best.degree is not None:
             yield from ({"degree": near} for near in (best.degree - 1, best.degree + 1) if near > 1)
         lags = best.lags
@@ -221,7 +225,7 @@ class ForecastPolicy:
                 if count > 1 and spacing > 0 and _fits(window(count, spacing), profile):
                     yield {"delays": window(count, spacing)}
         if best.cell == "leaky":
-            leak = LEAK if best.leak is None else best.leak
+            leak = best.leak or LEAK
             radius = SPECTRAL_RADIUS if best.spectral_radius is None else best.spectral_radius
             yield from ({"leak": near} for near in (leak / 2, min(0.95, leak * 2)))
             yield from ({"spectral_radius": radius * factor} for factor in (0.7, 1.4))
@@ -262,20 +266,15 @@ class AttractorPolicy:
 
     def candidates(self, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
-        for delays in self.delays:
-            for scale in self.scales:
-                for noise in self.noises if profile.noise < NOISY else (0.0,):
-                    yield {"cell": "memoryless", "delays": delays, "input_scale": scale, "difference": 0} | {
-                        "input_noise": noise
-                    }
+        noises = self.noises if profile.noise < NOISY else (0.0,)
+        for delays, scale, noise in product(self.delays, self.scales, noises):
+            yield hidden_units(delays, scale, input_noise=noise)
 
     def neighbours(self, best: Settings, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
-        yield from _scales_near(best)
+        yield from inputs_near(best)
         count = len(best.lags)
         yield from ({"delays": window(max(1, near), 1)} for near in (round(count / 1.4), math.ceil(count * 1.4)))
-        if best.input_noise:
-            yield from ({"input_noise": noise} for noise in noises_near(best))
 
     def judge(self, settings: Settings, training: Sequence[Series]) -> AttractorJudge:
         """See `Policy`."""
@@ -308,9 +307,7 @@ class StatesPolicy:
         """See `Policy`."""
         noise = tuple(np.clip(profile.noises, LEAST_NOISE, MOST_NOISE).tolist())
         for delays in self.delays if profile.channels > 1 else self.delays_of_one:
-            yield {"cell": "memoryless", "delays": delays, "input_scale": self.scale, "difference": 0} | {
-                "measurement_noise": noise
-            }
+            yield hidden_units(delays, self.scale, measurement_noise=noise)
 
     def neighbours(self, best: Settings, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
@@ -367,50 +364,36 @@ class FieldPolicy:
 
     def candidates(self, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
-        for width in [width for width in self.widths if self._fits(width)] or [(self.extent - 1) // 2]:
-            for lags in self.windows:
-                for noise in self.noises if profile.noise < NOISY else (0.0,):
-                    yield {"cell": "memoryless", "neighbours": width, "delays": window(*lags)} | {
-                        "input_scale": self.scale,
-                        "input_noise": noise,
-                        "difference": 0,
-                    }
-        if profile.noise < NOISY and not profile.inputs:
+        clean = profile.noise < NOISY
+        widths = [width for width in self.widths if self._fits(width)] or [(self.extent - 1) // 2]
+        for width, lags, noise in product(widths, self.windows, self.noises if clean else (0.0,)):
+            yield hidden_units(window(*lags), self.scale, neighbours=width, input_noise=noise)
+        if clean and not profile.inputs:
             for width, degree in self.polynomials:
                 if self._fits(width):
-                    yield self._polynomial(width, degree)
+                    yield polynomial(1, degree, neighbours=width, input_noise=0.0)
 
     def neighbours(self, best: Settings, profile: Profile) -> Iterator[Proposal]:
         """See `Policy`."""
         del profile
-        assert isinstance(best.neighbours, int)
+        width = best.neighbours
+        assert isinstance(width, int)
         if best.cell == "polynomial":
-            yield from self._polynomials_near(best.neighbours, DEGREE if best.degree is None else best.degree)
+            degree = best.degree or DEGREE
+            for near, power in ((width - 1, degree), (width + 1, degree), (width, degree - 1), (width, degree + 1)):
+                few = monomials.count(2 * near + 1, power) <= MOST_MONOMIALS_OF_FIELD
+                if near > 0 and power > 1 and few and self._fits(near):
+                    yield polynomial(1, power, neighbours=near, input_noise=0.0)
             return
-        yield from _scales_near(best)
-        if best.input_noise:
-            yield from ({"input_noise": noise} for noise in noises_near(best))
-        for width in (math.floor(best.neighbours / 1.3), math.ceil(best.neighbours * 1.3)):
-            if width != best.neighbours and self._fits(width):
-                yield {"neighbours": width}
+        yield from inputs_near(best)
+        for near in (math.floor(width / 1.3), math.ceil(width * 1.3)):
+            if near != width and self._fits(near):
+                yield {"neighbours": near}
         yield {"delays": window(len(best.lags) + 1, 1)}
 
     def judge(self, settings: Settings, training: Sequence[Series]) -> Judge:
         """See `Policy`."""
         return Judge(settings, training)
-
-    def _polynomials_near(self, width: int, degree: int) -> Iterator[Proposal]:
-        for near, power in ((width - 1, degree), (width + 1, degree), (width, degree - 1), (width, degree + 1)):
-            few = monomials.count(2 * near + 1, power) <= MOST_MONOMIALS_OF_FIELD
-            if near > 0 and power > 1 and few and self._fits(near):
-                yield self._polynomial(near, power)
-
-    @staticmethod
-    def _polynomial(width: int, degree: int) -> Proposal:
-        return {"cell": "polynomial", "neighbours": width, "delays": 1, "degree": degree} | {
-            "input_noise": 0.0,
-            "difference": 0,
-        }
 
     def _fits(self, width: int) -> bool:
         return 2 * width + 1 <= self.extent
@@ -501,10 +484,3 @@ def _is_comparable(profile: Profile) -> bool:
 def _is_sample(profile: Profile) -> bool:
     """Whether a series is a long sample of a system."""
     return _is_comparable(profile) and not profile.dated and profile.steps >= SAMPLE
-
-
-FILLED_IN = (
-    *("cell", "delays", "input_scale", "leak", "spectral_radius"),
-    *("input_noise", "measurement_noise", "difference", "degree", "neighbours"),
-)
-"""The parameters that a policy may fill in, beside the units and the penalty."""

@@ -14,10 +14,11 @@ import numpy as np
 
 from freerun.data.profile import parameters_of
 from freerun.data.series import Series
-from freerun.errors import TrainingDiverged
 from freerun.network import ridge
+from freerun.network.network import Network
+from freerun.plan import SolvePlan
 from freerun.selection.holdout import require_held_out
-from freerun.selection.judge import RUNS, Candidate, Judge
+from freerun.selection.judge import Judge
 from freerun.settings import Settings
 
 FEWEST_VALUES = 3
@@ -45,7 +46,11 @@ def judge_of(settings: Settings, training: Sequence[Series]) -> Judge:
 
 
 class ParameterJudge(Judge):
-    """Judges candidates by free runs along series whose value of the parameter is left out of the fit."""
+    """Judges candidates by free runs along series whose value of the parameter is left out of the fit.
+
+    Attributes:
+        groups: numbers of the series of each value that is left out.
+    """
 
     def __init__(self, settings: Settings, training: Sequence[Series], which: np.ndarray) -> None:
         """Divide the series.
@@ -62,21 +67,17 @@ class ParameterJudge(Judge):
         require_held_out(settings, min(map(len, training)))
         count = int(which.max()) + 1
         left_out = np.unique(np.linspace(0, count - 1, min(count, MOST_LEFT_OUT)).round().astype(int))
-        self._groups = [np.flatnonzero(which == value).tolist() for value in left_out]
-        self.folds = len(self._groups)
+        self.groups = [np.flatnonzero(which == value).tolist() for value in left_out]
 
-    def __call__(self, settings: Settings, penalties: Sequence[float], runs: int = RUNS) -> Candidate:
-        """Judge settings with each of some penalties, and keep the best penalty; see `Judge`."""
-        plan = self.plan_of(settings)
-        network, panel = self.drawn(plan), self._panel(settings)
+    def errors(
+        self, plan: SolvePlan, network: Network, penalties: Sequence[float], runs: int
+    ) -> tuple[list[np.ndarray], None]:
+        """Errors at each value that is left out, shape (penalties, runs)."""
+        panel, errors = self.panel(plan.settings), list[np.ndarray]()
         washout = ridge.washout_of(plan.washout, panel.values)
-        errors = list[np.ndarray]()
-        try:
-            without = ridge.without_each(network, panel.values, washout, self._groups, plan.input_noise, plan.seed)
-            for triangle, group in zip(without, self._groups, strict=True):
-                there = replace(panel, values=[panel.values[number] for number in group], longest=LONGEST)
-                stretch = min(map(len, there.values)) - washout - 1, 0
-                errors.append(there.errors(network, triangle.readouts(network, penalties), stretch, runs))
-        except TrainingDiverged:
-            return Candidate.of(settings.with_(l2=penalties[-1]), ())
-        return Candidate.best_of(settings, penalties, errors)
+        without = ridge.without_each(network, panel.values, washout, self.groups, plan.input_noise, plan.seed)
+        for triangle, group in zip(without, self.groups, strict=True):
+            there = replace(panel, values=[panel.values[number] for number in group], longest=LONGEST)
+            whole = min(map(len, there.values)) - washout - 1, 0
+            errors.append(there.errors(network, triangle.readouts(network, penalties), whole, runs))
+        return errors, None
