@@ -92,7 +92,8 @@ def search(
     from freerun.settings import Settings
 
     console, began = Console(as_json, quiet), perf_counter()
-    require_writable(output, report, study, read=series)
+    require_writable(output, report, read=series)
+    require_writable(study)
     if storage is None and name is not None:
         raise SettingError("--name is the name of a study in a database; give --storage too, or use --study for a file")
     if storage is not None and study is not None:
