@@ -86,6 +86,24 @@ def test_half_widths_are_the_conformal_quantile():
     assert half_widths(with_gaps, 0.8) == pytest.approx(80)
 
 
+def test_half_widths_of_a_channel_without_an_error_are_wide_or_missing():
+    errors = np.random.default_rng(0).normal(size=(200, 20, 3))
+    errors[:, 10, 1] = np.nan
+    errors[:, :, 2] = np.nan
+    widths = half_widths(errors, 0.8)
+    assert np.isfinite(widths[:, :2]).all()
+    assert widths[10, 1] > widths[9, 1]
+    assert np.isnan(widths[:, 2]).all()
+
+
+def test_a_channel_that_ends_early_has_a_forecast_whose_bounds_are_unknown():
+    values = np.column_stack([np.sin(np.arange(120) / 3), np.cos(np.arange(120) / 3)])
+    values[60:, 1] = np.nan
+    table = freerun.RNN(20, optimizer="ridge").fit(values).forecast(3, 80)
+    assert np.isfinite(table[["x0", "x1", "x0_low_80", "x0_high_80"]].to_numpy()).all()
+    assert np.isnan(table[["x1_low_80", "x1_high_80"]].to_numpy()).all()
+
+
 def test_half_widths_of_few_errors_are_those_of_a_t_distribution():
     """Of n errors with root mean square s, for a level too high for a quantile of n; SciPy has the distribution."""
     errors = np.array([-2.0, 1.0, 2.0, -1.0]).reshape(4, 1, 1)

@@ -217,7 +217,7 @@ def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
         share: share of true values that intervals should cover, 0 to 1.
 
     Returns:
-        Shape (H, D).
+        Shape (H, D); NaN where no error is known.
     """
     from scipy.special import stdtrit
 
@@ -231,7 +231,7 @@ def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
             known = known[np.isfinite(known)]
             alone = int(np.isfinite(errors[:, h, channel]).sum())
             new = (alone + horizons) / (h + 2)
-            if (new + 1) * share > new:
+            if not alone or (new + 1) * share > new:
                 scale = np.sqrt((known**2).mean()) if len(known) else np.nan
                 widths[h, channel] = scale * stdtrit(new, (1 + share) / 2)
             else:
@@ -341,7 +341,7 @@ def rescaled(model: Model, errors: np.ndarray, weights: np.ndarray, weight: floa
     if model.growth is not None:
         return replace(model, growth=replace(model.growth, scale=factor * model.growth.scale))
     most = np.maximum(
-        _largest_error([model.recent], model.best.scaling.log), np.nanmax(np.abs(model.errors), axis=(0, 1))
+        _largest_error([model.recent], model.best.scaling.log), np.abs(np.nan_to_num(model.errors)).max(axis=(0, 1))
     )
     return replace(model, errors=np.clip(factor * model.errors, -most, most))
 
@@ -371,7 +371,7 @@ def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
     """
     steps, channels = series.shape
     horizon = min(MOST_CALIBRATED, max(1, steps // 2))
-    first = min(members[0].washout, steps - 2)
+    first = max(1, min(members[0].washout, steps - 2))
     starts = np.unique(np.linspace(first, steps - 1, min(IN_SAMPLE, steps - first)).astype(int))
     errors = np.abs(run_errors(members, series, starts, horizon))
     errors = np.minimum(errors, largest_usual(errors))
