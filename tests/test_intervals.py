@@ -96,6 +96,13 @@ def test_half_widths_of_a_channel_without_an_error_are_wide_or_missing():
     assert np.isnan(widths[:, 2]).all()
 
 
+def test_half_widths_of_a_single_run_are_those_of_a_t_distribution():
+    errors = np.random.default_rng(0).normal(size=(1, 20, 1))
+    widths = half_widths(errors, 0.8)
+    assert (widths[1:] > np.abs(errors).min()).all()
+    assert widths[0] > np.abs(errors[0, 0])
+
+
 def test_a_channel_that_ends_early_has_a_forecast_whose_bounds_are_unknown():
     values = np.column_stack([np.sin(np.arange(120) / 3), np.cos(np.arange(120) / 3)])
     values[60:, 1] = np.nan

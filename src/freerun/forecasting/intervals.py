@@ -231,7 +231,8 @@ def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
             known = known[np.isfinite(known)]
             alone = int(np.isfinite(errors[:, h, channel]).sum())
             new = (alone + horizons) / (h + 2)
-            if not alone or (new + 1) * share > new:
+            independent = min(new, alone)
+            if (independent + 1) * share > independent:
                 scale = np.sqrt((known**2).mean()) if len(known) else np.nan
                 widths[h, channel] = scale * stdtrit(new, (1 + share) / 2)
             else:
