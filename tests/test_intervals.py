@@ -86,6 +86,13 @@ def test_half_widths_are_the_conformal_quantile():
     assert half_widths(with_gaps, 0.8) == pytest.approx(80)
 
 
+def test_half_widths_of_a_single_run_are_those_of_a_t_distribution():
+    errors = np.random.default_rng(0).normal(size=(1, 20, 1))
+    widths = half_widths(errors, 0.8)
+    assert (widths[1:] > np.abs(errors).min()).all()
+    assert widths[0] > np.abs(errors[0, 0])
+
+
 def test_half_widths_of_few_errors_are_those_of_a_t_distribution():
     """Of n errors with root mean square s, for a level too high for a quantile of n; SciPy has the distribution."""
     errors = np.array([-2.0, 1.0, 2.0, -1.0]).reshape(4, 1, 1)

@@ -467,3 +467,12 @@ def test_intervals_are_as_wide_as_the_series_is_erratic_at_its_end():
     truth = 2 * 1.2816
     assert width(100 + np.r_[wild, calm]) == pytest.approx(truth, rel=0.5)
     assert width(100 + np.r_[calm, wild]) == pytest.approx(10 * truth, rel=0.5)
+
+
+def test_errors_inside_a_series_begin_at_the_second_step_without_a_washout():
+    """The first step has no forecast, since nothing is before it."""
+    values = np.sin(np.arange(60) / 3) + np.random.default_rng(0).normal(0, 0.1, 60)
+    growths = [freerun.RNN(cell="smoothing", washout=washout).fit(values).model_.growth for washout in (0, 1)]
+    assert growths[0] is not None
+    assert growths[1] is not None
+    np.testing.assert_array_equal(growths[0].scale, growths[1].scale)

@@ -140,6 +140,13 @@ def test_progress_says_that_a_gpu_was_taken(tutorial_series, monkeypatch):
     assert {p.task for p in seen} == {"training 2 networks on a GPU"}
 
 
+@pytest.mark.parametrize("given", [{"optimizer": "ridge", "hidden": 20}, {"optimizer": "adam", "epochs": 1}])
+def test_a_series_shorter_than_its_differences_is_refused_with_any_washout(given):
+    rnn = freerun.RNN(difference=(1, 49), washout=0, **given)
+    with pytest.raises(SeriesError, match="has 51 steps, and these differences need 52 or more"):
+        rnn.fit(np.sin(np.arange(51.0)))
+
+
 def test_a_series_shorter_than_the_washout_is_refused(tutorial_series):
     train, valid = tutorial_series
     with pytest.raises(SeriesError, match="the validation series has 500 steps; with a washout of 600"):

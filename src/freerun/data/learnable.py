@@ -96,6 +96,7 @@ def _require_learnable(series: Series, settings: Settings, washout: int, smooth:
     if smooth:
         _require_values(series)
     require_steps("training", series, washout)
+    _require_differences(series, settings)
     longest = max(LONGEST_GAP, washout) if settings.washout is None else washout
     _refuse_long_gap(series, longest, settings.method == "ridge")
     _refuse_nearly_empty(series)
@@ -111,6 +112,16 @@ def require_steps(name: str, series: Series, washout: int) -> None:
     if len(series) < washout + 2:
         raise SeriesError(
             f"the {name} series has {len(series)} steps; with a washout of {washout} it needs {washout + 2} or more"
+        )
+
+
+def _require_differences(series: Series, settings: Settings) -> None:
+    """Refuse a series that has no differences of the lags that are asked for, whatever the washout is."""
+    needed = sum(settings.differences) + 2
+    if settings.differences and len(series) < needed:
+        raise SeriesError(
+            f"difference={settings.difference}: the training series has {len(series)} steps, and these differences "
+            f"need {needed} or more; give a longer series, or smaller lags"
         )
 
 

@@ -9,7 +9,7 @@ from threading import Lock
 
 import numpy as np
 
-from freerun.data.series import Series
+from freerun.data.series import Series, refuse_empty
 from freerun.errors import SeriesError
 from freerun.known import KnownModel
 from freerun.settings import Settings
@@ -283,25 +283,24 @@ def differenced(values: np.ndarray, differences: tuple[int, ...]) -> np.ndarray:
 
 def varies(series: Series) -> np.ndarray:
     """Whether each channel varies by more than rounding, shape (D,); one without any value does not."""
-    largest = np.abs(np.nan_to_num(series.values)).max(axis=0)
     with np.errstate(over="ignore", invalid="ignore"):
-        return deviation_or_zero(series.values) > ROUNDING * largest
+        return deviation_or_zero(series.values) > ROUNDING * _largest(series)
 
 
-def refuse_constant(series: Series) -> np.ndarray:
-    """Raise an error if a channel is constant.
+def _largest(series: Series) -> np.ndarray:
+    """The largest absolute value of each channel, shape (D,); 0 if all are missing."""
+    return np.abs(np.nan_to_num(series.values)).max(axis=0)
 
-    Returns:
-        The standard deviation of each channel, shape (D,), in its units; missing values are ignored.
+
+def refuse_constant(series: Series) -> None:
+    """Raise an error if a channel is constant; missing values are ignored.
 
     Raises:
         SeriesError: a channel is constant up to rounding, all its values are missing, or their squares overflow or
             underflow double precision.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        deviation = series.deviation
-    size = np.nanmax(np.abs(series.values), axis=0)
-    for name, varied, largest in zip(series.channels, varies(series), size, strict=True):
+    refuse_empty(series)
+    for name, varied, largest in zip(series.channels, varies(series), _largest(series), strict=True):
         if largest > LARGEST or 0 < largest < 1.0 / LARGEST:
             raise SeriesError(
                 f"channel {name!r} has values as large as {largest:.0e}, whose squares are beyond double precision; "
@@ -311,7 +310,6 @@ def refuse_constant(series: Series) -> np.ndarray:
             raise SeriesError(
                 f"channel {name!r} is constant{_but_for_rounding(series.channel(name).values)} leave it out"
             )
-    return deviation
 
 
 def _but_for_rounding(values: np.ndarray) -> str:

@@ -677,9 +677,7 @@ class Series:
         Raises:
             SeriesError: all values of a channel are missing.
         """
-        empty = ~np.isfinite(self.values).any(axis=0)
-        if empty.any():
-            raise SeriesError(f"channel {self.channels[int(empty.argmax())]!r} has no value at all; leave it out")
+        refuse_empty(self)
         return np.nanstd(self.values, axis=0)
 
     @property
@@ -773,6 +771,17 @@ class Series:
             return times
         more = continue_times(np.concatenate([self.times[-1:], times]), self.dt, self.calendar, steps - len(known))
         return np.concatenate([times, more])
+
+
+def refuse_empty(series: Series) -> None:
+    """Raise an error if all values of a channel are missing.
+
+    Raises:
+        SeriesError: the message names the channel.
+    """
+    empty = ~np.isfinite(series.values).any(axis=0)
+    if empty.any():
+        raise SeriesError(f"channel {series.channels[int(empty.argmax())]!r} has no value at all; leave it out")
 
 
 def longest_gap(series: Series) -> tuple[int, int, str]:

@@ -369,7 +369,7 @@ def rescaled(model: Model, errors: np.ndarray, weights: np.ndarray, weight: floa
     if model.growth is not None:
         return replace(model, growth=replace(model.growth, scale=factor * model.growth.scale))
     most = np.maximum(
-        _largest_error([model.recent], model.best.scaling.log), np.nanmax(np.abs(model.errors), axis=(0, 1))
+        _largest_error([model.recent], model.best.scaling.log), np.abs(np.nan_to_num(model.errors)).max(axis=(0, 1))
     )
     return replace(model, errors=np.clip(factor * model.errors, -most, most))
 

@@ -421,7 +421,7 @@ def export_onnx(
     program: OnnxProgram = "run",
     ensemble: Ensemble = "best",
     after: Series | None = None,
-) -> ModelProto:
+) -> None:
     """Write a program as an ONNX file; see `freerun.RNN.export_onnx`.
 
     Raises:
@@ -431,4 +431,3 @@ def export_onnx(
     made = onnx_model(model, program, ensemble, after)
     with replacing(path) as beside:
         beside.write_bytes(made.SerializeToString())
-    return made

@@ -80,7 +80,7 @@ class Calibrated:
         larger = count - np.searchsorted(self.known, values, side="left")
         p = (1 + larger) / (count + 1)
         if self.begin < math.inf:
-            above = np.isfinite(self.begin) & (values > self.begin)
+            above = values > self.begin
             excess = np.where(above, values, self.begin) - self.begin
             share = (1 + count - np.searchsorted(self.known, self.begin, side="right")) / (count + 1)
             p = np.where(above, share * self._survival(excess / self.scale), p)

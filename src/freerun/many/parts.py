@@ -166,22 +166,17 @@ def require_format(path: Path) -> None:
     require_folder(path)
 
 
-def write_tables(path: Path, tables: Iterable[pa.Table]) -> bool:
+def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
     """Write tables one below the other, as Parquet or CSV by the suffix of the path; nothing if there are none.
-
-    Returns:
-        Whether there were any.
 
     Raises:
         OutputError: the file cannot be written.
     """
     groups = _grouped(tables)
     first = next(groups, None)
-    if first is None:
-        return False
-    with replacing(path) as beside:
-        (_write_csv if path.suffix.lower() == ".csv" else _write_parquet)(beside, first, groups)
-    return True
+    if first is not None:
+        with replacing(path) as beside:
+            (_write_csv if path.suffix.lower() == ".csv" else _write_parquet)(beside, first, groups)
 
 
 def _write_parquet(path: Path, first: pa.Table, groups: Iterator[pa.Table]) -> None:

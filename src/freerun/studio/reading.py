@@ -14,7 +14,7 @@ from freerun.data.io import read_table
 from freerun.data.numerals import Numerals, is_missing
 from freerun.data.rows import ReadOptions, Rows
 from freerun.data.seasons import seasons_of
-from freerun.data.series import Series
+from freerun.data.series import Series, refuse_empty
 from freerun.data.table import Table
 from freerun.data.timecolumn import find_times
 from freerun.errors import FreerunError, SeriesError, SeriesWarning
@@ -143,7 +143,7 @@ def _understand(path: Path, reading: Reading, shown: str) -> tuple[Understanding
         if isinstance(found, Table):
             seen, reading, shown = _identified(found, seen, reading, shown)
         series = read_series(found, reading, shown)
-        series.deviation  # noqa: B018 - refuses a channel without any value
+        refuse_empty(series)
     except FreerunError as error:
         return replace(seen, reading=reading.to_json(), error=_without_path(error, path)), None
     return _described(seen, reading, shown, series), series
