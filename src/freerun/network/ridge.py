@@ -328,9 +328,9 @@ class Triangle:
             R readouts.
 
         Raises:
-            TrainingDiverged: the hidden states are not finite, or a channel has no rows.
+            TrainingDiverged: the hidden states are not finite, or there are no rows.
         """
-        if self.counted is None or not self.counted.all():
+        if self.counted is None or not self.counted.any():
             raise TrainingDiverged(NO_ROWS)
         weights = np.empty((len(penalties), self.width, len(self.counted)), network.bias.dtype)
         for factor, group in zip(self.factors, self.groups, strict=True):
