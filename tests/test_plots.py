@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import freerun
 from freerun import Series, plots
 from freerun.errors import OutputError
 from freerun.training.history import History
@@ -34,6 +36,22 @@ def test_a_free_run_begins_where_the_data_end():
     assert labels(figure) == ["data", "free run", "holds 7 steps"]
     assert curves(figure.axes[0])["free run"][0, 0] == 20.0
     assert curves(figure.axes[0])["data"][-1, 0] == 20.0
+
+
+def test_data_are_drawn_as_users_have_them():
+    """Of an array, the true values are those of the first steps of the run, as of a series with times."""
+    months = pd.date_range("2020-01-01", periods=72, freq="MS")
+    values = 20 + np.sin(np.arange(72) / 2)
+    known = pd.Series(values[:60], months[:60], name="sales")
+    rnn = freerun.RNN(cell="smoothing").fit(known)
+    table, run = rnn.forecast(12, 80), rnn.generate(12)
+    for figure in (plots.forecast(table, known, (80,), values[60:]), plots.free_run(run, known, values[60:])):
+        (axes,) = figure.axes
+        drawn = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+        at = [np.asarray(line.get_xdata()) for line in axes.lines]
+        place = next(i for i, one in enumerate(drawn) if np.array_equal(one, values[60:]))
+        assert (at[place] == months[60:].to_numpy()).all()
+    np.testing.assert_array_equal(plots.data(known).axes[0].lines[0].get_ydata(), known)
 
 
 def test_each_channel_has_its_axes():

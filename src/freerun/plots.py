@@ -1,8 +1,9 @@
 """Plots: each function draws one Matplotlib figure and returns it; `save` writes it as PNG, SVG or PDF.
 
 All names of channels and titles are drawn as text, never as formulas; see `freerun.lettering`. Functions that draw
-series share three arguments. `boundary` is the first step after the training part. `truth` has the true values of
-predicted steps. `title` is the title of the figure.
+series take them as `freerun.Series.of` does: a DataFrame, an array, a path. They share three arguments. `boundary` is
+the first step after the training part. `truth` has the true values of predicted steps. `title` is the title of the
+figure.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ DRAWN_ERRORS = 1e-16, 1e3
 """Bounds to which errors are clipped in a plot, in standard deviations."""
 
 
-def data(series: Series, boundary: int | None = None, title: str = "") -> Figure:
+def data(series: object, boundary: int | None = None, title: str = "") -> Figure:
     """Plot a series, one panel per channel; from `MANY` channels on as an image.
 
     Args:
@@ -68,6 +69,7 @@ def data(series: Series, boundary: int | None = None, title: str = "") -> Figure
         boundary: first step after the training part; marked by a line.
         title: title of the figure.
     """
+    series = Series.of(series)
     if len(series.channels) >= MANY:
         return _images({"data": series}, [] if boundary is None else [series.drawn_times[boundary]], title)
     figure, grid = _new_figure(title, len(series.channels), [2] * len(series.channels))
@@ -79,7 +81,7 @@ def data(series: Series, boundary: int | None = None, title: str = "") -> Figure
     return _finish(figure)
 
 
-def one_step(series: Series, predictions: Series, boundary: int | None = None, title: str = "") -> Figure:
+def one_step(series: object, predictions: Series, boundary: int | None = None, title: str = "") -> Figure:
     """Plot one-step predictions with the data, and the Euclidean norm of their errors below.
 
     Args:
@@ -88,6 +90,7 @@ def one_step(series: Series, predictions: Series, boundary: int | None = None, t
         boundary: first step after the training part; marked by a line.
         title: title of the figure.
     """
+    series = Series.of(series)
     figure, grid = _new_figure(title, 1 + len(series.channels), [*([2] * len(series.channels)), 1])
     for i, (axes, channel) in enumerate(zip(grid[:-1], series.channels, strict=True)):
         axes.plot(series.drawn_times, series.values[:, i], color=TRUTH, linewidth=1.6, label="data")
@@ -109,7 +112,7 @@ def one_step(series: Series, predictions: Series, boundary: int | None = None, t
     return _finish(figure)
 
 
-def smoothed(series: Series, states: Series, title: str = "") -> Figure:
+def smoothed(series: object, states: Series, title: str = "") -> Figure:
     """Plot measurements as dots, and the states behind them as lines.
 
     Args:
@@ -117,6 +120,7 @@ def smoothed(series: Series, states: Series, title: str = "") -> Figure:
         states: what `RNN.smooth` returned for them, without standard deviations.
         title: title of the figure.
     """
+    series = Series.of(series)
     figure, grid = _new_figure(title, len(series.channels), [1] * len(series.channels))
     for i, (axes, channel) in enumerate(zip(grid, series.channels, strict=True)):
         axes.plot(series.drawn_times, series.values[:, i], ".", color=TRUTH, markersize=3, label="measured")
@@ -129,8 +133,8 @@ def smoothed(series: Series, states: Series, title: str = "") -> Figure:
 
 def free_run(
     run: Series,
-    before: Series | None = None,
-    truth: Series | None = None,
+    before: object = None,
+    truth: object = None,
     vpt: int | None = None,
     title: str = "",
 ) -> Figure:
@@ -139,37 +143,38 @@ def free_run(
     Args:
         run: the generated steps.
         before: the series that the run continues. As many of its last steps are drawn as `run` has, at least 50.
-        truth: the true values of at most as many steps as `run` has.
+        truth: the true values of at most as many steps as `run` has; of an array, from its first step on.
         vpt: valid prediction time in steps; marked by a line.
         title: title of the figure.
     """
     if len(run.channels) >= MANY:
         return field(run, truth, vpt, title)
+    past, true = (None if one is None else Series.of(one) for one in (before, truth))
     figure, grid = _new_figure(title, len(run.channels), [2] * len(run.channels))
     for i, (axes, channel) in enumerate(zip(grid, run.channels, strict=True)):
-        data = [series.values[:, i] for series in (before, truth) if series is not None]
+        data = [series.values[:, i] for series in (past, true) if series is not None]
         values = _clip(run.values[:, i], np.concatenate(data)) if data else run.values[:, i]
-        if before is not None:
-            shown = min(len(before), max(len(run), 50))
-            times = np.append(before.drawn_times[-shown:], run.drawn_times[:1])
-            joined = run.values[:1, i] if truth is None else truth.values[:1, i]
-            axes.plot(times, np.append(before.values[-shown:, i], joined), color=TRUTH, linewidth=1.6, label="data")
+        if past is not None:
+            shown = min(len(past), max(len(run), 50))
+            times = np.append(past.drawn_times[-shown:], run.drawn_times[:1])
+            joined = run.values[:1, i] if true is None else true.values[:1, i]
+            axes.plot(times, np.append(past.values[-shown:, i], joined), color=TRUTH, linewidth=1.6, label="data")
             axes.axvline(run.drawn_times[0], color=MARK, linewidth=1.2)
-        if truth is not None:
-            label = None if before is not None else "true values"
-            axes.plot(truth.drawn_times, truth.values[:, i], color=TRUTH, linewidth=1.6, label=label)
+        if true is not None:
+            label = None if past is not None else "true values"
+            axes.plot(_times_of(truth, run.drawn_times), true.values[:, i], color=TRUTH, linewidth=1.6, label=label)
         axes.plot(run.drawn_times, values, color=NETWORK, linewidth=1.2, linestyle="--", label="free run")
         if vpt is not None and 0 < vpt < len(run):
             axes.axvline(run.drawn_times[vpt], color=SECOND, linewidth=1.2, linestyle=":", label=f"holds {vpt} steps")
         axes.set_ylabel(channel)
-    if before is not None:
+    if past is not None:
         _annotate(grid[0], run.drawn_times[0], "free run →")
     grid[-1].set_xlabel(_time_label(run))
     _add_legend(grid[0])
     return _finish(figure)
 
 
-def field(run: Series, truth: Series | None = None, vpt: int | None = None, title: str = "") -> Figure:
+def field(run: Series, truth: object = None, vpt: int | None = None, title: str = "") -> Figure:
     """Plot the free run of a field as an image, channels upwards and time to the right.
 
     Above it are the true values, and below it the difference, all in the same colours.
@@ -182,8 +187,10 @@ def field(run: Series, truth: Series | None = None, vpt: int | None = None, titl
     """
     shown = {"free run": run}
     if truth is not None:
-        same = run.between(0, len(truth))
-        shown = {"data": truth, "free run": run, "difference": replace(same, values=same.values - truth.values)}
+        true = Series.of(truth).values
+        same = run.between(0, len(true))
+        data, difference = (replace(same, values=values) for values in (true, same.values - true))
+        shown = {"data": data, "free run": run, "difference": difference}
     marks = [run.drawn_times[vpt]] if vpt is not None and 0 < vpt < len(run) else []
     return _images(shown, marks, title)
 
@@ -216,9 +223,9 @@ def _images(shown: Mapping[str, Series], marks: Sequence[Any], title: str) -> Fi
 
 def forecast(
     table: pd.DataFrame | Forecast,
-    before: Series | None = None,
+    before: object = None,
     levels: Sequence[float] = (),
-    truth: Series | None = None,
+    truth: object = None,
     title: str = "",
 ) -> Figure:
     """Plot a fan chart: a forecast with its prediction intervals, after the last steps of the series.
@@ -227,13 +234,14 @@ def forecast(
         table: what `RNN.forecast` returned, or the `Forecast` that it was made of.
         before: the series that is continued. Three times as many of its steps are drawn as are forecast, at least 50.
         levels: levels of the intervals to draw, in percent.
-        truth: the true values.
+        truth: the true values; of an array, from the first step of the forecast on.
         title: title of the figure.
 
     Raises:
         SettingError: the table has no intervals of a level.
     """
-    series = before or truth
+    past, true = (None if one is None else Series.of(one) for one in (before, truth))
+    series = true if past is None else past
     shown = (
         table if isinstance(table, Forecast) else Forecast.of_frame(table, None if series is None else series.channels)
     )
@@ -244,17 +252,16 @@ def forecast(
     figure, grid = _new_figure(title, len(shown.channels), [2] * len(shown.channels))
     for place, (axes, channel) in enumerate(zip(grid, shown.channels, strict=True)):
         values = shown.point[:, place]
-        if before is not None:
-            i = before.channels.index(channel)
-            count = min(len(before), max(3 * len(values), 50))
-            past = np.append(before.values[-count:, i], values[0] if truth is None else np.nan)
-            axes.plot(np.append(before.drawn_times[-count:], times[0]), past, color=TRUTH, linewidth=1.4, label="data")
+        if past is not None:
+            count = min(len(past), max(3 * len(values), 50))
+            drawn = np.append(_values_of(past, channel, place)[-count:], values[0] if true is None else np.nan)
+            axes.plot(np.append(past.drawn_times[-count:], times[0]), drawn, color=TRUTH, linewidth=1.4, label="data")
         for number, level in enumerate(sorted(levels, reverse=True)):
             low, high = (bound[:, place] for bound in bounds[f"{level:g}"])
             alpha = 0.18 + 0.22 * number / max(1, len(levels) - 1)
             axes.fill_between(times, low, high, color=NETWORK, alpha=alpha, linewidth=0, label=f"{level:g} % interval")
-        if truth is not None:
-            axes.plot(truth.drawn_times, truth.values[:, truth.channels.index(channel)], color=TRUTH, linewidth=1.4)
+        if true is not None:
+            axes.plot(_times_of(truth, times), _values_of(true, channel, place), color=TRUTH, linewidth=1.4)
         axes.plot(times, values, color=NETWORK, linewidth=1.6, label="forecast")
         axes.set_ylabel(channel)
     grid[-1].set_xlabel("time")
@@ -286,7 +293,7 @@ def backtest(result: Backtest, title: str = "") -> Figure:
     return _finish(figure)
 
 
-def occasions(series: Series, result: Backtest, title: str = "") -> Figure:
+def occasions(series: object, result: Backtest, title: str = "") -> Figure:
     """Plot the forecasts of a backtest over the data, each with its widest intervals.
 
     Args:
@@ -296,6 +303,7 @@ def occasions(series: Series, result: Backtest, title: str = "") -> Figure:
     """
     from freerun.backtest import METHOD
 
+    series = Series.of(series)
     figure, grid = _new_figure(title, len(result.channels), [2] * len(result.channels))
     horizon = result.truth.shape[1]
     first = max(0, int(result.origins[0]) - max(50, horizon))
@@ -349,7 +357,7 @@ def anomalies(found: Anomalies, title: str = "") -> Figure:
     return _finish(figure)
 
 
-def residuals(series: Series, predictions: Series, title: str = "") -> Figure:
+def residuals(series: object, predictions: Series, title: str = "") -> Figure:
     """Plot the errors of one-step predictions over time, their autocorrelation and their distribution.
 
     The band of the autocorrelation holds 95 % of the values for white noise, +-1.96 / sqrt(T) (Bartlett, 1946).
@@ -361,6 +369,7 @@ def residuals(series: Series, predictions: Series, title: str = "") -> Figure:
     """
     from freerun.lettering import Lettered
 
+    series = Series.of(series)
     errors = series.values[1:] - predictions.values
     figure = Lettered(figsize=(10, 1.2 + 1.9 * errors.shape[1]), layout="constrained")
     grid: Any = figure.subplots(errors.shape[1], 3, squeeze=False, sharex="col", width_ratios=[3, 1.5, 1])
@@ -390,7 +399,7 @@ def residuals(series: Series, predictions: Series, title: str = "") -> Figure:
     return _finish(figure)
 
 
-def seasons(series: Series, season: int, ahead: np.ndarray | None = None, title: str = "") -> Figure:
+def seasons(series: object, season: int, ahead: np.ndarray | None = None, title: str = "") -> Figure:
     """Plot the cycles of a season over each other, the last ones darker, and the forecast of the next one.
 
     Args:
@@ -399,6 +408,7 @@ def seasons(series: Series, season: int, ahead: np.ndarray | None = None, title:
         ahead: the forecast of the steps after the series, shape (H, D).
         title: title of the figure.
     """
+    series = Series.of(series)
     figure, grid = _new_figure(title, len(series.channels), [2] * len(series.channels))
     phase = np.arange(1, season + 1)
     for i, (axes, channel) in enumerate(zip(grid, series.channels, strict=True)):
@@ -417,7 +427,7 @@ def seasons(series: Series, season: int, ahead: np.ndarray | None = None, title:
     return _finish(figure)
 
 
-def attractor(truth: Series, run: Series, delay: int | None = None, title: str = "") -> Figure:
+def attractor(truth: object, run: Series, delay: int | None = None, title: str = "") -> Figure:
     """Plot the states of the data and of a free run side by side, on the same axes.
 
     Of several channels, the first two are drawn. A single channel is embedded with two delays (Takens, 1981).
@@ -430,6 +440,7 @@ def attractor(truth: Series, run: Series, delay: int | None = None, title: str =
     """
     from freerun.lettering import Lettered
 
+    truth = Series.of(truth)
     first, *others = truth.channels
     if others:
         names = first, others[0]
@@ -451,7 +462,7 @@ def attractor(truth: Series, run: Series, delay: int | None = None, title: str =
     return _finish(figure)
 
 
-def spectra(truth: Series, run: Series, title: str = "") -> Figure:
+def spectra(truth: object, run: Series, title: str = "") -> Figure:
     """Plot the power spectra of the data and of a free run, smoothed as for D_H, one panel per channel.
 
     Args:
@@ -459,6 +470,7 @@ def spectra(truth: Series, run: Series, title: str = "") -> Figure:
         run: the free run; a channel that diverges is left out.
         title: title of the figure.
     """
+    truth = Series.of(truth)
     figure, grid = _new_figure(title, len(truth.channels), [2] * len(truth.channels))
     steps = min(len(truth), len(run))
     frequencies = np.fft.rfftfreq(steps)
@@ -474,7 +486,7 @@ def spectra(truth: Series, run: Series, title: str = "") -> Figure:
     return _finish(figure)
 
 
-def return_map(truth: Series, run: Series, title: str = "") -> Figure:
+def return_map(truth: object, run: Series, title: str = "") -> Figure:
     """Plot each maximum of the first channel against the maximum before it, for the data and for a free run.
 
     Args:
@@ -484,6 +496,7 @@ def return_map(truth: Series, run: Series, title: str = "") -> Figure:
     """
     from freerun.lettering import Lettered
 
+    truth = Series.of(truth)
     figure = Lettered(figsize=(6.4, 6), layout="constrained")
     axes = figure.subplots()
     for series, name, color, marker in ((truth, "data", TRUTH, "o"), (run, "free run", NETWORK, "x")):
@@ -596,6 +609,17 @@ def _finish(figure: Lettered) -> Figure:
     from freerun.lettering import as_written
 
     return as_written(figure)
+
+
+def _times_of(truth: object, times: np.ndarray) -> np.ndarray:
+    """The times of true values; those of values without times, as of an array, are the first of `times`."""
+    series = Series.of(truth)
+    return series.drawn_times if isinstance(truth, Series) or series.timed else times[: len(series)]
+
+
+def _values_of(series: Series, channel: str, place: int) -> np.ndarray:
+    """The values of a channel, shape (T,): that of the name, or at the place where channels came without names."""
+    return series.channel(channel).values[:, 0] if series.named else series.values[:, place]
 
 
 def _mark_boundary(grid: list[Axes], series: Series, boundary: int | None) -> None:
