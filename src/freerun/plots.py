@@ -149,7 +149,8 @@ def free_run(
     """
     if len(run.channels) >= MANY:
         return field(run, truth, vpt, title)
-    past, true = (None if one is None else Series.of(one) for one in (before, truth))
+    past = None if before is None else Series.of(before)
+    true, at = _true_values(truth, run.drawn_times)
     figure, grid = _new_figure(title, len(run.channels), [2] * len(run.channels))
     for i, (axes, channel) in enumerate(zip(grid, run.channels, strict=True)):
         data = [series.values[:, i] for series in (past, true) if series is not None]
@@ -162,7 +163,7 @@ def free_run(
             axes.axvline(run.drawn_times[0], color=MARK, linewidth=1.2)
         if true is not None:
             label = None if past is not None else "true values"
-            axes.plot(_times_of(truth, run.drawn_times), true.values[:, i], color=TRUTH, linewidth=1.6, label=label)
+            axes.plot(at, true.values[:, i], color=TRUTH, linewidth=1.6, label=label)
         axes.plot(run.drawn_times, values, color=NETWORK, linewidth=1.2, linestyle="--", label="free run")
         if vpt is not None and 0 < vpt < len(run):
             axes.axvline(run.drawn_times[vpt], color=SECOND, linewidth=1.2, linestyle=":", label=f"holds {vpt} steps")
@@ -240,7 +241,9 @@ def forecast(
     Raises:
         SettingError: the table has no intervals of a level.
     """
-    past, true = (None if one is None else Series.of(one) for one in (before, truth))
+    times = drawn_times(table.index)
+    past = None if before is None else Series.of(before)
+    true, at = _true_values(truth, times)
     series = true if past is None else past
     shown = (
         table if isinstance(table, Forecast) else Forecast.of_frame(table, None if series is None else series.channels)
@@ -248,7 +251,6 @@ def forecast(
     bounds = {f"{level:g}": ends for level, ends in shown.bounds.items()}
     if unknown := [level for level in levels if f"{level:g}" not in bounds]:
         raise SettingError(f"level {unknown[0]:g}: the forecast has the levels {', '.join(bounds) or '(none)'}")
-    times = drawn_times(shown.index)
     figure, grid = _new_figure(title, len(shown.channels), [2] * len(shown.channels))
     for place, (axes, channel) in enumerate(zip(grid, shown.channels, strict=True)):
         values = shown.point[:, place]
@@ -261,7 +263,7 @@ def forecast(
             alpha = 0.18 + 0.22 * number / max(1, len(levels) - 1)
             axes.fill_between(times, low, high, color=NETWORK, alpha=alpha, linewidth=0, label=f"{level:g} % interval")
         if true is not None:
-            axes.plot(_times_of(truth, times), _values_of(true, channel, place), color=TRUTH, linewidth=1.4)
+            axes.plot(at, _values_of(true, channel, place), color=TRUTH, linewidth=1.4)
         axes.plot(times, values, color=NETWORK, linewidth=1.6, label="forecast")
         axes.set_ylabel(channel)
     grid[-1].set_xlabel("time")
@@ -611,10 +613,12 @@ def _finish(figure: Lettered) -> Figure:
     return as_written(figure)
 
 
-def _times_of(truth: object, times: np.ndarray) -> np.ndarray:
-    """The times of true values; those of values without times, as of an array, are the first of `times`."""
+def _true_values(truth: object, times: np.ndarray) -> tuple[Series | None, np.ndarray]:
+    """True values, if there are any, and when they are drawn: those without times, as of an array, from `times` on."""
+    if truth is None:
+        return None, times
     series = Series.of(truth)
-    return series.drawn_times if isinstance(truth, Series) or series.timed else times[: len(series)]
+    return series, series.drawn_times if isinstance(truth, Series) or series.timed else times[: len(series)]
 
 
 def _values_of(series: Series, channel: str, place: int) -> np.ndarray:

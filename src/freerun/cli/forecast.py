@@ -74,7 +74,9 @@ def forecast(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="File of the forecast: CSV, Parquet or JSON; of many series CSV or Parquet."
+            "--output",
+            "-o",
+            help="File of the forecast: CSV, Parquet or JSON; of many series CSV or Parquet. Default: stdout.",
         ),
     ] = None,
     refused: Refused = None,

@@ -400,9 +400,10 @@ def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
     """
     steps, channels = series.shape
     changes = _first_changes(series.values)
-    lived = steps - int(changes.min())
+    begins = int(changes.min())
+    lived = steps - begins
     horizon = min(MOST_CALIBRATED, max(1, lived // 2))
-    first = min(max(members[0].washout, int(changes.min())), steps - 2)
+    first = min(max(members[0].washout, begins), steps - 2)
     starts = np.unique(np.linspace(first, steps - 1, min(IN_SAMPLE, steps - first)).astype(int))
     errors = np.abs(run_errors(members, series, starts, horizon))
     ahead = starts[:, None] + np.arange(horizon)
