@@ -133,15 +133,17 @@ class PartsOnDisk(Parts):
         arrow = pa.table({}) if table is None else _to_arrow(table)
         metadata = (arrow.schema.metadata or {}) | {REPORT: report.to_json().encode()}
         path = self._path(number, key)
+        self._now[number] = path  # before it is written, since Ctrl-C may come as soon as it is
         with replacing(path) as beside:
             write_table(arrow.replace_schema_metadata(metadata), beside)
-        self._now[number] = path
 
     def tables(self) -> Iterator[pa.Table]:
         """See `Parts.tables`."""
         from pyarrow.parquet import read_table
 
         for _, path in sorted(self._now.items()):
+            if not path.exists():  # Ctrl-C came first
+                continue
             table = read_table(path)
             if table.num_columns:
                 yield table.replace_schema_metadata(_without_report(table.schema.metadata))
