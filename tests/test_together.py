@@ -208,10 +208,10 @@ def test_series_are_refused_as_before_and_take_no_part():
 
 @pytest.mark.parametrize("together", HOW)
 def test_a_series_that_begins_with_missing_values_is_that_from_its_first_value_on(together):
-    pasts, _ = ar(32, 130)
-    late = [np.r_[np.full(110, np.nan), pasts[0][110:]], *pasts[1:]]
+    pasts, _ = ar(32, 60)
+    late = [np.r_[np.full(40, np.nan), pasts[0][40:]], *pasts[1:]]
     table = long(late, "MS")
-    cut = table[table.index >= 110]
+    cut = table[table.index >= 40]
     given: dict[str, Any] = {"workers": 1, "cell": "smoothing", "together": together}
     found, known = (freerun.forecast_many(one, 3, **given) for one in (table, cut))
     assert found.refused.empty
