@@ -131,13 +131,36 @@ def test_forecasts_of_steps_without_a_value_cannot_be_scored():
         freerun.RNN(**SMALL).fit(values).evaluate(values, 48)
 
 
+@pytest.mark.parametrize(
+    ("times", "rule", "apart"),
+    [(pd.date_range("2020-01-01", periods=100, freq="h"), "1min", "01:00:00"), (np.arange(5.0, 105.0), "0.1", "1")],
+)
+def test_steps_that_are_much_shorter_than_the_rows_are_apart_are_reported(times, rule, apart):
+    data = pd.Series(np.sin(np.arange(100.0)), index=times)
+    with pytest.warns(
+        SeriesWarning, match=f"steps have no row.*rows are {apart} apart.*steps of that length or longer"
+    ):
+        freerun.Series.of(data, resample=rule)
+    with pytest.raises(SeriesError, match="steps of 100 rows, nearly all of them without a value; give longer steps"):
+        freerun.Series.of(data, resample={"1min": "1ms"}.get(rule, "1e-9"))
+
+
+@pytest.mark.parametrize("rule", ["0D", "-1D"])
+def test_steps_that_do_not_go_forward_are_refused(rule):
+    data = pd.Series(np.sin(np.arange(20.0)), index=pd.date_range("2020-01-01", periods=20, freq="h"))
+    with pytest.raises(SeriesError, match=f"resample='{rule}': .*do not go forward"):
+        freerun.Series.of(data, resample=rule)
+
+
 def test_irregular_and_repeated_times_are_refused_and_resampled_on_request():
     index = pd.DatetimeIndex(["2020-01-01 00:00", "2020-01-02 05:00", "2020-01-04 00:00", "2020-01-05 00:00"])
     data = pd.Series([1.0, 2, 4, 5], index=index)
     message = r"2020-01-04 follows 2020-01-02T05:00 .* but the time step is .*; .*resample="
     with pytest.raises(SeriesError, match=message):
         freerun.Series.of(data)
-    np.testing.assert_array_equal(freerun.Series.of(data, resample="D").values[:, 0], [1, 2, np.nan, 4, 5])
+    with pytest.warns(SeriesWarning, match="'D': 1 of 5 steps have no row, the first of them 2020-01-03; their values"):
+        daily = freerun.Series.of(data, resample="D")
+    np.testing.assert_array_equal(daily.values[:, 0], [1, 2, np.nan, 4, 5])
     np.testing.assert_array_equal(freerun.Series.of(data, resample="rows").values[:, 0], [1, 2, 4, 5])
     with pytest.raises(SeriesError, match="occurs twice"):
         freerun.Series.of(pd.Series([1.0, 2, 3], index=index[[0, 0, 1]]))

@@ -92,7 +92,7 @@ def test_no_smoother_of_the_grid_drifts_away_from_the_forecast_that_it_follows(p
         if period:
             transition[2:, 2:] = np.roll(np.eye(period), 1, axis=1)
             gain[-1], forecast[2] = season, 1
-        assert np.abs(np.linalg.eigvals(transition - np.outer(gain, forecast))).max() < 1.001
+        assert np.abs(np.linalg.eigvals(transition - np.outer(gain, forecast))).max() < 1 + 1e-6
 
 
 @pytest.mark.parametrize("frequency", ["D", "MS", "h"])
@@ -102,6 +102,14 @@ def test_long_forecasts_of_short_series_with_a_season_stay_near_it(frequency):
     ahead = freerun.RNN(cell="smoothing", log=True).fit(series).generate(3000).values
     assert ahead.min() > 20
     assert ahead.max() < 200
+
+
+@pytest.mark.parametrize("period", [4, 7, 12, 24])
+def test_forecasts_of_a_hundred_thousand_steps_with_a_season_stay_near_the_series(period):
+    random, steps = np.random.default_rng(period), np.arange(10 * period)
+    values = 100 + 10 * np.sin(2 * np.pi * steps / period) + random.normal(0, 3, len(steps)).cumsum() / 5
+    ahead = freerun.RNN(cell="smoothing", log=True, season=period).fit(values).generate(99_999).values
+    np.testing.assert_allclose(ahead, 100, atol=60)
 
 
 # The start.

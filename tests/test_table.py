@@ -119,8 +119,48 @@ def test_years_with_quarters_and_with_names_of_months(read):
 
 
 @pytest.mark.parametrize(
+    ("frequency", "year", "part", "names"),
+    [
+        ("W-MON", "%G", "%V", ("year", "week")),
+        ("W-MON", "%G", "W%V", ("iso_year", "iso_week")),
+        ("W-MON", "%G", "KW %V", ("Jahr", "KW")),
+        ("D", "%Y", "%j", ("year", "doy")),
+        ("D", "%Y", "%j", ("Year", "day")),
+        ("MS", "%Y", "M%m", ("year", "month")),
+    ],
+)
+def test_years_with_weeks_and_with_days_of_the_year(read, frequency, year, part, names):
+    """Weeks are those of ISO 8601, as the C library counts them; some years have 53."""
+    times: Any = pd.date_range("2014-12-01", "2027-02-01", freq=frequency)
+    frame = pd.DataFrame({names[1]: times.strftime(part), names[0]: times.strftime(year), "x": range(len(times))})
+    assert_series(read(csv(frame)), times, ("x",))
+    assert_series(Series.of(frame, time=names[0]), times, ("x",))
+    assert_series(Series.of(frame, columns=["x"]), times, ("x",))
+
+
+def test_years_with_half_years(read):
+    frame = pd.DataFrame({"year": [2020, 2020, 2021, 2021], "half": ["H1", "H2"] * 2, "x": range(4)})
+    assert_series(read(csv(frame)), pd.date_range("2020-01-01", periods=4, freq="6MS"), ("x",))
+
+
+def test_a_day_of_each_year_is_a_value():
+    """As the day of the year on which a cherry tree blossoms."""
+    frame = pd.DataFrame({"year": range(2000, 2020), "doy": [90, 95] * 10, "warmth": range(20)})
+    assert Series.of(frame).channels == ("doy", "warmth")
+
+
+def test_weeks_without_a_year_are_refused_where_they_repeat(read):
+    with pytest.raises(SeriesFileError, match="column 'week' has no year, so its numbers repeat"):
+        read("week,x\n52,1\n1,2\n2,2\n52,3\n")
+    assert read("week,x\n1,1\n2,2\n3,2\n").channels == ("x",)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("year,week,x\n2021,53,1\n2021,1,1\n", "line 2, column 'week': '53' is not a week of its year .ISO 8601"),
+        ("year,week,x\n2021,0,1\n2021,1,1\n", "line 2, column 'week': '0' is not a valid week"),
+        ("year,doy,x\n2021,365,1\n2021,366,1\n", "line 3, column 'doy': '366' is not a day of its year"),
         ("year,month,day,x\n2024,2,30,1\n2024,3,2,1\n", "line 2, column 'day': '30' is not a day of its month"),
         ("year,month,x\n2024,12,1\n2024,13,1\n", "line 3, column 'month': '13' is not a valid month"),
         ("year,month,day,hour,x\n2024,1,1,25,1\n", "line 2, column 'hour': '25' is not a valid hour"),

@@ -4,6 +4,7 @@ intake       converts any input to `Rows`; interchange converts tables and array
 io/          reads and writes files, one module for each format
 table        holds named columns; columns has helpers for their cells, wide rejects tables in wide format
 timecolumn   finds the column of times; dates, clocks, months and monthnames parse it, numerals parses numbers
+dateparts    reads times from columns of their parts, such as year and week
 rows         holds values with names and times, in their original order
 steps        sorts rows by time and places them on a regular grid; timeline continues times
 irregular    has the lengths of irregular steps, which networks read

@@ -378,7 +378,8 @@ class Series:
         if options.resample == ROWS:
             values, timed = values[np.argsort(times, kind="stable")], False
         elif options.resample is not None:
-            values, times = resample(values, times, calendar, options.resample)
+            values, times, empty = resample(values, times, calendar, options.resample)
+            notes = [*notes, *empty]
             calendar, timed = Calendar(zone=calendar.zone, spans=calendar.spans), True
         elif timed:
             steps = (keep_irregular if options.irregular else regularize)(times, calendar)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from freerun.data.clocks import HOURS, add_clock
+from freerun.data.clocks import add_clock
 from freerun.data.columns import Cells, first_value, holds_durations, holds_objects, holds_times, parse_integer
+from freerun.data.dateparts import DATE_PARTS, read_parts
 from freerun.data.dates import COMPACT, YEARS, Dates, looks_like_date, parse_compact_dates, parse_dates
-from freerun.data.monthnames import parse_month
 from freerun.data.numerals import Numerals
 from freerun.data.timeline import Calendar, from_index, is_numbered
 from freerun.data.wide import are_years
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from freerun.data.table import Table
 
-TIME_COLUMNS = {"time", "t", "date", "datetime", "timestamp", "ds", "year", "month", "day", "step", "index"}
+TIME_COLUMNS = {"time", "t", "date", "datetime", "timestamp", "ds", "year", "quarter", "month", "week", "day", "step"}
+TIME_COLUMNS |= {"index"}
 TIME_COLUMNS |= {"date_time", "epoch", "unix", "unixtime", "jahr", "monat", "tag", "datum", "zeit", "zeitpunkt"}
 TIME_COLUMNS |= {"an", "année", "annee", "temps", "año", "ano", "fecha", "tiempo", "anno", "tempo", "jaar", "tijd"}
 """Names of a first column that holds the times, without the unit, in lower case; unless it is selected as a channel."""
@@ -32,29 +33,11 @@ TIME_COLUMNS |= {"an", "année", "annee", "temps", "año", "ano", "fecha", "tiem
 ROW_NUMBERS = {"", "unnamed: 0", "index", "rownames", "row.names", "row"}
 """Names of a first column that may hold row numbers, in lower case."""
 
-DATE_PARTS = {
-    "year": {"year", "yr", "yy", "yyyy", "jahr", "année", "annee", "an", "año", "ano", "anno", "jaar"},
-    "quarter": {"quarter", "qtr", "q", "quartal", "trimestre", "kwartaal"},
-    "month": {"month", "mon", "mo", "mm", "monat", "mois", "mes", "mês", "mese", "maand"},
-    "day": {"day", "dd", "dy", "tag", "jour", "día", "dia", "giorno", "dag"},
-    "hour": HOURS,
-    "minute": {"minute", "min", "mn"},
-    "second": {"second", "sec"},
-}
-"""Names of columns that together are a date, by part: a year, a month or quarter, and finer parts without a gap."""
-
-CYCLES = DATE_PARTS["quarter"] | DATE_PARTS["month"] | DATE_PARTS["day"] | DATE_PARTS["hour"]
+CYCLES = frozenset().union(*(DATE_PARTS[part] for part in ("quarter", "month", "week", "day", "hour")))
 """Names of columns whose numbers repeat, so that they are no times without a year."""
-
-LIMITS = {"year": (1, 9999), "quarter": (1, 4), "month": (1, 12), "day": (1, 31), "hour": (0, 24), "minute": (0, 59)}
-LIMITS["second"] = (0, 59)
-"""Smallest and largest number of each part of a date."""
 
 FEWEST_YEARS = 5
 """Minimum number of consecutive years in an unnamed column of times; fewer may be measurements."""
-
-UNITS = {"hour": "h", "minute": "m", "second": "s"}
-"""Units of `numpy.timedelta64` by part of a time."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +61,8 @@ def find_times(table: Table, time: str | None, channels: Sequence[str], numerals
     """Find the times of a table.
 
     The first of these that exists is used: the column that the user names; the index; a column of dates; columns with
-    parts of dates, such as year and month; a column of whole numbers that are dates; a first column with a name in
-    `TIME_COLUMNS`.
+    parts of dates, such as year and month, or year and week; a column of whole numbers that are dates; a first column
+    with a name in `TIME_COLUMNS`.
 
     Args:
         table: the table to search.
@@ -94,7 +77,7 @@ def find_times(table: Table, time: str | None, channels: Sequence[str], numerals
         SeriesError: several columns may be the times, or a cell is not a time.
     """
     if time is not None:
-        return _read_column(table, time, numerals)
+        return _read_named(table, time, numerals)
     free = [name for name in table.columns if name not in channels]
     first = next(iter(table.columns))
     numbered = (first,) if first in free and len(table.columns) > 1 and _may_be_row_numbers(table, first) else ()
@@ -104,9 +87,9 @@ def find_times(table: Table, time: str | None, channels: Sequence[str], numerals
     if len(table.columns) == 1:
         return FoundTimes()
     if not dated:
-        parts = _read_parts(table, free)
+        parts = read_parts(table, free)
         if parts is not None:
-            return parts
+            return FoundTimes(*parts, timed=True)
         dated = [name for name in free if _is_compact(table.columns[name])]
     if not dated:
         return _read_first(table, first, numbered, numerals) if first in free else FoundTimes()
@@ -114,6 +97,15 @@ def find_times(table: Table, time: str | None, channels: Sequence[str], numerals
         table.fault(f"columns {', '.join(dated)} hold dates; name the column of the times (time=, --time)")
     found = _read_column(table, first if first in dated else dated[0], numerals)
     return replace(found, columns=(*found.columns, *numbered))
+
+
+def _read_named(table: Table, name: str, numerals: Numerals) -> FoundTimes:
+    """Read the times of the column that the user names; of years that repeat, with the months or weeks beside them."""
+    if name.lower() in DATE_PARTS["year"] and _repeats(table.columns[name]):
+        parts = read_parts(table, [*table.columns])
+        if parts is not None and name in parts.columns:
+            return FoundTimes(*parts, timed=True)
+    return _read_column(table, name, numerals)
 
 
 def _read_index(table: Table, index: pd.Index) -> FoundTimes:
@@ -226,51 +218,3 @@ def _add_clock(table: Table, found: FoundTimes) -> FoundTimes:
             if joined is not None:
                 return replace(found, columns=(*found.columns, other), times=joined)
     return found
-
-
-def _read_parts(table: Table, free: Sequence[str]) -> FoundTimes | None:
-    """Read times whose parts are in separate columns: year, month or quarter, and possibly day, hour, minute, second.
-
-    Args:
-        table: the table to search.
-        free: columns that may hold times.
-
-    Returns:
-        The times; None if there are no such columns.
-
-    Raises:
-        SeriesError: a number is out of range, or a month has no such day.
-    """
-    by_part = {part: name for name in reversed(free) for part, names in DATE_PARTS.items() if name.lower() in names}
-    middle = "month" if "month" in by_part else "quarter"
-    parts = ["year", middle, *(("day", *UNITS) if middle == "month" else ())]
-    parts = parts[: next((i for i, part in enumerate(parts) if part not in by_part), len(parts))]
-    if len(parts) < 2 or len(parts) == len(table.columns):
-        return None
-    columns: dict[str, np.ndarray] = {}
-    for part in parts:
-        cells = list(table.columns[by_part[part]])
-        numbers = [_parse_part(part, cell) for cell in cells]
-        if None in numbers:
-            return None
-        columns[part] = np.array(numbers, np.int64)
-        low, high = LIMITS[part]
-        wrong = (columns[part] < low) | (columns[part] > high)
-        if wrong.any():
-            table.refuse(by_part[part], int(wrong.argmax()), f"is not a valid {part}")
-    month = columns["month"] if middle == "month" else 3 * columns["quarter"] - 2
-    months = ((columns["year"] - 1970) * 12 + month - 1).astype("datetime64[M]")
-    days = months.astype("datetime64[D]") + (columns.get("day", 1) - np.int64(1))
-    beyond = days.astype("datetime64[M]") != months
-    if beyond.any():
-        table.refuse(by_part["day"], int(beyond.argmax()), "is not a day of its month")
-    times = days.astype("datetime64[us]")
-    for part in parts[3:]:
-        times = times + columns[part].astype(f"timedelta64[{UNITS[part]}]")
-    return FoundTimes(tuple(by_part[part] for part in parts), times, timed=True)
-
-
-def _parse_part(part: str, cell: object) -> int | None:
-    """Convert a part of a date to a number; a month may be a name. None if it is neither."""
-    number = parse_integer(cell)
-    return parse_month(cell.strip(". ")) if number is None and part == "month" and isinstance(cell, str) else number

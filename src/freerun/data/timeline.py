@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,9 @@ LAST_YEAR = np.datetime64("9999", "Y")
 
 YEAR, MOST_YEARS = np.timedelta64(365, "D"), 10_000
 """A year, and most years that times are continued by."""
+
+MOST_STEPS_PER_ROW = 1000
+"""Most steps for each row that rows are averaged over; with more, hardly any step has a value."""
 
 BYTES = 64
 """Memory that a step of a free run takes at least, its time and its values on their way through several arrays."""
@@ -294,7 +297,21 @@ def _is_first_of_month(time: np.datetime64) -> bool:
     return bool(time.astype("datetime64[D]") == time.astype("datetime64[M]"))
 
 
-def resample(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: str) -> tuple[np.ndarray, np.ndarray]:
+class Resampled(NamedTuple):
+    """Means over steps of equal length.
+
+    Attributes:
+        values: shape (S, D); NaN where a step has no value.
+        times: shape (S,), the times of the steps.
+        notes: sentences for the user about steps without a row.
+    """
+
+    values: np.ndarray
+    times: np.ndarray
+    notes: tuple[str, ...]
+
+
+def resample(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: str) -> Resampled:
     """Average values over steps of equal length; a step without values is missing.
 
     Args:
@@ -303,11 +320,9 @@ def resample(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: st
         calendar: calendar of the times.
         rule: length of a step: a pandas frequency (`D`, `h`, `MS`, ...) for dates, a number for numeric times.
 
-    Returns:
-        The means, shape (S, D), and the times of the steps, shape (S,).
-
     Raises:
-        SeriesError: the rule is not a frequency, or not a positive number for numeric times.
+        SeriesError: the rule is not a frequency, or not a positive number for numeric times; or there are more than
+            `MOST_STEPS_PER_ROW` steps for each row.
     """
     import pandas as pd
 
@@ -316,20 +331,86 @@ def resample(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: st
     if times.dtype.kind == "M":
         index = to_index(times, Calendar(zone=calendar.zone))
         try:
-            frame = pd.DataFrame(values, index=index).resample(rule).mean()
+            _refuse_many(times[-1] - times[0], _shortest_step(rule), len(times), rule)
+            parts = pd.DataFrame(values, index=index).resample(rule)
+            means, rows = parts.mean(), parts.size()
+        except SeriesError:
+            raise
         except (ValueError, TypeError) as error:
             raise SeriesError(f"resample={rule!r}: not a frequency ({error}); give D, h, MS, 15min, ...") from error
-        return frame.to_numpy(), from_index(frame.index)[0]
+        found = from_index(means.index)[0]
+        return Resampled(means.to_numpy(), found, _note_empty(rows.to_numpy(), found, times, calendar, rule))
     try:
         width = float(rule)
     except ValueError:
         width = 0.0
     if not 0 < width < np.inf:
         raise SeriesError(f"resample={rule!r}: the times are numbers; give the length of a step as a positive number")
+    _refuse_many(times[-1] - times[0], width, len(times), rule)
     step = np.rint((times - times[0]) / width).astype(int)
     means: pd.DataFrame = pd.DataFrame(values).groupby(step).mean()  # pyright: ignore[reportAssignmentType] - stubs
     frame = means.reindex(range(step[-1] + 1))
-    return frame.to_numpy(), times[0] + width * np.arange(len(frame))
+    found = times[0] + width * np.arange(len(frame))
+    return Resampled(frame.to_numpy(), found, _note_empty(np.bincount(step), found, times, calendar, rule))
+
+
+def _note_empty(
+    rows: np.ndarray, steps: np.ndarray, times: np.ndarray, calendar: Calendar, rule: str
+) -> tuple[str, ...]:
+    """A sentence for the user about steps without a row, if there are any.
+
+    Args:
+        rows: shape (S,), the number of rows of each step.
+        steps: shape (S,), the times of the steps.
+        times: shape (T,), ascending, the times of the rows.
+        calendar: calendar of the times.
+        rule: length of a step, as the user named it.
+    """
+    empty = int((rows == 0).sum())
+    if not empty:
+        return ()
+    said = (
+        f"resample={rule!r}: {empty} of {len(rows)} steps have no row, the first of them "
+        f"{calendar.shown(steps[int((rows == 0).argmax())])}; their values are missing"
+    )
+    if 2 * empty <= len(rows):
+        return (said,)
+    usual = shown(np.sort(np.diff(times))[len(times) // 2 - 1])
+    return (f"{said}: the rows are {usual} apart as a rule; give steps of that length or longer",)
+
+
+def _shortest_step(rule: str) -> Time:
+    """The length of the steps of a pandas frequency; a day where they follow the calendar.
+
+    Raises:
+        ValueError: it is not a frequency, or its steps do not go forward.
+    """
+    import pandas as pd
+    from pandas.tseries.frequencies import to_offset
+
+    offset = to_offset(rule)
+    if offset.n < 1:
+        raise ValueError("its steps do not go forward")
+    try:
+        return pd.Timedelta(offset)
+    except ValueError:
+        return pd.Timedelta(days=1)
+
+
+def _refuse_many(span: Time, width: Time, rows: int, rule: str) -> None:
+    """Raise an error if nearly all steps would have no row.
+
+    Args:
+        span: time from the first row to the last one.
+        width: length of a step.
+        rows: number of rows.
+        rule: length of a step, as the user named it.
+    """
+    if span / width > MOST_STEPS_PER_ROW * rows:
+        raise SeriesError(
+            f"resample={rule!r}: that makes {span / width:.0e} steps of {rows} rows, nearly all of them without a "
+            "value; give longer steps"
+        )
 
 
 def shown(time: Time) -> str:

@@ -55,9 +55,6 @@ standard deviations of Gaussian errors. An error below the quantile `COMMON` of 
 are no limits where more than half of all changes are equal, as on series of rare demand and of prices that are set, and
 where there are hardly any errors."""
 
-POINTS = 8192
-"""Points of the circle along which zeros are counted: twenty for each of the longest season that is followed."""
-
 MOST_ERRORS = 2000
 """Last steps whose errors give the limits."""
 
@@ -92,29 +89,40 @@ def gains(period: int, slopes: bool) -> Gains:
     trends = tuple(product(TRENDS, DAMPINGS)) if slopes else ((0.0, 0.0),)
     seasons = SEASONS if period else (0.0,)
     grid = np.array([(a, a * b, phi, (1 - a) * g) for a in LEVELS for b, phi in trends for g in seasons]).T
-    if period and slopes:
+    if period:
         grid = grid[:, ~_grow(Gains(*grid), period)]
     return Gains(*grid)
 
 
 def _grow(grid: Gains, period: int) -> np.ndarray:
-    """Whether the errors of smoothers that follow one forecast grow, by more than 0.1 % a step, shape (G,).
+    """Whether the errors of smoothers that follow one forecast grow, shape (G,).
 
     They do where the polynomial theta(B) of their moving average form, with B the backshift operator, has a zero inside
-    of the unit circle (Hyndman et al., 2008, section 10.2). The zeros are counted by the turns of theta along a circle
-    within (the argument principle).
+    of the unit circle (Hyndman et al., 2008, section 10.2). Level and seasonal terms share a mean, which no error
+    moves, and neither does one move a slope of gain zero: these zeros, at B = 1, are left out. Whether all others lie
+    outside is told by reflection coefficients, which are then all below 1 (Schur, 1917; Cohn, 1922; the step-down
+    recursion of linear prediction).
 
     Args:
-        grid: gains with slopes.
+        grid: gains.
         period: the steps of the longest season.
     """
-    backshift = (1 - 2 * np.pi / POINTS) * np.exp(1j * np.linspace(0, np.pi, POINTS // 2 + 1))
-    level, trend, damping, season = (gain[:, None] for gain in (grid.level, grid.trend, grid.damping, grid.season))
-    change, cycle = 1 - backshift, 1 - backshift**period
-    followed = change * cycle + level * (backshift * cycle) + season * ((1 - cycle) * change)
-    theta = (1 - damping * backshift) * followed + damping * trend * (backshift * cycle)
-    turns = np.angle(theta[:, 1:] * theta[:, :-1].conj())
-    return turns.sum(axis=1) > np.pi / 2
+    damping = np.where(grid.trend > 0, grid.damping, 0.0)[:, None]
+    followed = np.zeros((len(grid), period + 2))
+    followed[:, 0] = 1.0
+    followed[:, 1 : period + 1] = grid.level[:, None]
+    followed[:, period] += grid.season - 1.0
+    theta = followed.copy()
+    theta[:, 1:] -= damping * followed[:, :-1]
+    theta[:, 1 : period + 1] += damping * grid.trend[:, None]
+    grow = np.zeros(len(grid), bool)
+    with np.errstate(all="ignore"):  # of those that grow
+        while theta.shape[1] > 1:
+            theta = theta / theta[:, :1]
+            reflection = theta[:, -1:]
+            grow |= ~(np.abs(reflection[:, 0]) < 1)
+            theta = (theta - reflection * theta[:, ::-1])[:, :-1]
+    return grow
 
 
 def network_of(shape: Shape, grid: Gains, dtype: str) -> Network:
