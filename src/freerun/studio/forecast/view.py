@@ -57,7 +57,7 @@ def _channel_view(outlook: Outlook) -> JSON:
         "values": pairs(times[-SHOWN_STEPS:], series.values[-SHOWN_STEPS:, 0]),
         "ahead": _ahead(outlook),
         "table": {"head": head, "rows": rows},
-        "reach": findings.how_far(outlook) or "",
+        "reach": findings.describe_reach(outlook) or "",
         "past": _past(outlook, times),
         "residuals": _residuals(outlook),
         "cycles": _cycles(outlook),
@@ -87,7 +87,7 @@ def _past(outlook: Outlook, times: np.ndarray) -> JSON | None:
         bounds = None if level is None else [bound[number, :, 0] for bound in result.bounds[level]]
         made.append({"point": pairs(ahead, ours[number, :, 0]), "band": bounds and _band(ahead, *bounds)})
     head, rows = score_table(result)
-    sentences = findings.on_the_past(result, findings.step_name(outlook.series))
+    sentences = findings.describe_backtest(result, findings.step_name(outlook.series))
     return {
         "level": level,
         "first": float(times[max(0, int(result.origins[0]) - max(50, horizon))]),
@@ -110,7 +110,7 @@ def _residuals(outlook: Outlook) -> JSON:
         "correlation": [float(x) for x in correlation],
         "chance": findings.CHANCE / np.sqrt(max(1, len(known))),
         "counts": [[float(x), int(n)] for x, n in zip((edges[1:] + edges[:-1]) / 2, counts, strict=True)],
-        "sentences": findings.on_residuals(outlook.series, outlook.predictions),
+        "sentences": findings.describe_residuals(outlook.series, outlook.predictions),
     }
 
 
