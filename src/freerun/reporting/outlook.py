@@ -15,6 +15,7 @@ from freerun.errors import SeriesError, SettingError
 from freerun.estimator import RNN
 from freerun.forecasting import intervals
 from freerun.forecasting.forecast import Forecast
+from freerun.forecasting.words import to_sentence
 from freerun.training.history import ProgressCallback
 
 LEVELS = (80.0, 95.0)
@@ -152,11 +153,11 @@ def _forecast(rnn: RNN, series: Series, horizon: int, levels: Sequence[float]) -
     except SettingError as error:
         reason = f"There are no intervals: {error}."
     except SeriesError as error:
-        return None, _to_sentence(error)
+        return None, to_sentence(str(error))
     try:
         return intervals.forecast(rnn.model_, horizon, (), None, None), reason
     except SeriesError as error:
-        return None, _to_sentence(error)
+        return None, to_sentence(str(error))
 
 
 def _backtest(
@@ -179,10 +180,4 @@ def _backtest(
     try:
         return rnn.backtest(series, horizon, folds=count, refit=refit, levels=levels, progress=progress), ""
     except (SeriesError, SettingError) as error:
-        return None, _to_sentence(error)
-
-
-def _to_sentence(error: Exception) -> str:
-    """Turn the message of an error into a sentence."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+        return None, to_sentence(str(error))
