@@ -25,8 +25,8 @@ LAST_YEAR = np.datetime64("9999", "Y")
 YEAR, MOST_YEARS = np.timedelta64(365, "D"), 10_000
 """A year, and most years that times are continued by."""
 
-BYTES = 64
-"""Memory that a step of a free run takes at least, its time and its values on their way through several arrays."""
+STEP_BYTES = 64
+"""Least memory of a step that is continued, in bytes: its time, and its values in several arrays."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ def continue_times(times: np.ndarray, dt: Time, calendar: Calendar, steps: int) 
     """
     dated = times.dtype.kind == "M"
     try:
-        if BYTES * steps > physical_memory() or (dated and steps * (dt / YEAR) > MOST_YEARS):
+        if STEP_BYTES * steps > physical_memory() or (dated and steps * (dt / YEAR) > MOST_YEARS):
             raise MemoryError  # before anything takes it
         further = _continue_times(times, dt, calendar, steps)
         if dated and further[-1:].astype("datetime64[Y]") > LAST_YEAR:
