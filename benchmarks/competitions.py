@@ -28,7 +28,7 @@ import numpy as np
 
 import freerun
 from competition_scores import MEASURE, Case, Forecast, Scores, published_rows, rows_of, scores_of, summary_of
-from freerun.compute.cores import cores, on_cores
+from freerun.compute.cores import cores, limit_cores
 from freerun.errors import FreerunError, SeriesWarning
 from freerun.files.writing import json_text, replacing
 from machine import provenance
@@ -85,7 +85,7 @@ def forecast(case: Case) -> tuple[str, Forecast]:
     found: Forecast = {}
     began = time.process_time()
     try:
-        with on_cores(1):
+        with limit_cores(1):
             table = freerun.RNN().fit(case.dated()).forecast(len(case.future), LEVELS)
     except FreerunError as error:
         found = {"error": f"{type(error).__name__}: {error}"}

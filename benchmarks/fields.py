@@ -23,7 +23,7 @@ import numpy as np
 
 import freerun
 from freerun import systems
-from freerun.compute.cores import on_cores
+from freerun.compute.cores import limit_cores
 from freerun.data.series import Series
 from machine import provenance
 
@@ -141,7 +141,7 @@ def measure(name: str, seed: int, starts: int = STARTS) -> Row:
     rest = work.horizon * (starts + 3) // 2
     train, test = work.make(work.training + rest, 1000 + seed).split(work.training)
     began = time.process_time()
-    with on_cores(1):
+    with limit_cores(1):
         rnn = freerun.RNN(seed=seed, **work.settings).fit(train)
         seconds = time.process_time() - began
         ran, elapsed = _errors(rnn, test, starts, work.horizon)

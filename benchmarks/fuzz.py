@@ -42,7 +42,7 @@ from freerun.data import timeline
 from freerun.data.io import csv, grid, parquet, source
 from freerun.errors import FreerunError, SeriesWarning
 from freerun.files import archive
-from freerun.files.archive import packed, read_archive
+from freerun.files.archive import pack, read_archive
 from freerun.files.writing import replacing
 from freerun.forecasting import modelfile
 from freerun.settings import CellName
@@ -199,7 +199,7 @@ def read_model(content: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Read the header and the arrays of a good model."""
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(content)
-        return read_archive(Path(file.name), unsealed=2)
+        return read_archive(Path(file.name), without_checksum=2)
 
 
 def change_model(content: bytes, draw: random.Random) -> bytes:
@@ -213,7 +213,7 @@ def change_model(content: bytes, draw: random.Random) -> bytes:
             name = draw.choice(list(arrays))
             rest = {k: v for k, v in arrays.items() if k != name}
             arrays = rest if draw.random() < 0.2 else rest | {name: change_array(arrays[name], draw)}
-    return packed(header, arrays)
+    return pack(header, arrays)
 
 
 def damage_members(content: bytes, draw: random.Random) -> bytes:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 import numpy as np
 
 import freerun
-from freerun.compute.cores import on_cores
+from freerun.compute.cores import limit_cores
 from freerun.errors import SeriesWarning
 from machine import provenance
 
@@ -67,7 +67,7 @@ def held(values: np.ndarray, times: np.ndarray, grid: bool, irregular: bool, sta
         even = np.linspace(times[0], times[-1], len(times))
         values, times = np.stack([np.interp(even, times, column) for column in values.T], axis=1), even
     series = freerun.Series(values, times=times, irregular=irregular)
-    with on_cores(1):
+    with limit_cores(1):
         rnn = freerun.RNN(seed=seed).fit(series)
     run = rnn.generate(round(LONG / STEP))
     truth = lorenz(np.concatenate([times[-1:], run.times]), start)[1:]

@@ -32,7 +32,7 @@ import freerun
 from freerun.files.archive import read_archive
 from freerun.files.writing import replacing
 from freerun.studio.learn.store import Source, Store
-from freerun.studio.learn.trainings import Trainings
+from freerun.studio.learn.trainings import TrainingJobs
 from freerun.studio.records import read_note
 from machine import provenance
 
@@ -81,14 +81,14 @@ class Worker:
         """Keep a run in a store."""
         store = Store(folder)
         run = store.add("run", series(), Source("file.csv"), 300, TRAINED)
-        Trainings(store).train(run)
-        Trainings(store).kill(run.id)
+        TrainingJobs(store).train(run)
+        TrainingJobs(store).kill(run.id)
 
     def start(self, folder: Path) -> subprocess.Popen[bytes]:
         """Resume the run, as its button does."""
         store = Store(folder)
-        jobs = Trainings(store)
-        jobs.look_after()
+        jobs = TrainingJobs(store)
+        jobs.record_endings()
         run = store.get(1)
         if run.state == "done":
             return subprocess.Popen(["true"])

@@ -210,7 +210,7 @@ def write(place: tuple[str, str]) -> float:
     given = Settings.checked(optimizer="ridge")
     series = [training()]
     space = Space.of(given, series, {})
-    study = Study.join(storage, name, Purpose.of(series, space, 2), space.grid(series))
+    study = Study.join(storage, name, Purpose.of(series, space, 2), space.first_proposals(series))
     began = time.perf_counter()
     for _ in range(WRITES // 20):
         for asked in study.ask(20, space, os.getpid()):

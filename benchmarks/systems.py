@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import freerun
-from freerun.compute.cores import on_cores
+from freerun.compute.cores import limit_cores
 from freerun.errors import FreerunError, SeriesWarning, SettingError
 from freerun.forecasting.enduring import endures
 from machine import provenance
@@ -93,7 +93,7 @@ class PeerProcess:
 def score_freerun(work: Work, problem: Problem) -> Iterator[Row]:
     """Score the free runs of freerun's best network, and its forecast where the work scores that."""
     began = time.process_time()
-    with on_cores(1):
+    with limit_cores(1):
         rnn = freerun.RNN(seed=problem.seed, **work.settings).fit(problem.training)
         fit = time.process_time() - began
         runs = [_generate(rnn, problem, run) for run in problem.runs]

@@ -13,7 +13,7 @@ import pytest
 
 import freerun
 from freerun import fitting
-from freerun.compute.cores import on_cores
+from freerun.compute.cores import limit_cores
 from freerun.errors import CheckpointError, MachineError, OutputError, SeriesError
 from freerun.files.archive import read_archive, write_archive
 from freerun.training import placement
@@ -106,11 +106,11 @@ def test_a_fit_goes_on_with_another_number_of_threads(series, tmp_path):
         if len(said) == 3:
             raise StopError
 
-    with on_cores(1):
+    with limit_cores(1):
         whole = freerun.RNN(**settings).fit(series)
         with pytest.raises(StopError):
             freerun.RNN(**settings).fit(series, checkpoint=checkpoint, checkpoint_every=0.0, progress=stop)
-    with on_cores(2):
+    with limit_cores(2):
         resumed = freerun.RNN(**settings).fit(series, checkpoint=checkpoint)
     for one, other in zip(whole.model_.members, resumed.model_.members, strict=True):
         for a, b in zip(one.network.arrays(), other.network.arrays(), strict=True):

@@ -142,7 +142,7 @@ def test_a_fit_adds_no_backend_options_to_those_of_the_user() -> None:
 BESIDE = """
 import jax, numpy as np
 from jax import lax
-from freerun.compute.programs import ON_ONE_CORE, computing, side_by_side
+from freerun.compute.programs import ON_ONE_CORE, computing, call_in_parallel
 
 def run(steps, start, mixed):
     def step(a, _):
@@ -154,7 +154,7 @@ program = jax.jit(run, static_argnums=0, compiler_options=dict(ON_ONE_CORE))
 starts = [np.full((400, 300), k / 10) for k in range(8)]
 mixed = np.random.default_rng(0).normal(size=(300, 300)) / 20
 with computing("float64"):
-    found = side_by_side(program, (150,), [(start, mixed) for start in starts])
+    found = call_in_parallel(program, (150,), [(start, mixed) for start in starts])
 for a, result in zip(starts, found, strict=True):
     for _ in range(150):
         a = np.tanh(a @ mixed)
@@ -176,7 +176,7 @@ def test_results_side_by_side_come_in_order_however_little_memory(memory, monkey
     monkeypatch.setattr(programs, "physical_memory", lambda: memory)
     program = jax.jit(lambda power, x: x**power, static_argnums=0, compiler_options=dict(programs.ON_ONE_CORE))
     with programs.computing("float64"):
-        found = programs.side_by_side(program, (3,), [(np.arange(k, k + 5.0),) for k in range(6)])
+        found = programs.call_in_parallel(program, (3,), [(np.arange(k, k + 5.0),) for k in range(6)])
     np.testing.assert_allclose(found, [np.arange(k, k + 5.0) ** 3 for k in range(6)], rtol=1e-15)
 
 
@@ -237,7 +237,7 @@ def test_no_more_work_goes_on_side_by_side_than_is_allowed(most: int) -> None:
             going[0] -= 1
         return item
 
-    with cores.on_cores(most):
+    with cores.limit_cores(most):
         assert list(cores.thread_map(work, range(8))) == list(range(8))
     assert highest[0] <= most
 

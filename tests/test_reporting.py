@@ -46,7 +46,7 @@ def made_backtest(ours, naive):
 
 
 def test_a_backtest_is_compared_with_the_best_simple_forecast():
-    first, second, *coverage = findings.on_the_past(made_backtest(ours=0.5, naive=2.0), "day")
+    first, second, *coverage = findings.describe_backtest(made_backtest(ours=0.5, naive=2.0), "day")
     assert first == (
         "On the last 2 occasions, forecasts of 4 days were 75 % closer than the line through the first and the last "
         "value, the best of 2 simple forecasts. They were closer on 2 of 2."
@@ -56,7 +56,7 @@ def test_a_backtest_is_compared_with_the_best_simple_forecast():
 
 
 def test_a_worse_forecast_is_called_further_off():
-    first, *_ = findings.on_the_past(made_backtest(ours=3.0, naive=2.0), "step")
+    first, *_ = findings.describe_backtest(made_backtest(ours=3.0, naive=2.0), "step")
     assert "50 % further off than the line" in first
     assert "closer on 0 of 2" in first
 
@@ -66,7 +66,7 @@ def test_occasions_without_simple_forecasts_have_errors_in_units_of_the_series()
     alone = Backtest(
         result.channels, 1, result.origins, result.truth, {"freerun": result.forecasts["freerun"]}, result.scales
     )
-    assert findings.on_the_past(alone, "step") == [
+    assert findings.describe_backtest(alone, "step") == [
         "On the last 2 occasions, forecasts of 4 steps were 3 off on average."
     ]
 
@@ -99,7 +99,7 @@ def test_how_far_a_forecast_reaches_is_where_its_interval_is_as_wide_as_the_past
     low, high = np.nanquantile(series.values[:, 0], [0.1, 0.9])
     upper = (high - low) * np.linspace(0.5, 1.7, 12)[:, None]
     wider = replace(outlook.forecast, bounds={80.0: (np.zeros((12, 1)), upper)})
-    reached = findings.how_far(replace(outlook, forecast=wider))
+    reached = findings.describe_reach(replace(outlook, forecast=wider))
     assert reached is not None
     assert "for 5 months. From there on" in reached  # 0.5 + 1.2 * 5 / 11 is above 1
 
@@ -108,7 +108,7 @@ def test_noise_is_taken_for_structure_as_rarely_as_its_band_says():
     random, truth = np.random.default_rng(1), Series(10 * np.sin(np.arange(201) / 5))
 
     def finds_structure(errors):
-        _, sentence = findings.on_residuals(truth, Series(truth.values[1:] - errors[:, None]))
+        _, sentence = findings.describe_residuals(truth, Series(truth.values[1:] - errors[:, None]))
         return "structure that the network does not use" in sentence
 
     noises = random.normal(size=(400, 201))
@@ -246,4 +246,4 @@ def test_predictions_count_once_a_whole_window_was_read():
     outlook = outlook_of(RNN(20, optimizer="ridge", delays=8, difference=1, l2=1e-9).fit(series), series, 3, folds=0)
     known = np.isfinite(outlook.predictions.values[:, 0])
     np.testing.assert_array_equal(np.flatnonzero(~known), np.arange(8))
-    assert "explain 100 % of the variance" in findings.on_residuals(series, outlook.predictions)[0]
+    assert "explain 100 % of the variance" in findings.describe_residuals(series, outlook.predictions)[0]

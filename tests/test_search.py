@@ -28,7 +28,7 @@ from freerun.search.purpose import Purpose
 from freerun.search.report import fit_command, write_report
 from freerun.search.space import Space
 from freerun.search.study import Study
-from freerun.search.trials import Trials
+from freerun.search.trials import Scorer
 from freerun.settings import Settings
 from freerun.training.loop import train
 from freerun.training.optimizers import base
@@ -67,7 +67,7 @@ def as_optuna_reads_it(storage: Path) -> Iterator[optuna.Study]:
 def test_the_error_of_a_trial_is_that_of_free_runs_on_data_it_was_not_fitted_to(series):
     """Recomputed with public means. Of 300 steps only one part of 120 can be left out, the last one."""
     given = settled(Settings.checked(**SMALL, delays=4, input_scale=0.3, l2=1e-4, holdout=0.4), 300)
-    (outcome,) = Trials(given, [series], 2).score([given], [])
+    (outcome,) = Scorer(given, [series], 2).score([given], [])
     judge = freerun.RNN(**given.model_dump()).set_params(standardize=False)
     standard = Scaling.fitted([series], given).apply(series)
     starts = np.linspace(179, 259, 9).astype(int)
@@ -129,17 +129,17 @@ def test_a_dropped_network_does_not_disturb_those_that_go_on(series):
 
 @pytest.mark.slow
 def test_hopeless_trials_are_stopped_after_a_ninth_of_their_epochs(series):
-    trials = Trials(Settings.checked(**TRAINED), [series], folds=2)
+    scorer = Scorer(Settings.checked(**TRAINED), [series], folds=2)
     several = [settled(Settings.checked(**TRAINED, restarts=1, members=1, seed=seed), 300) for seed in range(6)]
-    free = trials.score(several, [])
+    free = scorer.score(several, [])
     assert [len(one.errors) for one in free].count(1) == 4  # two of six go on
-    bar = sorted(one.errors[0] for one in free)[3]
-    barred = trials.score(several, [bar, 1.0, 1.0])
-    assert [len(one.errors) > 1 for one in barred] == [one.errors[0] <= bar for one in free]
-    whole = [one for one in barred if one.finished]
+    threshold = sorted(one.errors[0] for one in free)[3]
+    stopped = scorer.score(several, [threshold, 1.0, 1.0])
+    assert [len(one.errors) > 1 for one in stopped] == [one.errors[0] <= threshold for one in free]
+    whole = [one for one in stopped if one.finished]
     assert whole
     assert all(len(one.errors) == 4 for one in whole)  # three rungs, and the mean over both folds
-    assert [one.errors[0] for one in barred] == pytest.approx([one.errors[0] for one in free])
+    assert [one.errors[0] for one in stopped] == pytest.approx([one.errors[0] for one in free])
 
 
 @pytest.mark.slow
@@ -280,10 +280,10 @@ def test_trials_of_a_dead_machine_are_judged_again_after_a_while(series, tmp_pat
             lost = there.ask(3, space, 0)
     with closing(Study.join(storage, "search", purpose, [])) as here:
         here.reclaim()
-        assert here.elsewhere() == 3
+        assert here.count_elsewhere() == 3
         time.sleep(2.5)
         here.reclaim()
-        assert here.elsewhere() == 0
+        assert here.count_elsewhere() == 0
         assert [one.proposal for one in here.ask(3, space, 1)] == [one.proposal for one in lost]
 
 

@@ -46,7 +46,7 @@ def test_a_proposal_leaves_out_what_has_no_effect(series):
     for _ in range(60):
         trial = study.ask()
         proposal = space.suggest(trial)
-        settings = space.settings(proposal)
+        settings = space.to_settings(proposal)
         assert ("leak" in proposal) == (settings.cell == "leaky")
         assert ("spacing" in proposal) == (settings.cell == "memoryless")
         assert settings.lags[-1] < 75
@@ -55,9 +55,9 @@ def test_a_proposal_leaves_out_what_has_no_effect(series):
 
 def test_moves_stay_in_the_space(series):
     space = Space.of(Settings.checked(), [series], {})
-    draw = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     proposal = {"cell": "memoryless", "delays": 64, "spacing": 1, "input_scale": 3.0, "input_noise": 0.0, "seed": 0}
-    moved = [space.near(proposal, proposal, draw) for _ in range(300)]
+    moved = [space.move(proposal, proposal, rng) for _ in range(300)]
     assert all(value in space.dimensions[name] for one in moved for name, value in one.items())
     assert {one["spacing"] for one in moved} > {1, 2}
     assert len({one["input_scale"] for one in moved}) > 50

@@ -29,7 +29,7 @@ from schemathesis.config import ProjectConfig, ProjectsConfig, SchemathesisConfi
 import freerun
 from freerun.serving.app import make_app
 from freerun.serving.pool import Limits
-from freerun.serving.shelf import read_models
+from freerun.serving.served import read_models
 
 LIMITS = Limits(workers=1, queue=8, seconds=20.0, steps=500, body=20_000)
 CSV = {"content-type": "text/csv"}
@@ -344,7 +344,7 @@ def test_a_computation_beyond_the_limit_of_time_is_ended_and_the_models_are_kept
 def test_a_fault_of_freerun_is_in_the_log_and_not_in_the_answer(own, monkeypatch):
     monkeypatch.setattr("freerun.forecasting.runs.generate", lambda *_: 1 / 0)
     said: list[str] = []
-    with own(complain=said.append) as client:
+    with own(report_fault=said.append) as client:
         answer = client.get("/models/sales/generate?steps=1")
         assert answer.status_code == 500
         assert "ZeroDivisionError" not in answer.text

@@ -312,7 +312,7 @@ def understood(page: Page):
     return page.get_by_role("region", name="2. What was understood")
 
 
-def asked(page: Page):
+def record(page: Page):
     return page.get_by_role("region", name="3. What to forecast")
 
 

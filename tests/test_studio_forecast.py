@@ -16,13 +16,13 @@ from freerun.estimator import RNN
 from freerun.reporting.outlook import outlook_of
 from freerun.reporting.page import Report
 from freerun.studio.forecast import worker
-from freerun.studio.forecast.ask_pane import known_in_words, request_of, share_done, state_in_words
+from freerun.studio.forecast.ask_pane import describe_known_inputs, describe_state, request_of, share_done
 from freerun.studio.forecast.downloads import FILES, download
 from freerun.studio.forecast.examples import EXAMPLES
 from freerun.studio.forecast.pictures import correlation_chart, forecast_chart, occasions_chart, season_chart
-from freerun.studio.forecast.questions import OTHERWISE, QUESTIONS, question_of
+from freerun.studio.forecast.questions import OTHERWISE, QUESTIONS, find_question
 from freerun.studio.forecast.reading_pane import FOUND, IRREGULAR, NONE, reading_of
-from freerun.studio.forecast.store import Asked, Forecasts, Request, named
+from freerun.studio.forecast.store import ForecastRecord, Forecasts, Request, named
 from freerun.studio.reading import Reading, Understanding, understand
 from freerun.studio.records import read_note, write_note
 
@@ -75,7 +75,7 @@ def test_several_series_and_columns_of_text_are_understood(table):
     assert len(series) == 20
     one, series = understand(path, Reading(single=True))
     assert series is None
-    assert question_of(one.error)[0] == "id"
+    assert find_question(one.error)[0] == "id"
 
 
 @pytest.mark.parametrize(("name", "count", "known"), [("Monthly sales", 1, 0), ("Two shops and their offers", 2, 14)])
@@ -86,7 +86,7 @@ def test_an_example_is_understood(table, name, count, known):
     assert series.input_names == inputs
     assert (found.count, found.known_ahead) == (count, known)
     if inputs:
-        assert known_in_words(found) == "After the last value of the series, offer: known for 14 days."
+        assert describe_known_inputs(found) == "After the last value of the series, offer: known for 14 days."
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_table_that_cannot_be_read_is_shown_and_asked_about(table, text, contr
     assert series is None
     assert words in found.error
     assert str(path) not in found.error
-    asked, question = question_of(found.error)
+    asked, question = find_question(found.error)
     if control is not None:
         assert asked == control
     assert question in (*QUESTIONS.values(), OTHERWISE)
@@ -150,10 +150,10 @@ def test_a_request_is_checked_and_kept_as_json():
 def test_progress_counts_all_series_alike():
     progress = {"place": 1, "of": 4, "series": "b", "task": "backtest", "done": 1, "total": 2, "pace": ""}
     assert share_done(progress) == 1.5 / 4
-    asked = Asked(1, "t.csv", 0.0, "running", "", Request("t.csv"))
-    assert state_in_words(asked, progress) == "b (2 of 4): backtest 1 of 2"
+    asked = ForecastRecord(1, "t.csv", 0.0, "running", "", Request("t.csv"))
+    assert describe_state(asked, progress) == "b (2 of 4): backtest 1 of 2"
     assert (
-        state_in_words(Asked(1, "t.csv", 0.0, "failed", "too short", Request("t.csv")), None)
+        describe_state(ForecastRecord(1, "t.csv", 0.0, "failed", "too short", Request("t.csv")), None)
         == "t.csv: failed: too short"
     )
 
@@ -182,7 +182,7 @@ def test_a_table_of_irregular_times_is_understood_and_forecast(table):
     times = np.cumsum(np.random.default_rng(0).uniform(0.1, 0.9, 60))
     path = table(pd.DataFrame({"time": times, "x": np.cos(times)}).to_csv(index=False))
     refused, _ = understand(path, Reading())
-    assert question_of(refused.error)[0] == "resample"
+    assert find_question(refused.error)[0] == "resample"
     found, series = understand(path, Reading(ReadOptions(irregular=True)))
     assert series is not None
     assert list(found.curves) == ["x"]

@@ -18,7 +18,7 @@ from freerun.studio.guard import Guard
 from freerun.studio.learn.presets import GROUPS, PRESETS, settings_of
 from freerun.studio.learn.store import Source, Store
 from freerun.studio.learn.takeaway import commands, snippet
-from freerun.studio.learn.trainings import Trainings
+from freerun.studio.learn.trainings import TrainingJobs
 from freerun.studio.records import RecordGoneError, read_note, write_note
 
 TINY: dict[str, Any] = {"hidden": 10, "cell": "memoryless", "delays": 4, "difference": 0, "optimizer": "ridge"}
@@ -123,7 +123,7 @@ def test_the_newest_runs_come_first_and_in_pages(store, sines):
     assert [run.id for run in store.all()] == [5, 3, 2, 1]
     assert [run.id for run in store.all(first=1, most=2)] == [3, 2]
     assert [run.id for run in store.all(first=4, most=2)] == []
-    assert [run.id for run in store.those([1, 4, 3])] == [3, 1]
+    assert [run.id for run in store.get_many([1, 4, 3])] == [3, 1]
     assert [run.id for run in store.running()] == [2]
 
 
@@ -144,9 +144,9 @@ def test_a_folder_that_cannot_be_used(tmp_path):
         Store(tmp_path / "file" / "studio")
 
 
-def wait_for(jobs: Trainings, number: int) -> str:
+def wait_for(jobs: TrainingJobs, number: int) -> str:
     for _ in range(1800):
-        jobs.look_after()
+        jobs.record_endings()
         if jobs.store.get(number).state != "running":
             return jobs.store.get(number).state
         time.sleep(0.1)
@@ -156,7 +156,7 @@ def wait_for(jobs: Trainings, number: int) -> str:
 def test_a_run_is_trained_in_a_process_of_its_own(store, sines):
     run = store.add("first", sines, Source("file.csv"), 150, dict(TINY))
     broken = store.add("other", sines, Source("file.csv"), 150, {"washout": 500, **TINY})
-    jobs = Trainings(store)
+    jobs = TrainingJobs(store)
     jobs.train(run)
     jobs.train(broken)
     process = read_note(store.folder_of(run.id), "process")
@@ -175,7 +175,7 @@ def test_a_run_is_trained_in_a_process_of_its_own(store, sines):
 
 def test_a_run_that_is_stopped_before_it_begins_is_stopped_and_not_killed(store, sines):
     run = store.add("first", sines, Source("file.csv"), 150, dict(TINY))
-    jobs = Trainings(store)
+    jobs = TrainingJobs(store)
     jobs.train(run)
     process = read_note(store.folder_of(run.id), "process")
     os.kill(process, signal.SIGSTOP)  # so that it ends without a result
@@ -189,10 +189,10 @@ def test_a_run_that_is_stopped_before_it_begins_is_stopped_and_not_killed(store,
 def test_a_killed_process_is_reported_even_after_a_restart(store, sines):
     settings = {"hidden": 5, "cell": "simple", "delays": 1, "optimizer": "adam", "epochs": 10**7}
     run = store.add("long", sines, Source("file.csv"), 150, settings)
-    before = Trainings(store)
+    before = TrainingJobs(store)
     before.train(run)
-    jobs = Trainings(Store(store.folder))
-    jobs.look_after()
+    jobs = TrainingJobs(Store(store.folder))
+    jobs.record_endings()
     assert store.get(run.id).state == "running"
     os.kill(read_note(store.folder_of(run.id), "process"), signal.SIGKILL)
     before.kill(run.id)
@@ -218,7 +218,7 @@ def test_a_run_whose_process_was_killed_goes_on_from_its_checkpoint(store, sines
     write_archive(checkpoint, header, arrays)
     write_note(store.folder_of(run.id), "job", {"split": 150, "settings": settings, "further": ""})
     store.mark(run.id, "killed")
-    jobs = Trainings(store)
+    jobs = TrainingJobs(store)
     jobs.resume(run.id)
     assert wait_for(jobs, run.id) == "done"
     assert not checkpoint.exists()

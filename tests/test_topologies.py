@@ -160,7 +160,7 @@ def test_a_sparse_reservoir_is_fitted_saved_and_run(tmp_path):
     exponent = back.lyapunov_exponents(1, steps=50)[0]  # JAX, by the dense matrix
     assert np.isfinite(exponent)
 
-    header, arrays = read_archive(path, unsealed=2)
+    header, arrays = read_archive(path, without_checksum=2)
     for change in ({"rows": 300}, {"pointers": -1}):
         ((part, value),) = change.items()
         name = f"0.network.cells.0.recurrent.{part}"

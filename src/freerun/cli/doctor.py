@@ -35,7 +35,7 @@ def _table(machine: Machine) -> dict[str, object]:
 
     rows: dict[str, object] = dict(machine.versions)
     rows["system"] = machine.system
-    rows["cores"] = f"{machine.cores} of {machine.cores_in_all}"
+    rows["cores"] = f"{machine.cores} of {machine.all_cores}"
     rows["memory"] = f"{machine.memory / 2**30:.1f} GiB"
     rows["linear algebra"] = "; ".join(machine.linear_algebra) or "unknown library"
     rows["JAX devices"] = ", ".join(machine.devices) or "none, since JAX is not installed"

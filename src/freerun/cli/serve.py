@@ -110,5 +110,5 @@ def serve(
         hosts=allow_host,
         keep=keep,
         functions=[function for path in known if (function := known_function(path)) is not None],
-        say=Console(False, quiet).note,
+        log=Console(False, quiet).note,
     )

@@ -51,7 +51,7 @@ def sweep(
     with console.progress() as progress:
         try:
             found = run(
-                plan.all_series(spec.parent),
+                plan.load_series(spec.parent),
                 target,
                 train=plan.train,
                 test=plan.test,

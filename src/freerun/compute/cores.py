@@ -17,30 +17,30 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_THREADS = 8
-"""Most threads of `thread_map`, since each takes memory."""
+"""Most threads of `thread_map`. Each takes memory."""
 
-MOST_CORES = 2**16
-"""Number of cores that stands for no limit, more than any machine has."""
+NO_LIMIT = 2**16
+"""Limit of cores by default, more than any machine has."""
 
-_most_cores: ContextVar[int] = ContextVar("_most_cores", default=MOST_CORES)
-"""The limit that `on_cores` sets."""
+_most_cores: ContextVar[int] = ContextVar("_most_cores", default=NO_LIMIT)
+"""The limit that `limit_cores` sets."""
 
 
 def cores() -> int:
-    """Number of cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cores_to_take() -> int:
-    """Number of cores that work in this context may use; see `on_cores`."""
+def usable_cores() -> int:
+    """Return the number of cores that work in this context may use; see `limit_cores`."""
     return min(cores(), _most_cores.get())
 
 
 @contextmanager
-def on_cores(most: int) -> Iterator[None]:
+def limit_cores(most: int) -> Iterator[None]:
     """Limit the number of threads that work in parallel within this context.
 
-    The limit does not change how work is divided. Results therefore stay the same to the bit.
+    Work is divided in the same way under any limit. Results therefore stay the same to the bit.
 
     Args:
         most: most threads.
@@ -58,12 +58,12 @@ def thread_map(function: Callable[[Item], Result], items: Sequence[Item]) -> Ite
     Linear algebra runs on the thread that calls it. If every thread used all cores, it would be many times slower. The
     last bits of a sum would also depend on the number of cores.
     """
-    together = min(cores_to_take(), MOST_THREADS, max(1, len(items)))
+    count = min(usable_cores(), MOST_THREADS, max(1, len(items)))
     with one_thread_each():
-        if together == 1:
+        if count == 1:
             yield from map(function, items)
         else:
-            with ThreadPoolExecutor(together) as pool:
+            with ThreadPoolExecutor(count) as pool:
                 yield from pool.map(function, items)
 
 
@@ -76,7 +76,7 @@ def one_thread_each() -> Iterator[None]:
 
 @cache
 def libraries() -> ThreadpoolController:
-    """The controller of the thread pools of NumPy's and SciPy's linear algebra."""
+    """Return the controller of the thread pools of NumPy's and SciPy's linear algebra."""
     import scipy.linalg  # noqa: F401 - the controller finds loaded libraries only
 
     return ThreadpoolController()
@@ -87,7 +87,7 @@ CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 def physical_memory() -> int:
-    """Memory of this machine, or of the container, in bytes; 8 GiB if the system does not report it."""
+    """Return the memory of this machine or container in bytes; 8 GiB if the system does not report it."""
     try:
         machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

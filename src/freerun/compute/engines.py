@@ -15,7 +15,7 @@ from itertools import islice
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
-from freerun.compute.cores import on_cores, thread_map
+from freerun.compute.cores import limit_cores, thread_map
 from freerun.errors import FreerunError, SearchError
 from freerun.extras import require
 
@@ -23,13 +23,13 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 PATIENCE = 300.0
-"""Seconds to wait for a scheduler that goes away: enough for a restart."""
+"""Seconds to wait for a scheduler that stops answering. A scheduler restarts in less."""
 
 FIRST_ANSWER = 10.0
-"""Seconds to wait for the first answer of a scheduler; longer, the address is probably wrong."""
+"""Seconds to wait for the first answer of a scheduler. Without one, the address is probably wrong."""
 
 RETRIES = 3
-"""Most times that a task is moved to another worker because its worker died."""
+"""Most times that a task goes to another worker because its worker died."""
 
 
 class Engine(Protocol):
@@ -44,8 +44,8 @@ class Engine(Protocol):
             function: a function at the top level of a module, so that it can be sent to other processes.
             tasks: its arguments, one per call.
             threads: whether the function may run in several threads of a process at once.
-            ahead: most tasks that are taken from `tasks` and not finished yet, for each worker, so that tasks that are
-                made as they are taken do not fill the memory; None takes all at once.
+            ahead: most unfinished tasks for each worker. Further tasks are taken from `tasks` as others finish, so that
+                they do not fill the memory. None takes all at once.
 
         Yields:
             The index of a task, with its result or with the `FreerunError` that it ended in.
@@ -121,7 +121,7 @@ class DaskEngine:
             return future
 
         while True:
-            # outside of what follows, since an error of `tasks` is none of the connection
+            # outside of the `try` below: an error of `tasks` is none of the connection
             free = None if ahead is None else max(0, ahead * self._threads() - len(left))
             taken = dict(islice(coming, free))
             left |= taken
@@ -162,7 +162,7 @@ class DaskEngine:
 
     def _reconnect(self) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns that the scheduler is gone, which is known
+            warnings.simplefilter("ignore")  # it warns that the scheduler is gone
             self._client.close(timeout=1)
         self._client = self._connect(PATIENCE)
 
@@ -195,6 +195,7 @@ def engine_for(scheduler: str | None, workers: int | None) -> Engine:
 
 
 _exclusive = Lock()
+"""Held while a task runs that does not allow threads."""
 
 
 def _run_task(function: Callable[[Task], Result], task: Task, threads: bool) -> Result:
@@ -202,13 +203,13 @@ def _run_task(function: Callable[[Task], Result], task: Task, threads: bool) -> 
     from distributed import get_worker
 
     most = 1 if threads else get_worker().state.nthreads
-    with nullcontext() if threads else _exclusive, on_cores(most):
+    with nullcontext() if threads else _exclusive, limit_cores(most):
         forget_programs()
         return function(task)
 
 
 def forget_programs() -> None:
-    """Drop compiled programs if there are too many. JAX is not loaded for it: without JAX there are none."""
+    """Drop compiled programs if there are too many. JAX is not imported: before it is, there are none."""
     programs = sys.modules.get("freerun.compute.programs")
     if programs is not None:
         programs.forget_programs()

@@ -1,4 +1,4 @@
-"""What this machine offers to freerun: versions, cores, memory, GPU, the cache of programs, and optional packages."""
+"""Examine this machine: versions, cores, memory, GPU, the cache of programs, and optional packages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from freerun.extras import PACKAGES, Extra, missing
 from freerun.files.provenance import versions
 
 PACKAGES_THAT_COMPUTE = ("numpy", "scipy", "pandas", "matplotlib", "jax", "jaxlib")
-"""The packages whose versions matter."""
+"""Packages whose versions results depend on."""
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 """Where Linux shows that the driver of an NVIDIA GPU is loaded."""
@@ -37,13 +37,13 @@ class ProgramCache:
 
 @dataclass(frozen=True)
 class Machine:
-    """What `examine` found.
+    """The properties of this machine; see `examine`.
 
     Attributes:
         versions: of freerun, Python and the packages that compute.
         system: operating system and processor architecture.
         cores: number of cores that this process may use.
-        cores_in_all: number of cores of the machine.
+        all_cores: number of cores of the machine.
         memory: in bytes, of this machine or of the container.
         linear_algebra: the libraries behind NumPy and SciPy, each with its number of threads.
         devices: devices of JAX, such as `cpu` and `NVIDIA H200`; empty without JAX.
@@ -55,7 +55,7 @@ class Machine:
     versions: dict[str, str]
     system: str
     cores: int
-    cores_in_all: int
+    all_cores: int
     memory: int
     linear_algebra: tuple[str, ...]
     devices: tuple[str, ...]
@@ -65,16 +65,16 @@ class Machine:
 
 
 def examine() -> Machine:
-    """Examine this machine. JAX is started if it is installed, so that its devices are known."""
+    """Examine this machine. If JAX is installed, it is started, which tells its devices."""
     extras: dict[Extra, tuple[str, ...]] = {extra: missing(extra) for extra in PACKAGES}
-    complete = not extras["train"]
-    devices = _devices() if complete else ()
-    cache = _program_cache() if complete else None
+    has_jax = not extras["train"]
+    devices = _devices() if has_jax else ()
+    cache = _program_cache() if has_jax else None
     return Machine(
         versions=versions(*PACKAGES_THAT_COMPUTE) | {"Python": platform.python_version()},
         system=f"{platform.system()} {platform.release()}, {platform.machine()}",
         cores=cores(),
-        cores_in_all=os.cpu_count() or cores(),
+        all_cores=os.cpu_count() or cores(),
         memory=physical_memory(),
         linear_algebra=_linear_algebra(),
         devices=devices,
@@ -85,11 +85,11 @@ def examine() -> Machine:
 
 
 def _linear_algebra() -> tuple[str, ...]:
-    """Name, version and number of threads of each loaded library."""
+    """Return name, version and number of threads of each loaded library of linear algebra."""
     found = (
-        f"{one['internal_api']} {one['version']} ({one['num_threads']} threads)"
-        for one in libraries().info()
-        if one["user_api"] == "blas"
+        f"{library['internal_api']} {library['version']} ({library['num_threads']} threads)"
+        for library in libraries().info()
+        if library["user_api"] == "blas"
     )
     return tuple(dict.fromkeys(found))
 
@@ -107,12 +107,12 @@ def _program_cache() -> ProgramCache:
     if folder is None:
         return ProgramCache(None)
     sizes = [path.stat().st_size for path in folder.glob("*-cache")]
-    there = next(path for path in (folder, *folder.parents) if path.exists())
-    return ProgramCache(folder, len(sizes), sum(sizes), os.access(there, os.W_OK))
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return ProgramCache(folder, len(sizes), sum(sizes), os.access(existing, os.W_OK))
 
 
 def _problems(devices: tuple[str, ...], cache: ProgramCache | None) -> list[str]:
-    """What makes freerun slower than it could be."""
+    """List what makes freerun slower than it could be, each with a remedy."""
     problems = []
     if cores() == 1:
         problems.append("this process may use one core; networks are fitted one after the other")

@@ -23,7 +23,7 @@ from queue import Empty, LifoQueue, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
-from freerun.compute.cores import on_cores
+from freerun.compute.cores import limit_cores
 from freerun.compute.engines import forget_programs
 from freerun.errors import FreerunError, SearchError
 
@@ -31,17 +31,17 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 ATTEMPTS = 2
-"""Most processes that a task is given to, since a task may be what ends them."""
+"""Most processes that a task is given to. A task may end its process, for instance for lack of memory."""
 
 SERVE = "from freerun.compute.processes import serve; serve()"
-"""The program of a process."""
+"""The Python code that a process runs."""
 
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""Variables that limit the threads of linear algebra."""
+"""Environment variables that limit the threads of linear algebra."""
 
 
 class ProcessEngine:
-    """Runs tasks in processes of this machine. A process starts when there is a task for it.
+    """Runs tasks in processes of this machine. A process starts when a task needs it.
 
     Args:
         count: most processes.
@@ -89,7 +89,7 @@ class ProcessEngine:
         """Run a task in an idle process, and in another one if it dies."""
         status = None
         for _ in range(ATTEMPTS):
-            process = self._process()
+            process = self._take_process()
             try:
                 answer = process.ask(function, task)
             except (EOFError, OSError):
@@ -104,7 +104,8 @@ class ProcessEngine:
             "fewer workers"
         )
 
-    def _process(self) -> WorkerProcess:
+    def _take_process(self) -> WorkerProcess:
+        """Return an idle process, or start one."""
         try:
             return self._idle.get_nowait()
         except Empty:
@@ -122,8 +123,8 @@ class WorkerProcess:
         package = str(Path(__file__).parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | dict.fromkeys(ONE_THREAD, "1") | {"PYTHONPATH": os.pathsep.join(paths)}
-        # -P leaves the current folder out of the path, where a user's file may have the name of a module; the session
-        # is the process's own, so that Ctrl-C ends the process that waits for it and not this one
+        # -P leaves the current folder out of the path, where a file of the user may have the name of a module. In a
+        # session of its own, the process does not get the Ctrl-C that is meant for its parent.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", SERVE],
             env=environment,
@@ -146,10 +147,10 @@ class WorkerProcess:
         target.flush()
         try:
             result, error = pickle.load(source)
-        except pickle.UnpicklingError as damaged:  # it died while it was writing
+        except pickle.UnpicklingError as damaged:  # the process died while it was writing
             raise EOFError from damaged
         if isinstance(error, OSError | EOFError) and not isinstance(error, FreerunError):
-            raise RuntimeError(f"{type(error).__name__}: {error}") from error  # not the end of the process
+            raise RuntimeError(f"{type(error).__name__}: {error}") from error  # the process has not died
         if error is not None:
             raise error
         return result
@@ -159,7 +160,7 @@ class WorkerProcess:
         self._process.kill()
         status = self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(OSError):  # what was not sent yet
+            with suppress(OSError):  # some bytes were not sent yet
                 if pipe is not None:
                     pipe.close()
         return status
@@ -169,22 +170,22 @@ def serve() -> None:
     """Run the tasks that arrive on standard input, until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a task prints does not get between the answers
+    os.dup2(2, 1)  # output of tasks goes to standard error, and not between the answers
     tasks: SimpleQueue[tuple[Callable[[Any], Any], Any]] = SimpleQueue()
     Thread(target=_listen, args=(tasks,), daemon=True).start()
     while True:
         function, task = tasks.get()
-        answers.write(_answer(function, task))
+        answers.write(_run_to_bytes(function, task))
         answers.flush()
 
 
-def _answer(function: Callable[[Any], Any], task: Any) -> bytes:
-    """The result of a task, and the error that it raised or None, as bytes."""
+def _run_to_bytes(function: Callable[[Any], Any], task: Any) -> bytes:
+    """Run a task, and pickle its result and the error that it raised, or None."""
     forget_programs()
     try:
-        with on_cores(1):
+        with limit_cores(1):
             return pickle.dumps((function(task), None), pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # the process that waits raises it
+    except Exception as error:  # the parent process raises it
         try:
             content = pickle.dumps((None, error), pickle.HIGHEST_PROTOCOL)
             pickle.loads(content)
@@ -194,13 +195,13 @@ def _answer(function: Callable[[Any], Any], task: Any) -> bytes:
 
 
 def _listen(tasks: SimpleQueue[tuple[Callable[[Any], Any], Any]]) -> None:
-    """Put tasks into the queue as they arrive; end this process when the one that sends them has died."""
+    """Put tasks into the queue as they arrive. End this process when its parent has died."""
     while True:
         try:
             tasks.put(pickle.load(sys.stdin.buffer))
         except EOFError:
             os._exit(0)
-        except Exception as error:  # such as a module that this process does not find
+        except Exception as error:  # for instance, this process does not find a module
             tasks.put((_raise, error))
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import jax
 from jax._src.xla_bridge import backends_are_initialized  # there is no public name for it
 
-from freerun.compute.cores import cores_to_take, on_cores, one_thread_each, physical_memory
+from freerun.compute.cores import limit_cores, one_thread_each, physical_memory, usable_cores
 from freerun.errors import ForkError, MachineError
 from freerun.settings import Device
 
@@ -27,24 +27,24 @@ Result = TypeVar("Result")
 CACHE = "FREERUN_CACHE"
 """Environment variable that names the folder of compiled programs; `off` for none."""
 
-SMALL_STEP = 64 * 1024
-"""Most bytes that a step reads and writes if XLA is to compile its loop into one function.
+SMALL_LOOP_BYTES = 64 * 1024
+"""XLA compiles a loop into one function if each step reads and writes at most this many bytes.
 
-The default of XLA, 1 KB, holds for the smallest networks only. The steps of others are interpreted, which takes most of
-their time.
+Its own limit, 1 KB, admits the smallest networks only. The steps of others are interpreted, which takes most of their
+time.
 """
 
 MOST_KEPT = 256 * 2**20
 """Most bytes of compiled programs on disk; the oldest are removed first."""
 
 MOST_IN_MEMORY = 200
-"""Most programs of `side_by_side` in memory, since each takes memory maps, whose number the system limits."""
+"""Most programs of `call_in_parallel` in memory. Each takes memory maps, whose number the system limits."""
 
 MOST_MAPS = 30_000
 """Number of memory maps of this process from which on programs are dropped; systems allow about 65000."""
 
 ON_ONE_CORE = {"xla_cpu_multi_thread_eigen": False, "xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
-"""Compiler options of programs that run in parallel (see `side_by_side`): each stays on one thread."""
+"""Compiler options of programs that run in parallel (see `call_in_parallel`): each stays on one thread."""
 
 
 def jitted(function: Callable[..., Any], **options: Any) -> Any:
@@ -85,59 +85,59 @@ def _bind_context(function: Callable[[Item], Result]) -> Callable[[Item], Result
     """Wrap a function so that it has the precision, device and core limit of this context in any thread."""
     # JAX's options have no types
     wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue] - JAX makes these names at run time
-    device, most = current_device(), cores_to_take()
+    device, most = current_device(), usable_cores()
 
     def call(item: Item) -> Result:
-        with jax.enable_x64(wide), jax.default_device(device), on_cores(most):
+        with jax.enable_x64(wide), jax.default_device(device), limit_cores(most):
             return function(item)
 
     return call
 
 
-Several = Sequence[tuple[Any, ...]]
+Calls = Sequence[tuple[Any, ...]]
 """The arguments of several calls of a program."""
 
 
-def side_by_side(program: Any, static: tuple[Hashable, ...], several: Several) -> list[Any]:
+def call_in_parallel(program: Any, static: tuple[Hashable, ...], calls: Calls) -> list[Any]:
     """Call a program several times in parallel, on as many cores as memory allows.
 
     Args:
         program: a program that was jitted with the options `ON_ONE_CORE`. Apart from some matrix products, a call then
             runs on a single thread.
         static: the static arguments, which come first and are the same for all calls.
-        several: the other arguments of each call.
+        calls: the other arguments of each call.
 
     Returns:
         The result of each call.
     """
-    return prepared(program, static, several)(several)
+    return prepare_calls(program, static, calls)(calls)
 
 
-def prepared(program: Any, static: tuple[Hashable, ...], like: Several) -> Callable[[Several], list[Any]]:
-    """Compile a program for several calls, and return a function that makes them as `side_by_side` does.
+def prepare_calls(program: Any, static: tuple[Hashable, ...], like: Calls) -> Callable[[Calls], list[Any]]:
+    """Compile a program for several calls, and return a function that makes them as `call_in_parallel` does.
 
     The function must be called in the same thread and context, with arguments of the shapes of `like`.
     """
     compiled = [_compile(program, static, arguments) for arguments in like]
     needed = max(one.memory for one in compiled)
-    threads = _threads(min(cores_to_take(), max(1, physical_memory() // 2 // max(1, needed))))
+    threads = _threads(min(usable_cores(), max(1, physical_memory() // 2 // max(1, needed))))
 
-    def one(numbered: tuple[_Compiled, tuple[Any, ...]]) -> Any:
-        made, arguments = numbered
-        return jax.block_until_ready(made.program(*arguments))
+    def run(pair: tuple[_Compiled, tuple[Any, ...]]) -> Any:
+        one, arguments = pair
+        return jax.block_until_ready(one.program(*arguments))
 
-    call = _bind_context(one)
+    call = _bind_context(run)
 
-    def results(several: Several) -> list[Any]:
+    def call_all(calls: Calls) -> list[Any]:
         with one_thread_each():
-            return list(threads.map(call, zip(compiled, several, strict=True)))
+            return list(threads.map(call, zip(compiled, calls, strict=True)))
 
-    return results
+    return call_all
 
 
 @cache
 def _threads(count: int) -> ThreadPoolExecutor:
-    """A pool of `count` threads. It is kept, since starting threads takes a millisecond."""
+    """Return a pool of `count` threads. It is cached: starting threads takes a millisecond."""
     return ThreadPoolExecutor(count)
 
 
@@ -188,17 +188,17 @@ _jitted: list[Any] = []
 """The functions that `jitted` has wrapped."""
 
 _programs: dict[Any, _Compiled] = {}
-"""The programs of `side_by_side`, by function, static arguments and argument shapes."""
+"""The programs of `call_in_parallel`, by function, static arguments and argument shapes."""
 
 
 def current_device() -> Any:
-    """The device on which JAX computes in this context."""
+    """Return the device on which JAX computes in this context."""
     # JAX's options have no types
     return jax.config.jax_default_device or jax.local_devices()[0]  # pyright: ignore[reportAttributeAccessIssue] - see above
 
 
 def device_memory(device: Device) -> int:
-    """Memory of this machine or of its GPU, in bytes; 8 GiB if the system does not report it.
+    """Return the memory of this machine or of its GPU in bytes; 8 GiB if the system does not report it.
 
     Raises:
         MachineError: there is no GPU.
@@ -218,7 +218,7 @@ def has_gpu() -> bool:
 
 
 def _device(device: Device) -> Any:
-    """The JAX device; None if it is the default device of JAX.
+    """Return the JAX device; None if it is the default device of JAX.
 
     Raises:
         MachineError: there is no GPU.
@@ -276,10 +276,10 @@ def _set_up() -> None:
 
 
 def _compile_small_loops_whole() -> None:
-    """Raise XLA's limit of small loops to `SMALL_STEP`, unless XLA has started or the user has set such options."""
+    """Raise XLA's limit of small loops to `SMALL_LOOP_BYTES`, unless XLA has started or the user has set options."""
     flags = os.environ.get("XLA_FLAGS", "")
     if not backends_are_initialized() and "xla_backend_extra_options" not in flags:
-        option = f"--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold={SMALL_STEP}"
+        option = f"--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold={SMALL_LOOP_BYTES}"
         os.environ["XLA_FLAGS"] = f"{flags} {option}".strip()
 
 
@@ -302,7 +302,7 @@ def _keep_compiled_programs() -> None:
 
 
 def cache_folder() -> Path | None:
-    """The folder of compiled programs that `FREERUN_CACHE` names, or the default one; None if it is `off`."""
+    """Return the folder of compiled programs that `FREERUN_CACHE` names, or the default one; None if it is `off`."""
     from platformdirs import user_cache_path
 
     wanted = os.environ.get(CACHE, "")

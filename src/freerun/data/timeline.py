@@ -28,8 +28,8 @@ YEAR, MOST_YEARS = np.timedelta64(365, "D"), 10_000
 MOST_STEPS_PER_ROW = 1000
 """Most steps for each row that rows are averaged over; with more, hardly any step has a value."""
 
-BYTES = 64
-"""Memory that a step of a free run takes at least, its time and its values on their way through several arrays."""
+STEP_BYTES = 64
+"""Least memory of a step that is continued, in bytes: its time, and its values in several arrays."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def continue_times(times: np.ndarray, dt: Time, calendar: Calendar, steps: int) 
     """
     dated = times.dtype.kind == "M"
     try:
-        if BYTES * steps > physical_memory() or (dated and steps * (dt / YEAR) > MOST_YEARS):
+        if STEP_BYTES * steps > physical_memory() or (dated and steps * (dt / YEAR) > MOST_YEARS):
             raise MemoryError  # before anything takes it
         further = _continue_times(times, dt, calendar, steps)
         if dated and further[-1:].astype("datetime64[Y]") > LAST_YEAR:

@@ -53,24 +53,24 @@ def write_archive(path: str | Path, header: Mapping[str, JSONValue], arrays: Map
     Raises:
         OutputError: the file cannot be written.
     """
-    content = packed(header, arrays)
-    with replacing(path) as beside:
-        beside.write_bytes(content)
+    content = pack(header, arrays)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
-def packed(header: Mapping[str, JSONValue], arrays: Mapping[str, np.ndarray]) -> bytes:
+def pack(header: Mapping[str, JSONValue], arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return the bytes of an archive; see `write_archive`."""
     # safetensors writes the memory of an array as it is, which is wrong for arrays that are not contiguous
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    return safetensors.numpy.save(contiguous, metadata=_sealed(json.dumps(header), contiguous))
+    return safetensors.numpy.save(contiguous, metadata=_make_metadata(json.dumps(header), contiguous))
 
 
-def read_archive(path: Path, unsealed: int = 0) -> tuple[JSON, dict[str, np.ndarray]]:
+def read_archive(path: Path, without_checksum: int = 0) -> tuple[JSON, dict[str, np.ndarray]]:
     """Read an archive.
 
     Args:
         path: path of the file.
-        unsealed: newest value of `format` in the JSON for which archives had no checksum.
+        without_checksum: newest value of `format` in the JSON for which archives had no checksum.
 
     Returns:
         The JSON, and the arrays by name.
@@ -86,16 +86,16 @@ def read_archive(path: Path, unsealed: int = 0) -> tuple[JSON, dict[str, np.ndar
         raise ArchiveError(f"truncated, or not a freerun file ({error})") from error
     try:
         header = json.loads(metadata[KEY])
-        unsealed_format = header["format"] <= unsealed
+        sealed = header["format"] > without_checksum
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ArchiveError("a safetensors file, but none of freerun's") from error
-    if not unsealed_format and metadata.get(CHECKSUM) != _sealed(metadata[KEY], arrays)[CHECKSUM]:
+    if sealed and metadata.get(CHECKSUM) != _make_metadata(metadata[KEY], arrays)[CHECKSUM]:
         raise ArchiveError("it has changed since it was written (the checksum differs); take a copy that is whole")
     return header, arrays
 
 
-def _sealed(text: str, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """The metadata: the JSON, and a checksum of the JSON and all arrays."""
+def _make_metadata(text: str, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Return the metadata: the JSON, and a checksum of the JSON and all arrays."""
     content = hashlib.sha256(text.encode())
     for name, array in sorted(arrays.items()):
         content.update(repr((name, array.dtype.str, array.shape)).encode())

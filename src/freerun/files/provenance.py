@@ -1,4 +1,4 @@
-"""Provenance of results: versions of packages, and how two sets of them differ."""
+"""Provenance of results: versions of packages, and the differences between two records of them."""
 
 from __future__ import annotations
 

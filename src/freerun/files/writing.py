@@ -1,4 +1,4 @@
-"""Atomic writing of files: a temporary file is written first, then renamed. Also, results as JSON and tables."""
+"""Write files atomically: a temporary file is written first, then renamed. Also, results as JSON and tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JSON = dict[str, JSONValue]
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`. It replaces `path` if the context ends without an error.
 
-    The temporary path has the suffix of `path`, since some writers choose the format by it.
+    The temporary path has the suffix of `path`: some writers choose the format by it.
 
     Raises:
         OutputError: the folder does not exist or cannot be written, or the disk is full.
@@ -39,15 +39,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
     os.close(handle)
-    beside = Path(name)
+    temporary = Path(name)
     try:
-        yield beside
-        beside.chmod(0o666 & ~_umask())
-        beside.replace(path)
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def require_folder(path: Path) -> None:
@@ -79,7 +79,7 @@ _WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
     ".parquet": lambda table, path: table.to_parquet(path, index=False),
     ".json": lambda table, path: table.to_json(path, orient="records", date_format="iso", indent=2),
 }
-"""What writes a table, by the suffix of the file."""
+"""The function that writes a table, by the suffix of the file."""
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
@@ -122,7 +122,7 @@ def _finite(value: JSONValue) -> JSONValue:
 
 
 def _umask() -> int:
-    """The umask of this process, which can be read only by setting it."""
+    """Return the umask of this process. It can be read only by setting it."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -117,7 +117,7 @@ def load_model(path: str | Path, known: KnownModel | None = None) -> Model:
             f"{path}: {'is a folder' if path.is_dir() else 'no such file'}; give the path of a model file"
         )
     try:
-        header, arrays = read_archive(path, unsealed=2)
+        header, arrays = read_archive(path, without_checksum=2)
         other = not OLDEST <= header["format"] <= FORMAT
     except (ArchiveError, TypeError) as error:
         raise ModelFileError(f"{path}: {error}; give the path of a model file") from error

@@ -1,4 +1,4 @@
-"""A model in words: what kind of network it is, what it reads, and by what it was chosen."""
+"""Describe models in words: the kind of network, what it reads, and the criterion that chose it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ SHOWN_LAGS = 6
 
 
 def counted(count: int, name: str) -> str:
-    """A number with its noun: `1 month`, `12 months`."""
+    """Format a number with its noun: `1 month`, `12 months`."""
     return f"{count} {name}{'' if count == 1 else 's'}"
 
 
+def to_sentence(text: str) -> str:
+    """Turn the text of a message into a sentence."""
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "?")) else ".")
+
+
 def network_in_words(model: Model) -> str:
-    """The best network of a model: its kind, its size and what it reads."""
+    """Describe the best network of a model: its kind, its size and what it reads."""
     best = model.best
     settings, units = best.settings, best.plan.shape.hidden
     if settings.cell == "smoothing":
@@ -29,7 +34,7 @@ def network_in_words(model: Model) -> str:
 
 
 def why_chosen(model: Model) -> str | None:
-    """By what the networks of a model were chosen; None where they were not."""
+    """Name the criterion by which the networks of a model were chosen; None if there was no choice."""
     settings = model.best.settings
     if settings.cell == "smoothing":
         return "exponential smoothing; networks take its place where they are better beyond chance"

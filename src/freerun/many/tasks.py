@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from freerun.backtest import backtest
-from freerun.compute.cores import on_cores, one_thread_each
+from freerun.compute.cores import limit_cores, one_thread_each
 from freerun.data.rows import ReadOptions
 from freerun.data.series import Series
 from freerun.errors import FreerunError, SeriesError, SettingError
@@ -208,7 +208,7 @@ def run_chunk(work: tuple[Task[Any], Chunk]) -> tuple[pd.DataFrame | None, Repor
     found: list[Any] = []
     report = Report()
     began = time.perf_counter()
-    with on_cores(1), one_thread_each(), warnings.catch_warnings(record=True) as caught:
+    with limit_cores(1), one_thread_each(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         several = chunk.series(task.columns, task.options)
         for (name, series), static in zip(several, chunk.static(task.columns), strict=True):

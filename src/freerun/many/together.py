@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from freerun.compute.cores import on_cores, one_thread_each
+from freerun.compute.cores import limit_cores, one_thread_each
 from freerun.data.learnable import from_first_values
 from freerun.data.scaling import Scaling, are_counts
 from freerun.data.seasons import CALENDAR, seasons_of
@@ -335,7 +335,7 @@ def moments_of_chunk(work: tuple[TogetherTask, Chunk]) -> dict[Group, Moments]:
     """
     task, chunk = work
     several: dict[Group, list[States]] = {}
-    with on_cores(1), one_thread_each(), warnings.catch_warnings():
+    with limit_cores(1), one_thread_each(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are counted when the series are forecast
         for group, states in _states_of_chunk(task, chunk):
             several.setdefault(group, []).append(states)

@@ -1,4 +1,4 @@
-"""What an outlook means: facts as pairs of a name and a text, and sentences for people who read no code."""
+"""Describe an outlook in words: facts as pairs of a name and a text, and sentences."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Facts = list[tuple[str, str]]
 
 MEANINGS: Facts = [
     ("forecast", "the network reads its own output, step after step, from the end of the series on (a free run)"),
-    ("80 % interval", "of 100 such intervals, about 80 hold the value that comes, if the series goes on as before"),
+    ("80 % interval", "of 100 such intervals, about 80 hold the true value, if the series goes on as before"),
     ("MASE", "mean absolute error over that of repeating the last season inside the series; below 1 is better"),
     ("sMAPE", "mean of 200 |error| / (|value| + |forecast|); 0 is perfect, 200 the worst"),
     ("RMSE", "root mean square error, in the units of the series"),
-    ("coverage", "share of the values that came which lay in the interval, in percent"),
+    ("coverage", "share of the true values that lay in the interval, in percent"),
 ]
-"""What the words of an outlook mean."""
+"""The terms of an outlook, explained."""
 
 CHANCE = 1.96
-"""Standard errors within which 95 % of the autocorrelations of white noise lie (Bartlett, 1946)."""
+"""95 % of the autocorrelations of white noise lie within this many standard errors (Bartlett, 1946)."""
 
 TYPICAL = 80
 """Level of the interval that is compared with the spread of the past values, in percent."""
@@ -43,65 +43,61 @@ BASELINES = {
     "drift": "the line through the first and the last value",
     "linear autoregression": "a linear autoregression",
 }
-"""The simple forecasts of a backtest in words."""
+"""The baselines of a backtest in words."""
 
 STEPS = {"D": "day", "h": "hour", "min": "minute", "s": "second", "B": "business day", "W": "week"}
 STEPS |= dict.fromkeys(("MS", "ME", "M", "BMS", "BME"), "month") | dict.fromkeys(("QS", "QE", "Q"), "quarter")
 STEPS |= dict.fromkeys(("YS", "YE", "Y", "A"), "year")
-"""Words for a step, by the pandas frequency without its anchor."""
+"""The word for one step by the pandas frequency, without its anchor."""
 
 
 def step_name(series: Series) -> str:
-    """The word for one step of a series: `month`, `day`, or `step` where no word is known."""
+    """Return the word for one step of a series: `month`, `day`, or `step` if it has no other name."""
     return STEPS.get((series.calendar.frequency or "").partition("-")[0], "step")
 
 
-def label_of(series: Series, time: object) -> str:
-    """A time of a series in words: months as `1949-01`, years as `1949`."""
+def format_time(series: Series, time: object) -> str:
+    """Format a time of a series: months as `1949-01`, years as `1949`, others in full."""
     text, length = series.calendar.shown(time), {"month": 7, "quarter": 7, "year": 4}.get(step_name(series))
     return text if length is None or not text.endswith("-01") else text[:length]
 
 
 def facts_of_series(series: Series) -> Facts:
-    """What was read: steps, times, channels, what is missing and what looks wrong."""
-    word = step_name(series)
-    facts = [("steps", str(len(series)))]
-    if series.timed:
-        facts.append(
-            ("times", f"{label_of(series, series.times[0])} to {label_of(series, series.times[-1])}, {_pace(series)}")
-        )
-    else:
-        facts.append(("times", "none were given; the steps are counted"))
+    """List what was read: steps, times, channels, missing values, and readings that look wrong."""
     ranges = [
         f"{name}: {np.nanmin(column):.4g} to {np.nanmax(column):.4g}"
         for name, column in zip(series.channels, series.values.T, strict=True)
     ]
-    facts.append(("channels", "; ".join(ranges)))
-    missing = int(np.isnan(series.values).sum())
-    if missing:
-        length, first, channel = longest_gap(series)
-        where = f"in {channel} from {label_of(series, series.times[first])}"
-        facts.append(
-            (
-                "missing values",
-                f"{missing}; the longest gap has {counted(length, word)}, {where}",
-            )
-        )
-    else:
-        facts.append(("missing values", "none"))
+    facts = [
+        ("steps", str(len(series))),
+        ("times", _describe_times(series)),
+        ("channels", "; ".join(ranges)),
+        ("missing values", _describe_missing(series)),
+    ]
     if series.own_input_names:
-        facts.append(
-            (
-                "external inputs",
-                f"{', '.join(series.own_input_names)}; known {counted(series.known_ahead, word)} beyond the series",
-            )
-        )
-    facts.extend(("looks wrong", text) for text in oddities(series))
-    return facts
+        known = f"known {counted(series.known_ahead, step_name(series))} beyond the series"
+        facts.append(("external inputs", f"{', '.join(series.own_input_names)}; {known}"))
+    return [*facts, *(("looks wrong", text) for text in oddities(series))]
 
 
-def _pace(series: Series) -> str:
-    """How often there is a value: `one a month`, `every 0.1`."""
+def _describe_times(series: Series) -> str:
+    if not series.timed:
+        return "none were given; the steps are counted"
+    first, last = format_time(series, series.times[0]), format_time(series, series.times[-1])
+    return f"{first} to {last}, {_describe_spacing(series)}"
+
+
+def _describe_missing(series: Series) -> str:
+    missing = int(np.isnan(series.values).sum())
+    if not missing:
+        return "none"
+    length, first, channel = longest_gap(series)
+    gap = f"{counted(length, step_name(series))}, in {channel} from {format_time(series, series.times[first])}"
+    return f"{missing}; the longest gap has {gap}"
+
+
+def _describe_spacing(series: Series) -> str:
+    """Describe the time between two steps: `one a month`, `every 0.1`."""
     word, dt = step_name(series), series.dt
     if series.irregular:
         length = f"{dt:.4g}" if isinstance(dt, float) else series.calendar.shown(dt)
@@ -110,7 +106,7 @@ def _pace(series: Series) -> str:
 
 
 def facts_of_model(model: Model, seasons: Sequence[int], word: str) -> Facts:
-    """What was chosen: the network, what it reads, what is done to the series, and why.
+    """List what was chosen: the network, what it reads, how the series is transformed, and why.
 
     Args:
         model: the result of the fit.
@@ -140,45 +136,55 @@ def facts_of_model(model: Model, seasons: Sequence[int], word: str) -> Facts:
     return facts
 
 
-def on_the_past(result: Backtest, word: str) -> list[str]:
-    """Sentences on a backtest: how close the forecasts came, beside the best simple one, and how often bands held.
+def describe_backtest(result: Backtest, word: str) -> list[str]:
+    """Say how close the forecasts of a backtest came, beside the best baseline, and how often intervals held the truth.
 
     Args:
         result: the backtest.
         word: the word for a step.
     """
-    steps = result.truth.shape[1]
+    return [*_describe_errors(result, word), *_describe_coverage(result)]
+
+
+def _describe_errors(result: Backtest, word: str) -> list[str]:
+    """Compare the errors of the forecasts with those of the best baseline, and of the usual one."""
     errors = {name: np.abs(made - result.truth) for name, made in result.forecasts.items()}
     means = {name: float(np.nanmean(error)) for name, error in errors.items()}
-    others = sorted((mean, name) for name, mean in means.items() if name != METHOD)
+    baselines = sorted((mean, name) for name, mean in means.items() if name != METHOD)
     count = len(result.origins)
     occasions = "On the last occasion" if count == 1 else f"On the last {count} occasions"
+    forecasts = f"{occasions}, forecasts of {counted(result.truth.shape[1], word)}"
+    if not baselines:
+        return [f"{forecasts} were {means[METHOD]:.4g} off on average."]
+    mean, best = baselines[0]
+    closer = np.nanmean(errors[METHOD], axis=(1, 2)) < np.nanmean(errors[best], axis=(1, 2))
+    sentences = [
+        f"{forecasts} were {_compare(means[METHOD], mean)} {BASELINES.get(best, best)}, the best of "
+        + counted(len(baselines), "simple forecast")
+        + (f". They were closer on {int(closer.sum())} of {count}." if count > 1 else ".")
+    ]
+    usual = "seasonal naive" if "seasonal naive" in means else "last value"
+    if usual != best and usual in means:
+        sentences.append(f"They were {_compare(means[METHOD], means[usual])} {BASELINES[usual]}.")
+    return sentences
+
+
+def _describe_coverage(result: Backtest) -> list[str]:
+    """Say for each level how many of the true values lay in the intervals."""
+    known = np.isfinite(result.truth)
+    count = int(known.sum())
     sentences = []
-    if not others:
-        sentences.append(f"{occasions}, forecasts of {counted(steps, word)} were {means[METHOD]:.4g} off on average.")
-    else:
-        mean, best = others[0]
-        closer = np.nanmean(errors[METHOD], axis=(1, 2)) < np.nanmean(errors[best], axis=(1, 2))
-        sentences.append(
-            f"{occasions}, forecasts of {counted(steps, word)} were {_compared(means[METHOD], mean)} "
-            f"{BASELINES.get(best, best)}, the best of {counted(len(others), 'simple forecast')}"
-            + (f". They were closer on {int(closer.sum())} of {count}." if count > 1 else ".")
-        )
-        usual = "seasonal naive" if "seasonal naive" in means else "last value"
-        if usual not in (best, METHOD) and usual in means:
-            sentences.append(f"They were {_compared(means[METHOD], means[usual])} {BASELINES[usual]}.")
     for level, (low, high) in result.bounds.items():
-        known = np.isfinite(result.truth)
         inside = int(((result.truth >= low) & (result.truth <= high))[known].sum())
         sentences.append(
-            f"{inside} of {counted(int(known.sum()), 'true value')} lay in the {level:g} % intervals, which is "
-            f"{100 * inside / known.sum():.0f} %."
+            f"{inside} of {counted(count, 'true value')} lay in the {level:g} % intervals, which is "
+            f"{100 * inside / count:.0f} %."
         )
     return sentences
 
 
-def _compared(error: float, other: float) -> str:
-    """An error beside another one: `38 % closer than`."""
+def _compare(error: float, other: float) -> str:
+    """Compare an error with another one, in words: `38 % closer than`."""
     if other == 0 or not np.isfinite([error, other]).all():
         return f"{error:.4g} off on average, which is to be compared with {other:.4g} for"
     share = round(100 * (1 - error / other))
@@ -189,11 +195,10 @@ def _compared(error: float, other: float) -> str:
     return f"{share} % closer than" if share > 0 else f"{-share} % further off than"
 
 
-def how_far(outlook: Outlook) -> str | None:
-    """For how many steps the forecast says more than the past values do; None without intervals.
+def describe_reach(outlook: Outlook) -> str | None:
+    """Say for how many steps the forecast is more precise than the distribution of past values; None without intervals.
 
-    The interval that holds 80 % is compared with the range from the 10 % to the 90 % quantile of the past values, which
-    a forecast that knows nothing but these values would give.
+    The width of the 80 % interval is compared with the range from the 10 % to the 90 % quantile of the past values.
     """
     if outlook.forecast is None or TYPICAL not in outlook.levels:
         return None
@@ -213,12 +218,12 @@ def how_far(outlook: Outlook) -> str | None:
     )
 
 
-def on_residuals(series: Series, predictions: Series) -> list[str]:
-    """Sentences on the errors of one-step predictions of the training series, for its first channel.
+def describe_residuals(series: Series, predictions: Series) -> list[str]:
+    """Say how large the errors of one-step predictions are, and whether they are correlated. Reads the first channel.
 
     Args:
         series: the series, T steps.
-        predictions: its one-step predictions, steps 1 to T - 1.
+        predictions: its one-step predictions, of steps 1 to T - 1.
     """
     channel, truth = series.channels[0], np.where(np.isfinite(predictions.values[:, :1]), series.values[1:, :1], np.nan)
     errors = (truth - predictions.values[:, :1])[:, 0]

@@ -1,4 +1,4 @@
-"""The report of a fit: what was read and chosen, what comes next, how far to trust it, and how to repeat it."""
+"""Write the report of a fit: the forecast, a backtest, what was read and chosen, and how to repeat it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ DRAWN_CHANNELS = 6
 """Most channels that are drawn."""
 
 ONE_STEP_SHOWN = 300
-"""Last steps that are drawn beside their one-step predictions."""
+"""Most steps at the end of the series that are drawn beside their one-step predictions."""
 
 SYSTEM_STEPS = 500
-"""Fewest steps of a series without dates whose long free run is compared with it."""
+"""Fewest steps of a series that is compared with a long free run, as a sample of a system."""
 
 LONG_RUN = 10_000
-"""Most steps of that free run."""
+"""Most steps of this free run."""
 
 
 def report_of(outlook: Outlook, name: str, notes: Sequence[str] = (), repeat: Sequence[str] = ()) -> Report:
@@ -46,21 +46,21 @@ def report_of(outlook: Outlook, name: str, notes: Sequence[str] = (), repeat: Se
     Args:
         outlook: of the fit.
         name: name of the series, such as its file.
-        notes: what was noticed when the series was read.
+        notes: notes of the reader of the series, one sentence each.
         repeat: commands and code that repeat the fit, one block each.
     """
     report = Report(f"What comes next in {name}")
-    shown = _few_channels(outlook)
-    _say_what_comes_next(report, outlook, shown)
-    _say_how_far_to_trust_it(report, outlook, shown)
+    shown = _limit_channels(outlook)
+    _add_forecast(report, outlook, shown)
+    _add_backtest(report, outlook, shown)
     report.heading("What was read")
     report.facts([*findings.facts_of_series(outlook.series), *(("note", note) for note in notes)])
     report.picture(plots.data(shown), f"The series {name}")
     report.heading("What was chosen")
     model, word = outlook.rnn.model_, findings.step_name(outlook.series)
     report.facts(findings.facts_of_model(model, outlook.seasons, word))
-    _show_pattern(report, outlook, shown)
-    _show_one_step(report, outlook, shown)
+    _add_pattern(report, outlook, shown)
+    _add_one_step(report, outlook, shown)
     report.heading("What the words mean")
     report.facts(findings.MEANINGS)
     if repeat:
@@ -70,11 +70,11 @@ def report_of(outlook: Outlook, name: str, notes: Sequence[str] = (), repeat: Se
     return report
 
 
-def _few_channels(outlook: Outlook) -> Series:
+def _limit_channels(outlook: Outlook) -> Series:
     return outlook.series.channel(*outlook.series.channels[:DRAWN_CHANNELS])
 
 
-def _say_what_comes_next(report: Report, outlook: Outlook, shown: Series) -> None:
+def _add_forecast(report: Report, outlook: Outlook, shown: Series) -> None:
     word = findings.step_name(outlook.series)
     report.heading(f"The next {counted(outlook.horizon, word)}")
     if outlook.no_forecast:
@@ -86,20 +86,20 @@ def _say_what_comes_next(report: Report, outlook: Outlook, shown: Series) -> Non
         plots.forecast(ahead, shown, outlook.levels),
         f"The last values of the series, and the forecast of {counted(outlook.horizon, word)}",
     )
-    if (far := findings.how_far(outlook)) is not None:
+    if (far := findings.describe_reach(outlook)) is not None:
         report.text(far)
     report.table(*forecast_table(outlook.channel(*shown.channels), SHOWN_STEPS))
     if outlook.horizon > SHOWN_STEPS:
         report.text(f"The table has the first {SHOWN_STEPS} of {counted(outlook.horizon, word)}.")
 
 
-def _say_how_far_to_trust_it(report: Report, outlook: Outlook, shown: Series) -> None:
+def _add_backtest(report: Report, outlook: Outlook, shown: Series) -> None:
     report.heading("Would it have worked before?")
     result = outlook.backtest
     if result is None:
         report.text(outlook.no_backtest)
         return
-    for sentence in findings.on_the_past(result, findings.step_name(outlook.series)):
+    for sentence in findings.describe_backtest(result, findings.step_name(outlook.series)):
         report.text(sentence)
     if outlook.series.channels == shown.channels:
         report.picture(plots.occasions(outlook.series, result), "Earlier forecasts over the values that came")
@@ -107,18 +107,19 @@ def _say_how_far_to_trust_it(report: Report, outlook: Outlook, shown: Series) ->
     report.picture(plots.backtest(result), "Error by the number of steps ahead, beside simple forecasts")
 
 
-def _show_pattern(report: Report, outlook: Outlook, shown: Series) -> None:
-    """Show the season of a seasonal series, or the long run of a series that may be a sample of a system."""
+def _add_pattern(report: Report, outlook: Outlook, shown: Series) -> None:
+    """Add the season of a seasonal series, or the long run of a series that may be a sample of a system."""
     if outlook.seasons:
         season = outlook.seasons[-1]
         ahead = None if outlook.forecast is None else outlook.forecast.channel(*shown.channels).point
         report.heading("The season")
         report.picture(plots.seasons(shown, season, ahead), f"The cycles of {season} steps over each other")
     elif _may_be_system(outlook):
-        _show_long_run(report, outlook)
+        _add_long_run(report, outlook)
 
 
 def _may_be_system(outlook: Outlook) -> bool:
+    """Whether the series may be a sample of a dynamical system: long, complete, without dates, inputs and smoothers."""
     series = outlook.series
     return (
         len(series) >= SYSTEM_STEPS
@@ -129,12 +130,12 @@ def _may_be_system(outlook: Outlook) -> bool:
     )
 
 
-def _show_long_run(report: Report, outlook: Outlook) -> None:
+def _add_long_run(report: Report, outlook: Outlook) -> None:
     series = outlook.series
     report.heading("The long run")
     report.text(
-        "After some time a free run of a chaotic system leaves the data, however good the network is. What can be "
-        "compared then are the states that are visited, and the frequencies."
+        "After some time a free run of a chaotic system leaves the data, however good the network is. Compare then the "
+        "states that are visited, and the frequencies."
     )
     try:
         run = outlook.rnn.generate(min(len(series), LONG_RUN))
@@ -157,9 +158,9 @@ def _show_long_run(report: Report, outlook: Outlook) -> None:
         report.text(f"The largest Lyapunov exponent of the network is {exponent:.3g} per step: it is not chaotic.")
 
 
-def _show_one_step(report: Report, outlook: Outlook, shown: Series) -> None:
+def _add_one_step(report: Report, outlook: Outlook, shown: Series) -> None:
     report.heading("One step ahead")
-    for sentence in findings.on_residuals(outlook.series, outlook.predictions):
+    for sentence in findings.describe_residuals(outlook.series, outlook.predictions):
         report.text(sentence)
     predictions = outlook.predictions.channel(*shown.channels)
     last = min(ONE_STEP_SHOWN, len(shown))
@@ -183,7 +184,7 @@ def report(
     repeat: Sequence[str] = (),
     progress: ProgressCallback | None = None,
 ) -> Outlook:
-    """Write a page on a fit: what comes next, whether it would have worked before, what was read and chosen.
+    """Write a page on a fit: the forecast, how earlier forecasts did, what was read and what was chosen.
 
     It is one HTML file with its pictures. The backtest fits the settings of the estimator again before each of its
     origins, or once on series of more than 2000 steps.
@@ -196,7 +197,7 @@ def report(
         horizon: number of steps to forecast; None means a season, or a tenth of the series, at most 100 steps.
         folds: most forecasts of the backtest; 0 for none.
         levels: levels of the prediction intervals, in percent.
-        notes: what was noticed when the series was read.
+        notes: notes of the reader of the series, one sentence each.
         repeat: commands and code that repeat the fit, one block each.
         progress: called after each forecast of the backtest.
 

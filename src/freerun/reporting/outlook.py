@@ -15,35 +15,39 @@ from freerun.errors import SeriesError, SettingError
 from freerun.estimator import RNN
 from freerun.forecasting import intervals
 from freerun.forecasting.forecast import Forecast
+from freerun.forecasting.words import to_sentence
 from freerun.training.history import ProgressCallback
 
 LEVELS = (80.0, 95.0)
-"""Levels of the prediction intervals by default, in percent."""
+"""Default levels of the prediction intervals, in percent."""
 
 HORIZON_SHARE = 10
-"""Without a season, a tenth of the series is forecast by default."""
+"""A default horizon is at most one part in this many of the series."""
 
 LONGEST_HORIZON = 100
-"""Most steps that are forecast by default."""
+"""Largest default horizon of a series without a season, in steps."""
 
-FEWEST_BEFORE = 2
-"""A backtest leaves at least half of the series before its first origin."""
+LONGEST_SEASON = 1000
+"""Largest default horizon of a series with seasons, in steps."""
+
+LEAST_LENGTH = 2
+"""Fewest steps of a series for each step that a backtest forecasts: half of the series stays to learn from."""
 
 REFIT_STEPS = 2000
-"""Longest series, in steps, for which a backtest fits a network before each origin. On longer ones a single network,
-fitted before the first origin, reads the steps up to each."""
+"""Longest series, in steps, for which a backtest fits anew before each origin. On a longer one it fits once, before the
+first origin, and the network reads the steps up to each origin."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """The future of a series by a fitted network, and the errors that it made on the past.
+    """The forecast of a series by a fitted network, and the errors that the network made on the past.
 
     Attributes:
         rnn: the fitted estimator.
         series: the series that it was fitted to.
         seasons: its seasonal periods in steps, ascending.
         horizon: number of steps that are forecast.
-        forecast: with intervals, or without intervals; None if there is none.
+        forecast: the forecast, with intervals if they are calibrated; None if there is none.
         no_forecast: why there is no forecast, or none with intervals; empty if there is one.
         backtest: forecasts of the same horizon from earlier origins; None if there are none.
         no_backtest: why there is no backtest; empty if there is one.
@@ -62,7 +66,7 @@ class Outlook:
     predictions: Series
 
     def channel(self, *names: str) -> Outlook:
-        """The outlook on the named channels, in the given order."""
+        """Return the outlook on the named channels, in the given order."""
         return replace(
             self,
             series=self.series.channel(*names),
@@ -104,7 +108,7 @@ def outlook_of(
     if folds:
         whole_number("folds", folds)
     asked = percentages("levels", levels)
-    predictions = _after_window(rnn, rnn.predict(series))
+    predictions = _mask_partial_windows(rnn, rnn.predict(series))
     seasons = rnn.model_.best.settings.seasons or seasons_of(series)
     steps = default_horizon(len(series), seasons) if horizon is None else whole_number("horizon", horizon)
     ahead, no_forecast = _forecast(rnn, series, steps, asked)
@@ -112,8 +116,8 @@ def outlook_of(
     return Outlook(rnn, series, seasons, steps, ahead, no_forecast, result, no_backtest, predictions)
 
 
-def _after_window(rnn: RNN, predictions: Series) -> Series:
-    """One-step predictions without those of windows that reach back before the series, whose errors say nothing."""
+def _mask_partial_windows(rnn: RNN, predictions: Series) -> Series:
+    """Replace the one-step predictions of windows that reach back before the series by NaN: they are not judged."""
     settings = rnn.model_.best.settings
     begin = max(settings.lags) + sum(settings.differences)
     values = np.where(np.arange(len(predictions))[:, None] < begin, np.nan, predictions.values)
@@ -121,7 +125,7 @@ def _after_window(rnn: RNN, predictions: Series) -> Series:
 
 
 def default_horizon(steps: int, seasons: Sequence[int]) -> int:
-    """The number of steps that are forecast if nothing else is asked for; see `outlook_of`.
+    """Return the number of steps that are forecast by default; see `outlook_of`.
 
     Args:
         steps: length of the series.
@@ -129,12 +133,16 @@ def default_horizon(steps: int, seasons: Sequence[int]) -> int:
     """
     fitting = [season for season in seasons if season * HORIZON_SHARE <= steps] or list(seasons)[:1]
     if fitting:
-        return min(max(fitting), LONGEST_HORIZON * 10)
+        return min(max(fitting), LONGEST_SEASON)
     return max(1, min(steps // HORIZON_SHARE, LONGEST_HORIZON))
 
 
 def _forecast(rnn: RNN, series: Series, horizon: int, levels: Sequence[float]) -> tuple[Forecast | None, str]:
-    """Forecast with intervals if they are calibrated, or without; the text says what is not there, and why."""
+    """Forecast with intervals if they are calibrated, else without.
+
+    Returns:
+        The forecast, or None. A text says why the forecast or its intervals are missing; empty if both are there.
+    """
     if series.own_input_names and series.known_ahead < horizon:
         return None, (
             f"The external inputs are known {series.known_ahead} steps ahead, and {horizon} would be forecast. "
@@ -145,33 +153,31 @@ def _forecast(rnn: RNN, series: Series, horizon: int, levels: Sequence[float]) -
     except SettingError as error:
         reason = f"There are no intervals: {error}."
     except SeriesError as error:
-        return None, _sentence(error)
+        return None, to_sentence(str(error))
     try:
         return intervals.forecast(rnn.model_, horizon, (), None, None), reason
     except SeriesError as error:
-        return None, _sentence(error)
+        return None, to_sentence(str(error))
 
 
 def _backtest(
     rnn: RNN, series: Series, horizon: int, folds: int, levels: Sequence[float], progress: ProgressCallback | None
 ) -> tuple[Backtest | None, str]:
-    """Backtest the settings on the second half of the series, with as many folds as fit; or say why not."""
+    """Backtest the settings on the second half of the series, on as many folds as it holds.
+
+    Returns:
+        The backtest, or None and a text that says why there is none.
+    """
     if not folds:
         return None, "It was not asked for."
-    count = min(folds, len(series) // FEWEST_BEFORE // horizon)
+    count = min(folds, len(series) // LEAST_LENGTH // horizon)
     if count < 1:
         return None, (
             f"A forecast of {horizon} steps is compared with what followed it. The series has {len(series)} steps, "
-            f"and needs {FEWEST_BEFORE * horizon}: half of them to learn from."
+            f"and needs {LEAST_LENGTH * horizon}: half of them to learn from."
         )
     refit = len(series) <= REFIT_STEPS
     try:
         return rnn.backtest(series, horizon, folds=count, refit=refit, levels=levels, progress=progress), ""
     except (SeriesError, SettingError) as error:
-        return None, _sentence(error)
-
-
-def _sentence(error: Exception) -> str:
-    """The message of an error as a sentence."""
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+        return None, to_sentence(str(error))

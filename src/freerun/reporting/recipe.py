@@ -35,23 +35,23 @@ class Recipe:
 
     @property
     def stem(self) -> str:
-        """Name of the results, without a suffix: that of the series if the file holds several, else of the file."""
+        """The name of result files without a suffix: the series in a file of several, else the file."""
         _, _, series = (self.options.id or "").partition("=")
         return re.sub(r"[^\w-]+", "-", series or Path(self.file).name.partition(".")[0]).strip("-") or "series"
 
     @property
-    def reading(self) -> str:
+    def read_options(self) -> str:
         """The options of `freerun` that say how the file is read; empty if none is given."""
         targets = [name for name in self.options.columns if name not in self.inputs]
         words = [f"--column {shlex.quote(name)}" for name in targets]
         words += [f"--input {shlex.quote(name)}" for name in self.inputs]
-        words += [as_option(name, value) for name, value in self._given().items()]
+        words += [as_option(name, value) for name, value in self._given_options().items()]
         return " ".join(words)
 
     @property
     def command(self) -> str:
         """The command that fits and writes a model file and a report."""
-        words = [f"freerun fit {shlex.quote(self.file)}", self.reading]
+        words = [f"freerun fit {shlex.quote(self.file)}", self.read_options]
         words += [as_option(name, value) for name, value in self.settings.items()]
         words += [f"-o {shlex.quote(f'{self.stem}.freerun')} --report {shlex.quote(f'{self.stem}.html')}"]
         words += [] if self.horizon is None else [as_option("horizon", self.horizon)]
@@ -59,10 +59,10 @@ class Recipe:
         return " ".join(filter(None, words))
 
     @property
-    def series(self) -> str:
+    def series_code(self) -> str:
         """The Python expression that reads the series."""
         given = {"columns": list(self.options.columns)} if self.options.columns else {}
-        read = f"freerun.Series.read({_arguments(self.file, **given, **self._given())})"
+        read = f"freerun.Series.read({_arguments(self.file, **given, **self._given_options())})"
         return read + (f".with_inputs({list(self.inputs)!r})" if self.inputs else "")
 
     @property
@@ -73,7 +73,7 @@ class Recipe:
         lines = [
             "import freerun",
             "",
-            f"series = {self.series}",
+            f"series = {self.series_code}",
             f"rnn = freerun.RNN({_arguments(**self.settings)}).fit(series)",
         ]
         if self.horizon is not None:
@@ -81,12 +81,12 @@ class Recipe:
         report = _arguments(f"{self.stem}.html", name=Path(self.file).name, **asked)
         return "\n".join([*lines, f"freerun.report(rnn, series, {report})"])
 
-    def _given(self) -> dict[str, Value]:
-        """The options of reading that differ from their defaults, without the columns."""
+    def _given_options(self) -> dict[str, Value]:
+        """Return the options of reading that differ from their defaults, without `columns`."""
         named = [(part.name, part.default) for part in fields(ReadOptions) if part.name != "columns"]
         return {name: value for name, default in named if (value := getattr(self.options, name)) != default}
 
 
 def _arguments(*values: Value, **named: Value) -> str:
-    """The arguments of a call."""
+    """Format the arguments of a call."""
     return ", ".join([*map(repr, values), *(f"{name}={value!r}" for name, value in named.items())])

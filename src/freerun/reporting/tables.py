@@ -1,4 +1,4 @@
-"""Tables of an outlook: the forecast step by step, and the scores of a backtest."""
+"""Make the tables of an outlook: the forecast step by step, and the scores of a backtest."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import numpy as np
 
 from freerun.backtest import Backtest
 from freerun.forecasting.forecast import Forecast
-from freerun.reporting.findings import label_of
+from freerun.reporting.findings import format_time
 from freerun.reporting.outlook import Outlook
 
 Cells = tuple[list[str], list[list[str]]]
-"""The header of a table, and its rows, whose first cell is their name."""
+"""The header of a table, and its rows. The first cell of a row is its name."""
 
 
 def forecast_table(outlook: Outlook, steps: int) -> Cells:
-    """The first steps of a forecast with its intervals; empty rows if there is no forecast."""
+    """Tabulate the first steps of a forecast with its intervals. Without a forecast the table has no rows."""
     ahead, series = outlook.forecast, outlook.series
     parts = ["forecast", *(f"{level:g} % interval" for level in outlook.levels)]
     columns = [f"{part} of {c}" if len(series.channels) > 1 else part for c in series.channels for part in parts]
     if ahead is None:
         return ["time", *columns], []
     times = series.following_times(min(steps, outlook.horizon))
-    return ["time", *columns], [[label_of(series, time), *_cells(ahead, step)] for step, time in enumerate(times)]
+    return ["time", *columns], [
+        [format_time(series, time), *_format_step(ahead, step)] for step, time in enumerate(times)
+    ]
 
 
-def _cells(ahead: Forecast, step: int) -> list[str]:
-    """The forecast of one step and its intervals, for each channel."""
+def _format_step(ahead: Forecast, step: int) -> list[str]:
+    """Format the forecast of one step and its intervals, channel by channel."""
     cells = []
     for place, value in enumerate(ahead.point[step]):
         cells.append(f"{value:.5g}")
@@ -34,7 +36,7 @@ def _cells(ahead: Forecast, step: int) -> list[str]:
 
 
 def score_table(result: Backtest) -> Cells:
-    """The scores of the methods of a backtest, the best first."""
+    """Tabulate the scores of the methods of a backtest, the best first."""
     scores = result.table()
     rows = [
         [str(name), *("" if np.isnan(value) else f"{value:.3g}" for value in row)]

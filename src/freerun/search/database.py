@@ -20,9 +20,10 @@ RETRIES = 3
 """Most retries of a trial whose process died, so that a trial that kills its process does not run forever."""
 
 ATTEMPTS = 5
-"""Most attempts to create or read what another process may be creating at the same moment."""
+"""Most attempts to create or read a table or a study that another process may be creating."""
 
 FAULTS = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError)
+"""Errors of a database that cannot be read or written."""
 
 
 def open_database(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
@@ -70,7 +71,7 @@ def create_or_load(base: optuna.storages.RDBStorage, name: str) -> tuple[optuna.
 
 
 def root_cause(error: BaseException) -> str:
-    """Return the message of the first exception of a chain, in one line."""
+    """Return the message of the exception that caused all others of a chain, in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split()) or type(error).__name__

@@ -21,68 +21,68 @@ GROUP = 4
 """Proposals in a group: they share one compiled program and are trained together."""
 
 NEAR = 3
-"""Number of best trials that the local search starts from."""
+"""The local search starts from one of this many best trials."""
 
 MOVES = 20
-"""Most random moves from a trial before one that was proposed already is accepted."""
+"""Most random moves from a trial until one is found that was not proposed before."""
 
 
 def propose(
-    known: Sequence[FrozenTrial], count: int, space: Space, draw: np.random.Generator
+    trials: Sequence[FrozenTrial], count: int, space: Space, rng: np.random.Generator
 ) -> Iterator[tuple[dict[str, Value], dict[str, Value]]]:
     """Propose settings to try, on a copy of the study in memory.
 
     Args:
-        known: the trials so far.
+        trials: all trials of the study so far.
         count: number of proposals.
         space: the search space.
-        draw: the source of all randomness, so that the same trials and seed give the same proposals.
+        rng: the only source of randomness. The same trials and the same state of it give the same proposals.
 
     Yields:
         A proposal, and the Optuna distributions of its values.
     """
-    made = [trial.params for trial in known]
-    best = [trial.params for trial in rank(known)[:NEAR]]
+    proposed = [trial.params for trial in trials]
+    best = [trial.params for trial in rank(trials)[:NEAR]]
     with quiet_optuna():
         tpe = optuna.samplers.TPESampler(
-            seed=int(draw.integers(2**31)), multivariate=True, group=True, warn_independent_sampling=False
+            seed=int(rng.integers(2**31)), multivariate=True, group=True, warn_independent_sampling=False
         )
         copy = optuna.create_study(storage=optuna.storages.InMemoryStorage(), sampler=tpe)
-        copy.add_trials(known)
+        copy.add_trials(trials)
         for first in range(0, count, GROUP):
             local = bool(best) and first // GROUP % 2 == 1
-            fixed = _move(best[draw.integers(len(best))], (), made, space, draw) if local else {}
+            fixed = _move(best[rng.integers(len(best))], (), proposed, space, rng) if local else {}
             for _ in range(min(GROUP, count - first)):
                 copy.sampler = optuna.samplers.PartialFixedSampler(fixed, tpe)
                 trial = copy.ask()
                 proposal = space.suggest(trial)
                 yield proposal, trial.distributions
-                made.append(proposal)
-                program = space.program(proposal)
-                fixed = _move(proposal, program, made, space, draw) if local else program
+                proposed.append(proposal)
+                shared = space.program_values(proposal)
+                fixed = _move(proposal, shared, proposed, space, rng) if local else shared
 
 
 def _move(
     proposal: Mapping[str, Value],
     kept: Iterable[str],
-    made: Sequence[Mapping[str, Value]],
+    proposed: Sequence[Mapping[str, Value]],
     space: Space,
-    draw: np.random.Generator,
+    rng: np.random.Generator,
 ) -> dict[str, Value]:
-    """Draw a proposal near another one, if possible one that was not proposed before.
+    """Draw a proposal near another one. One that was not proposed before is preferred.
 
     Args:
         proposal: where to start.
         kept: names whose values stay.
-        made: all proposals so far.
+        proposed: all proposals so far.
         space: the search space.
-        draw: random generator.
+        rng: the source of randomness.
     """
     names = [name for name in proposal if name not in kept]
     moved = dict(proposal)
     for _ in range(MOVES):
-        moved = space.near(proposal, names, draw)
-        if moved not in made:
+        moved = space.move(proposal, names, rng)
+        if moved not in proposed:
             break
     return moved
 

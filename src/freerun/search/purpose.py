@@ -13,11 +13,11 @@ from freerun.files.provenance import differences, versions
 from freerun.search.space import Space
 from freerun.settings import Value
 
-FORMAT = 1
-"""Version of the contents of a study; a study with another one is refused."""
+FORMAT = 2
+"""Version of the contents of a study. A study of another version is refused."""
 
 PACKAGES = ("jax", "numpy", "optuna")
-"""Packages besides freerun whose versions the errors of trials depend on."""
+"""Packages besides freerun. The errors of trials depend on their versions."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ class Purpose:
                 f"instead of {self.format}); choose another study"
             )
         mine = asdict(self)
-        for key, what in (("series", "other data"), ("folds", "another number of folds")):
+        for key, other in (("series", "other data"), ("folds", "another number of folds")):
             if found[key] != mine[key]:
-                raise SearchError(f"{where}: this study was made for {what}; choose another study, or use the same")
-        for key, what in (("settings", "settings"), ("space", "search space"), ("packages", "package versions")):
+                raise SearchError(f"{where}: this study was made for {other}; choose another study, or use the same")
+        for key, kind in (("settings", "settings"), ("space", "search space"), ("packages", "package versions")):
             differ = differences(found[key], mine[key])
             if differ:
                 raise SearchError(
-                    f"{where}: this study was made with other {what} ({differ}); use the same, or choose another study"
+                    f"{where}: this study was made with other {kind} ({differ}); use the same, or choose another study"
                 )

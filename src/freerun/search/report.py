@@ -1,4 +1,4 @@
-"""HTML report on a search: best trials, the winner, optimization history, importances, slices and rungs."""
+"""Write an HTML report on a search: best trials, the winner, history, importances, slices and rungs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 BEST = 10
 """Most rows in the table of the best trials."""
 
+MOST_PLACES = 6
+"""Most numbers of a parameter that get a place each on the axis of a slice."""
+
 STOPPED = "#999999"
 """Color of trials that were stopped early: grey, behind the finished ones."""
 
-MEASURED = ("trial", "error", "finished", "seconds", "failure")
+RESULTS = ("trial", "error", "finished", "seconds", "failure")
 """Columns of `Found.trials` that are not parameters."""
 
 
@@ -75,7 +78,7 @@ def write_report(found: Found, path: str | Path, title: str) -> None:
 
 def varied_parameters(trials: pd.DataFrame) -> list[str]:
     """Return the parameters that have more than one value among the trials."""
-    return [n for n in trials.columns if n not in MEASURED and trials[n].nunique(dropna=True) > 1]
+    return [n for n in trials.columns if n not in RESULTS and trials[n].nunique(dropna=True) > 1]
 
 
 def fit_command(settings: Settings) -> str:
@@ -118,37 +121,41 @@ def plot_importances(found: Found) -> Figure:
 
 def plot_slices(found: Found) -> Figure:
     """Plot the errors of the trials over the values of each parameter."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     trials = found.trials
     names = varied_parameters(trials) or ["trial"]
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
     figure, grid = _new_figure(rows, columns, 2.6 * rows + 0.4)
     for axes, name in zip(grid, names, strict=False):
-        known = trials.loc[trials[name].notna()]
-        values = pd.Series(known[name])
-        numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-        if numeric and values.nunique() > 6:
-            _scatter(axes, values, known)
-            if values.min() > 0 and values.max() >= 10 * values.min():
-                axes.set_xscale("log")
-                axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-                axes.xaxis.set_major_formatter("{x:g}")
-                axes.xaxis.set_minor_formatter(NullFormatter())
-        else:
-            kinds = sorted(values.unique())
-            draw = np.random.default_rng(0).uniform(-0.18, 0.18, len(known))
-            _scatter(axes, np.array([kinds.index(value) for value in values]) + draw, known)
-            axes.set_xticks(range(len(kinds)), [_format(kind) for kind in kinds])
-        axes.set_yscale("log")
-        axes.set_xlabel(name)
+        _plot_slice(axes, trials.loc[trials[name].notna()], name)
     for axes in grid[::columns]:
         axes.set_ylabel("error (sd)")
     for axes in grid[len(names) :]:
         axes.set_visible(False)
     _add_legend(grid[min(columns, len(names)) - 1])
     return figure
+
+
+def _plot_slice(axes: Axes, trials: pd.DataFrame, name: str) -> None:
+    """Plot errors over the values of one parameter. Names and few numbers get a place each, with jitter around it."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    values = pd.Series(trials[name])
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if numeric and values.nunique() > MOST_PLACES:
+        _scatter(axes, values, trials)
+        if values.min() > 0 and values.max() >= 10 * values.min():
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        kinds = sorted(values.unique())
+        jitter = np.random.default_rng(0).uniform(-0.18, 0.18, len(trials))
+        _scatter(axes, np.array([kinds.index(value) for value in values]) + jitter, trials)
+        axes.set_xticks(range(len(kinds)), [_format(kind) for kind in kinds])
+    axes.set_yscale("log")
+    axes.set_xlabel(name)
 
 
 def plot_rungs(found: Found) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -13,14 +13,14 @@ from freerun import fitting
 from freerun.compute.engines import Engine, engine_for
 from freerun.data.learnable import from_first_values
 from freerun.data.panel import panel_of
-from freerun.data.series import SeriesLike
+from freerun.data.series import Series, SeriesLike
 from freerun.errors import FreerunError, SearchError, SettingError
 from freerun.estimator import RNN
 from freerun.search.proposals import GROUP, rank
 from freerun.search.purpose import Purpose
 from freerun.search.space import Dimension, Space, parse_dimension
 from freerun.search.study import StartedTrial, Study, to_candidate
-from freerun.search.trials import WORST, Outcome, Trials
+from freerun.search.trials import WORST, Outcome, Scorer
 from freerun.selection.candidates import can_smooth
 from freerun.selection.holdout import SHARE
 from freerun.selection.judge import Candidate
@@ -38,7 +38,7 @@ FOLDS = 2
 """Held-out parts of the training series on which a trial is scored."""
 
 POLL_INTERVAL = 2.0
-"""Seconds between two queries of the study, while other processes run the last trials."""
+"""Seconds between two queries of the study while other processes run the last trials."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,10 @@ def search(
     training = from_first_values(training, None, given, can_smooth(given, len(training)))
     tried = Space.of(given, training, wanted)
     purpose = Purpose.of(training, tried, folds)
-    study = Study.join(str(storage), name, purpose, tried.grid(training))
-    running = _Search(study, tried, Trials(given, training, folds), purpose, trials, time_limit, generation, watch)
+    study = Study.join(str(storage), name, purpose, tried.first_proposals(training))
+    scorer = Scorer(given, training, folds)
     try:
+        running = _Search(study, tried, scorer, purpose, trials, time_limit, generation, watch)
         engine = engine_for(scheduler, workers)
         try:
             with study.send_heartbeats():
@@ -172,12 +173,14 @@ def search(
         table = study.table()
     finally:
         study.close()
-    rnn = _refit(given, ranking, running.trials, progress)
+    rnn = _refit(given, ranking, training, progress)
     rungs = [list(trial.intermediate_values.values()) for trial in finished]
     return Found(rnn, ranking[0], table, rungs, importances, study.where)
 
 
-def _refit(given: Settings, ranking: list[Candidate], trials: Trials, progress: ProgressCallback | None) -> RNN:
+def _refit(
+    given: Settings, ranking: list[Candidate], training: Sequence[Series], progress: ProgressCallback | None
+) -> RNN:
     """Fit the best trials to the whole training series.
 
     If readouts are solved, the best trials are fitted again, and an ensemble takes different kinds of networks first.
@@ -193,7 +196,7 @@ def _refit(given: Settings, ranking: list[Candidate], trials: Trials, progress: 
         members = given.members or 1
         settings = best.with_(holdout=given.holdout or SHARE, members=members, restarts=members)
         candidates = [settings]
-    fitted = fitting.fit(settings, trials.training, progress=progress, choices=candidates)
+    fitted = fitting.fit(settings, training, progress=progress, choices=candidates)
     if fitted.failure is not None:
         raise fitted.failure
     rnn = RNN(**settings.model_dump())
@@ -207,23 +210,27 @@ class _Search:
 
     study: Study
     space: Space
-    trials: Trials
+    scorer: Scorer
     purpose: Purpose
     total: int
     time_limit: float | None
     generation: int
     watch: Callable[[Standing], None] | None
+    _start: float = field(init=False, default_factory=time.perf_counter)
+    _before: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._before = len(self.study.finished())
 
     def run(self, engine: Engine) -> None:
-        """Score trials until the study has all of them, or the time is over."""
-        self._began, self._begun = time.perf_counter(), len(self.study.finished())
+        """Score trials until the study has all of them, or the time limit is over."""
         self._report()
         while True:
             self.study.reclaim()
             missing = self.total - len(self.study.finished())
-            if missing <= 0 or (self._late() and self.study.ranking()):
+            if missing <= 0 or (self._is_late() and self.study.ranking()):
                 return
-            free = missing - self.study.elsewhere()
+            free = missing - self.study.count_elsewhere()
             if free > 0:
                 self._score_generation(
                     engine, self.study.ask(min(self.generation, free), self.space, self.space.given.seed)
@@ -232,35 +239,36 @@ class _Search:
                 time.sleep(POLL_INTERVAL)
                 self._report()
 
-    def _late(self) -> bool:
-        return self.time_limit is not None and time.perf_counter() - self._began >= self.time_limit
+    def _is_late(self) -> bool:
+        return self.time_limit is not None and time.perf_counter() - self._start >= self.time_limit
 
-    def _score_generation(self, engine: Engine, asked: list[StartedTrial]) -> None:
+    def _score_generation(self, engine: Engine, started: list[StartedTrial]) -> None:
         """Score a generation, and record each group in the study as soon as it is done."""
-        left = {id(trial): trial for trial in asked}
-        groups = list(self._groups(asked))
+        left = {id(trial): trial for trial in started}
+        groups = list(self._split(started))
         tasks = [
-            _Task(self.purpose, self.trials, [trial.settings for trial in group], group[0].bars) for group in groups
+            _Task(self.purpose, self.scorer, [trial.settings for trial in group], group[0].thresholds)
+            for group in groups
         ]
-        threads = all(trial.settings.method == "ridge" for trial in asked)
+        threads = all(trial.settings.method == "ridge" for trial in started)
         try:
             for number, outcomes in engine.run_tasks(_score_group, tasks, threads):
                 group = groups[number]
+                failed = isinstance(outcomes, FreerunError)
                 for place, trial in enumerate(group):
-                    lost = isinstance(outcomes, FreerunError)
-                    self.study.tell(trial, _fail(trial, outcomes) if lost else outcomes[place])
+                    self.study.tell(trial, _to_failure(trial, outcomes) if failed else outcomes[place])
                     del left[id(trial)]
                 self._report()
         except BaseException:
             self.study.release(list(left.values()))
             raise
 
-    def _groups(self, asked: Sequence[StartedTrial]) -> Iterator[list[StartedTrial]]:
+    def _split(self, started: Sequence[StartedTrial]) -> Iterator[list[StartedTrial]]:
         """Split trials into groups that share a program, of at most `GROUP`."""
         groups: dict[Any, list[StartedTrial]] = {}
-        for trial in asked:
-            program = sorted(self.space.program(trial.proposal).items())
-            groups.setdefault((*program, trial.bars), []).append(trial)
+        for trial in started:
+            program = sorted(self.space.program_values(trial.proposal).items())
+            groups.setdefault((*program, trial.thresholds), []).append(trial)
         for group in groups.values():
             yield from (group[i : i + GROUP] for i in range(0, len(group), GROUP))
 
@@ -270,42 +278,49 @@ class _Search:
             complete = rank(finished)
             stopped = len(finished) - len(complete)
             best = [to_candidate(trial) for trial in complete[:5]]
-            seconds = time.perf_counter() - self._began
-            self.watch(Standing(len(finished), self.total, stopped, best, seconds, self._begun))
+            seconds = time.perf_counter() - self._start
+            self.watch(Standing(len(finished), self.total, stopped, best, seconds, self._before))
 
 
-def _fail(asked: StartedTrial, error: FreerunError) -> Outcome:
-    return Outcome(asked.settings, (WORST,), finished=False, failure=str(error))
+def _to_failure(trial: StartedTrial, error: FreerunError) -> Outcome:
+    return Outcome(trial.settings, (WORST,), finished=False, failure=str(error))
 
 
 @dataclass(frozen=True)
 class _Task:
     """A group of trials to score, with all data that a worker needs.
 
-    The errors `bars` are those below which a trial continues, rung by rung.
+    Attributes:
+        purpose: of the search.
+        scorer: with the training series.
+        group: settings of the trials.
+        thresholds: highest errors with which a trial continues, rung by rung.
     """
 
     purpose: Purpose
-    trials: Trials
+    scorer: Scorer
     group: list[Settings]
-    bars: tuple[float, ...]
+    thresholds: tuple[float, ...]
 
 
-_prepared: dict[str, Trials] = {}
+_scorers: dict[str, Scorer] = {}
+"""The scorer of this worker by the purpose of its search, as text; at most one."""
+
 _preparing = Lock()
+"""Held while `_scorers` is read or changed."""
 
 
 def _score_group(task: _Task) -> list[Outcome]:
-    """Score a group of trials in a worker, which prepares the training series once per search.
+    """Score a group of trials in a worker. Groups of one search share a scorer, which prepares the series once.
 
     Raises:
         SearchError: this worker has other package versions than the study.
     """
     with _preparing:
         purpose = repr(task.purpose)
-        if purpose not in _prepared:
+        if purpose not in _scorers:
             task.purpose.require_packages()
-            _prepared.clear()
-            _prepared[purpose] = task.trials
-        trials = _prepared[purpose]
-    return trials.score(task.group, task.bars)
+            _scorers.clear()
+            _scorers[purpose] = task.scorer
+        scorer = _scorers[purpose]
+    return scorer.score(task.group, task.thresholds)

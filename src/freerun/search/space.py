@@ -1,4 +1,4 @@
-"""Search spaces: their dimensions, and what a proposal from one means as settings.
+"""Search spaces: their dimensions, and the settings that belong to a proposal.
 
 A proposal is a dict of values by name: parameters of `Settings`, and `spacing`, the number of steps between two delays.
 """
@@ -27,16 +27,16 @@ SEEDS = 4
 """Number of seeds in the default space, from the given seed on."""
 
 STEP = 0.1
-"""Standard deviation of a local move, as a share of the range."""
+"""Standard deviation of a local move, as a share of the range of the dimension."""
 
 CHANGED = 0.4
-"""Probability that a local move changes a given value."""
+"""Probability that a local move changes a value."""
 
 MOST_FIRST = 24
 """Most initial proposals from the grid of `freerun fit`; a longer grid is thinned evenly."""
 
 FIRST = ("optimizer", "forcing", "cell", "initial", "delays")
-"""Dimensions that are proposed first, since their values decide which others have an effect."""
+"""Dimensions that are proposed first. Their values decide which others have an effect."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Range:
 
     Attributes:
         low: smallest value.
-        high: largest value. The range holds integers only if both bounds are integers.
+        high: largest value. If both bounds are integers, the range holds integers alone.
         log: whether values are distributed evenly on a logarithmic scale.
     """
 
@@ -64,15 +64,15 @@ class Range:
     def __str__(self) -> str:
         return f"{self.low:g}..{self.high:g}"
 
-    def near(self, value: float, draw: np.random.Generator) -> float:
-        """Draw a value near another: a normal move by `STEP` of the range, clipped to its bounds."""
+    def move(self, value: float, rng: np.random.Generator) -> float:
+        """Draw a value near another one, from a normal distribution clipped to the range; see `STEP`."""
         low, high, at = (math.log(x) if self.log else x for x in (self.low, self.high, value))
-        moved = np.clip(at + STEP * (high - low) * draw.normal(), low, high)
-        near = float(np.clip(math.exp(moved) if self.log else moved, self.low, self.high))
-        return round(near) if self.whole else near
+        moved = np.clip(at + STEP * (high - low) * rng.normal(), low, high)
+        drawn = float(np.clip(math.exp(moved) if self.log else moved, self.low, self.high))
+        return round(drawn) if self.whole else drawn
 
     def suggest(self, trial: optuna.Trial, name: str) -> Value:
-        """A value for a trial."""
+        """Propose a value for a trial."""
         if self.whole:
             return trial.suggest_int(name, int(self.low), int(self.high), log=self.log)
         return trial.suggest_float(name, self.low, self.high, log=self.log)
@@ -94,13 +94,13 @@ class Among:
     def __str__(self) -> str:
         return " ".join(map(str, self.values))
 
-    def near(self, value: Value, draw: np.random.Generator) -> Value:
-        """Draw any of the values, since they have no order."""
+    def move(self, value: Value, rng: np.random.Generator) -> Value:
+        """Draw any of the values, whatever `value` is: they have no order."""
         del value
-        return self.values[draw.integers(len(self.values))]
+        return self.values[rng.integers(len(self.values))]
 
     def suggest(self, trial: optuna.Trial, name: str) -> Value:
-        """A value for a trial."""
+        """Propose a value for a trial."""
         return trial.suggest_categorical(name, list(self.values))
 
 
@@ -169,8 +169,8 @@ class Space:
         for name, dimension in wanted.items():
             _check_dimension(given, name, dimension)
         methods = [given.method]
-        if isinstance(asked := wanted.get("optimizer"), Among):
-            methods = list(asked.values)
+        if isinstance(optimizers := wanted.get("optimizer"), Among):
+            methods = list(optimizers.values)
         usual: dict[str, Dimension] = {}
         for method in methods:
             with_method = given.with_(optimizer=method)
@@ -191,12 +191,12 @@ class Space:
                 proposal[name] = dimension.suggest(trial, name)
         return proposal
 
-    def near(self, proposal: Mapping[str, Value], names: Iterable[str], draw: np.random.Generator) -> dict[str, Value]:
+    def move(self, proposal: Mapping[str, Value], names: Iterable[str], rng: np.random.Generator) -> dict[str, Value]:
         """Draw a proposal near another: each named value is moved with probability `CHANGED`."""
-        changed = {name for name in names if draw.random() < CHANGED}
-        return {n: self.dimensions[n].near(v, draw) if n in changed else v for n, v in proposal.items()}
+        changed = {name for name in names if rng.random() < CHANGED}
+        return {n: self.dimensions[n].move(v, rng) if n in changed else v for n, v in proposal.items()}
 
-    def settings(self, proposal: Mapping[str, Value]) -> Settings:
+    def to_settings(self, proposal: Mapping[str, Value]) -> Settings:
         """Turn a proposal into complete settings.
 
         Only the penalty of a solved readout stays None, unless it is proposed: it is chosen when the trial is scored.
@@ -212,34 +212,38 @@ class Space:
         settings = settled(self.given.with_(**values, restarts=1, members=1), self.steps)
         return settings.with_(l2=values.get("l2", self.given.l2)) if settings.method == "ridge" else settings
 
-    def grid(self, training: Sequence[Series]) -> list[dict[str, Value]]:
-        """Return the candidates of `freerun fit` that lie in this space, at most `MOST_FIRST` of them."""
+    def first_proposals(self, training: Sequence[Series]) -> list[dict[str, Value]]:
+        """Return the candidates of `freerun fit` that lie in this space, at most `MOST_FIRST` of them.
+
+        There are none unless the readout is solved.
+        """
         if self.given.method != "ridge" or "optimizer" in self.dimensions:
             return []
         proposals: dict[tuple[Value, ...], dict[str, Value]] = {}
-        for recipe in candidates_of(
+        for candidate in candidates_of(
             self.given.with_(restarts=1, members=1), FORECAST, Profile.of(training, self.given)
         ):
-            lags = recipe.lags
-            values = {name: getattr(recipe, name) for name in self.dimensions if name not in ("spacing", "delays")}
+            lags = candidate.lags
+            values = {name: getattr(candidate, name) for name in self.dimensions if name not in ("spacing", "delays")}
             values |= {"delays": len(lags), "spacing": lags[1] if len(lags) > 1 else 1, "seed": 0}
-            values["difference"] = _format_lags(recipe.differences)
+            values["difference"] = _format_lags(candidate.differences)
             proposal = {n: v for n, v in values.items() if n in self.dimensions and v is not None}
             if all(value in self.dimensions[name] for name, value in proposal.items()):
                 proposals[tuple(proposal.items())] = proposal
         unique = list(proposals.values())
         return unique[:: math.ceil(len(unique) / MOST_FIRST)] if unique else []
 
-    def program(self, proposal: Mapping[str, Value]) -> dict[str, Value]:
+    def program_values(self, proposal: Mapping[str, Value]) -> dict[str, Value]:
         """Return the part of a proposal that decides which program is compiled."""
         shared = {"spacing", *Settings.named(varies_in_program=False)}
         return {name: value for name, value in proposal.items() if name in shared}
 
     def describe(self) -> dict[str, str]:
-        """Return the dimensions as text, which is compared with that of a study."""
+        """Return the dimensions as text. A study keeps it, and refuses a search in another space."""
         return {name: str(dimension) for name, dimension in self.dimensions.items()}
 
     def _has_effect(self, name: str, proposal: Mapping[str, Value]) -> bool:
+        """Whether a dimension has an effect, given the values that were proposed before it."""
         values = {n: v for n, v in proposal.items() if n not in ("spacing", "delays")}
         if name == "spacing":
             return proposal.get("delays", 1) != 1

@@ -1,4 +1,4 @@
-"""The TOML file that describes a sweep: its fields, their checks, and reading it."""
+"""Read the TOML file that describes a sweep, and check its fields."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from freerun.errors import SettingError
 from freerun.settings import Ensemble, Missing, Value
 
 
-class Part(BaseModel):
+class SeriesTable(BaseModel):
     """A table `[[series]]` of the file: files of series, or a synthetic series.
 
     Attributes:
@@ -43,7 +43,7 @@ class Part(BaseModel):
     steps: Annotated[int, Field(ge=1)] = 2000
     parameters: dict[str, Value] = {}
 
-    def series(self, folder: Path) -> dict[str, Series]:
+    def load(self, folder: Path) -> dict[str, Series]:
         """Read or generate the series, by name.
 
         Args:
@@ -69,6 +69,7 @@ class Part(BaseModel):
         return found
 
     def _named(self, name: str, series: Series) -> dict[str, Series]:
+        """Return the series by name, or its channels if each becomes a series of its own."""
         return {f"{name} {c}": series.channel(c) for c in series.channels} if self.apart else {name: series}
 
 
@@ -82,7 +83,7 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    series: Annotated[list[Part], Field(min_length=1)]
+    series: Annotated[list[SeriesTable], Field(min_length=1)]
     train: Annotated[float, Field(gt=0)]
     test: Annotated[int, Field(ge=1)] | None = None
     seeds: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]] = 1
@@ -91,18 +92,18 @@ class Spec(BaseModel):
     grid: dict[str, Annotated[list[Value], Field(min_length=1)]] = {}
     version: Literal[1] = 1
 
-    def all_series(self, folder: Path) -> dict[str, Series]:
+    def load_series(self, folder: Path) -> dict[str, Series]:
         """Read or generate all series, by name.
 
         Args:
             folder: the folder of the TOML file.
 
         Raises:
-            SettingError: two series have the same name; see also `Part.series`.
+            SettingError: two series have the same name; see also `SeriesTable.load`.
         """
         found: dict[str, Series] = {}
-        for part in self.series:
-            for name, series in part.series(folder).items():
+        for table in self.series:
+            for name, series in table.load(folder).items():
                 if name in found:
                     raise SettingError(f"series: two are named {name!r}; give each its own name")
                 found[name] = series

@@ -50,12 +50,12 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 PATIENCE = 300.0
-"""Seconds to wait for a database server that goes away during a search: enough for a restart."""
+"""Seconds to wait for a database server that stops answering. A server restarts in less."""
 
 ENOUGH = 9
-"""Least number of errors from which the bar of a rung, or importances, are computed."""
+"""Fewest errors from which the threshold of a rung, or importances, are computed."""
 
-NOT_BEGUN: dict[str, Value] = {"bars": [], "deaths": 0, "generation": None}
+NOT_BEGUN: dict[str, Value] = {"thresholds": [], "deaths": 0, "generation": None}
 """The attribute `begun` of a trial that no process has started."""
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -70,13 +70,13 @@ class StartedTrial:
         trial: Optuna's trial.
         proposal: values by name.
         settings: the proposal as complete settings.
-        bars: highest errors with which the trial continues, rung by rung, fixed when it was proposed.
+        thresholds: highest errors with which the trial continues, rung by rung. They are fixed when it is proposed.
     """
 
     trial: optuna.Trial
     proposal: dict[str, Value]
     settings: Settings
-    bars: tuple[float, ...]
+    thresholds: tuple[float, ...]
 
 
 class Study:
@@ -99,7 +99,7 @@ class Study:
         Args:
             storage: path of an SQLite file, or URL of a database (`postgresql://user:password@host/name`).
             name: name of the study.
-            purpose: what the search is; an existing study must have been made for the same.
+            purpose: of the search. A study that exists must have been made for the same.
             first: proposals that a new study begins with.
 
         Raises:
@@ -138,7 +138,7 @@ class Study:
         """Return the finished trials, of all processes."""
         return self._retry(lambda: self._study.get_trials(deepcopy=False, states=DONE))
 
-    def elsewhere(self) -> int:
+    def count_elsewhere(self) -> int:
         """Count the trials that other processes are running."""
         running = self._retry(lambda: self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
         return sum(trial._trial_id not in self._running for trial in running)
@@ -153,40 +153,40 @@ class Study:
             space: the search space.
             seed: of the proposals.
         """
-        begun: list[StartedTrial] = []
+        trials: list[StartedTrial] = []
 
-        def again() -> list[StartedTrial]:
-            self._give_back(begun)  # those of an attempt that failed
-            begun.clear()
-            begun.extend(self._start_trials(count, space, seed))
-            return begun
+        def start() -> list[StartedTrial]:
+            self._give_back(trials)  # those of an attempt that failed
+            trials.clear()
+            trials.extend(self._start_trials(count, space, seed))
+            return trials
 
-        return self._retry(again)
+        return self._retry(start)
 
-    def tell(self, asked: StartedTrial, outcome: Outcome) -> None:
+    def tell(self, started: StartedTrial, outcome: Outcome) -> None:
         """Record the outcome of a trial."""
 
         def record() -> None:
             with quiet_optuna():
                 for rung, error in enumerate(outcome.errors):
-                    asked.trial.report(error, rung)
+                    started.trial.report(error, rung)
             kept = {"settings": outcome.settings.model_dump_json(), "seconds": outcome.seconds}
-            asked.trial.set_user_attr("outcome", kept | {"failure": outcome.failure})
+            started.trial.set_user_attr("outcome", kept | {"failure": outcome.failure})
             state = TrialState.COMPLETE if outcome.finished else TrialState.PRUNED
             value = outcome.errors[-1] if outcome.finished else None
-            self._study.tell(asked.trial, value, state, skip_if_finished=True)
+            self._study.tell(started.trial, value, state, skip_if_finished=True)
 
         with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another process ran it too, and recorded it first
             self._retry(record)
-        self._running.discard(asked.trial._trial_id)
+        self._running.discard(started.trial._trial_id)
 
-    def bars(self) -> list[float]:
-        """Return for each rung the lower tertile of the errors, up to the first rung with fewer than `ENOUGH`."""
-        bars: list[float] = []
+    def thresholds(self) -> list[float]:
+        """Return the lower tertile of the errors of each rung, up to the first rung with fewer than `ENOUGH`."""
+        thresholds: list[float] = []
         rungs = [list(trial.intermediate_values.values()) for trial in self.finished()]
-        while len(errors := [trial[len(bars)] for trial in rungs if len(trial) > len(bars)]) >= ENOUGH:
-            bars.append(float(np.quantile(errors, 1 / 3)))
-        return bars
+        while len(errors := [trial[len(thresholds)] for trial in rungs if len(trial) > len(thresholds)]) >= ENOUGH:
+            thresholds.append(float(np.quantile(errors, 1 / 3)))
+        return thresholds
 
     def ranking(self) -> list[Candidate]:
         """Return the complete trials, lowest error first."""
@@ -228,10 +228,10 @@ class Study:
                 copy.add_trial(optuna.create_trial(value=error, params=trial.params, distributions=trial.distributions))
             return optuna.importance.get_param_importances(copy)
 
-    def release(self, asked: Sequence[StartedTrial]) -> None:
+    def release(self, started: Sequence[StartedTrial]) -> None:
         """Return trials that this process will not run, so that others can start them."""
         with suppress(*FAULTS), _defer_interrupts():
-            self._give_back(asked)
+            self._give_back(started)
 
     def reclaim(self) -> None:
         """Return the trials of processes that died.
@@ -263,14 +263,14 @@ class Study:
             over.set()
             thread.join()
 
-    def _give_back(self, asked: Sequence[StartedTrial]) -> None:
-        for started in asked:
-            self._running.discard(started.trial._trial_id)
+    def _give_back(self, started: Sequence[StartedTrial]) -> None:
+        for one in started:
+            self._running.discard(one.trial._trial_id)
             with suppress(optuna.exceptions.UpdateFinishedTrialError):
-                self._storage.set_trial_state_values(started.trial._trial_id, state=TrialState.WAITING)
+                self._storage.set_trial_state_values(one.trial._trial_id, state=TrialState.WAITING)
 
     def _start_trials(self, count: int, space: Space, seed: int) -> Iterator[StartedTrial]:
-        generation = [len(self.finished()), self.elsewhere(), count]
+        generation = [len(self.finished()), self.count_elsewhere(), count]
         waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         for enqueued in waiting[:count]:
             begun = enqueued.user_attrs.get("begun", NOT_BEGUN)
@@ -280,21 +280,25 @@ class Study:
                 trial = self._study.ask()
             yield self._start(trial, space)
         if not waiting:
-            yield from self._propose(generation, self.bars(), space, seed)
+            yield from self._propose(generation, self.thresholds(), space, seed)
         elif len(waiting) <= count and (begun := waiting[-1].user_attrs.get("begun", NOT_BEGUN))["generation"]:
-            yield from self._propose(begun["generation"], begun["bars"], space, seed)
+            yield from self._propose(begun["generation"], begun["thresholds"], space, seed)
 
-    def _propose(self, generation: list[int], bars: list[float], space: Space, seed: int) -> Iterator[StartedTrial]:
-        """Propose and start the missing trials of a generation, after a process died while it proposed them.
+    def _propose(
+        self, generation: list[int], thresholds: list[float], space: Space, seed: int
+    ) -> Iterator[StartedTrial]:
+        """Propose and start the trials of a generation that are not in the study yet.
+
+        Some are there already if a process died while it proposed the generation.
 
         Args:
-            generation: its identity: the numbers of finished trials and of trials running elsewhere when it was
+            generation: identifies it: the numbers of finished trials and of trials running elsewhere when it was
                 proposed, and its size.
-            bars: of the generation.
+            thresholds: of the generation.
             space: the search space.
             seed: of the proposals.
         """
-        begun = {"bars": bars, "deaths": 0, "process": _identify_process(), "generation": generation}
+        begun = {"thresholds": thresholds, "deaths": 0, "process": _identify_process(), "generation": generation}
         trials = self._study.get_trials(deepcopy=False, states=(*DONE, TrialState.RUNNING))
         proposed = [trial for trial in trials if trial.user_attrs.get("begun", NOT_BEGUN)["generation"] == generation]
         known = [trial for trial in trials if trial not in proposed]
@@ -316,7 +320,7 @@ class Study:
         if begun.get("process") != _identify_process():
             trial.set_user_attr("begun", begun | {"process": _identify_process()})
         proposal = space.suggest(trial)
-        return StartedTrial(trial, proposal, space.settings(proposal), tuple(begun["bars"]))
+        return StartedTrial(trial, proposal, space.to_settings(proposal), tuple(begun["thresholds"]))
 
     def _reclaim(self) -> None:
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -333,10 +337,10 @@ class Study:
             optuna.storages.fail_stale_trials(self._study)
 
     def _retry(self, call: Callable[[], Result]) -> Result:
-        """Call the database, and retry for `PATIENCE` seconds if it is a server that does not answer.
+        """Call the database. A server that does not answer is called again for `PATIENCE` seconds.
 
         Raises:
-            SearchError: it still does not answer, or an SQLite file cannot be read or written.
+            SearchError: the server still does not answer, or an SQLite file cannot be read or written.
         """
         end = time.monotonic() + PATIENCE
         wait = 0.5
@@ -356,9 +360,9 @@ class Study:
 
 
 def _read_purpose(study: optuna.Study) -> Mapping[str, Value] | None:
-    """Read the purpose of a study; None if the process that created it was killed before it wrote one.
+    """Read the purpose of a study; None if the process that created it died before it wrote one.
 
-    The attempt is repeated, since that process may be about to write it.
+    The attempt is repeated: that process may be about to write it.
     """
     for _ in range(ATTEMPTS):
         found = study.user_attrs.get("purpose")
@@ -369,12 +373,15 @@ def _read_purpose(study: optuna.Study) -> Mapping[str, Value] | None:
 
 
 def _count_enqueued(study: optuna.Study, wanted: int) -> int:
-    """Count the initial proposals in a study, after waiting for the process that created it to enqueue them."""
-    before, there = -1, len(study.get_trials(deepcopy=False))
-    while before < there < wanted:
+    """Count the initial proposals in a study.
+
+    The process that created it may still be adding them. So long as their number grows, this waits.
+    """
+    before, count = -1, len(study.get_trials(deepcopy=False))
+    while before < count < wanted:
         time.sleep(1.0)
-        before, there = there, len(study.get_trials(deepcopy=False))
-    return there
+        before, count = count, len(study.get_trials(deepcopy=False))
+    return count
 
 
 def to_candidate(trial: FrozenTrial) -> Candidate:

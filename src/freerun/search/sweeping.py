@@ -30,7 +30,7 @@ from freerun.forecasting.runs import free_run
 from freerun.settings import Ensemble, Settings, Value
 from freerun.training.history import Progress, ProgressCallback
 
-WRITING = 0.02
+WRITING_SHARE = 0.02
 """Largest share of the time of a sweep that is spent on writing its table."""
 
 KEY = ["series", "settings", "seed"]
@@ -47,7 +47,7 @@ class Case:
         data: fingerprint of these steps.
         train: number of steps to train on.
         settings: parameters of `RNN`.
-        varied: the parameters of the grid, as they are written to the table.
+        varied: the parameters of the grid, in the types of their columns in the table.
         seed: seed of the fit.
         ensembles: how members are combined in the free runs that are scored.
     """
@@ -87,7 +87,7 @@ def sweep(
         series: series by name, each as for `freerun.RNN.fit`.
         output: Parquet file of the results.
         train: number of steps to train on, or below 1 the share of the series.
-        test: length of the free run that is score_case, in steps; None means the rest of the series.
+        test: length of the free run that is scored, in steps; None means the rest of the series.
         settings: parameters of `RNN` that are the same for all fits.
         grid: lists of values by parameter.
         seeds: a list of seeds, or their number, counted from 0.
@@ -186,7 +186,7 @@ class _Table:
             self._rows[case.key] = (
                 _describe_case(case) | {"failure": str(row)} if isinstance(row, FreerunError) else row
             )
-            if time.monotonic() - self._written > self._took / WRITING:
+            if time.monotonic() - self._written > self._took / WRITING_SHARE:
                 self.write()
             if progress is not None:
                 seconds = time.perf_counter() - began

@@ -1,9 +1,9 @@
 """Score trials that share a program: train them together, measure their free runs, and stop poor ones early.
 
 A trial has rungs of growing cost. If the readout is solved, the rungs are a few units and all units. If the network is
-trained, they are a ninth, a third and all of the epochs. After a rung, a trial continues if its error is at most the
-bar of that rung, which earlier trials have set. Without a bar, the best third of its group continues (successive
-halving: Jamieson and Talwalkar, 2016; asynchronous: Li et al., 2020).
+trained, they are a ninth, a third and all of the epochs. Earlier trials set a threshold for the errors of each rung. A
+trial whose error is higher is stopped after the rung. While a rung has no threshold, the best third of a group
+continues (successive halving: Jamieson and Talwalkar, 2016; asynchronous: Li et al., 2020).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ RUNGS = 3
 """Rungs of a trained network: a ninth, a third and all of the epochs."""
 
 WORST = 1.0
-"""The largest error of a trial, in standard deviations; also that of a network without a free run."""
+"""The largest error of a trial, in standard deviations. Networks that cannot run free have it as well."""
 
 PROBE = 300
 """Most hidden units on the first rung of a solved readout."""
 
 PENALTY_FACTOR = 300.0
-"""On the second rung, the penalties within this factor of the best one of the first are tried."""
+"""On the second rung, penalties within this factor of the best one of the first rung are tried."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Outcome:
 
     Attributes:
         settings: complete settings.
-        errors: error of the free runs after each rung, in standard deviations; the last one counts.
+        errors: error of the free runs after each rung, in standard deviations. The last one is that of the trial.
         finished: whether the trial went through all rungs.
         failure: why training ended early; empty if it did not.
         seconds: its share of the computing time of its group.
@@ -60,7 +60,7 @@ class Outcome:
 
 
 @dataclass
-class Trials:
+class Scorer:
     """Scores trials on one training series, or on several that train one network.
 
     Attributes:
@@ -75,7 +75,7 @@ class Trials:
     folds: int
     _judge: Judge | None = field(default=None, init=False)
 
-    def score(self, group: Sequence[Settings], bars: Sequence[float]) -> list[Outcome]:
+    def score(self, group: Sequence[Settings], thresholds: Sequence[float]) -> list[Outcome]:
         """Train and score trials that share a program.
 
         NumPy runs on one core, so that outcomes do not depend on the number of cores that a task may use. They still
@@ -83,15 +83,15 @@ class Trials:
 
         Args:
             group: the settings of the trials.
-            bars: highest errors with which a trial continues, rung by rung.
+            thresholds: highest errors with which a trial continues, rung by rung.
         """
         began = time.perf_counter()
         with threadpool_limits(1):
-            outcomes = (self._score_solved if group[0].method == "ridge" else self._score_trained)(group, bars)
+            outcomes = (self._score_solved if group[0].method == "ridge" else self._score_trained)(group, thresholds)
         seconds = (time.perf_counter() - began) / len(group)
         return [replace(outcome, seconds=seconds) for outcome in outcomes]
 
-    def _score_solved(self, group: Sequence[Settings], bars: Sequence[float]) -> list[Outcome]:
+    def _score_solved(self, group: Sequence[Settings], thresholds: Sequence[float]) -> list[Outcome]:
         """Solve readouts with few units, and with all units for the trials that continue."""
         with _preparing:
             if self._judge is None:
@@ -106,7 +106,7 @@ class Trials:
         errors = [min(WORST, candidate.error) for candidate in small]
         outcomes = list[Outcome]()
         for settings, candidate, error, continues in zip(
-            group, small, errors, _choose_remaining(errors, bars, 0), strict=True
+            group, small, errors, _decide_continuing(errors, thresholds, 0), strict=True
         ):
             if candidate.settings.hidden == settings.hidden:
                 outcomes.append(Outcome(candidate.settings, (error,), finished=True))
@@ -117,23 +117,21 @@ class Trials:
                 outcomes.append(Outcome(whole.settings, (error, min(WORST, whole.error)), finished=True))
         return outcomes
 
-    def _score_trained(self, group: Sequence[Settings], bars: Sequence[float]) -> list[Outcome]:
+    def _score_trained(self, group: Sequence[Settings], thresholds: Sequence[float]) -> list[Outcome]:
         """Train networks on the first fold, and on the other folds for the trials that continue."""
-        outcomes = self._score_fold(0, group, lambda stage, errors: _choose_remaining(errors, bars, stage - 1))
+        outcomes = self._score_fold(0, group, lambda stage, errors: _decide_continuing(errors, thresholds, stage - 1))
+        if self.folds == 1:
+            return outcomes
         last = max(len(outcome.errors) for outcome in outcomes) - 1
-        remaining = [i for i, outcome in enumerate(outcomes) if outcome.finished]
-        continues = _choose_remaining([outcomes[i].errors[-1] for i in remaining], bars, last)
-        for i in [i for i, good in zip(remaining, continues, strict=True) if not good and self.folds > 1]:
-            outcomes[i] = replace(outcomes[i], finished=False)
-            remaining.remove(i)
-        further = [
-            self._score_fold(fold, [group[i] for i in remaining], None) for fold in range(1, self.folds) if remaining
-        ]
-        for place, i in enumerate(remaining if further else []):
-            ends = [outcomes[i].errors[-1], *(fold[place].errors[-1] for fold in further)]
-            failure = next((fold[place].failure for fold in further if fold[place].failure), "")
-            errors = (*outcomes[i].errors, sum(ends) / len(ends))
-            outcomes[i] = replace(outcomes[i], errors=errors, finished=not failure, failure=failure)
+        finished = [i for i, outcome in enumerate(outcomes) if outcome.finished]
+        continuing = _decide_continuing([outcomes[i].errors[-1] for i in finished], thresholds, last)
+        for i, continues in zip(finished, continuing, strict=True):
+            outcomes[i] = replace(outcomes[i], finished=continues)
+        remaining = [i for i in finished if outcomes[i].finished]
+        if remaining:
+            further = [self._score_fold(fold, [group[i] for i in remaining], None) for fold in range(1, self.folds)]
+            for i, *others in zip(remaining, *further, strict=True):
+                outcomes[i] = _average(outcomes[i], others)
         return outcomes
 
     def _score_fold(self, fold: int, group: Sequence[Settings], thinning: Thinning | None) -> list[Outcome]:
@@ -167,6 +165,13 @@ class Trials:
         return outcomes
 
 
+def _average(first: Outcome, others: Sequence[Outcome]) -> Outcome:
+    """Add the mean error over all folds to the outcome on the first fold. A failure on one fold is one of the trial."""
+    last = [first.errors[-1], *(outcome.errors[-1] for outcome in others)]
+    failure = next((outcome.failure for outcome in others if outcome.failure), "")
+    return replace(first, errors=(*first.errors, sum(last) / len(last)), finished=not failure, failure=failure)
+
+
 def _penalties(settings: Settings, so_far: float | None = None) -> Sequence[float]:
     """Return the penalties to choose from: the given one, those near the best one so far, or all."""
     if settings.l2 is not None:
@@ -178,9 +183,9 @@ _preparing = Lock()
 """Held while the series is prepared, so that threads share the result."""
 
 
-def _choose_remaining(errors: Sequence[float], bars: Sequence[float], rung: int) -> list[bool]:
+def _decide_continuing(errors: Sequence[float], thresholds: Sequence[float], rung: int) -> list[bool]:
     """Decide which trials of a group continue after a rung."""
-    if rung < len(bars):
-        return [error <= bars[rung] for error in errors]
+    if rung < len(thresholds):
+        return [error <= thresholds[rung] for error in errors]
     best = sorted(range(len(errors)), key=lambda i: errors[i])[: math.ceil(len(errors) / 3)]
     return [i in best for i in range(len(errors))]

@@ -1,4 +1,4 @@
-"""The routes of the service: what each address answers."""
+"""The routes of the service."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from freerun._version import __version__
 from freerun.errors import OutputError
 from freerun.forecasting.model import Model
 from freerun.serving.gate import Gate
-from freerun.serving.manual import manual
+from freerun.serving.manual import make_manual
 from freerun.serving.messages import Health, Models, Updated
 from freerun.serving.negotiation import MEDIA_TYPES, Format, format_of_answer, format_of_body
-from freerun.serving.openapi import document
+from freerun.serving.openapi import make_document
 from freerun.serving.operations import OPERATIONS
 from freerun.serving.pool import Limits, Pool
-from freerun.serving.problems import Refusal, response
-from freerun.serving.shelf import Served
+from freerun.serving.problems import Refusal, to_response
+from freerun.serving.served import Served
 from freerun.serving.work import INTERNAL, Answer, Job
 
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-"""What browsers may load for the page of docs: its own style, and nothing else."""
+"""Content security policy of the page of docs: browsers load its own style, and nothing else."""
 
 
 class Service:
-    """The answers of a service.
+    """Answers requests.
 
     Args:
         models: the models by name.
         pool: computes requests.
         keep: whether updated models are written to their files.
         secured: whether requests must have a token.
-        complain: called with the description of a fault of the service.
+        report_fault: called with a description of each fault of the service.
     """
 
     def __init__(
-        self, models: Mapping[str, Served], pool: Pool, keep: bool, secured: bool, complain: Callable[[str], None]
+        self, models: Mapping[str, Served], pool: Pool, keep: bool, secured: bool, report_fault: Callable[[str], None]
     ) -> None:
-        self._models, self._pool, self._keep, self._complain = models, pool, keep, complain
-        self._document = document(pool.limits, secured)
-        self._manual = manual(self._document)
+        self._models, self._pool, self._keep, self._report_fault = models, pool, keep, report_fault
+        self._document = make_document(pool.limits, secured)
+        self._manual = make_manual(self._document)
 
     def routes(self) -> list[Route]:
-        """The addresses of the service."""
+        """Return the routes of the service."""
         routes = [
             Route("/", lambda _: RedirectResponse("docs", 307)),
             Route("/health", self._health),
@@ -63,7 +63,7 @@ class Service:
         ]
         for name, operation in OPERATIONS.items():
             methods = ["GET", "POST"] if operation.reads_only else ["POST"]
-            routes.append(Route(f"/models/{{name}}/{name}", self._performing(name), methods=methods))
+            routes.append(Route(f"/models/{{name}}/{name}", self._make_handler(name), methods=methods))
         return routes
 
     async def _health(self, request: Request) -> Response:
@@ -83,22 +83,27 @@ class Service:
 
     async def _info(self, request: Request) -> Response:
         format_of_answer(request.headers.get("accept", ""), ["json"])
-        return _json(self._named(request).info.model_dump_json())
+        return _json(self._find_model(request).info.model_dump_json())
 
-    def _named(self, request: Request) -> Served:
+    def _find_model(self, request: Request) -> Served:
+        """Find the model that a request names.
+
+        Raises:
+            Refusal: there is no such model.
+        """
         name = request.path_params["name"]
         if name not in self._models:
             raise Refusal(404, f"There is no model {name!r}; there are: {', '.join(self._models)}.")
         return self._models[name]
 
-    def _performing(self, operation: str) -> Callable[[Request], Any]:
-        """The answer to a request for an operation."""
+    def _make_handler(self, operation: str) -> Callable[[Request], Any]:
+        """Make the function that answers requests for an operation."""
 
         async def perform(request: Request) -> Response:
-            served = self._named(request)
+            served = self._find_model(request)
             form = format_of_answer(request.headers.get("accept", ""), OPERATIONS[operation].formats)
-            with self._pool.place():
-                body, body_format = await self._body(request)
+            with self._pool.reserve():
+                body, body_format = await self._read_body(request)
                 job = Job(
                     operation=operation,
                     name=served.name,
@@ -108,14 +113,14 @@ class Service:
                     answer_format=form,
                     most_steps=self._pool.limits.steps,
                 )
-                answer = await self._computed(job, served)
+                answer = await self._compute(job, served)
             if answer.bug is not None:
-                self._complain(answer.bug)
+                self._report_fault(answer.bug)
             return Response(answer.body, answer.status, answer.headers, answer.media_type)
 
         return perform
 
-    async def _body(self, request: Request) -> tuple[bytes, Format | None]:
+    async def _read_body(self, request: Request) -> tuple[bytes, Format | None]:
         """Read the body of a request, and tell its format; None if there is no body.
 
         Raises:
@@ -140,7 +145,7 @@ class Service:
         headers = request.headers
         return b"".join(parts), format_of_body(headers.get("content-type"), headers.get("content-encoding"))
 
-    async def _computed(self, job: Job, served: Served) -> Answer:
+    async def _compute(self, job: Job, served: Served) -> Answer:
         """Compute a request within the limit of time.
 
         Raises:
@@ -154,7 +159,7 @@ class Service:
                 async with served.updating:
                     answer = await self._pool.perform(job, served)
                     limit.reschedule(None)  # the model is replaced as a whole
-                    return answer if answer.model is None else await self._replaced(served, answer.model, answer)
+                    return answer if answer.model is None else await self._replace_model(served, answer.model, answer)
         except TimeoutError:
             raise Refusal(
                 503,
@@ -162,8 +167,8 @@ class Service:
                 "shorter series, or try again when there is less to do.",
             ) from None
 
-    async def _replaced(self, served: Served, model: Model, answer: Answer) -> Answer:
-        """Put an updated model in the place of the one before, and complete the answer.
+    async def _replace_model(self, served: Served, model: Model, answer: Answer) -> Answer:
+        """Replace a model by its update, and complete the answer.
 
         Raises:
             Refusal: the model cannot be written to its file. It stays as it was.
@@ -172,7 +177,7 @@ class Service:
             try:
                 await asyncio.to_thread(served.write, model)
             except OutputError as error:
-                self._complain(str(error))
+                self._report_fault(str(error))
                 raise Refusal(500, "The updated model cannot be written to its file; it stays as it was.") from error
         served.replace(model)
         kept = "file" if self._keep else "memory"
@@ -190,24 +195,24 @@ def make_app(
     keep: bool = False,
     search_path: Sequence[str] = (),
     log: Callable[[str], None] = lambda line: None,
-    complain: Callable[[str], None] = lambda text: None,
+    report_fault: Callable[[str], None] = lambda text: None,
     ready: Callable[[], None] = lambda: None,
 ) -> Starlette:
-    """Make the service as an ASGI application.
+    """Make the ASGI application of the service.
 
     Args:
         models: the models by name.
-        limits: what requests may take.
+        limits: limits of requests.
         token: that requests must have; None for none.
         hosts: host names that requests may use; None for all.
         keep: whether updated models are written to their files.
         search_path: folders in which functions of known models are found.
         log: called with a line for each request.
-        complain: called with the description of a fault of the service.
-        ready: called when the service answers.
+        report_fault: called with a description of each fault of the service.
+        ready: called when the service is ready to answer.
     """
     pool = Pool(limits, search_path)
-    service = Service(models, pool, keep, token is not None, complain)
+    service = Service(models, pool, keep, token is not None, report_fault)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -225,8 +230,8 @@ def make_app(
         exception_handlers={
             Refusal: _refuse,
             HTTPException: _refuse_address,
-            ClientDisconnect: _leave,
-            Exception: _admit,
+            ClientDisconnect: _answer_nobody,
+            Exception: _answer_fault,
         },
         lifespan=lifespan,
     )
@@ -235,7 +240,7 @@ def make_app(
 def _refuse(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, Refusal)
-    return response(error)
+    return to_response(error)
 
 
 def _refuse_address(request: Request, error: Exception) -> Response:
@@ -244,19 +249,19 @@ def _refuse_address(request: Request, error: Exception) -> Response:
     detail = f"There is no address {request.url.path}; /docs lists all."
     if error.status_code == 405:
         detail = f"{request.url.path} does not answer {request.method}; /docs says what it answers."
-    return response(Refusal(error.status_code, detail, error.headers))
+    return to_response(Refusal(error.status_code, detail, error.headers))
 
 
-def _leave(request: Request, error: Exception) -> Response:
-    """The client has left before its request was complete, so that nobody reads this answer."""
+def _answer_nobody(request: Request, error: Exception) -> Response:
+    """End a request whose client has left before it was complete. Nobody reads this answer."""
     del request, error
     return Response(status_code=400)
 
 
-def _admit(request: Request, error: Exception) -> Response:
-    """Answer after a fault of freerun, which the server writes to the log."""
+def _answer_fault(request: Request, error: Exception) -> Response:
+    """Answer a request that failed by a fault of freerun. The server writes the fault to the log."""
     del request, error
-    return response(Refusal(500, INTERNAL))
+    return to_response(Refusal(500, INTERNAL))
 
 
 def _json(text: str) -> Response:

@@ -12,10 +12,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from freerun.access import is_same_token, why_refused
-from freerun.serving.problems import Refusal, response
+from freerun.serving.problems import Refusal, to_response
 
-OPEN = ("/health", "/docs", "/openapi.json", "/")
-"""Addresses that need no token. What they say is the same for all models."""
+WITHOUT_TOKEN = ("/health", "/docs", "/openapi.json", "/")
+"""Addresses that need no token. Their answers tell nothing of a model."""
 
 
 class Gate:
@@ -39,7 +39,7 @@ class Gate:
             return await self._app(scope, receive, send)
         began, status = time.perf_counter(), 0
 
-        async def noted(message: Message) -> None:
+        async def send_noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -49,9 +49,9 @@ class Gate:
         try:
             self._check(scope)
         except Refusal as refusal:
-            await response(refusal)(scope, receive, noted)
+            await to_response(refusal)(scope, receive, send_noting)
         else:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, send_noting)
         finally:
             milliseconds = 1000 * (time.perf_counter() - began)
             path = scope["raw_path"].decode("ascii", "backslashreplace")
@@ -68,7 +68,7 @@ class Gate:
         refusal = None if self._hosts is None else why_refused(headers, self._hosts, "service")
         if refusal is not None:
             raise Refusal(403, refusal)
-        if self._token is None or scope["path"] in OPEN:
+        if self._token is None or scope["path"] in WITHOUT_TOKEN:
             return
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not is_same_token(given.strip(), self._token):

@@ -1,4 +1,4 @@
-"""The page of docs: the OpenAPI document for people to read."""
+"""Make the page of docs: the OpenAPI document for people to read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ curl --json '{{"horizon": 12, "levels": [80], "series": {{"x": [1.5, 1.7, null, 
 """Commands that show how to use an address, by the identifier of its operation."""
 
 
-def manual(document: JSON) -> str:
+def make_manual(document: JSON) -> str:
     """Make a page from an OpenAPI document; it loads nothing from elsewhere.
 
     Returns:
@@ -84,31 +84,31 @@ def _add_address(page: Report, path: str, methods: JSON, schemas: JSON) -> None:
         page.facts(_facts(schema, schemas, sorted(own, key=lambda name: name not in schema.get("required", []))))
     answer = schemas[_name_in(operation["responses"]["200"]["content"]["application/json"]["schema"])]
     page.text("The answer has:")
-    page.facts([(name, _described(field, schemas, None)) for name, field in answer["properties"].items()])
+    page.facts([(name, _describe(field, schemas, None)) for name, field in answer["properties"].items()])
 
 
 def _facts(schema: JSON, schemas: JSON, names: Iterable[str]) -> list[tuple[str, str]]:
-    """The names of fields of a request, and what they are."""
+    """List fields of a request with their descriptions."""
     required = schema.get("required", [])
-    return [(name, _described(schema["properties"][name], schemas, name in required)) for name in names]
+    return [(name, _describe(schema["properties"][name], schemas, name in required)) for name in names]
 
 
-def _described(field: JSON, schemas: JSON, required: bool | None) -> str:
-    """A field in words: what it is, its type and its default.
+def _describe(field: JSON, schemas: JSON, required: bool | None) -> str:
+    """Describe a field in words: its meaning, its type and its default.
 
     Args:
         field: its JSON schema.
         schemas: all schemas by name.
-        required: whether a request must have it; None of answers, which have all fields.
+        required: whether a request must have it; None for an answer, which has all fields.
     """
     text = field.get("description", "")
     nested = field.get("items", {})
     if "$ref" in nested and required is None:
         inside = schemas[_name_in(nested)]["properties"]
         text = " ".join(
-            [text, *(f"{name}: {inner.get('description', _kind(inner))}" for name, inner in inside.items())]
+            [text, *(f"{name}: {inner.get('description', _describe_type(inner))}" for name, inner in inside.items())]
         )
-    kind = _kind(field)
+    kind = _describe_type(field)
     if required:
         kind += ", required"
     elif field.get("default") is not None:
@@ -116,8 +116,8 @@ def _described(field: JSON, schemas: JSON, required: bool | None) -> str:
     return f"{text} ({kind})".replace("`", "") if text else kind
 
 
-def _kind(schema: JSON) -> str:
-    """The type of a value in words."""
+def _describe_type(schema: JSON) -> str:
+    """Describe the type of a value in words."""
     if "enum" in schema:
         return " or ".join(json.dumps(word) for word in schema["enum"])
     if "$ref" in schema:
@@ -127,9 +127,9 @@ def _kind(schema: JSON) -> str:
         return "table"
     kind = schema.get("type", "any value")
     if kinds or isinstance(kind, list):
-        return " or ".join([_kind(kind) for kind in kinds] or kind)
+        return " or ".join([_describe_type(kind) for kind in kinds] or kind)
     if kind == "array":
-        return f"list of {_kind(schema['items'])}"
+        return f"list of {_describe_type(schema['items'])}"
     low, high = schema.get("minimum"), schema.get("maximum")
     return f"{kind} from {low} to {high}" if low is not None and high is not None else kind
 

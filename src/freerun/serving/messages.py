@@ -1,6 +1,6 @@
-"""What requests and answers hold, as pydantic models.
+"""Fields of requests and answers, as pydantic models.
 
-Values are checked by the functions that check the arguments of `freerun.RNN`, so that messages are the same.
+The functions that check the arguments of `freerun.RNN` check the values. Messages are therefore the same.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from freerun.errors import SeriesError, SettingError
 from freerun.settings import Ensemble, Missing
 
 MOST_LEVELS = 10
-"""Most levels of intervals that a request may ask for, since each takes time."""
+"""Most levels of intervals that a request may ask for. Each takes time."""
 
 HORIZON = "horizon"
-"""Key of the largest number of steps in the context of a validation."""
+"""Key of the context of a validation: the largest number of steps that may be asked for."""
 
 _CELL = {"type": ["number", "string", "boolean", "null"]}
 _TABLE = {
@@ -37,7 +37,7 @@ _TABLE = {
 """JSON schema of a table: one object for each row, the numbers of one channel, or one list for each column."""
 
 
-def _table(value: Any, info: ValidationInfo) -> Table:
+def _check_table(value: Any, info: ValidationInfo) -> Table:
     if isinstance(value, Table):  # read from CSV
         return value
     if not isinstance(value, list | dict):
@@ -45,11 +45,11 @@ def _table(value: Any, info: ValidationInfo) -> Table:
     return to_table(value, info.field_name or "")
 
 
-def _steps(value: Any, info: ValidationInfo) -> int:
+def _check_steps(value: Any, info: ValidationInfo) -> int:
     return whole_number(info.field_name or "", value, 1, (info.context or {}).get(HORIZON, LARGEST))
 
 
-def _levels(value: Any) -> tuple[float, ...]:
+def _check_levels(value: Any) -> tuple[float, ...]:
     if not isinstance(value, list):
         raise SettingError(f"levels={value!r}: give a list of percentages, such as [80, 95]")
     if len(value) > MOST_LEVELS:
@@ -58,7 +58,7 @@ def _levels(value: Any) -> tuple[float, ...]:
 
 
 def _one_of(*choices: str | None) -> PlainValidator:
-    """Check that a value is one of several words, or None if that is a choice, with freerun's message."""
+    """Make a validator: a value is one of several words, or None if that is a choice."""
 
     def check(value: Any, info: ValidationInfo) -> Any:
         words = [choice for choice in choices if choice is not None]
@@ -69,12 +69,12 @@ def _one_of(*choices: str | None) -> PlainValidator:
 
 if TYPE_CHECKING:
     SeriesTable = Table
-else:  # pydantic would look into the dataclass
-    SeriesTable = Annotated[Any, PlainValidator(_table), WithJsonSchema(_TABLE)]
-Steps = Annotated[int, PlainValidator(_steps), WithJsonSchema({"type": "integer", "minimum": 1})]
+else:  # as a dataclass, pydantic would validate its fields
+    SeriesTable = Annotated[Any, PlainValidator(_check_table), WithJsonSchema(_TABLE)]
+Steps = Annotated[int, PlainValidator(_check_steps), WithJsonSchema({"type": "integer", "minimum": 1})]
 Levels = Annotated[
     tuple[float, ...],
-    PlainValidator(_levels),
+    PlainValidator(_check_levels),
     WithJsonSchema(
         {
             "type": "array",
@@ -130,8 +130,8 @@ class Reading(Request):
         None, description="Average over steps of this length: D, h, MS, ... for dates, or a number."
     )
 
-    def given(self) -> list[str]:
-        """Names of the options of a series that were given."""
+    def given_options(self) -> list[str]:
+        """Return the names of the options of a series that were given."""
         return sorted(set(Reading.model_fields) & self.model_fields_set)
 
 
@@ -158,7 +158,7 @@ class Start(Reading):
 
     @model_validator(mode="after")
     def _require_series(self) -> Start:
-        named = ["append"] if self.append else self.given()
+        named = ["append"] if self.append else self.given_options()
         if self.series is None and named:
             raise SettingError(f"{named[0]} has no effect without series; give rows, or leave it out")
         return self

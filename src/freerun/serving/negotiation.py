@@ -1,4 +1,4 @@
-"""Media types: which one the body of a request has, and which one its answer gets."""
+"""Choose media types: that of the body of a request, and that of its answer."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def format_of_answer(accept: str, formats: Sequence[Format]) -> Format:
 
 
 def _quality(accept: str, media_type: str) -> float:
-    """The weight of a media type by the most specific range of a header `Accept` (RFC 9110); 0 if there is none."""
+    """Return the quality that the most specific range of a header `Accept` gives a media type (RFC 9110).
+
+    It is 0 if no range covers the media type.
+    """
     family = media_type.partition("/")[0]
     found = {"*/*": -1.0, f"{family}/*": -1.0, media_type: -1.0}
     for part in accept.split(","):

@@ -1,4 +1,4 @@
-"""The OpenAPI document (version 3.1), made from the messages and the operations."""
+"""Make the OpenAPI document (version 3.1) from the messages and the operations."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ REFUSALS = {
     "429": "Too many requests are computed or wait. `Retry-After` says when to try again.",
     "503": "The computation took too long, or there is not enough memory.",
 }
-"""What each status code of a refusal means."""
+"""Meaning of each status code of a refusal."""
 
-OF_ALL = ("401", "403", "406")
-"""Refusals that every address but that of health may give."""
+COMMON = ("401", "403", "406")
+"""Status codes of refusals that every address except `/health` may give."""
 
 NAME = {
     "name": "name",
@@ -50,27 +50,27 @@ STEPS = ("horizon", "steps")
 """Options whose largest value is a limit of the service."""
 
 
-def document(limits: Limits, secured: bool) -> JSON:
+def make_document(limits: Limits, secured: bool) -> JSON:
     """Make the OpenAPI document of a service.
 
     Args:
-        limits: what requests may take.
+        limits: limits of requests.
         secured: whether requests must have a token.
     """
     schemas = _schemas(limits)
     paths: JSON = {
-        "/health": {"get": _look("health", "Whether the service works", Health, ()) | {"security": []}},
-        "/models": {"get": _look("models", "The models of the service", Models, OF_ALL)},
+        "/health": {"get": _describe_get("health", "Whether the service works", Health, ()) | {"security": []}},
+        "/models": {"get": _describe_get("models", "The models of the service", Models, COMMON)},
         "/models/{name}": {
             "parameters": [NAME],
-            "get": _look("model", "What a model is", ModelInfo, (*OF_ALL, "404")),
+            "get": _describe_get("model", "What a model is", ModelInfo, (*COMMON, "404")),
         },
     }
     for name, operation in OPERATIONS.items():
         options = _options(schemas[operation.request.__name__])
-        entry: JSON = {"parameters": [NAME], "post": _post(name, operation, options)}
+        entry: JSON = {"parameters": [NAME], "post": _describe_post(name, operation, options)}
         if operation.reads_only:
-            entry["get"] = _call(name, operation, options, ("400", "404", "422", "429", "503"))
+            entry["get"] = _describe_query(name, operation, options, ("400", "404", "422", "429", "503"))
         paths[f"/models/{{name}}/{name}"] = entry
     return {
         "openapi": "3.1.0",
@@ -89,7 +89,7 @@ def document(limits: Limits, secured: bool) -> JSON:
 
 
 def _schemas(limits: Limits) -> JSON:
-    """JSON schemas of all messages, with the limits of the service."""
+    """Return the JSON schemas of all messages, with the limits of the service."""
     requests = [operation.request for operation in OPERATIONS.values()]
     answers = dict.fromkeys(operation.answer for operation in OPERATIONS.values())
     shown: list[Any] = [(kind, "validation") for kind in requests]
@@ -104,19 +104,24 @@ def _schemas(limits: Limits) -> JSON:
 
 
 def _options(schema: JSON) -> list[JSON]:
-    """The fields of a request that may stand in the query, as parameters that are not required."""
+    """Return the fields of a request that may stand in the query, as parameters."""
     parameters = []
     for name, given in schema["properties"].items():
         if name not in TABLES:
             kept = {key: value for key, value in given.items() if key not in ("description", "title")}
             parameters.append(
-                {"name": name, "in": "query", "description": given.get("description", ""), "schema": _bare(kept)}
+                {
+                    "name": name,
+                    "in": "query",
+                    "description": given.get("description", ""),
+                    "schema": _without_null(kept),
+                }
             )
     return parameters
 
 
-def _bare(schema: JSON) -> JSON:
-    """The schema of an option in a query, which cannot be null."""
+def _without_null(schema: JSON) -> JSON:
+    """Return the schema of an option in a query, where it cannot be null."""
     kinds = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
     bare = {key: value for key, value in schema.items() if key not in ("anyOf", "default") or value is not None}
     if kinds:
@@ -127,7 +132,7 @@ def _bare(schema: JSON) -> JSON:
     return bare
 
 
-def _look(name: str, summary: str, answer: type[BaseModel], refusals: Sequence[str]) -> JSON:
+def _describe_get(name: str, summary: str, answer: type[BaseModel], refusals: Sequence[str]) -> JSON:
     content = {MEDIA_TYPES["json"]: {"schema": _reference(answer)}}
     return {
         "operationId": name,
@@ -136,8 +141,8 @@ def _look(name: str, summary: str, answer: type[BaseModel], refusals: Sequence[s
     }
 
 
-def _call(name: str, operation: Operation, options: Sequence[JSON], refusals: Sequence[str]) -> JSON:
-    """A call of an operation without a body, which must give the options that are required."""
+def _describe_query(name: str, operation: Operation, options: Sequence[JSON], refusals: Sequence[str]) -> JSON:
+    """Describe an operation without a body. The query must give the options that are required."""
     content: JSON = {MEDIA_TYPES["json"]: {"schema": _reference(operation.answer)}}
     headers = {}
     if "csv" in operation.formats:
@@ -150,19 +155,19 @@ def _call(name: str, operation: Operation, options: Sequence[JSON], refusals: Se
         "description": operation.description,
         "parameters": [{**option, "required": option["name"] in required} for option in options],
         "responses": {"200": {"description": operation.answer.__doc__, "headers": headers, "content": content}}
-        | _refusals(sorted({*OF_ALL, *refusals})),
+        | _refusals(sorted({*COMMON, *refusals})),
     }
 
 
-def _post(name: str, operation: Operation, options: Sequence[JSON]) -> JSON:
-    """A call of an operation with a body, which may have the options."""
-    call = _call(name, operation, options, [key for key in REFUSALS if key not in OF_ALL])
+def _describe_post(name: str, operation: Operation, options: Sequence[JSON]) -> JSON:
+    """Describe an operation with a body. The query may give options that the body does not have."""
+    query = _describe_query(name, operation, options, [key for key in REFUSALS if key not in COMMON])
     body = {
         MEDIA_TYPES["json"]: {"schema": _reference(operation.request)},
         MEDIA_TYPES["csv"]: {"schema": {"type": "string", "description": "The series; the options are in the query."}},
     }
     parameters = [{**option, "required": False} for option in options]
-    return call | {"operationId": name, "parameters": parameters, "requestBody": {"content": body}}
+    return query | {"operationId": name, "parameters": parameters, "requestBody": {"content": body}}
 
 
 def _refusals(codes: Sequence[str]) -> JSON:

@@ -1,4 +1,4 @@
-"""What is done with a model: forecast, generate, predict, update."""
+"""The operations of the service: forecast, generate, predict, update."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Outcome:
 
     Attributes:
         table: one row for each step, as CSV has them; None if there are no steps.
-        intervals: the bounds in the table, if they are kept apart from it.
-        model: the model that takes the place of the one before; None if it stays.
+        forecast: the same with intervals apart from the points, after a forecast.
+        model: the updated model; None if the model stays as it was.
     """
 
     table: pd.DataFrame | None = None
@@ -51,12 +51,12 @@ class Operation:
     """One operation of the service.
 
     Attributes:
-        summary: what it does, in one line.
-        description: what else there is to know.
-        request: what its requests hold.
-        answer: what its answers hold.
-        perform: does it.
-        reads_only: whether it may be asked for with GET, since it needs no body and changes nothing.
+        summary: its effect, in one line.
+        description: further facts.
+        request: type of its requests.
+        answer: type of its answers.
+        perform: computes the outcome from a model and a request.
+        reads_only: whether GET is allowed: no body is needed, and nothing changes.
         formats: formats of its answers, the default first.
     """
 
@@ -71,14 +71,14 @@ class Operation:
 
 def forecast(model: Model, request: ForecastRequest) -> Outcome:
     """Forecast the next steps; see `freerun.RNN.forecast`."""
-    model, after = _begin(model, request)
+    model, after = _find_start(model, request)
     found = intervals.forecast(model, request.horizon, request.levels, after, request.inputs)
     return Outcome(found.to_frame(), forecast=found)
 
 
 def generate(model: Model, request: GenerateRequest) -> Outcome:
     """Let the network run free; see `freerun.RNN.generate`."""
-    model, after = _begin(model, request)
+    model, after = _find_start(model, request)
     return Outcome(runs.generate(model, request.steps, after, request.inputs, request.ensemble).to_pandas())
 
 
@@ -95,8 +95,8 @@ def update(model: Model, request: UpdateRequest) -> Outcome:
     return Outcome(model=rnn.update(series, learn=request.learn, forgetting=request.forgetting).model_)
 
 
-def _begin(model: Model, request: Start) -> tuple[Model, Series | None]:
-    """The model and the series that a run continues; None for the steps that the model has read."""
+def _find_start(model: Model, request: Start) -> tuple[Model, Series | None]:
+    """Return the model and the series that a run continues; None for the steps that the model has read."""
     if request.series is None:
         return model, None
     series = read_series(request, request.series, model)
@@ -141,26 +141,26 @@ OPERATIONS = {
 """All operations, by the last part of their address."""
 
 
-def run_message(outcome: Outcome, warnings: list[str]) -> Run:
-    """Convert steps to what an answer in JSON holds."""
+def to_message(outcome: Outcome, warnings: list[str]) -> Run:
+    """Convert the steps of an outcome to an answer in JSON."""
     assert outcome.table is not None
-    times = times_of(outcome.table.index)
+    times = to_times(outcome.table.index)
     found = outcome.forecast
     if found is None:
         values = {str(name): column.tolist() for name, column in outcome.table.items()}
         return Run(times=times, values=values, warnings=warnings)
     bounds = [
-        Interval(level=level, low=_by_channel(found, low), high=_by_channel(found, high))
+        Interval(level=level, low=_split_channels(found, low), high=_split_channels(found, high))
         for level, (low, high) in found.bounds.items()
     ]
-    return Forecast(times=times, values=_by_channel(found, found.point), intervals=bounds, warnings=warnings)
+    return Forecast(times=times, values=_split_channels(found, found.point), intervals=bounds, warnings=warnings)
 
 
-def _by_channel(found: forecasts.Forecast, values: np.ndarray) -> dict[str, list[float | None]]:
+def _split_channels(found: forecasts.Forecast, values: np.ndarray) -> dict[str, list[float | None]]:
     return dict(zip(found.channels, values.T.tolist(), strict=True))
 
 
-def times_of(index: pd.Index) -> list[str | float]:
+def to_times(index: pd.Index) -> list[str | float]:
     """Convert times to JSON: numbers as they are, dates in ISO 8601, without the clock if all are at midnight."""
     if isinstance(index, pd.DatetimeIndex):
         moments = index.to_numpy()

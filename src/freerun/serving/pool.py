@@ -1,8 +1,8 @@
 """The processes that compute, the queue in front of them, and the limits of time and number.
 
-A request takes a place before its body is read. If all places are taken, it is refused at once, so that memory and
-waiting times stay bounded. A process that takes too long is killed, and another one takes its place. The models are
-kept outside of the processes.
+A request gets a place before its body is read. If all places are taken, it is refused at once. Memory and waiting times
+therefore stay bounded. A process that takes too long is killed and replaced. The models are kept outside of the
+processes.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from freerun.compute.processes import WorkerProcess
 from freerun.forecasting.model import Model
 from freerun.serving import work
 from freerun.serving.problems import Refusal
-from freerun.serving.shelf import Served
+from freerun.serving.served import Served
 
 MOST_PAUSE = 60
-"""Longest time after which a refused client is asked to come again, in seconds."""
+"""Largest value of `Retry-After`, in seconds."""
 
 WEIGHT = 0.1
-"""Weight of the last request in the running mean of how long requests are computed."""
+"""Weight of the last request in the running mean of computing times."""
 
-AGAIN = 1.0
-"""Seconds after which another process is started in place of one that died before it was ready."""
+RESTART_DELAY = 1.0
+"""Seconds before another process is started in place of one that died before it was ready."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may take.
+    """Limits of requests.
 
     Attributes:
         workers: number of processes, each of which computes one request at a time.
@@ -60,9 +60,9 @@ class _Worker:
         self._process = WorkerProcess()
         self._held: dict[str, int] = {}
 
-    def begin(self, search_path: Sequence[str]) -> None:
-        """Wait until it has imported what operations need."""
-        self._process.ask(work.begin, search_path)
+    def prepare(self, search_path: Sequence[str]) -> None:
+        """Wait until the process has imported the modules that operations need."""
+        self._process.ask(work.prepare, search_path)
 
     def perform(self, job: work.Job, model: Model, version: int) -> work.Answer:
         """Compute a request. The model is sent if the process does not have this version."""
@@ -80,7 +80,7 @@ class Pool:
     """Computes requests in processes.
 
     Args:
-        limits: what requests may take.
+        limits: limits of requests.
         search_path: folders in which functions of known models are found.
     """
 
@@ -89,8 +89,8 @@ class Pool:
         self._search_path = tuple(search_path)
         self._idle: asyncio.LifoQueue[_Worker] = asyncio.LifoQueue()
         self._workers: set[_Worker] = set()
-        self._beginning: set[asyncio.Task[None]] = set()
-        # a thread waits for each process; another may wait for one that was killed
+        self._starting: set[asyncio.Task[None]] = set()
+        # one thread waits for each process, and another one for a process that was killed
         self._threads = ThreadPoolExecutor(2 * limits.workers, "freerun-serve")
         self._taken = self._computing = 0
         self._seconds = 0.0
@@ -107,19 +107,19 @@ class Pool:
 
     async def start(self) -> None:
         """Start the processes, and wait until they are ready."""
-        await asyncio.gather(*(self._begin() for _ in range(self.limits.workers)))
+        await asyncio.gather(*(self._start_worker() for _ in range(self.limits.workers)))
 
     async def stop(self) -> None:
         """End the processes."""
-        for task in self._beginning:
+        for task in self._starting:
             task.cancel()
         for worker in self._workers:
             worker.end()
         self._threads.shutdown(wait=True)
 
     @contextmanager
-    def place(self) -> Generator[None]:
-        """Take a place for a request.
+    def reserve(self) -> Generator[None]:
+        """Context in which a request has a place.
 
         Raises:
             Refusal: all places are taken.
@@ -166,24 +166,24 @@ class Pool:
         return answer
 
     def _replace(self, worker: _Worker) -> None:
-        """Kill a process, and start another one beside what else is done."""
+        """Kill a process, and start another one in the background."""
         worker.end()
         self._workers.discard(worker)
-        task = asyncio.create_task(self._begin())
-        self._beginning.add(task)
-        task.add_done_callback(self._beginning.discard)
+        task = asyncio.create_task(self._start_worker())
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
 
-    async def _begin(self) -> None:
-        """Start a process, and let requests have it when it is ready."""
+    async def _start_worker(self) -> None:
+        """Start a process, and give it to requests when it is ready."""
         while True:
             worker = _Worker()
             self._workers.add(worker)
             try:
-                await self._in_thread(worker.begin, self._search_path)
-            except (EOFError, OSError):  # it died, as for lack of memory
+                await self._in_thread(worker.prepare, self._search_path)
+            except (EOFError, OSError):  # it died, for instance for lack of memory
                 worker.end()
                 self._workers.discard(worker)
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RESTART_DELAY)
                 continue
             self._idle.put_nowait(worker)
             return

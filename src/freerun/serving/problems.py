@@ -16,7 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 """Media type of problem details."""
 
 
-class Refusal(Exception):  # noqa: N818 - what the service does with the request
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer of the service
     """A request is refused.
 
     Attributes:
@@ -40,23 +40,23 @@ class Refusal(Exception):  # noqa: N818 - what the service does with the request
         return problem.model_dump_json(exclude=None if self.faults else {"errors"}).encode()
 
 
-def response(refusal: Refusal) -> Response:
-    """Make the answer of a refusal."""
+def to_response(refusal: Refusal) -> Response:
+    """Convert a refusal to an answer over HTTP."""
     return Response(refusal.body, refusal.status, refusal.headers, MEDIA_TYPE)
 
 
 def refusal_of(error: FreerunError | ValidationError | MemoryError) -> Refusal:
-    """Convert an error to the refusal that tells a client about it."""
+    """Convert an error to a refusal."""
     if isinstance(error, ValidationError):
-        faults = [_fault(entry) for entry in error.errors()]
+        faults = [_to_fault(entry) for entry in error.errors()]
         return Refusal(422, "; ".join(fault.detail for fault in faults), faults=faults)
     if isinstance(error, MemoryError):
         return Refusal(503, "There is not enough memory for this; ask for fewer steps, or give a shorter series.")
     return Refusal(503 if isinstance(error, MachineError) else 422, str(error))
 
 
-def _fault(entry: Any) -> Fault:
-    """What is wrong with a field, in freerun's words if it is a check of freerun that failed."""
+def _to_fault(entry: Any) -> Fault:
+    """Describe an error of validation. A check of freerun has its own message."""
     name = str(entry["loc"][0]) if entry["loc"] else ""
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in entry["loc"])
     match entry["type"]:

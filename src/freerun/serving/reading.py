@@ -1,4 +1,4 @@
-"""Reads a request from its query and body, and the series in it."""
+"""Read a request from its query and its body, and the series in it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from freerun.serving.problems import Refusal
 Kind = TypeVar("Kind", bound=Request)
 
 TABLES = ("series", "inputs")
-"""Fields of requests that hold tables, which a query cannot."""
+"""Fields of requests that hold tables. They cannot stand in the query."""
 
 
 def read_request(
@@ -31,7 +31,7 @@ def read_request(
     """Read a request.
 
     Args:
-        kind: what the request holds.
+        kind: type of the request.
         query: options in the address.
         body: JSON with all fields, or CSV, which is the series.
         form: the format of the body; None without a body.
@@ -44,10 +44,10 @@ def read_request(
     """
     given: dict[str, object] = {}
     if form == "json":
-        given = _object(body)
+        given = _parse_object(body)
     elif form == "csv":
         given = {"series": csv.read(Source("series", ".csv", None, body))}
-    options = _options(_fields_of(kind), query)
+    options = _parse_query(_fields_of(kind), query)
     twice = sorted(set(given) & set(options))
     if twice:
         raise Refusal(400, f"{twice[0]} stands in the query and in the body; give it once.")
@@ -55,7 +55,7 @@ def read_request(
 
 
 def read_series(request: Reading, table: Table, model: Model) -> Series:
-    """Convert a table of a request to a series for a model, whose external inputs are found by name.
+    """Convert a table of a request to a series for a model. External inputs of the model are found by name.
 
     Raises:
         SeriesError: the table holds no such series.
@@ -68,7 +68,7 @@ def read_series(request: Reading, table: Table, model: Model) -> Series:
     return Series.from_options(table, ReadOptions.checked(chosen, **given), inputs)
 
 
-def _object(body: bytes) -> JSON:
+def _parse_object(body: bytes) -> JSON:
     try:
         found = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -80,41 +80,41 @@ def _object(body: bytes) -> JSON:
 
 @cache
 def _fields_of(kind: type[Request]) -> JSON:
-    """JSON schemas of the fields of a request; making them takes as long as a short forecast."""
+    """Return the JSON schemas of the fields of a request. They are cached: pydantic makes them slowly."""
     return kind.model_json_schema()["properties"]
 
 
-def _options(fields: JSON, query: Sequence[tuple[str, str]]) -> JSON:
-    """Convert the options of a query to what JSON would hold."""
+def _parse_query(fields: JSON, query: Sequence[tuple[str, str]]) -> JSON:
+    """Convert the options of a query to values of JSON."""
     texts: dict[str, list[str]] = {}
     for name, text in query:
         if name in TABLES:
             raise Refusal(422, f"{name} is a table; give it in the body.")
         texts.setdefault(name, []).append(text)
-    return {name: _value(fields.get(name, {}), given) for name, given in texts.items()}
+    return {name: _convert(fields.get(name, {}), given) for name, given in texts.items()}
 
 
-def _value(schema: JSON, texts: list[str]) -> JSONValue:
-    """Convert the texts of an option to a value of the type in its JSON schema; what cannot be converted stays text."""
+def _convert(schema: JSON, texts: list[str]) -> JSONValue:
+    """Convert the texts of an option to the type in its JSON schema. Invalid ones stay text, to be refused later."""
     kinds = [schema, *schema.get("anyOf", [])]
     listed = next((kind for kind in kinds if kind.get("type") == "array"), None)
     if listed is not None:
         items = listed["items"]
         split = texts if items["type"] == "string" else [part for text in texts for part in text.split(",")]
-        return [_value(items, [text]) for text in split]
+        return [_convert(items, [text]) for text in split]
     if len(texts) > 1:
         return texts
     match next((kind["type"] for kind in kinds if "type" in kind), "string"):
         case "boolean":
             return {"true": True, "false": False}.get(texts[0], texts[0])
         case "integer":
-            return _number(int, texts[0])
+            return _parse_number(int, texts[0])
         case "number":
-            return _number(float, texts[0])
+            return _parse_number(float, texts[0])
     return texts[0]
 
 
-def _number(kind: type[int] | type[float], text: str) -> int | float | str:
+def _parse_number(kind: type[int] | type[float], text: str) -> int | float | str:
     try:
         return kind(text)
     except ValueError:

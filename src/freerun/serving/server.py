@@ -18,10 +18,10 @@ from freerun.arguments import whole_number
 from freerun.errors import SettingError
 from freerun.serving.app import make_app
 from freerun.serving.pool import Limits
-from freerun.serving.shelf import read_models
+from freerun.serving.served import read_models
 
 GRACE = 10
-"""Seconds in which requests may end after the service was told to stop. Docker kills a process after as many."""
+"""Seconds that running requests get after the service was told to stop. Docker waits as long before it kills."""
 
 ANY_HOST = "*"
 """Value of `hosts` that allows all host names."""
@@ -38,13 +38,13 @@ def serve(
     hosts: Sequence[str] = (),
     keep: bool = False,
     functions: Sequence[Callable[..., object]] = (),
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Serve models until Ctrl-C or SIGTERM. Requests that have begun are then answered, within `GRACE` seconds.
 
     Args:
         paths: model files.
-        limits: what requests may take.
+        limits: limits of requests.
         host: address to listen on.
         port: port to listen on; 0 for a free one.
         token: that requests must have; None for none.
@@ -52,7 +52,7 @@ def serve(
         hosts: further host names by which requests may address the service without a token; `*` allows all.
         keep: whether updated models are written to their files.
         functions: known models that networks correct, if they were fitted with any.
-        say: called with the address, and with a line for each request.
+        log: called with the address, and with a line for each request.
 
     Raises:
         ModelFileError: a model file cannot be read.
@@ -74,9 +74,9 @@ def serve(
         hosts=allowed,
         keep=keep,
         search_path=[os.getcwd()] if functions else [],
-        log=say,
-        complain=lambda text: print(text, file=sys.stderr, flush=True),
-        ready=lambda: say(f"serving {', '.join(models)} at {address}, described at {address}/docs; Ctrl-C ends it"),
+        log=log,
+        report_fault=lambda text: print(text, file=sys.stderr, flush=True),
+        ready=lambda: log(f"serving {', '.join(models)} at {address}, described at {address}/docs; Ctrl-C ends it"),
     )
     _run(app, listening)
 
@@ -115,13 +115,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _run(app: Any, listening: socket.socket) -> None:
-    """Run a server until Ctrl-C or SIGTERM, which end it in order."""
+    """Run a server until Ctrl-C or SIGTERM. Either ends it in order."""
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE)
     )
-    # uvicorn raises the signals that it heeded anew, when it has stopped
-    before = {number: signal.signal(number, _heed) for number in (signal.SIGINT, signal.SIGTERM)}
+    # when uvicorn has stopped, it raises the signals again that it has handled
+    before = {number: signal.signal(number, _ignore) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         server.run(sockets=[listening])
     finally:
@@ -129,6 +129,6 @@ def _run(app: Any, listening: socket.socket) -> None:
             signal.signal(number, handler)
 
 
-def _heed(number: int, frame: object) -> None:
-    """The server has stopped, as the signal asked."""
+def _ignore(number: int, frame: object) -> None:
+    """Ignore a signal that uvicorn has handled already."""
     del number, frame

@@ -1,6 +1,6 @@
-"""One operation, from the bytes of a request to those of its answer, in a process of the pool.
+"""Compute the answer to a request, in a process of the pool.
 
-A process keeps the models that it was sent. A job has the model only if the process does not have it yet.
+A process keeps the models that it was sent. A job holds the model only if the process does not have it yet.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from pydantic import ValidationError
 from freerun.errors import FreerunError, SeriesWarning
 from freerun.forecasting.model import Model
 from freerun.serving.negotiation import MEDIA_TYPES, Format
-from freerun.serving.operations import OPERATIONS, Outcome, run_message
+from freerun.serving.operations import OPERATIONS, Outcome, to_message
 from freerun.serving.problems import MEDIA_TYPE, Refusal, refusal_of
 from freerun.serving.reading import read_request
 
 WARNING = "Freerun-Warning"
-"""Header of an answer in CSV with a warning about the data, which JSON has in its body."""
+"""Header of an answer in CSV with the warnings about the data. An answer in JSON has them in its body."""
 
 INTERNAL = "This is a fault of freerun. The log of the service has its traceback."
-"""Detail of an answer to a request that failed for no fault of its own."""
+"""Detail of an answer to a request that failed by a fault of freerun."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Job:
         query: options in the address.
         body: the body as it came.
         body_format: its format; None without a body.
-        answer_format: the format that the answer shall have.
+        answer_format: format of the answer.
         most_steps: largest number of steps that may be asked for.
         model: the model, if the process does not have it as it is now.
     """
@@ -61,9 +61,9 @@ class Answer:
         media_type: of the body.
         body: empty after an update, whose answer depends on where the model is kept.
         headers: further headers.
-        warnings: what looked odd in the data.
-        model: the model that takes the place of the one before; None if it stays.
-        bug: traceback of an error that is no fault of the request.
+        warnings: warnings about the data.
+        model: the updated model; None if the model stays as it was.
+        bug: traceback of a fault of freerun; None if there was none.
     """
 
     status: int
@@ -76,11 +76,11 @@ class Answer:
 
 
 _models: dict[str, Model] = {}
-"""The models that this process was sent last, by name."""
+"""The newest model that this process was sent, by name."""
 
 
-def begin(search_path: Sequence[str]) -> None:
-    """Prepare a process of the pool: import what operations need.
+def prepare(search_path: Sequence[str]) -> None:
+    """Prepare a process of the pool: import the modules that operations need.
 
     Args:
         search_path: folders in which functions of known models are found.
@@ -95,23 +95,23 @@ def perform(job: Job) -> Answer:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            outcome = _outcome(job)
+            outcome = _perform(job)
             said = tuple(str(entry.message) for entry in caught if issubclass(entry.category, SeriesWarning))
-            return _answer(job, outcome, said)
+            return _to_answer(job, outcome, said)
         except Refusal as refusal:
-            return refused(refusal)
+            return _refuse(refusal)
         except (FreerunError, ValidationError, MemoryError) as error:
-            return refused(refusal_of(error))
+            return _refuse(refusal_of(error))
         except Exception:  # the process goes on
-            return refused(Refusal(500, INTERNAL), traceback.format_exc())
+            return _refuse(Refusal(500, INTERNAL), traceback.format_exc())
 
 
-def refused(refusal: Refusal, bug: str | None = None) -> Answer:
+def _refuse(refusal: Refusal, bug: str | None = None) -> Answer:
     """Make the answer of a refusal."""
     return Answer(refusal.status, MEDIA_TYPE, refusal.body, refusal.headers, bug=bug)
 
 
-def _outcome(job: Job) -> Outcome:
+def _perform(job: Job) -> Outcome:
     if job.model is not None:
         _models[job.name] = job.model
     operation = OPERATIONS[job.operation]
@@ -119,18 +119,18 @@ def _outcome(job: Job) -> Outcome:
     return operation.perform(_models[job.name], request)
 
 
-def _answer(job: Job, outcome: Outcome, said: tuple[str, ...]) -> Answer:
+def _to_answer(job: Job, outcome: Outcome, said: tuple[str, ...]) -> Answer:
     media_type = MEDIA_TYPES[job.answer_format]
     if outcome.model is not None:
         return Answer(200, media_type, b"", warnings=said, model=outcome.model)
     assert outcome.table is not None
     if job.answer_format == "csv":
         text = outcome.table.to_csv(index_label="time", lineterminator="\n")
-        headers = {WARNING: "; ".join(map(_in_header, said))} if said else {}
+        headers = {WARNING: "; ".join(map(_escape, said))} if said else {}
         return Answer(200, f"{media_type}; charset=utf-8", text.encode(), headers)
-    return Answer(200, media_type, run_message(outcome, list(said)).model_dump_json().encode())
+    return Answer(200, media_type, to_message(outcome, list(said)).model_dump_json().encode())
 
 
-def _in_header(text: str) -> str:
-    """A text as a header may hold it: printable ASCII, other characters by their numbers."""
+def _escape(text: str) -> str:
+    """Escape a text for a header: characters other than printable ASCII become their numbers."""
     return text.encode("unicode_escape").decode("ascii")

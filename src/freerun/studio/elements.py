@@ -1,4 +1,4 @@
-"""What panes of both ways share: messages on the page, names for screen readers, charts that are drawn anew."""
+"""Elements of both pages: messages, text, tables and charts, with names for screen readers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from nicegui.elements.mixins.text_element import TextElement
 from freerun.studio.charts import Options
 
 
-def without_options(text: str) -> str:
-    """Remove hints at command-line options and Python arguments from a message; they do not apply on a page."""
+def remove_options(text: str) -> str:
+    """Remove hints at command-line options and Python arguments from a message. A page has neither."""
     return re.sub(r" \((?:\w+=[^()]*, )?--[^()]*\)", "", text)
 
 
 def show_error(error: Exception) -> None:
     """Show an error on the page until the user closes it."""
-    text = without_options(str(error))
+    text = remove_options(str(error))
     ui.notify(text, type="negative", position="top", multi_line=True, timeout=0, close_button="Close")
 
 
@@ -34,7 +34,7 @@ def add_chart(options: Options, name: str, enable_3d: bool = False) -> ui.echart
     return ui.echart(options, enable_3d=enable_3d).classes("w-full").props(f'role=img aria-label="{name}"')
 
 
-def say(tag: str, words: str) -> TextElement:
+def add_text(tag: str, words: str) -> TextElement:
     """Add text in an element of HTML, such as `h2`, `p` or `td`."""
     return TextElement(tag=tag, text=words)
 
@@ -48,8 +48,8 @@ def add_facts(facts: Sequence[Sequence[str]]) -> None:
     """Add a list of facts, pairs of a name and a text."""
     with ui.element("dl").classes("facts"):
         for name, words in facts:
-            say("dt", name)
-            say("dd", words)
+            add_text("dt", name)
+            add_text("dd", words)
 
 
 def add_table(name: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -63,9 +63,9 @@ def add_table(name: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     with ui.element("div").classes("rows").props(f'role=region tabindex=0 aria-label="{name}"'), ui.element("table"):
         with ui.element("thead"), ui.element("tr"):
             for cell in head:
-                say("th", cell).props("scope=col")
+                add_text("th", cell).props("scope=col")
         with ui.element("tbody"):
             for row in rows:
                 with ui.element("tr"):
                     for place, cell in enumerate(row):
-                        say("td" if place else "th", cell).props("" if place else "scope=row")
+                        add_text("td" if place else "th", cell).props("" if place else "scope=row")

@@ -14,16 +14,16 @@ from freerun.errors import OutputError
 from freerun.files.writing import JSON
 from freerun.studio.records import Records, read_note, write_note
 
-LAST_WORDS = 400
-"""Most characters of the log that are read when a process ended without a result; its last line is shown."""
+LOG_END = 400
+"""Most characters at the end of the log that are read when a process ended without a result. Its last line is shown."""
 
 
 @dataclass
 class Jobs:
     """The processes of the records of a store, at most one per record.
 
-    A process continues when the page is closed. It has the priority of any other program: at a lower one, it would
-    starve on a machine whose cores are busy.
+    A process continues when the page is closed. It has the usual priority. At a lower one, it would get no time on a
+    machine whose cores are busy.
 
     Attributes:
         store: the records.
@@ -75,7 +75,7 @@ class Jobs:
         self.store.mark(number, "running")
 
     def stop(self, number: int) -> None:
-        """Interrupt the process of a record, which then saves what it has reached."""
+        """Interrupt the process of a record. It saves what it has reached before it ends."""
         if (pid := self._pid(number)) is not None:
             self._stopped.add(number)
             os.kill(pid, signal.SIGINT)
@@ -87,11 +87,11 @@ class Jobs:
             if number in self._processes:
                 self._processes[number].wait()
 
-    def look_after(self) -> None:
+    def record_endings(self) -> None:
         """Record in the store which processes have ended, and how."""
         for record in self.store.running():
             if self._pid(record.id) is None:
-                self.store.mark(record.id, **self._ending(record.id))
+                self.store.mark(record.id, **self._describe_ending(record.id))
                 self._processes.pop(record.id, None)
 
     def _pid(self, number: int) -> int | None:
@@ -102,22 +102,22 @@ class Jobs:
         pid = read_note(self.store.folder_of(number), "process")
         return pid if isinstance(pid, int) and self._is_worker(pid) else None
 
-    def _ending(self, number: int) -> JSON:
-        """Return the state of a record whose process has ended, and what else the process says of it."""
+    def _describe_ending(self, number: int) -> JSON:
+        """Return state and message of a record whose process has ended, and what else its result says."""
         folder = self.store.folder_of(number)
         if (result := read_note(folder, "result")) is not None:
             return result
         if number in self._stopped:  # before the process could write a result
             return {"state": "stopped", "message": ""}
         try:
-            words = (folder / "log.txt").read_text(errors="replace").strip()[-LAST_WORDS:]
+            words = (folder / "log.txt").read_text(errors="replace").strip()[-LOG_END:]
         except OSError:
             words = ""
         last = words.splitlines()[-1] if words else "no output"
         return {"state": "killed", "message": f"the process was killed or ended by itself ({last}); {self.remedy}"}
 
     def _is_worker(self, pid: int) -> bool:
-        """Whether a process is one of these, and not another one that reuses its id."""
+        """Whether a process runs the worker of this store. Ids of processes are reused."""
         try:
             return self.worker.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:

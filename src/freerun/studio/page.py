@@ -1,4 +1,4 @@
-"""The server: two pages, one for each way in, and the routes of uploads and downloads."""
+"""The server: its two pages, and the routes of uploads and downloads."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from nicegui import app, ui
 from starlette.middleware import Middleware
 
 from freerun.access import displayed_host, host_names, is_loopback
-from freerun.studio.elements import say
+from freerun.studio.elements import add_text
 from freerun.studio.forecast.downloads import download as download_forecast
 from freerun.studio.forecast.page import fill as fill_forecast
-from freerun.studio.forecast.store import Forecasters, Forecasts
+from freerun.studio.forecast.store import ForecastJobs, Forecasts
 from freerun.studio.guard import Guard
 from freerun.studio.intake import MOST_BYTES
 from freerun.studio.learn.page import fill as fill_learn
 from freerun.studio.learn.store import Store
 from freerun.studio.learn.takeaway_pane import download as download_run
-from freerun.studio.learn.trainings import Trainings
+from freerun.studio.learn.trainings import TrainingJobs
 from freerun.studio.uploads import ROUTE, receive
 
-WAYS = {
+PAGES = {
     "/": ("What comes next?", "a forecast of your series, and how far to trust it"),
     "/learn": ("Watch it learn", "train a network, watch it learn, let it run"),
 }
-"""The two ways in: name and description by address."""
+"""Name and description of each page, by address."""
 
-LOOK_AFTER = 0.5
-"""Seconds between two checks for training processes that have ended."""
+CHECK_INTERVAL = 0.5
+"""Seconds between two checks for processes that have ended."""
 
 STYLE = Path(__file__).with_name("style.css")
 
@@ -52,7 +52,7 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, not
         OutputError: the folder cannot be used.
     """
     runs, forecasts = Store(folder), Forecasts(folder)
-    trainings, forecasters = Trainings(runs), Forecasters(forecasts)
+    trainings, forecasters = TrainingJobs(runs), ForecastJobs(forecasts)
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(16)
     app.user_middleware.insert(0, Middleware(Guard, token=token, hosts=host_names(host), most=MOST_BYTES + 2**16))
@@ -63,13 +63,13 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, not
 
     @ui.page("/", title="What comes next? freerun studio")
     def forecast() -> None:
-        _open("/", lambda: fill_forecast(forecasts, forecasters))
+        _build("/", lambda: fill_forecast(forecasts, forecasters))
 
     @ui.page("/learn", title="Watch it learn: freerun studio")
     def learn() -> None:
-        _open("/learn", lambda: fill_learn(runs, trainings))
+        _build("/learn", lambda: fill_learn(runs, trainings))
 
-    app.timer(LOOK_AFTER, lambda: [jobs.look_after() for jobs in (trainings, forecasters)])
+    app.timer(CHECK_INTERVAL, lambda: [jobs.record_endings() for jobs in (trainings, forecasters)])
     app.on_startup(gc.freeze)  # loaded modules stay, so garbage collection can skip them
     query = "" if token is None else f"?token={token}"
     note(f"studio at http://{displayed_host(host)}:{port}/{query}, runs and forecasts in {folder}; Ctrl-C ends it")
@@ -86,20 +86,20 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, not
     )
 
 
-def _open(way: str, fill: Callable[[], None]) -> None:
-    """Make a page: the links to both ways in, and below them the panes of one."""
+def _build(address: str, fill: Callable[[], None]) -> None:
+    """Build a page: links to all pages, and below them its panes."""
     ui.add_css(STYLE.read_text())
     for element in (ui.button, ui.tab, ui.toggle):
         element.default_props("no-caps")
     ui.colors(primary="#14598a", negative="#b3261e")
     with ui.header().classes("bar"):
-        say("a", "Skip to the content").classes("skip").props("href=#main")
-        say("h1", "freerun studio").classes("title")
-        with ui.element("nav").props('aria-label="Ways in"').classes("ways"):
-            for address, (name, _) in WAYS.items():
-                link = ui.link(name, address).classes("way")
-                if address == way:
+        add_text("a", "Skip to the content").classes("skip").props("href=#main")
+        add_text("h1", "freerun studio").classes("title")
+        with ui.element("nav").props('aria-label="Pages"').classes("pages"):
+            for target, (name, _) in PAGES.items():
+                link = ui.link(name, target).classes("page")
+                if target == address:
                     link.props("aria-current=page")
-        ui.label(WAYS[way][1]).classes("subtitle")
+        ui.label(PAGES[address][1]).classes("subtitle")
     with ui.element("div").props("id=main tabindex=-1").classes("w-full"):
         fill()

@@ -1,4 +1,4 @@
-"""`Reading`: how a user wants a file to be read; and `Understanding`: what was found in it."""
+"""Read a file as a user asks (`Reading`), and describe what was found in it (`Understanding`)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HEAD = 5
 """Rows of the file that are shown as they are."""
 
 JUDGED = 200
-"""First rows by which columns are judged to hold numbers, dates or text."""
+"""Rows at the beginning that decide whether a column holds numbers, dates or text."""
 
 MOST_NAMES = 2000
 """Most names of series that are sent to the page."""
@@ -40,7 +40,7 @@ LONGEST_CELL = 60
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is read, as a user says.
+    """How a user asks for a file to be read.
 
     Attributes:
         options: columns, times, missing values and resampling. An `id` names a column alone, never one of the series.
@@ -63,33 +63,33 @@ class Reading:
         """Convert to values of JSON."""
         return asdict(self)
 
-    def of(self, series: str) -> ReadOptions:
-        """The options that read one of the series; `series` is its name, or empty where there is only one."""
+    def options_for(self, series: str) -> ReadOptions:
+        """Return the options that read one of the series. An empty name stands for the only one."""
         return replace(self.options, id=f"{self.options.id}={series}") if self.options.id and series else self.options
 
 
 @dataclass(frozen=True)
 class Understanding:
-    """What was found in a file, as values of JSON.
+    """What was found in a file, in values that JSON holds.
 
     Attributes:
         rows: number of rows.
         columns: `number`, `date` or `text` for each column, judged by its first cells.
         head: the first rows as they are, one cell for each column; of a file that is no table, its first lines.
-        reading: how the file was read, with what was found by itself filled in.
+        reading: how the file was read. It includes the columns that were found without being asked for.
         times: columns of the times.
         left_out: columns of text that are not read.
-        ids: names of the series in long format, at most `MOST_NAMES`; empty for one series.
+        ids: names of the series of a table in long format, at most `MOST_NAMES`; empty for one series.
         count: number of series.
         shown: name of the series that is described below; empty for one series.
         channels: channels of the series.
-        facts: what the series has; see `freerun.reporting.findings`.
-        notes: what was noticed while it was read.
+        facts: about the series; see `freerun.reporting.findings`.
+        notes: warnings while the file was read.
         curves: points (time, value) by channel and input; see `axis_values`.
         axis: name of the axis of times; empty for dates, which need none.
         word: the word for a step.
         steps: number of steps.
-        horizon: number of steps that are forecast if nothing else is asked for.
+        horizon: default number of steps to forecast.
         known_ahead: number of future steps whose external inputs are known.
         error: why the file cannot be read; empty if it can.
     """
@@ -133,20 +133,20 @@ def understand(path: Path, reading: Reading, shown: str = "") -> tuple[Understan
 
 
 def _understand(path: Path, reading: Reading, shown: str) -> tuple[Understanding, Series | None]:
-    """Read a file, and describe what was found, but for what was noticed."""
+    """Read a file, and describe what was found, without the notes."""
     try:
         found = read_table(path)
     except FreerunError as error:
         return Understanding(head=_first_lines(path), error=_without_path(error, path)), None
-    seen = _seen(found)
+    seen = _describe_table(found)
     try:
         if isinstance(found, Table):
-            seen, reading, shown = _identified(found, seen, reading, shown)
+            seen, reading, shown = _find_columns(found, seen, reading, shown)
         series = read_series(found, reading, shown)
         refuse_empty(series)
     except FreerunError as error:
         return replace(seen, reading=reading.to_json(), error=_without_path(error, path)), None
-    return _described(seen, reading, shown, series), series
+    return _describe_series(seen, reading, shown, series), series
 
 
 def read_series(found: Table | Rows | Path, reading: Reading, series: str) -> Series:
@@ -160,11 +160,11 @@ def read_series(found: Table | Rows | Path, reading: Reading, series: str) -> Se
     Raises:
         SeriesError: it cannot be read.
     """
-    return Series.from_options(found, reading.of(series), reading.inputs)
+    return Series.from_options(found, reading.options_for(series), reading.inputs)
 
 
-def _seen(found: Table | Rows) -> Understanding:
-    """What is seen of a table without an interpretation: its columns and its first rows."""
+def _describe_table(found: Table | Rows) -> Understanding:
+    """Describe the columns and the first rows of a table, before it is read as a series."""
     if isinstance(found, Rows):
         names = found.channels or tuple(f"x{i}" for i in range(found.values.shape[1]))
         head = [[f"{cell:g}" for cell in row] for row in found.values[:HEAD]]
@@ -176,7 +176,7 @@ def _seen(found: Table | Rows) -> Understanding:
 
 
 def _kind_of(table: Table, name: str) -> str:
-    """Whether a column holds numbers, dates or text: what most of its cells are."""
+    """Return what most cells of a column are: `number`, `date` or `text`."""
     cells = table.columns[name]
     if holds_times(cells) and not holds_durations(cells):
         return "date"
@@ -190,8 +190,10 @@ def _kind_of(table: Table, name: str) -> str:
     return "date" if 2 * sum(map(looks_like_date, given)) > len(given) else "text"
 
 
-def _identified(table: Table, seen: Understanding, reading: Reading, shown: str) -> tuple[Understanding, Reading, str]:
-    """Find the column with names of series and the columns that are read, where they are not given."""
+def _find_columns(
+    table: Table, seen: Understanding, reading: Reading, shown: str
+) -> tuple[Understanding, Reading, str]:
+    """Find the column with the names of series, and the columns to read, unless the reading gives them."""
     options = reading.options
     if options.id is None and not reading.single:
         options = replace(options, id=table.id_column(options.time))
@@ -216,14 +218,14 @@ def _identified(table: Table, seen: Understanding, reading: Reading, shown: str)
     return seen, reading, shown if names else ""
 
 
-def _described(seen: Understanding, reading: Reading, shown: str, series: Series) -> Understanding:
-    """Add what the series has."""
+def _describe_series(seen: Understanding, reading: Reading, shown: str, series: Series) -> Understanding:
+    """Add the description of the series: facts, curves, and what a forecast of it needs."""
     times = axis_values(series.drawn_times)
     columns = dict(zip(series.channels, series.values.T, strict=True))
     own = series.own_input_names
     columns |= dict(zip(own, series.inputs[: len(series), : len(own)].T, strict=True))
     every = -(-len(series) // MOST_POINTS)
-    curves = {name: pairs(times[::every], column[::every]) for name, column in columns.items()}
+    curves = {name: to_pairs(times[::every], column[::every]) for name, column in columns.items()}
     return replace(
         seen,
         reading=reading.to_json(),
@@ -240,26 +242,26 @@ def _described(seen: Understanding, reading: Reading, shown: str, series: Series
 
 
 def axis_values(times: np.ndarray) -> np.ndarray:
-    """Times as numbers for an axis; dates are in milliseconds since 1970."""
+    """Convert times to numbers for an axis. Dates become milliseconds since 1970."""
     if times.dtype.kind == "M":
         return times.astype("datetime64[us]").astype(np.int64) / 1000
     return np.asarray(times, float)
 
 
 def axis_name(series: Series) -> str:
-    """The name of the axis of times; empty for dates, which need none."""
+    """Return the name of the axis of times; empty for dates, which need none."""
     if series.drawn_times.dtype.kind == "M":
         return ""
     return "time" if series.timed else "step"
 
 
-def pairs(times: np.ndarray, values: np.ndarray) -> list[list[float | None]]:
-    """Points (time, value), with None for a missing value."""
+def to_pairs(times: np.ndarray, values: np.ndarray) -> list[list[float | None]]:
+    """Convert a curve to points (time, value), with None for a missing value."""
     return [[float(t), float(v) if np.isfinite(v) else None] for t, v in zip(times, values, strict=True)]
 
 
 def _first_lines(path: Path) -> list[list[str]]:
-    """The first lines of a file of text; empty for other files."""
+    """Return the first lines of a text file; empty for other files."""
     with path.open("rb") as file:
         start = file.read(4096)
     if b"\0" in start or path.suffix.lower() in (".gz", ".xlsx", ".parquet", ".npy", ".npz"):
@@ -268,5 +270,5 @@ def _first_lines(path: Path) -> list[list[str]]:
 
 
 def _without_path(message: Warning | str | Exception, file: Path) -> str:
-    """Remove the temporary path of the file from a message, since the user does not know it."""
+    """Remove the temporary path of the file from a message. The user does not know it."""
     return str(message).removeprefix(f"{file}: ").replace(f"{file}, ", "").replace(str(file), "the file")

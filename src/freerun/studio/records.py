@@ -1,7 +1,7 @@
-"""`Records`: what was started on the page, each with a row in an SQLite database and a folder of its files.
+"""`Records`: what was started on the page. Each record has a row in an SQLite database, and a folder of its files.
 
-A page shows only what is stored here. So a training or a forecast continues, and can be shown again, whatever happens
-to the page.
+A page shows only what is stored here. A training or a forecast therefore continues when the page is closed, and can be
+shown again.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class Records(ABC, Generic[Kept]):
         """Return the records whose process is running, newest first."""
         return self._select("WHERE state = 'running' ORDER BY id DESC")
 
-    def those(self, numbers: Collection[int]) -> list[Kept]:
-        """Return those of the numbered records that exist, newest first."""
+    def get_many(self, numbers: Collection[int]) -> list[Kept]:
+        """Return the records of these numbers that exist, newest first."""
         return self._select(f"WHERE id IN ({', '.join('?' * len(numbers))}) ORDER BY id DESC", *numbers)
 
     def count(self) -> int:
@@ -115,7 +115,7 @@ class Records(ABC, Generic[Kept]):
 
     def find(self, number: int | None) -> Kept | None:
         """Return a record; None if there is no number, or the record was deleted."""
-        return None if number is None else next(iter(self.those([number])), None)
+        return None if number is None else next(iter(self.get_many([number])), None)
 
     def mark(self, number: int, state: str, message: str = "", **columns: JSONValue) -> None:
         """Record the state of a record, and columns of JSON."""
@@ -177,27 +177,27 @@ class Records(ABC, Generic[Kept]):
 
 
 def fields_of(row: sqlite3.Row) -> JSON:
-    """The attributes that all records have, from a row of the database."""
+    """Return the attributes that all records have, from a row of the database."""
     return {name: row[name] for name in ("id", "name", "created", "state", "message")}
 
 
-def write_note(folder: Path, name: str, what: JSONValue) -> None:
+def write_note(folder: Path, name: str, content: JSONValue) -> None:
     """Write a JSON file to the folder of a record; an existing file is replaced only when the new one is complete.
 
     Args:
         folder: folder of the record.
         name: name of the file, without its suffix.
-        what: contents.
+        content: what JSON holds.
 
     Raises:
         OutputError: it cannot be written.
     """
     with replacing(folder / f"{name}.json") as temporary:
-        temporary.write_text(json.dumps(what))
+        temporary.write_text(json.dumps(content))
 
 
 def read_note(folder: Path, name: str) -> JSONValue:
-    """Read what `write_note` wrote; None if there is nothing yet.
+    """Read what `write_note` wrote; None if there is no such file yet.
 
     The result is cached and shared between callers, so it must not be modified.
     """

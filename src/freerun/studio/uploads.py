@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from freerun.data.io import READ
 from freerun.errors import FreerunError
-from freerun.studio.elements import say, show_error
+from freerun.studio.elements import add_text, show_error
 from freerun.studio.intake import MOST_BYTES
 
 ROUTE = "/uploads"
@@ -45,7 +45,7 @@ class DropField:
         _FIELDS[self._client.id] = self
         with ui.element("label").classes("drop") as self._field:
             ui.icon("upload_file", size="1.6rem").props("aria-hidden=true")
-            say("span", DROP).classes("drop-words")
+            add_text("span", DROP).classes("drop-words")
             ui.element("input").props(f"type=file accept={','.join(ACCEPTED)}")
         refused = f"refused-{self._field.id}"
         ui.on(refused, lambda event: show_error(FreerunError(str(event.args))))

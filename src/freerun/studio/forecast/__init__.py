@@ -1,14 +1,14 @@
-"""The way in "What comes next?": a forecast of a series from a file, and how far to trust it.
+"""The page "What comes next?": a forecast of a series from a file, and how far to trust it.
 
 In: a table that is dropped or pasted, how it is read, and what is asked. Out: a folder of forecasts, each with its
 model, its table, its picture and its report. What is said of a forecast does not belong here: sentences, facts and
 tables are those of `freerun.reporting`.
 
-store      `Forecasts` that were asked for, and `Forecasters`, the processes that make them
+store      `Forecasts` that were asked for, and `ForecastJobs`, the processes that make them
 worker     makes one forecast in a process
 view       what a page shows of an outlook, as values of JSON
 pictures   the charts of a view
-downloads  the files that are taken away
+downloads  the files of a forecast, for download
 questions  what is asked when a table cannot be read
 examples   series to try the page with
 desk       the state of one open page

@@ -1,4 +1,4 @@
-"""The third pane: what is asked, the button, and the progress of the work."""
+"""The third pane: controls of a forecast, the button that starts it, and its progress."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from freerun.errors import FreerunError, SettingError
 from freerun.files.writing import JSON
 from freerun.forecasting.words import counted
 from freerun.reporting.outlook import LEVELS
-from freerun.studio.elements import say, show_error
+from freerun.studio.elements import add_text, show_error
 from freerun.studio.forecast.desk import Desk
-from freerun.studio.forecast.store import Asked, Request
+from freerun.studio.forecast.store import ForecastRecord, Request
 from freerun.studio.reading import Reading, Understanding
 from freerun.studio.records import read_note
 
 CHOSEN = 8
-"""Most series that are forecast if none are chosen by name."""
+"""Most series that are chosen at first. Of a table with more, the first one is."""
 
 COMING = {
     "file": "as in the table",
@@ -34,13 +34,13 @@ class AskPane:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         with ui.card().classes("pane").props("role=region aria-labelledby=ask-title") as self._card:
-            say("h2", "3. What to forecast").props("id=ask-title")
+            add_text("h2", "3. What to forecast").props("id=ask-title")
             with ui.element("div").classes("w-full column") as self._controls:
                 self._series = ui.select([], label="Series", multiple=True, with_input=True).props("use-chips dense")
                 self._series.classes("w-full")
                 with ui.row().classes("w-full no-wrap gap-3"):
                     self._horizon = ui.number("Steps", min=1, step=1).classes("grow").props("dense stack-label")
-                    self._levels = ui.input("Intervals, in percent", value=_levels_in_words(LEVELS)).classes("grow")
+                    self._levels = ui.input("Intervals, in percent", value=_format_levels(LEVELS)).classes("grow")
                     self._season = ui.number("Season, in steps", min=0, step=1, placeholder="found").classes("grow")
                 for entry in (self._levels, self._season):
                     entry.props("dense stack-label")
@@ -59,17 +59,17 @@ class AskPane:
 
     def refresh(self) -> None:
         """Show the state of the selected forecast."""
-        asked = self._desk.asked()
-        running = asked is not None and asked.state == "running"
-        progress = None if asked is None else read_note(self._desk.store.folder_of(asked.id), "progress")
+        record = self._desk.record()
+        running = record is not None and record.state == "running"
+        progress = None if record is None else read_note(self._desk.store.folder_of(record.id), "progress")
         self._cancel.set_enabled(running)
-        self._state.set_text(state_in_words(asked, progress))
+        self._state.set_text(describe_state(record, progress))
         self._bar.set_visibility(running)
         self._bar.set_value(share_done(progress))
-        self._card.set_visibility(self._desk.table is not None or asked is not None)
+        self._card.set_visibility(self._desk.table is not None or record is not None)
 
     def _show_found(self) -> None:
-        """Show the controls that the table needs, and what is taken where they stay empty."""
+        """Show the controls that the table needs, and the values that empty ones stand for."""
         found = self._desk.found
         there = found is not None and not found.error and not self._desk.busy
         self._button.set_enabled(there)
@@ -82,7 +82,7 @@ class AskPane:
         self._horizon.props(f'placeholder="{counted(found.horizon, found.word)}"')
         inputs = found.reading["inputs"]
         self._coming.set_visibility(bool(inputs))
-        self._known.set_text(known_in_words(found) if inputs else "")
+        self._known.set_text(describe_known_inputs(found) if inputs else "")
 
     def _start(self) -> None:
         desk = self._desk
@@ -90,12 +90,12 @@ class AskPane:
             if desk.table is None or desk.found is None or desk.found.error:
                 raise SettingError("there is no series; give a table first")
             request = request_of(desk.name, desk.found, self._entries())
-            asked = desk.store.add(request, desk.table)
-            desk.jobs.start(asked.id, request.to_json())
+            record = desk.store.add(request, desk.table)
+            desk.jobs.start(record.id, request.to_json())
         except FreerunError as error:
             show_error(error)
             return
-        desk.select(asked.id)
+        desk.select(record.id)
 
     def _entries(self) -> dict[str, Any]:
         names = ("series", "horizon", "levels", "season", "coming")
@@ -128,8 +128,8 @@ def request_of(name: str, found: Understanding, entries: dict[str, Any]) -> Requ
     steps = _whole("steps", entries["horizon"], 1)
     if found.reading["inputs"] and entries["coming"] == "file" and found.known_ahead < (steps or found.horizon):
         raise SettingError(
-            f"{known_in_words(found)} Forecast no more steps than that, or choose what external inputs do after the "
-            "table"
+            f"{describe_known_inputs(found)} Forecast no more steps than that, or choose what external inputs do after "
+            "the table"
         )
     return Request(
         name,
@@ -150,33 +150,33 @@ def _whole(name: str, value: float | None, least: int) -> int | None:
     return int(value)
 
 
-def _levels_in_words(levels: tuple[float, ...]) -> str:
+def _format_levels(levels: tuple[float, ...]) -> str:
     return ", ".join(f"{level:g}" for level in levels)
 
 
-def known_in_words(found: Understanding) -> str:
-    """For how many steps after the table external inputs are known."""
+def describe_known_inputs(found: Understanding) -> str:
+    """Say for how many steps after the table external inputs are known."""
     known = "not known" if not found.known_ahead else f"known for {counted(found.known_ahead, found.word)}"
     return f"After the last value of the series, {', '.join(found.reading['inputs'])}: {known}."
 
 
-def state_in_words(asked: Asked | None, progress: JSON | None) -> str:
-    """The state of a forecast in one line."""
-    if asked is None:
+def describe_state(record: ForecastRecord | None, progress: JSON | None) -> str:
+    """Describe the state of a forecast in one line."""
+    if record is None:
         return ""
-    if asked.state == "running":
+    if record.state == "running":
         if progress is None:
-            return f"{asked.name}: starting"
+            return f"{record.name}: starting"
         of = f"{progress['series']} ({progress['place'] + 1} of {progress['of']}): " if progress["of"] > 1 else ""
         done = f" {progress['done']} of {progress['total']}" if progress["total"] > 1 else ""
         return f"{of}{progress['task']}{done}  {progress['pace']}".strip()
-    if asked.state == "done" and asked.message:
-        return f"{asked.name}: done; of some series there is no forecast: {asked.message}"
-    return f"{asked.name}: {asked.state}" + (f": {asked.message}" if asked.message else "")
+    if record.state == "done" and record.message:
+        return f"{record.name}: done; of some series there is no forecast: {record.message}"
+    return f"{record.name}: {record.state}" + (f": {record.message}" if record.message else "")
 
 
 def share_done(progress: JSON | None) -> float:
-    """The share of the work of a forecast that is done, all series counted alike."""
+    """Return the share of the work of a forecast that is done, from 0 to 1. All series count alike."""
     if progress is None:
         return 0.0
     return (progress["place"] + progress["done"] / max(1, progress["total"])) / progress["of"]

@@ -9,7 +9,7 @@ from typing import Any
 from nicegui import ui
 
 from freerun.studio.forecast.desk import Desk
-from freerun.studio.forecast.store import Asked
+from freerun.studio.forecast.store import ForecastRecord
 
 LISTED = 50
 """Most forecasts to choose from, the newest ones."""
@@ -33,12 +33,12 @@ class ChosenPane:
 
     def refresh(self) -> None:
         """Update the selectors."""
-        listed = {asked.id: _label(asked) for asked in self._desk.store.all(most=LISTED)}
-        asked, view = self._desk.asked(), self._desk.view()
-        series = {} if asked is None else dict(enumerate(asked.request.series))
+        listed = {record.id: _label(record) for record in self._desk.store.all(most=LISTED)}
+        record, view = self._desk.record(), self._desk.view()
+        series = {} if record is None else dict(enumerate(record.request.series))
         channels = [] if view is None else view.get("channels", [])
         self._filling = True
-        _set(self._forecast, listed, None if asked is None else asked.id)
+        _set(self._forecast, listed, None if record is None else record.id)
         _set(self._series, series, self._desk.place if series else None)
         _set(
             self._channel,
@@ -49,16 +49,16 @@ class ChosenPane:
         self._row.set_visibility(bool(listed))
         self._series.set_visibility(len(series) > 1)
         self._channel.set_visibility(len(channels) > 1)
-        self._delete.set_enabled(asked is not None)
+        self._delete.set_enabled(record is not None)
 
     def _choose_forecast(self) -> Awaitable[None] | None:
         if self._filling or self._forecast.value is None:
             return None
         self._desk.select(int(self._forecast.value))
-        asked = self._desk.asked()
-        if asked is None:
+        record = self._desk.record()
+        if record is None:
             return None
-        return self._desk.open(self._desk.store.table_of(asked.id), asked.request.file, asked.request.reading)
+        return self._desk.open(self._desk.store.table_of(record.id), record.request.file, record.request.reading)
 
     def _choose_series(self) -> None:
         if not self._filling and self._series.value is not None:
@@ -69,17 +69,17 @@ class ChosenPane:
             self._desk.select(self._desk.selected, self._desk.place, str(self._channel.value))
 
     async def _ask_delete(self) -> None:
-        asked = self._desk.asked()
-        if asked is None:
+        record = self._desk.record()
+        if record is None:
             return
         with ui.dialog() as dialog, ui.card():
-            ui.label(f"Delete the forecast of {asked.name} with its model and report? There is no way back.")
+            ui.label(f"Delete the forecast of {record.name} with its model and report? There is no way back.")
             with ui.row():
                 ui.button("Delete", on_click=lambda: dialog.submit(True)).props("color=negative")
                 ui.button("Keep", on_click=lambda: dialog.submit(False)).props("flat")
         if await dialog:
-            self._desk.jobs.kill(asked.id)
-            self._desk.store.delete(asked.id)
+            self._desk.jobs.kill(record.id)
+            self._desk.store.delete(record.id)
             rest = self._desk.store.all(most=1)
             self._desk.select(rest[0].id if rest else None)
 
@@ -89,7 +89,7 @@ def _set(entry: ui.select, options: Any, value: Any) -> None:
         entry.set_options(options, value=value)
 
 
-def _label(asked: Asked) -> str:
+def _label(record: ForecastRecord) -> str:
     """A forecast in a list: its name, its state if it is not done, and when it was asked for."""
-    state = "" if asked.state == "done" else f" ({asked.state})"
-    return f"{asked.name}{state}, {time.strftime('%Y-%m-%d %H:%M', time.localtime(asked.created))}"
+    state = "" if record.state == "done" else f" ({record.state})"
+    return f"{record.name}{state}, {time.strftime('%Y-%m-%d %H:%M', time.localtime(record.created))}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from freerun.files.writing import JSON
-from freerun.studio.forecast.store import Asked, Forecasters, Forecasts
+from freerun.studio.forecast.store import ForecastJobs, ForecastRecord, Forecasts
 from freerun.studio.intake import read_upload
 from freerun.studio.reading import Reading, Understanding
 from freerun.studio.records import read_note
@@ -36,7 +36,7 @@ class Desk:
     """
 
     store: Forecasts
-    jobs: Forecasters
+    jobs: ForecastJobs
     table: Path | None = None
     name: str = ""
     reading: Reading = field(default_factory=Reading)
@@ -82,24 +82,24 @@ class Desk:
         if self._task is not None:
             self._task.cancel()
         self.reading, self.shown, self.busy = reading, shown, True
-        self._tell(self.when_read)
+        self._notify(self.when_read)
         task = self._task = asyncio.ensure_future(read_upload(self.table, reading, shown))
         await asyncio.wait([task])
         if task is self._task and not task.cancelled():
             self.found, self.shown, self.busy = task.result(), task.result().shown, False
-            self._tell(self.when_read)
+            self._notify(self.when_read)
 
     def close(self) -> None:
         """Remove the files that were given; forecasts have copies of theirs."""
         for path in self._uploads:
             path.unlink(missing_ok=True)
 
-    def asked(self) -> Asked | None:
+    def record(self) -> ForecastRecord | None:
         """Return the selected forecast; None if there is none, or it was deleted."""
-        asked = self.store.find(self.selected)
-        if asked is None:
+        record = self.store.find(self.selected)
+        if record is None:
             self.selected = None
-        return asked
+        return record
 
     def view(self) -> JSON | None:
         """Return what is shown of the selected series; None while it is not there."""
@@ -110,8 +110,8 @@ class Desk:
     def select(self, number: int | None, place: int = 0, channel: str = "") -> None:
         """Select a forecast, one of its series, and a channel of that."""
         self.selected, self.place, self.channel = number, place, channel
-        self._tell(self.when_selected)
+        self._notify(self.when_selected)
 
-    def _tell(self, listeners: list[Callable[[], None]]) -> None:
+    def _notify(self, listeners: list[Callable[[], None]]) -> None:
         for listener in listeners:
             listener()

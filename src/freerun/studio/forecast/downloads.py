@@ -1,4 +1,4 @@
-"""The files that are taken away from a forecast."""
+"""Downloads of a forecast."""
 
 from __future__ import annotations
 

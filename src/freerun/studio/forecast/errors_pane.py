@@ -5,7 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from freerun.files.writing import JSON
-from freerun.studio.elements import add_chart, say
+from freerun.studio.elements import add_chart, add_text
 from freerun.studio.forecast.pictures import correlation_chart, distribution_chart, errors_chart
 from freerun.studio.forecast.result_pane import ResultPane
 
@@ -18,7 +18,7 @@ class ErrorsPane(ResultPane):
     def draw(self, view: JSON, channel: str) -> None:
         """See `ResultPane.draw`."""
         for words in view["by_channel"][channel]["residuals"]["sentences"]:
-            say("p", words)
+            add_text("p", words)
         add_chart(errors_chart(view, channel), "Errors of one-step predictions over time").classes("h-48")
         with ui.element("div").classes("pair"):
             add_chart(correlation_chart(view, channel), "Autocorrelation of the errors").classes("h-48")

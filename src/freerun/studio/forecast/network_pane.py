@@ -6,7 +6,7 @@ from nicegui import ui
 
 from freerun.files.writing import JSON
 from freerun.reporting.findings import MEANINGS
-from freerun.studio.elements import add_chart, add_facts, without_options
+from freerun.studio.elements import add_chart, add_facts, remove_options
 from freerun.studio.forecast.pictures import season_chart
 from freerun.studio.forecast.result_pane import ResultPane
 
@@ -23,6 +23,6 @@ class NetworkPane(ResultPane):
             name = f"The cycles of {view['season']} steps over each other"
             add_chart(season_chart(view, channel), name).classes("h-64")
         with ui.expansion("The series that was read").classes("w-full"):
-            add_facts([(name, without_options(words)) for name, words in view["read"]])
+            add_facts([(name, remove_options(words)) for name, words in view["read"]])
         with ui.expansion("What the words mean").classes("w-full"):
             add_facts(MEANINGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nicegui import ui
 
 from freerun.files.writing import JSON
-from freerun.studio.elements import add_chart, add_table, say, without_options
+from freerun.studio.elements import add_chart, add_table, add_text, remove_options
 from freerun.studio.forecast.pictures import occasions_chart
 from freerun.studio.forecast.result_pane import ResultPane
 
@@ -19,12 +19,12 @@ class PastPane(ResultPane):
         """See `ResultPane.draw`."""
         past = view["by_channel"][channel]["past"]
         if past is None:
-            say("p", without_options(view["no_backtest"]))
+            add_text("p", remove_options(view["no_backtest"]))
             return
         first, *others = past["sentences"]
-        say("p", first).classes("lead")
+        add_text("p", first).classes("lead")
         for words in others:
-            say("p", words)
+            add_text("p", words)
         add_chart(occasions_chart(view, channel), "Earlier forecasts over the values that came").classes("h-72")
         with ui.expansion("All scores").classes("w-full"):
             add_table("Scores of the earlier forecasts", past["table"]["head"], past["table"]["rows"])

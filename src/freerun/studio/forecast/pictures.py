@@ -1,22 +1,22 @@
-"""The charts of a view: options of ECharts."""
+"""Charts of a view, as options of ECharts."""
 
 from __future__ import annotations
 
 from freerun.files.writing import JSON
 from freerun.studio.charts import MARK, NETWORK, TRUTH, Curve, Options, chart, chart_over_time
 
-AROUND = 3
-"""A forecast is drawn after this multiple of its steps."""
+HISTORY_RATIO = 3
+"""Steps of the series that are drawn before a forecast, for each step of the forecast."""
 
-FEWEST_BEFORE = 50
-"""Fewest steps that are drawn before a forecast."""
+FEWEST_DRAWN = 50
+"""Fewest steps of the series that are drawn before a forecast."""
 
-RELATED = 0.4
+BAND_OPACITY = 0.4
 """Opacity of the narrowest band; wider ones are paler."""
 
 
 def forecast_chart(view: JSON, channel: str, whole: bool) -> Options:
-    """The end of a series, or the whole of it, and its forecast with bands, which begin at the last value.
+    """Draw the end of a series, or the whole of it, and its forecast with bands that begin at the last value.
 
     Args:
         view: of the series; see `freerun.studio.forecast.view`.
@@ -24,14 +24,14 @@ def forecast_chart(view: JSON, channel: str, whole: bool) -> Options:
         whole: whether the whole series is drawn.
     """
     shown = view["by_channel"][channel]
-    before = shown["values"] if whole else shown["values"][-max(AROUND * view["horizon"], FEWEST_BEFORE) :]
+    before = shown["values"] if whole else shown["values"][-max(HISTORY_RATIO * view["horizon"], FEWEST_DRAWN) :]
     curves = []
     if shown["ahead"] is not None:
         time, last = before[-1]
         joined = [] if last is None else [[time, last]]
         bands = sorted(shown["ahead"]["bands"].items(), key=lambda band: -float(band[0]))
         for number, (level, band) in enumerate(bands, 1):
-            opacity = RELATED * number / len(bands)
+            opacity = BAND_OPACITY * number / len(bands)
             begin = [[*point, last] for point in joined]
             curves.append(Curve(f"{level} % interval", begin + band, NETWORK, "band", opacity))
         curves.append(Curve("forecast", joined + shown["ahead"]["point"], NETWORK))
@@ -40,7 +40,7 @@ def forecast_chart(view: JSON, channel: str, whole: bool) -> Options:
 
 
 def occasions_chart(view: JSON, channel: str) -> Options:
-    """Earlier forecasts with their bands over the values that came."""
+    """Draw earlier forecasts with their bands over the true values."""
     shown = view["by_channel"][channel]
     past = shown["past"]
     if past is None:
@@ -56,13 +56,13 @@ def occasions_chart(view: JSON, channel: str) -> Options:
 
 
 def errors_chart(view: JSON, channel: str) -> Options:
-    """Errors of one-step predictions over time."""
+    """Draw the errors of one-step predictions over time."""
     errors = view["by_channel"][channel]["residuals"]["errors"]
     return chart_over_time([Curve("error", errors, NETWORK)], view["axis"])
 
 
 def correlation_chart(view: JSON, channel: str) -> Options:
-    """The autocorrelation of these errors, and the band of white noise."""
+    """Draw the autocorrelation of one-step errors, and the band of white noise."""
     found = view["by_channel"][channel]["residuals"]
     lags, chance = len(found["correlation"]), found["chance"]
     bars = [[lag, value] for lag, value in enumerate(found["correlation"], 1)]
@@ -73,13 +73,13 @@ def correlation_chart(view: JSON, channel: str) -> Options:
 
 
 def distribution_chart(view: JSON, channel: str) -> Options:
-    """How often errors of each size occur."""
+    """Draw the distribution of one-step errors."""
     counts = view["by_channel"][channel]["residuals"]["counts"]
     return chart([Curve("number of steps", counts, NETWORK, "bar")], "error", "")
 
 
 def season_chart(view: JSON, channel: str) -> Options:
-    """The last cycles of the longest season over each other, and the forecast of the next one."""
+    """Draw the last cycles of the longest season over each other, and the forecast of the next one."""
     shown = view["by_channel"][channel]
     cycles = shown["cycles"]
     curves = []

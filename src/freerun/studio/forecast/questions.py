@@ -1,4 +1,4 @@
-"""What a page asks when a file cannot be read: the question, and the control that answers it."""
+"""Questions that a page asks when a file cannot be read, and the controls that answer them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERWISE = (
 """The question where no option helps."""
 
 
-def question_of(error: str) -> tuple[str | None, str]:
+def find_question(error: str) -> tuple[str | None, str]:
     """Find the control that may help, and the question that it answers.
 
     Args:

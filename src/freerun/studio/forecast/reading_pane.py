@@ -9,17 +9,18 @@ from nicegui import ui
 
 from freerun.data.rows import ReadOptions
 from freerun.errors import FreerunError
+from freerun.forecasting.words import to_sentence
 from freerun.studio.charts import RUNS, TRUTH, Curve, chart_over_time
-from freerun.studio.elements import add_chart, add_facts, add_table, say, show_error, without_options
+from freerun.studio.elements import add_chart, add_facts, add_table, add_text, redraw, remove_options, show_error
 from freerun.studio.forecast.desk import Desk
-from freerun.studio.forecast.questions import question_of
+from freerun.studio.forecast.questions import find_question
 from freerun.studio.reading import Reading, Understanding
 
 FOUND = ""
-"""Value of a control whose answer is found by itself."""
+"""Value of a control that leaves the answer to the reader of the file."""
 
 NONE = "\0"
-"""Value of the control of the series: there is only one."""
+"""Value of the control of names of series: there is only one series."""
 
 IRREGULAR = "irregular"
 """Value of the control of the steps: their lengths differ, and the network reads them."""
@@ -29,7 +30,7 @@ MISSING = {
     "interpolate": "filled along straight lines",
     "error": "refused",
 }
-"""What is done with gaps, in words."""
+"""Treatments of missing values, in words."""
 
 STEPS = {
     FOUND: "equal, as in the table",
@@ -57,7 +58,7 @@ class ReadingPane:
     def __init__(self, desk: Desk) -> None:
         self._desk, self._filling = desk, False
         with ui.card().classes("pane").props("role=region aria-labelledby=reading-title") as self._card:
-            say("h2", "2. What was understood").props("id=reading-title")
+            add_text("h2", "2. What was understood").props("id=reading-title")
             self._status = ui.label().classes("hint").props("role=status")
             self._fault = ui.column().classes("fault w-full gap-2").props("role=alert")
             self._fault.set_visibility(False)
@@ -112,14 +113,14 @@ class ReadingPane:
         if self._desk.busy:
             self._status.set_text(f"Reading {self._desk.name} ...")
         elif found is not None:
-            self._status.set_text(headline(self._desk.name, found))
+            self._status.set_text(describe_file(self._desk.name, found))
             self._show_fault(found)
             self._fill_controls(found)
             self._show_facts(found)
 
     def _show_fault(self, found: Understanding) -> None:
-        """Say why the table cannot be read, and ask; mark the control that answers."""
-        control, question = question_of(found.error) if found.error else (None, "")
+        """Say why the table cannot be read. Ask what would help, and mark the control that answers."""
+        control, question = find_question(found.error) if found.error else (None, "")
         for name, entry in self._controls.items():
             entry.classes(**{"add" if name == control else "remove": "asked"})
         self._fault.clear()
@@ -129,8 +130,8 @@ class ReadingPane:
         self._corrections.set_value(control is not None)
         self._first.set_value(bool(found.head))
         with self._fault:
-            say("p", sentence(without_options(found.error))).classes("wrong")
-            say("p", question).classes("question")
+            add_text("p", to_sentence(remove_options(found.error))).classes("wrong")
+            add_text("p", question).classes("question")
 
     def _fill_controls(self, found: Understanding) -> None:
         """Set the controls to how the table was read."""
@@ -171,26 +172,24 @@ class ReadingPane:
         self._picture.set_visibility(not found.error)
         with self._facts:
             if not found.error:
-                add_facts([*found.facts, *(("note", without_options(note)) for note in notes_of(found))])
+                add_facts([*found.facts, *(("note", remove_options(note)) for note in notes_of(found))])
         colors = (TRUTH, *RUNS)
         curves = [
             Curve(name, points, color)
             for (name, points), color in zip(list(found.curves.items())[:DRAWN], colors, strict=False)
         ]
-        self._picture.options.clear()
-        self._picture.options.update(chart_over_time(curves, found.axis))
-        self._picture.update()
+        redraw(self._picture, chart_over_time(curves, found.axis))
         with self._head:
             if found.columns:
                 kinds = [f"{name} ({kind})" for name, kind in found.columns.items()]
                 add_table("The first rows of the table", kinds, found.head)
             else:
                 for line in found.head:
-                    say("pre", line[0]).classes("line")
+                    add_text("pre", line[0]).classes("line")
 
 
 def reading_of(entries: dict[str, Any], found: Understanding | None) -> Reading:
-    """How the controls say that the table is read. What would be found by itself stays open.
+    """Make a reading of the entries of the controls. What the reader finds without help stays open.
 
     Args:
         entries: values of the controls, by name.
@@ -202,7 +201,7 @@ def reading_of(entries: dict[str, Any], found: Understanding | None) -> Reading:
     inputs = tuple(entries["input"] or ())
     targets = tuple(name for name in entries["column"] or () if name not in inputs)
     every = set(found.channels) | set(Reading.of_json(found.reading).inputs) if found is not None else set()
-    columns = () if not targets or ({*targets, *inputs} == every and not found_by_hand(found)) else (*targets, *inputs)
+    columns = () if not targets or ({*targets, *inputs} == every and not names_columns(found)) else (*targets, *inputs)
     irregular = entries["resample"] == IRREGULAR
     options = ReadOptions.checked(
         columns,
@@ -217,13 +216,13 @@ def reading_of(entries: dict[str, Any], found: Understanding | None) -> Reading:
     return Reading(options, inputs, single=entries["id"] == NONE)
 
 
-def found_by_hand(found: Understanding | None) -> bool:
-    """Whether columns were chosen by name."""
+def names_columns(found: Understanding | None) -> bool:
+    """Whether the columns that are read were chosen by name."""
     return found is not None and bool(found.reading["options"]["columns"])
 
 
-def headline(name: str, found: Understanding) -> str:
-    """What a file holds, in one sentence."""
+def describe_file(name: str, found: Understanding) -> str:
+    """Say in one sentence what a file holds."""
     if found.error:
         return f"{name} cannot be read as a series."
     if found.count > 1:
@@ -233,12 +232,7 @@ def headline(name: str, found: Understanding) -> str:
 
 
 def notes_of(found: Understanding) -> Iterable[str]:
-    """What was noticed, and what was not read."""
+    """Yield the notes of the reader, and one on columns that were not read."""
     yield from found.notes
     if found.left_out:
         yield f"columns of text are left out: {', '.join(found.left_out)}"
-
-
-def sentence(text: str) -> str:
-    """A message as a sentence."""
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "?")) else ".")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from nicegui import ui
 
 from freerun.files.writing import JSON
-from freerun.studio.elements import say
+from freerun.studio.elements import add_text
 from freerun.studio.forecast.desk import Desk
 
 
@@ -23,17 +23,17 @@ class ResultPane(ABC):
         self._shown: Any = self
         name = type(self).__name__
         with ui.card().classes("pane result").props(f"role=region aria-labelledby={name}") as self._card:
-            self.heading = say("h2", self.title).props(f"id={name}")
+            self.heading = add_text("h2", self.title).props(f"id={name}")
             self._place = ui.column().classes("w-full gap-3")
         desk.when_selected.append(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Draw if the view, the channel or the state of the forecast has changed."""
-        view, asked = self.desk.view(), self.desk.asked()
+        view, record = self.desk.view(), self.desk.record()
         there = view is not None and "error" not in view
         self._card.set_visibility(there)
-        now = (self.desk.selected, self.desk.place, self.desk.channel, id(view), asked and asked.state)
+        now = (self.desk.selected, self.desk.place, self.desk.channel, id(view), record and record.state)
         if view is not None and there and now != self._shown:
             self._shown = now
             self._place.clear()

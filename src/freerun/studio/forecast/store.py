@@ -1,4 +1,4 @@
-"""`Forecasts` that were asked for, in a folder; and `Forecasters`, the processes that make them."""
+"""`Forecasts` that were asked for, in a folder; and `ForecastJobs`, the processes that make them."""
 
 from __future__ import annotations
 
@@ -61,32 +61,32 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Asked(Record):
+class ForecastRecord(Record):
     """One forecast that was asked for.
 
     Attributes:
-        request: what was asked.
+        request: what the user asked for.
     """
 
     request: Request
 
 
-class Forecasts(Records[Asked]):
+class Forecasts(Records[ForecastRecord]):
     """The forecasts of a folder; see `Records`."""
 
     kind = "forecasts"
     columns = {"request": "TEXT NOT NULL"}  # noqa: RUF012 - declared as a ClassVar by the base
 
-    def add(self, request: Request, table: Path) -> Asked:
+    def add(self, request: Request, table: Path) -> ForecastRecord:
         """Store a new request with its file, in the state `waiting`.
 
         Raises:
             OutputError: it cannot be written; then nothing is stored.
         """
         suffixes = "".join(table.suffixes)
-        asked = json.dumps(request.to_json())
+        described = json.dumps(request.to_json())
         name = named(request.file, request.series)
-        return self._insert(name, lambda folder: _copy(table, folder / f"table{suffixes}"), request=asked)
+        return self._insert(name, lambda folder: _copy(table, folder / f"table{suffixes}"), request=described)
 
     def table_of(self, number: int) -> Path:
         """Return the path of the file of a forecast."""
@@ -96,8 +96,8 @@ class Forecasts(Records[Asked]):
         """Return the folder of one series of a forecast, by its place in the request."""
         return self.folder_of(number) / str(place)
 
-    def _of_row(self, row: sqlite3.Row) -> Asked:
-        return Asked(**fields_of(row), request=Request.of_json(json.loads(row["request"])))
+    def _of_row(self, row: sqlite3.Row) -> ForecastRecord:
+        return ForecastRecord(**fields_of(row), request=Request.of_json(json.loads(row["request"])))
 
 
 def table_in(folder: Path) -> Path:
@@ -117,7 +117,7 @@ def _copy(table: Path, target: Path) -> None:
     shutil.copyfile(table, target)
 
 
-class Forecasters(Jobs):
+class ForecastJobs(Jobs):
     """The processes that make forecasts; see `Jobs`.
 
     Args:

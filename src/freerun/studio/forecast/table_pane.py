@@ -7,7 +7,7 @@ from functools import partial
 from nicegui import ui
 
 from freerun.errors import FreerunError
-from freerun.studio.elements import say, show_error
+from freerun.studio.elements import add_text, show_error
 from freerun.studio.forecast.desk import Desk
 from freerun.studio.forecast.examples import EXAMPLES
 from freerun.studio.reading import Reading
@@ -23,13 +23,13 @@ class TablePane:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         with ui.card().classes("pane").props("role=region aria-labelledby=table-title"):
-            say("h2", "1. Your table").props("id=table-title")
+            add_text("h2", "1. Your table").props("id=table-title")
             self._drop = DropField(self._take_file)
             with ui.expansion("Paste a table").classes("w-full"):
                 self._text = ui.textarea("Rows, from a spreadsheet or a file").classes("w-full").props("outlined")
                 ui.button("Read it", on_click=self._paste).props("outline")
             with ui.row().classes("items-center gap-2"):
-                say("span", "Or try an example:").classes("hint")
+                add_text("span", "Or try an example:").classes("hint")
                 for example in EXAMPLES:
                     ui.button(example, on_click=partial(self._show_example, example)).props(
                         "outline dense padding='2px 10px'"

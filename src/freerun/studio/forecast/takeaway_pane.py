@@ -7,7 +7,7 @@ from functools import partial
 from nicegui import ui
 
 from freerun.files.writing import JSON
-from freerun.studio.elements import add_code, say
+from freerun.studio.elements import add_code, add_text
 from freerun.studio.forecast.downloads import FILES
 from freerun.studio.forecast.result_pane import ResultPane
 
@@ -31,16 +31,16 @@ class TakeAwayPane(ResultPane):
         """See `ResultPane.draw`."""
         del channel
         folder = self.desk.store.place_of(self.desk.selected or 0, self.desk.place)
-        asked = self.desk.asked()
+        record = self.desk.record()
         with ui.row().classes("gap-2"):
             for suffix, (words, icon) in BUTTONS.items():
                 if (folder / FILES[suffix]).exists():
                     ui.button(words, icon=icon, on_click=partial(self._take, suffix, view)).props("outline")
-        if asked is not None and asked.state == "running":
-            say("p", "The picture and the report are being written.").classes("hint")
-        say("h3", "On the command line")
+        if record is not None and record.state == "running":
+            add_text("p", "The picture and the report are being written.").classes("hint")
+        add_text("h3", "On the command line")
         add_code(view["again"]["command"], "bash")
-        say("h3", "In Python")
+        add_text("h3", "In Python")
         add_code(view["again"]["code"], "python")
 
     def _take(self, suffix: str, view: JSON) -> None:

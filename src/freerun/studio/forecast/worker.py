@@ -2,7 +2,7 @@
 
 The folder holds `job.json` with the request, and the table. For each series the process makes a folder, by the place of
 the series in the request: `view.json` for the page as soon as the numbers are there, then model, table, picture and
-report. `progress.json` says what is done now. Ctrl-C stops it; series that are finished are kept.
+report. `progress.json` says how far it is. Ctrl-C stops it; series that are finished are kept.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def forecast(folder: Path) -> None:
                 warnings.simplefilter("always", SeriesWarning)
                 series = read_series(found, request.reading, name)
             notes = [str(warning.message).removeprefix(f"{table}: ") for warning in caught]
-            made.append(_forecast_one(request, series, name, notes, target, report))
+            made.append(_forecast_series(request, series, name, notes, target, report))
         except FreerunError as error:
             failures.append(str(error).removeprefix(f"{table}: ").replace(str(table), request.file))
             write_note(target, "view", {"series": name, "error": failures[-1]})
@@ -99,17 +99,21 @@ def forecast(folder: Path) -> None:
     write_note(folder, "result", {"state": state, "message": failures[0] if failures else ""})
 
 
-def _forecast_one(
+def _forecast_series(
     request: Request, series: Series, name: str, notes: list[str], target: Path, report: Reporter
 ) -> Callable[[], None]:
-    """Fit and forecast one series, and write what the page shows; returns what writes picture and report."""
+    """Fit and forecast one series, and write what the page shows.
+
+    Returns:
+        The function that writes picture and report.
+    """
     steps = request.horizon or default_horizon(len(series), seasons_of(series))
     complete = with_assumed_inputs(series, steps, request.coming)
     rnn = RNN(**request.settings).fit(complete, progress=report)
     outlook = outlook_of(rnn, complete, steps, levels=request.levels, progress=report)
     recipe = recipe_of(request, name, steps)
     if complete is not series:
-        _table_of(complete).to_csv(target / "data.csv")
+        _to_table(complete).to_csv(target / "data.csv")
         recipe = replace(recipe, file="data.csv", options=replace(recipe.options, columns=(), id=None, time=None))
     again = {"command": recipe.command, "code": recipe.code, "stem": recipe.stem}
     rnn.save(target / "model.freerun")
@@ -130,9 +134,9 @@ def _write_files(outlook: Outlook, name: str, notes: list[str], recipe: Recipe, 
 
 
 def recipe_of(request: Request, name: str, horizon: int) -> Recipe:
-    """How the forecast of one series is repeated."""
+    """Return the recipe that repeats the forecast of one series."""
     reading = request.reading
-    return Recipe(request.file, reading.of(name), reading.inputs, request.settings, horizon, request.levels)
+    return Recipe(request.file, reading.options_for(name), reading.inputs, request.settings, horizon, request.levels)
 
 
 def with_assumed_inputs(series: Series, horizon: int, coming: str) -> Series:
@@ -163,8 +167,8 @@ def with_assumed_inputs(series: Series, horizon: int, coming: str) -> Series:
     return series.with_coming_inputs(np.concatenate([series.inputs[len(series) :], assumed]))
 
 
-def _table_of(series: Series) -> pd.DataFrame:
-    """A series as a table with its external inputs, whose last rows are the future steps."""
+def _to_table(series: Series) -> pd.DataFrame:
+    """Convert a series and its external inputs to a table, whose last rows are the future steps of the inputs."""
     index = series.index.append(series.following_index(series.known_ahead))
     values = series.to_pandas().reindex(index)
     return values.join(pd.DataFrame(series.inputs, index=index, columns=list(series.input_names))).rename_axis("time")

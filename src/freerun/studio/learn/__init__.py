@@ -1,4 +1,4 @@
-"""The way in "Watch it learn": train a network on a series, watch it, and let it run free.
+"""The page "Watch it learn": train a network on a series, watch it, and let it run free.
 
 In: series that are generated or uploaded, and settings from the controls. Out: a folder of runs, each with its series,
 model, scores and curves. Training itself does not belong here: each run is trained by `freerun.RNN` in its own process.

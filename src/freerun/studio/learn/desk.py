@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from freerun.data.series import Series
 from freerun.studio.learn.store import Run, Source, Store
-from freerun.studio.learn.trainings import Trainings
+from freerun.studio.learn.trainings import TrainingJobs
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Desk:
     """
 
     store: Store
-    jobs: Trainings
+    jobs: TrainingJobs
     source: Source | None = None
     series: Series | None = None
     split: int = 0

@@ -11,13 +11,13 @@ from freerun.studio.elements import add_chart, redraw
 from freerun.studio.learn.desk import Desk
 from freerun.studio.learn.runner import Runner
 
-STEPS_OF_CHART = 600
+CHART_STEPS = 600
 """Most steps in the chart."""
 
 STEPS = 12
-"""Steps per update, 60 a second."""
+"""Steps per update. At the interval below, these are 60 a second."""
 
-EVERY = 0.2
+INTERVAL = 0.2
 """Seconds between two updates."""
 
 
@@ -33,7 +33,7 @@ class FreePane:
         with ui.row().classes("w-full items-center gap-4"):
             self._start = ui.button("Let it run", icon="play_arrow", on_click=self._begin)
             self._halt = ui.button("Halt", icon="pause", on_click=self.end).props("outline")
-            self._kick = ui.button("Kick", icon="bolt", on_click=self._disturb).props("outline")
+            self._kick = ui.button("Kick", icon="bolt", on_click=self._add_kick).props("outline")
             ui.label("strength").classes("hint")
             self._strength = ui.slider(min=0.01, max=2.0, step=0.01, value=0.3).classes("w-40")
             self._strength.props('label aria-label="Strength of the kick in standard deviations"')
@@ -41,7 +41,7 @@ class FreePane:
                 "A kick adds noise to value and hidden state. Does the run return to the attractor?"
             ).classes("hint")
         self._chart = add_chart(chart([], "", "", empty="press Let it run"), "Endless free run").classes("h-80")
-        self._timer = ui.timer(EVERY, self._go, active=False)
+        self._timer = ui.timer(INTERVAL, self._advance, active=False)
         ui.context.client.on_disconnect(self.end)
         self._enable()
 
@@ -71,12 +71,12 @@ class FreePane:
         self._halt.set_enabled(self._runner is not None)
         self._kick.set_enabled(self._runner is not None)
 
-    async def _disturb(self) -> None:
+    async def _add_kick(self) -> None:
         if self._runner is not None:
             await self._runner.kick(float(self._strength.value or 0.0))
             self._kicks.append(self._step)
 
-    async def _go(self) -> None:
+    async def _advance(self) -> None:
         runner = self._runner
         if runner is None or runner.busy:
             return
@@ -87,7 +87,7 @@ class FreePane:
             self._about.set_text("The run ended: its process was killed, or the values diverged.")
             self.end()
             return
-        self._curves = self._curves or [deque(maxlen=STEPS_OF_CHART) for _ in values]
+        self._curves = self._curves or [deque(maxlen=CHART_STEPS) for _ in values]
         for curve, column in zip(self._curves, values, strict=True):
             curve.extend([self._step + i, value] for i, value in enumerate(column))
         self._step += STEPS
@@ -96,5 +96,5 @@ class FreePane:
         colors = (NETWORK, *RUNS[1:])
         curves = [Curve(n, list(c), color) for n, c, color in zip(names, self._curves, colors, strict=False)]
         options = chart(curves, "step", "", marks=[(at, "kick") for at in self._kicks if at > first])
-        options["xAxis"] |= {"min": first, "max": max(self._step, STEPS_OF_CHART)}
+        options["xAxis"] |= {"min": first, "max": max(self._step, CHART_STEPS)}
         redraw(self._chart, options)

@@ -40,32 +40,34 @@ class NetworkPane:
     def show(self, settings: dict[str, Value]) -> None:
         """Set the controls to `settings`; all others are set to their defaults."""
         for name, entry in self._entries.items():
-            what = control(name)
-            value = settings.get(name, what.default)
-            if what.kind == "choice":
+            described = control(name)
+            value = settings.get(name, described.default)
+            if described.kind == "choice":
                 value = value or ""
-            if what.kind == "text" and value is not None:
+            if described.kind == "text" and value is not None:
                 value = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
             entry.set_value(value)
 
-    def _add_entry(self, what: Control) -> Value:
+    def _add_entry(self, described: Control) -> Value:
         """Add a control to the page."""
-        label = what.name.replace("_", " ")
-        default = LEFT_OPEN if what.default is None else f"default {what.default}"
-        if what.kind == "switch":
-            entry = ui.switch(label, value=what.default, on_change=self._describe)
-        elif what.kind == "choice":
-            options = ({"": LEFT_OPEN} if what.default is None else {}) | {option: option for option in what.options}
-            entry = ui.select(options, value=what.default or "", label=label, on_change=self._describe)
-        elif what.kind == "number":
-            entry = ui.number(label, value=what.default, placeholder=default, on_change=self._describe)
+        label = described.name.replace("_", " ")
+        default = LEFT_OPEN if described.default is None else f"default {described.default}"
+        if described.kind == "switch":
+            entry = ui.switch(label, value=described.default, on_change=self._describe)
+        elif described.kind == "choice":
+            options = ({"": LEFT_OPEN} if described.default is None else {}) | {
+                option: option for option in described.options
+            }
+            entry = ui.select(options, value=described.default or "", label=label, on_change=self._describe)
+        elif described.kind == "number":
+            entry = ui.number(label, value=described.default, placeholder=default, on_change=self._describe)
         else:
             entry = ui.input(label, placeholder=default, on_change=self._describe)
-        if what.default is None and what.kind in ("number", "text"):
+        if described.default is None and described.kind in ("number", "text"):
             entry.props("clearable")
-        if what.kind != "switch":
+        if described.kind != "switch":
             entry.classes("w-full").props(f'dense stack-label placeholder="{default}"')
-        ui.label(what.help).classes("hint")
+        ui.label(described.help).classes("hint")
         return entry
 
     def _describe(self) -> None:
@@ -78,6 +80,6 @@ class NetworkPane:
         except SettingError as error:
             self._about.set_text(str(error)).classes(replace="hint wrong")
             return
-        described = ", ".join(f"{name}={value}" for name, value in settings.items())
-        self._about.set_text(described or "All defaults: parameters that are not set are chosen by free runs.")
+        text = ", ".join(f"{name}={value}" for name, value in settings.items())
+        self._about.set_text(text or "All defaults: parameters that are not set are chosen by free runs.")
         self._about.classes(replace="hint")

@@ -13,10 +13,10 @@ from freerun.studio.learn.series_pane import SeriesPane
 from freerun.studio.learn.store import Store
 from freerun.studio.learn.system_pane import SystemPane
 from freerun.studio.learn.takeaway_pane import TakeAwayPane
-from freerun.studio.learn.trainings import Trainings
+from freerun.studio.learn.trainings import TrainingJobs
 
 
-def fill(store: Store, jobs: Trainings) -> None:
+def fill(store: Store, jobs: TrainingJobs) -> None:
     """Put the panes on a page; the run that is trained, or the last one, is selected."""
     desk = Desk(store, jobs)
     first = store.running() or store.all(most=1)

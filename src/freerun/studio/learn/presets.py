@@ -1,4 +1,4 @@
-"""Controls and presets: the parameters of a network in groups, what their controls need, and checking entries."""
+"""Controls and presets: the parameters of a network in groups, described their controls need, and checking entries."""
 
 from __future__ import annotations
 
@@ -65,10 +65,12 @@ def settings_of(entries: dict[str, Value]) -> dict[str, Value]:
     """
     given: dict[str, Value] = {}
     for name, entry in entries.items():
-        what = control(name)
-        if entry is None or entry in ("", what.default):
+        described = control(name)
+        if entry is None or entry in ("", described.default):
             continue
-        given[name] = int(entry) if what.kind == "number" and what.whole and float(entry).is_integer() else entry
+        given[name] = (
+            int(entry) if described.kind == "number" and described.whole and float(entry).is_integer() else entry
+        )
     try:
         checked = Settings.checked(**given)
     except (ValueError, OverflowError) as error:

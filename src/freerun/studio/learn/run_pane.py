@@ -31,7 +31,7 @@ class RunPane:
                 ui.label("Run").classes("pane-title grow")
                 self._train = ui.button("Train", icon="play_arrow", on_click=self._train_new)
                 self._stop = ui.button("Stop", icon="stop", on_click=self._interrupt).props("outline")
-                self._further = ui.button("Continue", icon="redo", on_click=self._continue).props("outline")
+                self._resume = ui.button("Continue", icon="redo", on_click=self._continue).props("outline")
             self._state = ui.label().classes("state").props("role=status aria-live=polite")
             self._bar = ui.linear_progress(0, show_value=False).props('aria-label="Progress of training"')
             self._losses = add_chart({}, "Losses").classes("h-40")
@@ -46,26 +46,26 @@ class RunPane:
         self._stop.set_enabled(running)
         killed = run is not None and run.state == "killed"
         there = run is not None and not running and self._desk.store.model_of(run.id).exists()
-        self._further.set_text("Resume" if killed else "Continue")
-        self._further.set_enabled(killed or there)
+        self._resume.set_text("Resume" if killed else "Continue")
+        self._resume.set_enabled(killed or there)
         if run is None:
             self._show("state", None, lambda: self._state.set_text("Nothing trained yet: press Train."))
-            self._show("progress", None, lambda: redraw(self._losses, _losses({})))
-            self._show("live", None, lambda: redraw(self._live, _live(None)))
+            self._show("progress", None, lambda: redraw(self._losses, _chart_losses({})))
+            self._show("live", None, lambda: redraw(self._live, _chart_live(None)))
             return
         folder = self._desk.store.folder_of(run.id)
         progress, live = read_note(folder, "progress") or {}, read_note(folder, "live")
-        self._show("state", (run, progress.get("done")), lambda: self._state.set_text(_sentence(run, progress)))
+        self._show("state", (run, progress.get("done")), lambda: self._state.set_text(_describe_run(run, progress)))
         share = progress["done"] / max(1, progress["total"]) if progress else 0.0
         self._bar.set_value(share if running else float(run.state == "done"))
         losses = progress.get("losses", {})
-        self._show("progress", (run.id, losses), lambda: redraw(self._losses, _losses(losses)))
-        self._show("live", (run.id, live), lambda: redraw(self._live, _live(live)))
+        self._show("progress", (run.id, losses), lambda: redraw(self._losses, _chart_losses(losses)))
+        self._show("live", (run.id, live), lambda: redraw(self._live, _chart_live(live)))
 
-    def _show(self, what: str, content: Any, draw: Any) -> None:
+    def _show(self, part: str, content: Any, draw: Any) -> None:
         """Call `draw` if the content of this part has changed."""
-        if self._shown.get(what, self) != content:
-            self._shown[what] = content
+        if self._shown.get(part, self) != content:
+            self._shown[part] = content
             draw()
 
     def _train_new(self) -> None:
@@ -112,7 +112,7 @@ def _name(settings: JSON) -> str:
     return preset or ", ".join(words[:3]) + (", ..." if len(words) > 3 else "")
 
 
-def _sentence(run: Run, progress: JSON) -> str:
+def _describe_run(run: Run, progress: JSON) -> str:
     """Describe the state of a run in one line."""
     if run.state == "running":
         if not progress:
@@ -126,7 +126,7 @@ def _sentence(run: Run, progress: JSON) -> str:
     return f"{run.name}: {run.state}{took}{held}"
 
 
-def _losses(losses: dict[str, list[Any]]) -> JSON:
+def _chart_losses(losses: dict[str, list[Any]]) -> JSON:
     if losses.get("tried") and len(losses["done"]) < 3:
         points = [[x, y] for x, y in enumerate(losses["tried"], 1) if y]
         return chart(
@@ -141,7 +141,7 @@ def _losses(losses: dict[str, list[Any]]) -> JSON:
     return chart(curves, "epoch", "", log=True, empty="losses appear while the network trains")
 
 
-def _live(live: JSON | None) -> JSON:
+def _chart_live(live: JSON | None) -> JSON:
     if live is None:
         return chart([], "", "", empty="predictions and free run appear while the network trains")
     curves = []

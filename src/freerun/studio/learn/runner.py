@@ -1,4 +1,4 @@
-"""Runs a network free without end, in a separate process: `python -m freerun.studio.learn.runner MODEL`.
+"""Run a network free without end, in a separate process: `python -m freerun.studio.learn.runner MODEL`.
 
 The process reads one command per line from standard input, and answers each with one line of JSON. `go N` returns the
 next N values of each channel. `kick S` adds normal noise of S standard deviations to value and hidden state.
@@ -66,11 +66,11 @@ class Runner:
                 return None
 
 
-def _kick(state: State, strength: float, draw: np.random.Generator) -> State:
+def _kick(state: State, strength: float, rng: np.random.Generator) -> State:
     """Add normal noise of standard deviation `strength` to all parts of a state."""
 
     def perturb(array: Any) -> np.ndarray:
-        return array + strength * draw.normal(size=array.shape)
+        return array + strength * rng.normal(size=array.shape)
 
     return State(tuple(tuple(map(perturb, carry)) for carry in state.cells), perturb(state.past))
 
@@ -80,13 +80,13 @@ def main() -> None:
     from freerun.forecasting.modelfile import load_model
 
     model = load_model(sys.argv[1])
-    member, draw, done = model.best, np.random.default_rng(), 0
+    member, rng, done = model.best, np.random.default_rng(), 0
     state, value = numpy_runs.beside(member.run_start.state), member.run_start.value[None]
     for line in sys.stdin:
         word, number = line.split()
         if word == "kick":
-            state = _kick(state, float(number), draw)
-            value = value + float(number) * draw.normal(size=value.shape)
+            state = _kick(state, float(number), rng)
+            value = value + float(number) * rng.normal(size=value.shape)
             print("[]", flush=True)
             continue
         values, state, value = numpy_runs.run(member.network, state, value, int(number))

@@ -75,7 +75,7 @@ class RunsPane:
         rows = [_to_row(run) for run in self._read_page()]
         if rows != self._rows:
             self._rows = rows
-            known = {run.id for run in self._desk.store.those(self._selected)}
+            known = {run.id for run in self._desk.store.get_many(self._selected)}
             self._table.rows = rows
             self._table.selected = [row for row in self._table.selected if row["id"] in known]
             self._draw()
@@ -106,7 +106,7 @@ class RunsPane:
         self._delete.set_enabled(bool(self._selected))
 
     def _draw(self) -> None:
-        runs = self._desk.store.those(self._selected)
+        runs = self._desk.store.get_many(self._selected)
         curves: list[Curve] = []
         for run, color in zip(runs, RUNS, strict=False):
             live = read_note(self._desk.store.folder_of(run.id), "live")

@@ -12,7 +12,7 @@ from freerun import systems
 from freerun.data.series import Series
 from freerun.errors import FreerunError
 from freerun.studio.charts import MARK, SECOND, TRUTH, Curve, chart, to_points
-from freerun.studio.elements import add_chart, redraw, show_error, without_options
+from freerun.studio.elements import add_chart, redraw, remove_options, show_error
 from freerun.studio.intake import read_upload
 from freerun.studio.learn.desk import Desk
 from freerun.studio.learn.store import Source
@@ -112,7 +112,7 @@ class SeriesPane:
         if found.count > 1:
             self._notes = [f"it holds {found.count} series, of which {found.shown!r} is shown", *self._notes]
         self._system.set_value(None)
-        options = Reading.of_json(found.reading).of(found.shown)
+        options = Reading.of_json(found.reading).options_for(found.shown)
         self._show(series, Source(name, reading=asdict(options)), split=int(0.75 * len(series)))
         self._channels.set_options(list(series.channels), value=list(series.channels))
         self._channels.set_visibility(len(series.channels) > 1)
@@ -157,5 +157,5 @@ class SeriesPane:
         channels = f"{len(series.channels)} channel{'s' * (len(series.channels) > 1)}"
         self._about.set_text(
             f"{len(series)} steps, {channels}: trains on {split}, {compared}. Drag the line to move the split."
-            + "".join(f" Note: {without_options(note)}." for note in self._notes)
+            + "".join(f" Note: {remove_options(note)}." for note in self._notes)
         )

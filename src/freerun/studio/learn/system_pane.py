@@ -70,14 +70,14 @@ def _options(view: str, views: JSON) -> JSON:
     both = (("data", views["truth"], TRUTH), ("free run", views["run"], NETWORK))
     before, twice = f"x at {views['delay']} steps before", f"x at {2 * views['delay']} steps before"
     if view == "space":
-        return chart_3d([Curve(name, what["states"], color) for name, what, color in both], ("x", before, twice))
+        return chart_3d([Curve(name, found["states"], color) for name, found, color in both], ("x", before, twice))
     if view == "attractor":
         return chart([Curve(n, np.array(w["states"])[:, :2], color, "orbit") for n, w, color in both], "x", before)
     if view == "return_map":
-        curves = [Curve(name, what["return_map"], color, "scatter") for name, what, color in both]
+        curves = [Curve(name, found["return_map"], color, "scatter") for name, found, color in both]
         return chart(curves, "maximum", "next maximum")
     if view == "spectrum":
-        curves = [Curve(name, _over_frequencies(what["spectrum"]), color) for name, what, color in both]
+        curves = [Curve(name, _over_frequencies(found["spectrum"]), color) for name, found, color in both]
         return chart(curves, "frequency (per step)", "power", log=True)
     errors = np.array(views.get("growth", []), float)
     if not errors.size:

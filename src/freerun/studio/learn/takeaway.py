@@ -19,7 +19,7 @@ def commands(run: Run) -> str:
         options = " ".join(f"--{name} {value}" for name, value in run.source.options.items() if value is not None)
         lines.append(f"freerun data {run.source.name} {options} -o {file}")
     given = [as_option(name, value) for name, value in run.settings.items()]
-    read = Recipe(file, run.source.read_options).reading
+    read = Recipe(file, run.source.read_options).read_options
     words = [f"freerun fit {shlex.quote(file)}", read, f"--split {run.split}", *given, f"-o {stem(run)}.freerun"]
     return "\n".join([*lines, " ".join(filter(None, words))])
 
@@ -28,7 +28,7 @@ def snippet(run: Run) -> str:
     """Return the Python code that repeats a run."""
     settings = ", ".join(f"{name}={value!r}" for name, value in run.settings.items())
     if run.source.options is None:
-        series = Recipe(_file_of(run), run.source.read_options).series
+        series = Recipe(_file_of(run), run.source.read_options).series_code
     else:
         options = ", ".join(f"{n}={value!r}" for n, value in run.source.options.items() if value is not None)
         series = f"freerun.systems.make({run.source.name!r}, {options})"

@@ -1,4 +1,4 @@
-"""`Trainings`: the processes that train the runs of a store."""
+"""`TrainingJobs`: the processes that train the runs of a store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WORKER = "freerun.studio.learn.worker"
 """Module that a training process runs."""
 
 
-class Trainings(Jobs):
+class TrainingJobs(Jobs):
     """The training processes of a store, at most one per run; see `Jobs`.
 
     Args:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray, PyTree
 
 from freerun.compute.cores import cores
-from freerun.compute.programs import ON_ONE_CORE, current_device, jitted, side_by_side
+from freerun.compute.programs import ON_ONE_CORE, call_in_parallel, current_device, jitted
 from freerun.network.network import Network
 from freerun.network.updates import Array
 from freerun.training.objective import Objective, Regularization
@@ -215,11 +215,13 @@ def map_members(
         return stack([_alone(step, names, shared, *unstack(members))])
     programs = max(-(-count // together), min(count, cores()))
     if programs == count:
-        return stack(side_by_side(_alone_in_parallel, (step, names), [(shared, member) for member in unstack(members)]))
+        return stack(
+            call_in_parallel(_alone_in_parallel, (step, names), [(shared, member) for member in unstack(members)])
+        )
     arrays = jax.tree.map(np.asarray, members)
     places = np.array_split(np.arange(count), programs)
     groups = [(shared, jax.tree.map(lambda a, at=at: a[at], arrays)) for at in places]
-    results = side_by_side(_together_in_parallel, (step, names), groups)
+    results = call_in_parallel(_together_in_parallel, (step, names), groups)
     return jax.tree.map(lambda *arrays: np.concatenate(arrays), *results)
 
 

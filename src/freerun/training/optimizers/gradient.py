@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from freerun.compute.cores import MOST_THREADS, cores
-from freerun.compute.programs import ON_ONE_CORE, current_device, jitted, prepared
+from freerun.compute.programs import ON_ONE_CORE, current_device, jitted, prepare_calls
 from freerun.network.network import Network
 from freerun.training.forcing import Forcing
 from freerun.training.objective import Objective, Regularization, penalty
@@ -341,7 +341,7 @@ def _epochs_in_parts(parts: int, spec: Spec, shared: Shared, member: Member) -> 
     loop, gradients = _initial_loop(spec, member), None
     for i in range(int(shared.updates)):
         drawn = _drawn(parts, objective, loop.network, member.regularization, member.key_data, i)
-        gradients = gradients or prepared(_gradient, (), drawn)
+        gradients = gradients or prepare_calls(_gradient, (), drawn)
         loop = _update_by_parts(spec, shared.total, member, i, loop, gradients(drawn))
     return _outcome_of(objective, member, loop)
 

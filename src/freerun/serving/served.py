@@ -49,12 +49,12 @@ class Served:
         save_model(model, self._path)
 
     def replace(self, model: Model) -> None:
-        """Put an updated model in the place of this one."""
+        """Replace the model by its update."""
         self.model, self.version = model, self.version + 1
 
     @property
     def summary(self) -> ModelSummary:
-        """The model, and how far it has read."""
+        """The summary of the model: its channels, and how far it has read."""
         recent = self.model.recent
         return ModelSummary(
             name=self.name,
@@ -67,7 +67,7 @@ class Served:
 
     @property
     def info(self) -> ModelInfo:
-        """What the model is."""
+        """The description of the model: its network, how it was chosen, and its settings."""
         best = self.model.best
         return ModelInfo(
             **self.summary.model_dump(),
