@@ -184,7 +184,7 @@ def test_adaptive_strength_comes_from_the_jacobians():
 EPOCHS = {"levenberg-marquardt": 20, "lbfgs": 60, "adam": 500}
 
 
-@pytest.mark.quick(forcing=["segments"], optimizer=["levenberg-marquardt"])
+@pytest.mark.quick(forcing=["segments"], optimizer=["lbfgs"])
 @pytest.mark.parametrize("forcing", ["generalized", "sparse", "scheduled", "segments"])
 @pytest.mark.parametrize("optimizer", EPOCHS)
 def test_any_forcing_goes_with_any_optimiser(forcing, optimizer):

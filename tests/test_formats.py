@@ -296,6 +296,8 @@ def test_true_and_false_in_json(write):
     ("text", "message"),
     [
         ("[]", r"s\.json: the file holds no rows"),
+        ('[{"t": 1, "x": 2, "x": 3}]', r"s\.json: an object has the name 'x' twice"),
+        ('{"t": 1, "x": 2}\n{"t": 2, "t": 3}', r"line 2: an object has the name 't' twice"),
         ("{}", r"the objects have no names"),
         ("{,}", r"line 1: not JSON"),
         ('{"x": 1}\n{"x": 2\n', r"line 2: not JSON"),

@@ -180,7 +180,7 @@ IN_PARTS = {
 }
 
 
-@pytest.mark.quick(case=["windows"])
+@pytest.mark.quick(case=["panel"])
 @pytest.mark.parametrize("case", IN_PARTS)
 def test_a_gradient_in_parts_is_that_of_the_whole(case, monkeypatch):
     series, settings = IN_PARTS[case]

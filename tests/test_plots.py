@@ -51,6 +51,8 @@ def test_data_are_drawn_as_users_have_them():
         at = [np.asarray(line.get_xdata()) for line in axes.lines]
         place = next(i for i, one in enumerate(drawn) if np.array_equal(one, values[60:]))
         assert (at[place] == months[60:].to_numpy()).all()
+        data = next(line for line in axes.lines if line.get_label() == "data")
+        assert (np.asarray(data.get_ydata())[-2:] == values[59:61]).all()  # without a gap before the true values
     np.testing.assert_array_equal(plots.data(known).axes[0].lines[0].get_ydata(), known)
 
 

@@ -256,8 +256,9 @@ def forecast(
         values = shown.point[:, place]
         if past is not None:
             count = min(len(past), max(3 * len(values), 50))
-            drawn = np.append(_values_of(past, channel, place)[-count:], values[0] if true is None else np.nan)
-            axes.plot(np.append(past.drawn_times[-count:], times[0]), drawn, color=TRUTH, linewidth=1.4, label="data")
+            then, following = (times, values) if true is None else (at, _values_of(true, channel, place))
+            drawn = np.append(_values_of(past, channel, place)[-count:], following[0])
+            axes.plot(np.append(past.drawn_times[-count:], then[0]), drawn, color=TRUTH, linewidth=1.4, label="data")
         for number, level in enumerate(sorted(levels, reverse=True)):
             low, high = (bound[:, place] for bound in bounds[f"{level:g}"])
             alpha = 0.18 + 0.22 * number / max(1, len(levels) - 1)

@@ -353,12 +353,15 @@ class FieldPolicy:
         return cls(min(settings.grid), widths=(1, 2), polynomials=())
 
     def rounds(self, profile: Profile) -> tuple[Round, ...]:
-        """See `Policy`. Each site of a field is a run by itself."""
+        """See `Policy`. Each site of a field is a run by itself.
+
+        Neighbours are tried with all units: fewer units ask for more noise on the inputs.
+        """
         runs = int(np.clip(VALUES_OF_RUNS // profile.channels, 2, 8))
         penalties = PENALTIES[2:11:2]
         return (
-            Round(0.15, penalties[::2], runs, 6),
-            Round(0.4, penalties[::2], runs, 3, near=1e4, neighbours=1),
+            Round(0.3, penalties[::2], runs, 5),
+            Round(1.0, penalties[::2], runs, 2, near=1e4, neighbours=2),
             Round(1.0, penalties, runs, 2, near=200, seeds=2),
         )
 

@@ -23,7 +23,9 @@ def read(source: Source) -> Table:
     """
     text = decode(source)
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_object)
+    except _NamedTwice as error:
+        raise SeriesFileError(f"{source.name}: {error}") from error
     except RecursionError as error:
         raise SeriesFileError(f"{source.name}: not a table in JSON ({error})") from error
     except ValueError:
@@ -32,6 +34,21 @@ def read(source: Source) -> Table:
             source.name, [_parse_line(source.name, *one) for one in numbered], [number for number, _ in numbered]
         )
     return to_table(found, source.name)
+
+
+class _NamedTwice(Exception):
+    """An object has a name twice, of which Python's reader would keep the last value."""
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object of its names and values, each name once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        shown = ", ".join(f"{name!r}: {str(value)[:20]}" for name, value in pairs[:4])
+        raise _NamedTwice(f"an object has the name {twice!r} twice ({shown}); give each name once")
+    return found
 
 
 def to_table(found: Any, name: str) -> Table:
@@ -52,7 +69,9 @@ def to_table(found: Any, name: str) -> Table:
 
 def _parse_line(name: str, number: int, line: str) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(line, object_pairs_hook=_object)
+    except _NamedTwice as error:
+        raise SeriesFileError(f"{name}, line {number}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise SeriesFileError(f"{name}, line {number}: not JSON ({error})") from error
 
