@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from freerun import RNN
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError
 from freerun.selection.holdout import held_out, parts_left_out, recent, require_held_out
@@ -12,6 +13,10 @@ from freerun.settings import Settings
 
 def series(steps):
     return Series.of(np.arange(float(steps)))
+
+
+def sine(steps):
+    return np.sin(np.arange(steps) / 5) + 0.1 * np.random.default_rng(0).normal(size=steps)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +73,16 @@ def test_networks_are_judged_on_fits_to_the_last_20000_steps():
 
 def test_a_share_holds_out_the_steps_that_it_says():
     assert held_out(Settings.checked(holdout=0.29), 100, choosing=True) == 29
+
+
+@pytest.mark.parametrize("steps", [3, 12])
+def test_the_series_of_a_panel_that_is_too_short_to_choose_by_is_named(steps):
+    with pytest.raises(SeriesError, match=rf"series 1 of those learned together: .* has {steps} steps, too few"):
+        RNN().fit([sine(144), sine(144)[:steps]])
+
+
+def test_a_panel_with_a_short_series_is_learned_by_windows_that_suit_it():
+    """The season of 31 steps, which the long series tells, is longer than the short one."""
+    model = RNN().fit([sine(144), sine(30)]).model_
+    assert model.trained_on == 2
+    assert model.best.settings.memory < 30 // 4

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from freerun.compute.cores import thread_map
-from freerun.data.learnable import learnable, require_steps
+from freerun.data.learnable import learnable, naming_series, require_steps
 from freerun.data.panel import fingerprints, panel_of
 from freerun.data.profile import Profile
 from freerun.data.scaling import Scaling, Units
@@ -270,8 +270,9 @@ class _Fit:
         else:
             found = _Chosen([Candidate(0.0, settings) for settings in choices], asked.members or 1, FINALISTS)
         plans = [self.plan(choice.settings) for choice in found.choices]
-        for series in self.training:
-            require_steps("training", series, plans[0].washout)
+        for number, series in enumerate(self.training):
+            with naming_series(number, self.training):
+                require_steps("training", series, plans[0].washout)
         if isinstance(plans[0], TrainPlan):
             return self.trained(asked, plans[0], found.members)
         if isinstance(plans[0], SmoothPlan):

@@ -6,7 +6,8 @@ wrong. `from_first_values` is the part of it that says nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -69,12 +70,8 @@ def from_first_values(
     washout = settings.memory if settings.washout is None else settings.washout
     training = tuple(map(_from_first_value, training))
     for number, series in enumerate(training):
-        try:
+        with naming_series(number, training):
             _require_learnable(series, settings, washout, smooth)
-        except SeriesError as error:
-            if len(training) == 1:
-                raise
-            raise SeriesError(f"series {number} of those learned together: {error}") from error
     if validation is not None:
         require_steps("validation", validation, washout)
         if not np.isfinite(validation.values).any():
@@ -82,6 +79,17 @@ def from_first_values(
     for series in (*training[1:], *(() if validation is None else (validation,))) if settings.detrend else ():
         require_same_clock(series, training[0])
     return training
+
+
+@contextmanager
+def naming_series(number: int, training: Sequence[Series]) -> Generator[None]:
+    """Say in errors which one of several series they are about, counted from 0."""
+    try:
+        yield
+    except SeriesError as error:
+        if len(training) == 1:
+            raise
+        raise SeriesError(f"series {number} of those learned together: {error}") from error
 
 
 def _require_learnable(series: Series, settings: Settings, washout: int, smooth: bool) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from freerun.data.learnable import naming_series
 from freerun.data.scaling import Units
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
@@ -91,18 +92,21 @@ class Judge:
     """Judges candidates whose readout is solved by ridge regression. Threads may share it."""
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
+        """Take the series of which parts are left out.
+
+        Raises:
+            SettingError, SeriesError: nothing can be left out; see `holdout.require_held_out`.
+        """
         self._settings, self._shortest = settings, min(map(len, training))
+        with naming_series([len(series) for series in training].index(self._shortest), training):
+            require_held_out(settings, self._shortest)
         self._training = recent(training, held_out(settings, self._shortest, choosing=True))
         self._units = Units(self._training, fitted_to=training)
 
     @property
     def parts(self) -> list[tuple[int, int]]:
-        """First and last step of each part that is left out, counted from the end of the series.
-
-        Raises:
-            SettingError, SeriesError: nothing can be left out; see `holdout.require_held_out`.
-        """
-        return parts_left_out(self._shortest, require_held_out(self._settings, self._shortest))
+        """First and last step of each part that is left out, counted from the end of the series."""
+        return parts_left_out(self._shortest, held_out(self._settings, self._shortest, choosing=True))
 
     def __call__(self, settings: Settings, penalties: Sequence[float], runs: int = RUNS) -> Candidate:
         """Judge settings with each of some penalties, and keep the best penalty.
@@ -111,9 +115,6 @@ class Judge:
             settings: a candidate.
             penalties: to choose from.
             runs: how many free runs over each part that is left out.
-
-        Raises:
-            SettingError, SeriesError: nothing can be left out.
         """
         plan, network = self.drawn(settings)
         penalties = for_states(penalties) if plan.measured else penalties

@@ -114,7 +114,7 @@ MOSTLY_NOISE = 0.3
 """Noise in a series, in standard deviations, from which on free runs of the best network come to rest."""
 
 SHARE_OF_WINDOW = 4
-"""A window reaches back over a quarter of the training series at most."""
+"""A window reaches back over a quarter of the shortest training series at most."""
 
 FULL_STATES = ((1, 1), (2, 1))
 """Windows that are also tried where several channels, as they are, may be the whole state of a system."""
@@ -129,7 +129,7 @@ POLYNOMIALS_OF_STATES = tuple((*shape, degree) for shape in FULL_STATES for degr
 def _fits(lags: tuple[int, ...], profile: Profile) -> bool:
     """Whether a window leaves enough steps to learn from, and reads no more numbers than a network has units."""
     numbers = len(lags) * (profile.channels + profile.inputs)
-    return lags[-1] < profile.steps // SHARE_OF_WINDOW and numbers <= min(profile.steps, MOST_UNITS)
+    return lags[-1] < profile.shortest // SHARE_OF_WINDOW and numbers <= min(profile.steps, MOST_UNITS)
 
 
 def hidden_units(delays: int | tuple[int, ...], scale: float, cell: str = "memoryless", **others: object) -> Proposal:

@@ -24,7 +24,7 @@ def read(source: Source) -> Table:
     text = decode(source)
     try:
         found = json.loads(text, object_pairs_hook=_object)
-    except _NamedTwice as error:
+    except _DuplicateNameError as error:
         raise SeriesFileError(f"{source.name}: {error}") from error
     except RecursionError as error:
         raise SeriesFileError(f"{source.name}: not a table in JSON ({error})") from error
@@ -36,7 +36,7 @@ def read(source: Source) -> Table:
     return to_table(found, source.name)
 
 
-class _NamedTwice(Exception):
+class _DuplicateNameError(Exception):
     """An object has a name twice, of which Python's reader would keep the last value."""
 
 
@@ -47,7 +47,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         shown = ", ".join(f"{name!r}: {str(value)[:20]}" for name, value in pairs[:4])
-        raise _NamedTwice(f"an object has the name {twice!r} twice ({shown}); give each name once")
+        raise _DuplicateNameError(f"an object has the name {twice!r} twice ({shown}); give each name once")
     return found
 
 
@@ -70,7 +70,7 @@ def to_table(found: Any, name: str) -> Table:
 def _parse_line(name: str, number: int, line: str) -> Any:
     try:
         return json.loads(line, object_pairs_hook=_object)
-    except _NamedTwice as error:
+    except _DuplicateNameError as error:
         raise SeriesFileError(f"{name}, line {number}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise SeriesFileError(f"{name}, line {number}: not JSON ({error})") from error
