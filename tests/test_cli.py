@@ -29,7 +29,7 @@ def model(tmp_path_factory):
     return folder
 
 
-def test_the_commands_of_the_readme(run, tmp_path):
+def test_the_commands_of_the_readme_work_one_after_the_other(run, tmp_path):
     assert run("data mackey-glass --steps 2000 --seed 0 -o mg.csv")[0] == 0
     series = freerun.Series.read(tmp_path / "mg.csv")
     assert series.values[-1, 0] == pytest.approx(0.2349446315755871, abs=1e-15)
@@ -75,7 +75,7 @@ def test_generate_prints_csv_when_nothing_else_is_asked(run, model):
     assert [line.split(",")[0] for line in lines[1:]] == ["300", "301", "302"]
 
 
-def test_generate_after_another_series(run, model):
+def test_generate_continues_another_series(run, model):
     _, out, _ = run(f"generate {model}/mg.freerun -n 2 --after {model}/mg.csv --json")
     assert json.loads(out)["times"] == ["400.0", "401.0"]
 
@@ -108,7 +108,7 @@ def test_json_keeps_stdout_clean_and_quiet_is_quiet(run, tmp_path):
     assert run("fit s.csv --hidden 3 --optimizer bfgs --epochs 10 -o m.freerun --json --quiet")[2] == ""
 
 
-def test_a_column_and_a_parquet_file_with_dates(run, tmp_path):
+def test_one_column_of_a_file_is_fitted_and_continued_at_its_dates(run, tmp_path):
     index = pd.date_range("2000-01-01", periods=120, freq="MS", name="month")
     frame = pd.DataFrame({"flow": np.sin(np.arange(120) * 0.5), "level": np.arange(120.0)}, index=index)
     frame.to_parquet(tmp_path / "river.parquet")
@@ -131,7 +131,7 @@ def test_sunspots_are_continued_year_by_year(run, request):
 
 
 @pytest.mark.slow
-def test_warm_start_goes_on(run, tmp_path):
+def test_warm_start_continues_a_fit(run, tmp_path):
     freerun.systems.multiple_sines(200, seed=0).write(tmp_path / "s.csv")
     first = json.loads(run("fit s.csv --hidden 5 --optimizer bfgs --epochs 50 -o a.freerun --json")[1])
     again = json.loads(
@@ -272,7 +272,7 @@ def test_every_command_that_reads_a_series_takes_the_column_of_times_and_resampl
         pd.testing.assert_frame_equal(one, other)
 
 
-def test_forecasting_from_the_command_line(run, tmp_path, model):
+def test_forecasts_begin_after_the_last_step_that_was_read(run, tmp_path, model):
     """Fit to monthly data, forecast with intervals, read on, forecast again; a backtest beside the baselines."""
     draw = np.random.default_rng(0)
     index = pd.date_range("2010-01-01", periods=132, freq="MS")

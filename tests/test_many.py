@@ -343,7 +343,7 @@ def test_changed_data_and_options_are_done_anew_and_it_is_said(tmp_path):
 
 
 @tolerant
-def test_forecasts_and_refusals_as_csv(tmp_path):
+def test_forecasts_and_refusals_are_written_as_csv(tmp_path):
     frame = pd.concat([several(3, 24), bad("empty")])
     found = freerun.forecast_many(frame, 2, workers=1, output=tmp_path / "f.csv", levels=80, **SMALL)
     assert (tmp_path / "f.csv").read_text().startswith("unique_id,ds,y,y_low_80,y_high_80\ns000,2017-01-01,")

@@ -266,7 +266,7 @@ def test_ctrl_c_gives_running_trials_back(launch, tmp_path):
     assert _count(database, "RUNNING") == 0
 
 
-def test_trials_of_a_dead_machine_are_judged_again_after_a_while(series, tmp_path, monkeypatch):
+def test_trials_of_a_dead_machine_are_scored_again_after_a_while(series, tmp_path, monkeypatch):
     """A process of another host that gives no sign of life; its proposals come again, not others in their place."""
     for module in (database, study):
         monkeypatch.setattr(module, "HEARTBEAT", 1)
@@ -315,7 +315,7 @@ def test_a_trial_that_kills_its_process_again_and_again_is_given_up(series, tmp_
         ({"format": 0}, r"another version \(format 0"),
     ],
 )
-def test_a_study_for_something_else_is_not_joined(series, tmp_path, change, message):
+def test_a_study_of_another_search_is_not_joined(series, tmp_path, change, message):
     search(series, 2, settings=SMALL, storage=tmp_path / "s.sqlite")
     with as_optuna_reads_it(tmp_path / "s.sqlite") as study:
         study.set_user_attr("purpose", study.user_attrs["purpose"] | change)

@@ -372,7 +372,7 @@ def test_pages_of_other_sites_and_unknown_hosts_are_refused(own):
             assert refused.headers["content-type"] == "application/problem+json"
 
 
-def test_a_line_of_log_for_each_request(own):
+def test_each_request_writes_a_line_of_log(own):
     lines: list[str] = []
     with own(log=lines.append) as client:
         client.get("/models/sales/forecast?horizon=1")

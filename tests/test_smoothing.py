@@ -14,7 +14,7 @@ from freerun.network.cells import SmoothingCell
 from freerun.network.network import Network
 from freerun.network.seasonal import seasonal_terms
 from freerun.network.shape import Shape
-from freerun.selection.choosing import clearly, cross_fitted
+from freerun.selection.choosing import clearly, cross_fitted_error
 from freerun.settings import Settings
 
 MONTHS = np.array([9.0, 8.0, 10.0, 11.0, 12.0, 15.0, 17.0, 16.0, 13.0, 11.0, 10.0, 12.0])
@@ -371,10 +371,10 @@ def test_cross_fitting_takes_the_luck_out_of_the_best_of_many():
     """The best of many candidates that are all as bad looks good; cross-fitted, it is as bad as they are."""
     errors = 1 + 0.3 * np.random.default_rng(10).normal(size=(500, 8))
     assert errors.mean(axis=1).min() < 0.75
-    assert cross_fitted(errors, folds=2) == pytest.approx(1.0, abs=0.15)
+    assert cross_fitted_error(errors, folds=2) == pytest.approx(1.0, abs=0.15)
     errors[7] = 0.2
-    assert cross_fitted(errors, folds=2) == pytest.approx(0.2)
-    assert cross_fitted(errors, folds=1) == pytest.approx(0.2)
+    assert cross_fitted_error(errors, folds=2) == pytest.approx(0.2)
+    assert cross_fitted_error(errors, folds=1) == pytest.approx(0.2)
 
 
 def test_networks_need_less_merit_on_longer_series():

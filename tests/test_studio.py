@@ -248,7 +248,7 @@ def test_a_bad_file_is_refused_with_its_line_and_a_good_one_is_read(page, tmp_pa
     assert set(drawn(page, "The series and the split")) == {"a", "b"}
 
 
-def test_names_are_text_and_nothing_else(page, studio, tmp_path):
+def test_names_are_shown_as_text_and_not_as_html(page, studio, tmp_path):
     _, folder = studio
     names = ("<img src=x onerror=alert(1)>", "*a* $b$ _c_ {d|e}", "温度 & <b>heat</b>")
     rows = "".join(f"{np.sin(i / 5)},{np.cos(i / 7)},{np.cos(i / 9)}\n" for i in range(200))
@@ -287,7 +287,7 @@ def test_absurd_values_are_refused_on_the_page(page):
 
 
 @pytest.mark.slow
-def test_an_endless_run_and_a_kick(page):
+def test_an_endless_run_goes_on_after_a_kick(page):
     choose(page, "Preset", "the tutorial")
     train(page)
     expect(page.get_by_role("table")).to_contain_text("running", timeout=PATIENCE)
@@ -360,7 +360,7 @@ def test_a_table_that_cannot_be_read_is_asked_about_and_corrected_on_the_page(fo
     expect(forecasts.locator("b")).to_have_count(0)
 
 
-def test_both_ways_in_are_links_and_every_control_has_a_name(studio, browser):
+def test_both_pages_are_linked_and_every_control_has_a_name(studio, browser):
     """By the accessibility tree: no control and no picture without a name, and one heading of the first level."""
     for way, other in (("What comes next?", "Watch it learn"), ("Watch it learn", "What comes next?")):
         path = "/" if way == "What comes next?" else "/learn"
@@ -379,7 +379,7 @@ def test_both_ways_in_are_links_and_every_control_has_a_name(studio, browser):
 
 
 @pytest.mark.parametrize(("path", "region"), [("/learn", "Run"), ("/", "1. Your table")])
-def test_a_phone_sees_all_of_it(studio, browser, path, region):
+def test_pages_fit_the_width_of_a_phone(studio, browser, path, region):
     for phone in opened(studio, browser, path, viewport={"width": 390, "height": 844}, color_scheme="dark"):
         expect(phone.get_by_role("region", name=region)).to_be_visible(timeout=PATIENCE)
         phone.wait_for_timeout(500)

@@ -70,13 +70,13 @@ def test_pages_of_other_sites_are_kept_out(headers, allowed):
     assert closed["type"] == ("in" if allowed else "websocket.close")
 
 
-def test_uploads_are_limited_on_this_side_too():
+def test_uploads_are_limited_by_the_server_too():
     assert knock(None, {"content-length": "1000"}, method="POST")["type"] == "in"
     assert knock(None, {"content-length": "1001"}, method="POST")["status"] == 413
     assert knock(None, {"transfer-encoding": "chunked"}, method="POST")["status"] == 413
 
 
-def test_a_token_opens_the_door_once_and_a_cookie_from_then_on():
+def test_a_token_is_sent_once_and_a_cookie_from_then_on():
     assert knock("secret", {})["status"] == 403
     assert knock("secret", {}, "token=wrong")["status"] == 403
     assert knock("secret", OURS, kind="websocket")["type"] == "websocket.close"
@@ -138,7 +138,7 @@ def test_a_full_disk_leaves_nothing_behind(store, sines, monkeypatch):
     assert list((store.folder / "runs").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_used(tmp_path):
+def test_a_folder_that_cannot_be_used_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be used for runs"):
         Store(tmp_path / "file" / "studio")

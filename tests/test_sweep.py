@@ -168,6 +168,6 @@ def test_an_invalid_sweep_file_is_refused_with_the_place_of_the_error(run, folde
     assert not (folder / "spec.parquet").exists()
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_sweep_file_is_refused(tmp_path):
     with pytest.raises(SettingError, match="there is no such file"):
         read_spec(tmp_path / "none.toml")

@@ -114,7 +114,7 @@ def test_a_season_and_a_logarithm_are_taken_off_and_put_back():
 def test_sums_are_the_same_for_any_division_into_chunks():
     several = [states_of(past, (), {"kind=a": 1.0} if i % 2 else {}) for i, past in enumerate(ar(9, 30)[0])]
     whole = Moments.of(several, 4)
-    parts = Moments.of(several[:1], 4).joined(Moments.of(several[1:4], 4)).joined(Moments.of(several[4:], 4))
+    parts = Moments.of(several[:1], 4).plus(Moments.of(several[1:4], 4)).plus(Moments.of(several[4:], 4))
     order = [*(parts.names.index(name) for name in whole.names), -1]
     np.testing.assert_allclose(parts.gram[:, order][:, :, order], whole.gram, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(parts.cross[:, order], whole.cross, rtol=1e-9, atol=1e-9)

@@ -12,7 +12,7 @@ from freerun.settings import Settings
 from freerun.training.history import ProgressCallback
 
 
-def cross_fitted(settings: Settings, series: Series, rate: float, progress: ProgressCallback | None) -> Anomalies:
+def find_anomalies(settings: Settings, series: Series, rate: float, progress: ProgressCallback | None) -> Anomalies:
     """Fit networks to each half of a series, and compare the other half with their forecasts.
 
     No reading is compared with a network that has learned from it (cross-fitting; Chernozhukov et al., 2018). Networks

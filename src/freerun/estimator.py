@@ -12,7 +12,7 @@ import numpy as np
 from freerun import fitting, metrics
 from freerun.arguments import one_of, percentages, share, steps_or_times, whole_number
 from freerun.backtest import FOLDS, Backtest, backtest
-from freerun.crossfit import cross_fitted
+from freerun.crossfit import find_anomalies
 from freerun.data.scaling import refuse_constant
 from freerun.data.series import Series, SeriesLike
 from freerun.errors import NotFittedError, SettingError
@@ -384,7 +384,7 @@ class RNN(Parameters):
         if crossfit:
             if start:
                 raise SettingError("start has no effect with crossfit=True, which compares all steps; leave one out")
-            return cross_fitted(Settings.checked(**self.get_params()), observed, rate, progress)
+            return find_anomalies(Settings.checked(**self.get_params()), observed, rate, progress)
         return scanning.anomalies(self._fitted(), observed, rate, start, progress)
 
     def sample(

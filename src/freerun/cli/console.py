@@ -17,7 +17,7 @@ from freerun.files.writing import json_text
 if TYPE_CHECKING:
     from rich.console import Console as Terminal
 
-    from freerun.many.results import Found
+    from freerun.many.results import Results
     from freerun.search import Standing
     from freerun.training.history import Progress
 
@@ -71,7 +71,7 @@ class Console:
             if number == 0:
                 print("  ".join("-" * width for width in widths))
 
-    def summary(self, found: Found, done: str, more: Mapping[str, object] | None = None) -> None:
+    def summary(self, found: Results, done: str, more: Mapping[str, object] | None = None) -> None:
         """Print what was done with many series, and note the commonest warnings.
 
         Args:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from freerun.data.alignment import require_same_clock
-from freerun.data.oddities import oddities
+from freerun.data.oddities import warn_of_oddities
 from freerun.data.scaling import deviation_or_zero, refuse_constant
 from freerun.data.series import Series, longest_gap, longest_gap_in_all
 from freerun.errors import SeriesError, warn
@@ -51,7 +51,8 @@ def learnable(
     """
     training, validation = _matched(training, validation)
     training = from_first_values(training, validation, settings, smooth)
-    _warn_of_oddities(training)
+    for number, series in enumerate(training):
+        warn_of_oddities(series, "learned", place=f"series {number}: " if len(training) > 1 else "")
     _warn_of_constant_inputs(training)
     _warn_of_small_series(training, settings)
     return training, validation
@@ -165,14 +166,6 @@ def _at(series: Series, step: int) -> str:
     """The time of a step as a message names it; of series without times, the number of the step as the user counts."""
     time = series.calendar.shown(series.times[step])
     return time if "times" in (series.given or ()) else f"step {time}"
-
-
-def _warn_of_oddities(training: Sequence[Series]) -> None:
-    """Say which readings look wrong; they are learned as they are."""
-    for number, series in enumerate(training):
-        place = f"series {number}: " if len(training) > 1 else ""
-        for oddity in oddities(series):
-            warn(f"{place}{oddity}; it is learned as it stands: leave the value empty (NaN) if it is wrong")
 
 
 def _warn_of_small_series(training: Sequence[Series], settings: Settings) -> None:

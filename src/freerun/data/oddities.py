@@ -1,4 +1,4 @@
-"""Finds suspicious values: fill values, outliers, and runs of a stuck sensor."""
+"""Find suspicious values: fill values, outliers, and runs of a stuck sensor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from freerun.data.arrays import default_channels
-from freerun.errors import SeriesError
+from freerun.errors import SeriesError, warn
 
 if TYPE_CHECKING:
     from freerun.data.series import Series
@@ -134,6 +134,19 @@ def oddities(series: Series, first: int = 0) -> list[str]:
                 "in a row, like a stuck sensor"
             )
     return found
+
+
+def warn_of_oddities(series: Series, verb: str, first: int = 0, place: str = "") -> None:
+    """Warn of readings that look wrong. They are used as they are.
+
+    Args:
+        series: the series.
+        verb: what is done with the readings, such as `learned`.
+        first: step from which on readings are checked.
+        place: what a message begins with, such as `series 2: `; empty for one series.
+    """
+    for oddity in oddities(series, first):
+        warn(f"{place}{oddity}; it is {verb} as it stands: leave the value empty (NaN) if it is wrong")
 
 
 def _find_glitches(values: np.ndarray) -> np.ndarray:

@@ -22,11 +22,12 @@ from dataclasses import replace
 import numpy as np
 
 from freerun.compute.cores import thread_map
+from freerun.data.oddities import warn_of_oddities
 from freerun.data.series import Series
 from freerun.errors import SettingError
 from freerun.forecasting.intervals import ensemble_of, rescaled
 from freerun.forecasting.model import RECENT, Member, Model, RunStart
-from freerun.forecasting.runs import COMBINED, read_further, require_one_series, warn_of_oddities
+from freerun.forecasting.runs import COMBINED, read_further, require_one_series
 from freerun.network import numpy_runs, ridge
 from freerun.network.smoothing import SmootherErrors
 from freerun.plan import SolvePlan
@@ -54,7 +55,7 @@ def learn(model: Model, new: Series, forgetting: float) -> Model:
     require_one_series(model)
     _require_statistics(model)
     joined, last = model.recent.joined(new), len(model.recent)
-    warn_of_oddities(joined, last)
+    warn_of_oddities(joined, "read", last)
     while last < len(joined):
         first, known = max(0, last - RECENT), last
         last = min(len(joined), last + max(1, int(AT_ONCE * _steps(model))))

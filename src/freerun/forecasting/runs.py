@@ -14,7 +14,7 @@ import numpy as np
 
 from freerun.data.alignment import following
 from freerun.data.irregular import divide, lengths
-from freerun.data.oddities import oddities
+from freerun.data.oddities import warn_of_oddities
 from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import SeriesError, SettingError, warn
@@ -365,15 +365,9 @@ def update(model: Model, new: Series) -> Model:
     require_one_series(model)
     recent = model.recent
     joined = recent.joined(new)
-    warn_of_oddities(joined, len(recent))
+    warn_of_oddities(joined, "read", len(recent))
     members = tuple(replace(m, run_start=_start_after(m, joined, len(recent) - 1)) for m in model.members)
     return replace(model, members=members, recent=joined.between(max(0, len(joined) - RECENT)))
-
-
-def warn_of_oddities(series: Series, first: int) -> None:
-    """Say which readings from step `first` on look wrong; they are read as they are."""
-    for oddity in oddities(series, first):
-        warn(f"{oddity}; it is read as it stands: leave the value empty (NaN) if it is wrong")
 
 
 def require_one_series(model: Model) -> None:

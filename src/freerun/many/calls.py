@@ -19,18 +19,18 @@ from freerun.files.writing import refuse_overwriting, require_folder
 from freerun.many.columns import Columns, choose_columns, find_id
 from freerun.many.parts import Parts, PartsInMemory, PartsOnDisk, require_format, write_tables
 from freerun.many.reports import Report
-from freerun.many.results import Forecasts, Found, Scores, Summary, refusals_table
-from freerun.many.running import Run, gather
+from freerun.many.results import Forecasts, Results, Scores, Summary, refusals_table
+from freerun.many.running import Run, solve_shared
 from freerun.many.tables import LongTable, open_table
 from freerun.many.tasks import BacktestTask, ForecastTask, Task
-from freerun.many.together import SharedModel, TogetherTask, why_alone
+from freerun.many.together import SharedModel, TogetherTask, why_not_together
 from freerun.settings import Missing, Settings, Together
 from freerun.training.history import ProgressCallback
 
 UNNAMED = "have no name of a series; fill in the column that names the series"
 """Why rows without the name of a series are refused."""
 
-Result = TypeVar("Result", bound=Found)
+Kind = TypeVar("Kind", bound=Results)
 
 
 def forecast_many(
@@ -110,17 +110,17 @@ def forecast_many(
     covariates = (static,) if isinstance(static, str) else tuple(static)
     one_of("together", together, get_args(Together))
     known = shared if shared is None or isinstance(shared, SharedModel) else Path(shared)
-    place = _Place.checked(output, refused, workers, scheduler, data)
-    reading = _Reading.checked(data, id, time, target, inputs, missing, resample, zone, decimal, covariates)
+    place = _RunOptions.checked(output, refused, workers, scheduler, data)
+    reading = _CountedTable.checked(data, id, time, target, inputs, missing, resample, zone, decimal, covariates)
     plain = ForecastTask(checked, reading.columns, reading.options, horizon, asked)
-    fault = why_alone(checked, reading.columns, together)
+    fault = why_not_together(checked, reading.columns, together)
     if fault and (together == "shared" or covariates or known is not None):
         raise SettingError(fault)
-    parts = place.parts()
+    parts = place.make_parts()
     if fault:
         return _run(Forecasts, plain, reading, place, parts, progress)
     task = TogetherTask(checked, reading.columns, reading.options, horizon, asked, alone=together == "shared")
-    model = _shared_model(task, known, reading, place, parts, progress)
+    model = _find_shared_model(task, known, reading, place, parts, progress)
     found = _run(Forecasts, replace(task, shared=model), reading, place, parts, progress)
     return replace(found, shared=model)
 
@@ -188,23 +188,23 @@ def backtest_many(
     for name, count in (("folds", folds), ("stride", stride), ("sliding", sliding)):
         if count is not None:
             whole_number(name, count)
-    place = _Place.checked(output, refused, workers, scheduler, data)
-    reading = _Reading.checked(data, id, time, target, inputs, missing, resample, zone, decimal)
+    place = _RunOptions.checked(output, refused, workers, scheduler, data)
+    reading = _CountedTable.checked(data, id, time, target, inputs, missing, resample, zone, decimal)
     task = BacktestTask(
         checked, reading.columns, reading.options, horizon, asked, folds, stride, sliding, refit, baselines
     )
-    return _run(Scores, task, reading, place, place.parts(), progress)
+    return _run(Scores, task, reading, place, place.make_parts(), progress)
 
 
-def _shared_model(
+def _find_shared_model(
     task: TogetherTask,
     known: SharedModel | Path | None,
-    reading: _Reading,
-    place: _Place,
+    reading: _CountedTable,
+    place: _RunOptions,
     parts: Parts,
     progress: ProgressCallback | None,
 ) -> SharedModel:
-    """The shared readouts: those that are known, those of a file, or those that are solved on the table."""
+    """Return the shared readouts that are given, read them from a file, or solve them on the table."""
     if isinstance(known, SharedModel):
         return known
     if known is not None and known.exists():
@@ -212,14 +212,14 @@ def _shared_model(
     if known is not None:
         require_folder(known)
     scratch = parts.folder if isinstance(parts, PartsOnDisk) else None
-    model = gather(task, reading.table, scratch, place.workers, place.scheduler, progress)
+    model = solve_shared(task, reading.table, scratch, place.workers, place.scheduler, progress)
     if known is not None:
         model.save(known)
     return model
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _CountedTable:
     """A table with its series counted.
 
     Attributes:
@@ -247,7 +247,7 @@ class _Reading:
         zone: str | None,
         decimal: object,
         static: Sequence[str] = (),
-    ) -> _Reading:
+    ) -> _CountedTable:
         """Open a table, choose its columns and count its series.
 
         Raises:
@@ -271,13 +271,13 @@ class _Reading:
         table.count(columns, options)
         if not len(table.names):
             raise SeriesError(f"column {found!r} has no name of a series")
-        table.names = _plain(table.names, found)
+        table.names = _unify_names(table.names, found)
         return cls(table, columns, options, type(data).__module__.partition(".")[0])
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a run computes, and where its results go."""
+class _RunOptions:
+    """The processes that compute a run, and the files of its results."""
 
     output: Path | None
     refused: Path | None
@@ -292,7 +292,7 @@ class _Place:
         workers: int | None,
         scheduler: str | None,
         data: object,
-    ) -> _Place:
+    ) -> _RunOptions:
         """Check the arguments. `data` is what is read: a table, or its path.
 
         Raises:
@@ -309,8 +309,8 @@ class _Place:
                 refuse_overwriting(path, [Path(data)] if isinstance(data, str | Path) else [])
         return cls(target, beside, workers, scheduler)
 
-    def parts(self) -> Parts:
-        """What keeps the results of chunks.
+    def make_parts(self) -> Parts:
+        """Make the store of the results of chunks.
 
         Raises:
             OutputError: the folder of the parts cannot be made.
@@ -326,16 +326,16 @@ class _Place:
 
 
 def _run(
-    result: type[Result],
+    kind: type[Kind],
     task: Task[Any],
-    reading: _Reading,
-    place: _Place,
+    reading: _CountedTable,
+    place: _RunOptions,
     parts: Parts,
     progress: ProgressCallback | None,
-) -> Result:
+) -> Kind:
     """Run a task, and write its results.
 
-    After Ctrl-C, what was reached is written. The parts then stay, so that the same call goes on.
+    After Ctrl-C, the results so far are written. The parts then stay, and the same call continues the run.
     """
     began = clock.perf_counter()
     run = Run(task, reading.table, parts)
@@ -352,28 +352,28 @@ def _run(
             parts.remove()
     summary = Summary.of(report, run.resumed, clock.perf_counter() - began)
     refusals = place.refusals if summary.refused or place.refused else None
-    _warn_of(summary, refusals)
+    _warn_of_refusals(summary, refusals)
     output = place.output if summary.done else None
-    return result(summary, output, refusals, parts, report.refused, task.columns, reading.library)
+    return kind(summary, output, refusals, parts, report.refused, task.columns, reading.library)
 
 
-def _write(run: Run, parts: Parts, reading: _Reading, place: _Place) -> Report:
+def _write(run: Run, parts: Parts, reading: _CountedTable, place: _RunOptions) -> Report:
     """Write the results and the refusals so far, and return the report on them."""
-    report = Report.together(one for _, one in sorted(run.reports.items()))
+    report = Report.sum(one for _, one in sorted(run.reports.items()))
     if reading.table.unnamed:
         report.series += 1
         report.refused.insert(0, (None, f"{reading.table.unnamed} rows {UNNAMED}"))
     if place.refusals is not None:
         if report.refused or place.refused is not None:
             write_tables(place.refusals, [refusals_table(reading.columns.id, report.refused)])
-        else:  # what is there is of another run
+        else:  # the file is of another run
             place.refusals.unlink(missing_ok=True)
     if place.output is not None:
         write_tables(place.output, parts.tables())
     return report
 
 
-def _warn_of(summary: Summary, refusals: Path | None) -> None:
+def _warn_of_refusals(summary: Summary, refusals: Path | None) -> None:
     """Warn of refusals, and of series with different steps."""
     if summary.refused:
         warn(f"{summary.said}; all reasons are in {refusals or 'the table of refusals (.refused)'}")
@@ -382,7 +382,7 @@ def _warn_of(summary: Summary, refusals: Path | None) -> None:
         warn(f"series have steps of different lengths ({shown}); the horizon counts those of each")
 
 
-def _plain(names: Sequence[Any], column: str) -> list[int] | list[str]:
+def _unify_names(names: Sequence[Any], column: str) -> list[int] | list[str]:
     """Convert names of series to integers or strings, all to the same type.
 
     Raises:

@@ -23,17 +23,17 @@ from freerun.errors import SeriesError
 from freerun.many.columns import Clock, Columns
 from freerun.many.tables import LongTable
 
-LARGEST = 50
+MOST_SERIES = 50
 """Most series of a chunk. A run that is killed loses one chunk of each worker."""
 
 FEWEST_CHUNKS = 64
-"""Fewest chunks of a table with that many series, so that there is work for several workers."""
+"""Fewest chunks of a table with that many series, so that several workers have work."""
 
 MOST_CHUNKS = 5000
 """Most chunks of a table of short series; chunks of larger tables have more series."""
 
 MOST_ROWS = 50_000
-"""Rows of a chunk; one more series is taken in where it has fewer."""
+"""Most rows of a chunk of several series. A longer series is a chunk by itself."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,17 @@ class Chunk:
     ends: tuple[int, ...]
     table: Table
 
-    def key(self, job: str) -> str:
-        """Compute a hash of the content and of the job that is done with it, 16 hexadecimal digits.
+    def key(self, task: str) -> str:
+        """Compute a hash of the content and of the task, 16 hexadecimal digits.
 
         Args:
-            job: the key of the job.
+            task: the key of the task.
         """
-        content = hashlib.sha256(repr((job, self.number, self.names, self.ends)).encode())
+        content = hashlib.sha256(repr((task, self.number, self.names, self.ends)).encode())
         for name, cells in self.table.columns.items():
             column: Any = PandasSeries(cells, dtype=object) if isinstance(cells, list) else cells
             content.update(f"{name} {column.dtype}".encode())
-            content.update(_hashes(column).tobytes())
+            content.update(_hash_cells(column).tobytes())
         return content.hexdigest()[:16]
 
     def series(self, columns: Columns, options: ReadOptions) -> Iterator[tuple[object, Series | SeriesError]]:
@@ -75,7 +75,7 @@ class Chunk:
         Yields:
             The name of a series, with the series or with the reason why its rows are none.
         """
-        given = columns.options(options)
+        given = columns.read_options(options)
         rows = self._rows(columns, given)
         for name, (start, stop) in zip(self.names, pairwise((0, *self.ends)), strict=True):
             try:
@@ -95,14 +95,16 @@ class Chunk:
         """
         for start, stop in pairwise((0, *self.ends)):
             try:
-                yield {name: _constant(name, self.table.columns[name][start:stop]) for name in columns.static}
+                yield {name: _read_constant(name, self.table.columns[name][start:stop]) for name in columns.static}
             except SeriesError as error:
                 yield error
 
     def _rows(self, columns: Columns, options: ReadOptions) -> Rows | None:
-        """Convert the rows of all series at once; None if each has to be read by itself.
+        """Convert the rows of all series at once.
 
-        That is so if one of them has a fault, or if times are in text or in several columns.
+        Returns:
+            The rows. None if each series has to be read by itself: one of them has a fault, or times are in text or in
+            several columns.
         """
         times = [self.table.columns[name] for name in columns.times]
         try:
@@ -118,8 +120,8 @@ class Chunk:
             return None
 
 
-def _constant(name: str, cells: Cells) -> float | str:
-    """The value that all cells of a static covariate have.
+def _read_constant(name: str, cells: Cells) -> float | str:
+    """Return the value that all cells of a static covariate have.
 
     Raises:
         SeriesError: a cell is missing, or they differ.
@@ -132,8 +134,8 @@ def _constant(name: str, cells: Cells) -> float | str:
     return float(found[0]) if column.dtype.kind in "iufb" else str(found[0])
 
 
-def _hashes(column: Any) -> np.ndarray:
-    """A hash of each cell of a pandas Series."""
+def _hash_cells(column: Any) -> np.ndarray:
+    """Return a hash of each cell of a pandas Series."""
     hashes: Any = pandas.util.hash_pandas_object  # its stub is of an older version
     try:
         return np.asarray(hashes(column, index=False))
@@ -155,7 +157,8 @@ def _to_series(rows: Rows, columns: Columns, options: ReadOptions) -> Series:
     clock = Clock.of(series)
     if series.timed and not clock.agrees(columns.clock):
         raise SeriesError(
-            f"its times are {clock.said}, those of other series {columns.clock.said}; give them in a table of their own"
+            f"its times are {clock.description}, those of other series {columns.clock.description}; give them in a "
+            "table of their own"
         )
     return series.with_inputs(list(columns.inputs)) if columns.inputs else series
 
@@ -171,7 +174,7 @@ def divide(rows: Sequence[int] | np.ndarray, cost: int = 1) -> list[tuple[int, i
         The first series of each chunk, and the one after the last.
     """
     count = len(rows)
-    most = max(1, min(LARGEST, -(-count // FEWEST_CHUNKS)) // cost, count // MOST_CHUNKS)
+    most = max(1, min(MOST_SERIES, -(-count // FEWEST_CHUNKS)) // cost, count // MOST_CHUNKS)
     found: list[tuple[int, int]] = []
     first = total = 0
     for number, length in enumerate(np.asarray(rows).tolist()):

@@ -1,4 +1,4 @@
-"""`Columns`: which columns of a table in long format are what."""
+"""`Columns`: the columns of a table in long format by their meaning."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Clock:
 
     @classmethod
     def of(cls, series: Series, whole: bool = False) -> Clock:
-        """The clock of a series.
+        """Return the clock of a series.
 
         Args:
             series: the series.
@@ -59,8 +59,8 @@ class Clock:
         return (self.kind, self.zone) == (other.kind, other.zone)
 
     @property
-    def said(self) -> str:
-        """The kind in words, for messages."""
+    def description(self) -> str:
+        """The kind of the times in words, for messages."""
         return f"{self.kind}s{f' in the zone {self.zone}' if self.zone else ''}"
 
 
@@ -94,8 +94,8 @@ class Columns:
         """The columns beside `id` that are read."""
         return tuple(dict.fromkeys((*self.times, *self.targets, *self.inputs, *self.static)))
 
-    def options(self, options: ReadOptions) -> ReadOptions:
-        """Options to read one series by, or several one below the other: with these columns, and without an id."""
+    def read_options(self, options: ReadOptions) -> ReadOptions:
+        """Return options that read one series, or several one below the other: these columns, and no id."""
         time = self.times[0] if len(self.times) == 1 else None
         return replace(options, columns=(*self.targets, *self.inputs), time=time, id=None)
 
@@ -133,17 +133,17 @@ def choose_columns(head: Table, options: ReadOptions, inputs: Sequence[str], sta
     fault: SeriesError | None = None
     for table in _first_series(head.without(*static), id_column):
         try:
-            found = _columns_of(table, id_column, targets, tuple(inputs), options)
+            found = _columns_of_series(table, id_column, targets, tuple(inputs), options)
             return replace(found, static=tuple(static))
         except SeriesError as error:
             fault = fault or error
     raise fault or SeriesError(f"column {id_column!r} has no name of a series")
 
 
-def _columns_of(
+def _columns_of_series(
     table: Table, id_column: str, targets: tuple[str, ...], inputs: tuple[str, ...], options: ReadOptions
 ) -> Columns:
-    """The columns, by the table of one series."""
+    """Choose the columns by the table of one series."""
     given = replace(options, columns=(*targets, *inputs) if targets else (), id=None)
     numerals = table.detect_numerals(given)
     found = find_times(table, options.time, (*targets, *inputs), numerals)
@@ -158,7 +158,7 @@ def _columns_of(
 
 
 def _first_series(head: Table, id_column: str) -> Iterator[Table]:
-    """The tables of the series in the first rows, without the column of their names."""
+    """Yield the tables of the series in the first rows, without the column of their names."""
     rows: dict[Any, list[int]] = {}
     for row, name in enumerate(head.columns[id_column]):
         if not is_missing(name):

@@ -1,8 +1,8 @@
 """`Parts`: the results of chunks, kept in memory or on disk, and joined in the end.
 
 On disk, each chunk is a Parquet file in a folder beside the output. It is written as a whole or not at all. Its name
-holds the number of the chunk and a hash of its content and of the task. A run therefore goes on where another one
-ended, and does what has changed anew.
+holds the number of the chunk and a hash of its content and of the task. A run therefore continues where another one
+ended. Chunks whose data or task have changed are computed anew.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SUFFIX = ".parts"
-"""What is added to the name of the output for the folder of its parts."""
+"""Suffix of the folder of the parts, after the name of the output."""
 
 REPORT = b"freerun"
 """Key of the report of a chunk in the metadata of its file."""
 
-GROUP = 100_000
+GROUP_ROWS = 100_000
 """Fewest rows of a row group of the output."""
 
-WRITTEN = (".parquet", ".csv")
-"""Suffixes of the tables that are written."""
+SUFFIXES = (".parquet", ".csv")
+"""Suffixes of the files that tables are written to."""
 
 
 class Parts(ABC):
@@ -54,7 +54,7 @@ class Parts(ABC):
             number: number of the chunk.
             key: hash of its content and of the task.
             table: its table; None for no rows.
-            report: what was done.
+            report: the report on the chunk.
 
         Raises:
             OutputError: it cannot be written.
@@ -106,23 +106,23 @@ class PartsOnDisk(Parts):
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
             raise OutputError(f"{self.folder}: cannot be made ({error.strerror or error}); remove it") from error
-        self._before = {path.name for path in self.folder.glob("[0-9]*.parquet")}
-        self._now: dict[int, Path] = {}
+        self._earlier = {path.name for path in self.folder.glob("[0-9]*.parquet")}
+        self._paths: dict[int, Path] = {}
         for left in self.folder.glob(".*"):  # of a run that was killed
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
     def is_stale(self, number: int) -> bool:
         """Whether another run has left a result of a chunk with this number, and of other data or another task."""
-        return any(name.startswith(f"{number:06d}-") for name in self._before)
+        return any(name.startswith(f"{number:06d}-") for name in self._earlier)
 
     def report(self, number: int, key: str) -> Report | None:
         """See `Parts.report`."""
         from pyarrow.parquet import read_schema
 
         path = self._path(number, key)
-        if path.name not in self._before:
+        if path.name not in self._earlier:
             return None
-        self._now[number] = path
+        self._paths[number] = path
         return Report.of_json((read_schema(path).metadata or {})[REPORT].decode())
 
     def add(self, number: int, key: str, table: pd.DataFrame | None, report: Report) -> None:
@@ -133,15 +133,15 @@ class PartsOnDisk(Parts):
         arrow = pa.table({}) if table is None else _to_arrow(table)
         metadata = (arrow.schema.metadata or {}) | {REPORT: report.to_json().encode()}
         path = self._path(number, key)
-        self._now[number] = path  # before it is written, since Ctrl-C may come as soon as it is
-        with replacing(path) as beside:
-            write_table(arrow.replace_schema_metadata(metadata), beside)
+        self._paths[number] = path  # before it is written, since Ctrl-C may come as soon as it is
+        with replacing(path) as temporary:
+            write_table(arrow.replace_schema_metadata(metadata), temporary)
 
     def tables(self) -> Iterator[pa.Table]:
         """See `Parts.tables`."""
         from pyarrow.parquet import read_table
 
-        for _, path in sorted(self._now.items()):
+        for _, path in sorted(self._paths.items()):
             if not path.exists():  # Ctrl-C came first
                 continue
             table = read_table(path)
@@ -163,8 +163,8 @@ def require_format(path: Path) -> None:
         SettingError: the suffix is unknown.
         OutputError: there is no such folder.
     """
-    if path.suffix.lower() not in WRITTEN:
-        raise SettingError(f"{path}: tables of many series are written as {' or '.join(WRITTEN)}; choose one of them")
+    if path.suffix.lower() not in SUFFIXES:
+        raise SettingError(f"{path}: tables of many series are written as {' or '.join(SUFFIXES)}; choose one of them")
     require_folder(path)
 
 
@@ -174,11 +174,11 @@ def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    groups = _grouped(tables)
+    groups = _group(tables)
     first = next(groups, None)
     if first is not None:
-        with replacing(path) as beside:
-            (_write_csv if path.suffix.lower() == ".csv" else _write_parquet)(beside, first, groups)
+        with replacing(path) as temporary:
+            (_write_csv if path.suffix.lower() == ".csv" else _write_parquet)(temporary, first, groups)
 
 
 def _write_parquet(path: Path, first: pa.Table, groups: Iterator[pa.Table]) -> None:
@@ -196,14 +196,14 @@ def _write_csv(path: Path, first: pa.Table, groups: Iterator[pa.Table]) -> None:
         group.to_pandas().to_csv(path, mode="a", header=False, index=False)
 
 
-def _grouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Join tables to larger ones."""
+def _group(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Join tables to larger ones of at least `GROUP_ROWS` rows, but for the last."""
     import pyarrow as pa
 
     waiting: list[Any] = []
     for table in tables:
         waiting.append(table)
-        if sum(map(len, waiting)) >= GROUP:
+        if sum(map(len, waiting)) >= GROUP_ROWS:
             yield pa.concat_tables(waiting)
             waiting = []
     if waiting:

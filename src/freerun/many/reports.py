@@ -1,4 +1,4 @@
-"""`Report`: what was done with some series: how many, refusals, methods, steps, warnings."""
+"""`Report`: counts of series, refusals, methods, steps and warnings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 NUMBER = re.compile(r"\d[\d.,:TeE+-]*")
-"""Numbers and dates in a sentence; sentences that differ in them alone are counted together."""
+"""Numbers and dates in a sentence. Sentences that differ in them alone are counted together."""
 
 
 @dataclass
-class Counted:
+class MessageCounts:
     """Sentences, counted together if they differ in numbers alone.
 
     Attributes:
@@ -30,19 +30,19 @@ class Counted:
         self.counts[bare] += count
         self.examples.setdefault(bare, text)
 
-    def update(self, other: Counted) -> None:
+    def update(self, other: MessageCounts) -> None:
         """Add the sentences of another count."""
         for bare, count in other.counts.items():
             self.add(other.examples[bare], count)
 
     def commonest(self) -> dict[str, int]:
-        """Numbers of sentences by the first of their kind, the commonest first."""
+        """Return the number of sentences of each kind by the first one of the kind, the commonest first."""
         return {self.examples[bare]: count for bare, count in self.counts.most_common()}
 
 
 @dataclass
 class Report:
-    """What was done with some series.
+    """The outcome of a task for some series, in numbers.
 
     Attributes:
         series: number of series.
@@ -57,7 +57,7 @@ class Report:
     refused: list[tuple[object, str]] = field(default_factory=list)
     methods: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
-    warnings: Counted = field(default_factory=Counted)
+    warnings: MessageCounts = field(default_factory=MessageCounts)
     seconds: float = 0.0
 
     @property
@@ -66,7 +66,7 @@ class Report:
         return self.series - len(self.refused)
 
     def to_json(self) -> str:
-        """The report as JSON."""
+        """Convert the report to JSON."""
         return json.dumps(
             {
                 "series": self.series,
@@ -81,17 +81,17 @@ class Report:
     @classmethod
     def of_json(cls, text: str) -> Report:
         """Read a report that `to_json` wrote."""
-        said = json.loads(text)
-        report = cls(said["series"], [(name, reason) for name, reason in said["refused"]], seconds=said["seconds"])
-        report.methods.update(said["methods"])
-        report.steps.update(said["steps"])
-        for warning, count in said["warnings"].items():
+        given = json.loads(text)
+        report = cls(given["series"], [(name, reason) for name, reason in given["refused"]], seconds=given["seconds"])
+        report.methods.update(given["methods"])
+        report.steps.update(given["steps"])
+        for warning, count in given["warnings"].items():
             report.warnings.add(warning, count)
         return report
 
     @classmethod
-    def together(cls, reports: Iterable[Report]) -> Report:
-        """Add reports."""
+    def sum(cls, reports: Iterable[Report]) -> Report:
+        """Add up reports."""
         total = cls()
         for one in reports:
             total.series += one.series
@@ -103,8 +103,8 @@ class Report:
         return total
 
     def reasons(self) -> dict[str, int]:
-        """Number of series by the reason of their refusal, the commonest first."""
-        counted = Counted()
+        """Return the number of series by the reason of their refusal, the commonest first."""
+        counted = MessageCounts()
         for _, reason in self.refused:
             counted.add(reason)
         return counted.commonest()

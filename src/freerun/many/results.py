@@ -77,7 +77,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Found:
+class Results:
     """The result of a run over many series.
 
     Attributes:
@@ -141,7 +141,7 @@ def read_csv(path: Path, columns: Columns) -> pa.Table:
 
 
 @dataclass(frozen=True)
-class Forecasts(Found):
+class Forecasts(Results):
     """The forecasts of many series.
 
     Attributes:
@@ -170,7 +170,7 @@ class Forecasts(Found):
 
 
 @dataclass(frozen=True)
-class Scores(Found):
+class Scores(Results):
     """The backtests of many series.
 
     Attributes:

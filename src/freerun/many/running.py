@@ -1,4 +1,4 @@
-"""Runs a task for all series of a table: chunk by chunk, on the cores of this machine or on Dask."""
+"""Run a task for all series of a table: chunk by chunk, on the cores of this machine or on Dask."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from freerun.errors import FreerunError, warn
 from freerun.many.chunks import Chunk, chunks_of, divide
 from freerun.many.parts import Parts, PartsOnDisk
 from freerun.many.reports import Report
-from freerun.many.shared import Group, Moments, joined
+from freerun.many.shared import Group, Moments, sum_groups
 from freerun.many.tables import LongTable
 from freerun.many.tasks import Task, run_chunk
-from freerun.many.together import SharedModel, TogetherTask, moments_of_chunk
+from freerun.many.together import SharedModel, TogetherTask, sum_moments
 from freerun.training.history import Progress, ProgressCallback
 
 FEW_ROWS = 300_000
-"""Rows below which moments are added up in this process: it takes less time than to start others."""
+"""Tables with fewer rows are added up in this process: it takes less time than to start others."""
 
 AHEAD = 2
-"""Chunks that are read for each worker and not finished yet."""
+"""Most unfinished chunks for each worker, counting those that are read ahead."""
 
 
 class Run:
     """A run of a task for all series of a table.
 
     Args:
-        task: what is done for each series.
+        task: the task for each series.
         table: the table, its series counted.
-        parts: keeps the results; what it has already is not done again.
+        parts: keeps the results. Chunks whose results it has are not computed again.
 
     Attributes:
         reports: the reports of the chunks that are done, by their numbers.
@@ -46,13 +46,13 @@ class Run:
     def __init__(self, task: Task[Any], table: LongTable, parts: Parts) -> None:
         self._task, self._table, self._parts = task, table, parts
         self._bounds = divide(table.rows, task.cost)
-        self._open: dict[int, tuple[int, tuple[object, ...], str]] = {}
-        """Number, names and key of the chunks that are being done, by the order in which they were taken."""
+        self._running: dict[int, tuple[int, tuple[object, ...], str]] = {}
+        """Number, names and key of each chunk that is being computed, by the order in which they were taken."""
         self.reports: dict[int, Report] = {}
         self.resumed = self.lost = 0
 
     def complete(self, workers: int | None, scheduler: str | None, progress: ProgressCallback | None) -> None:
-        """Do the chunks that are not done yet.
+        """Compute the chunks that have no result yet.
 
         Args:
             workers: number of processes on this machine; None takes all cores, 1 this process.
@@ -76,12 +76,12 @@ class Run:
                         progress(Progress("series", done, total, None, None, None, seconds, begun=self.resumed))
 
     def _missing(self) -> Iterator[tuple[Task[Any], Chunk]]:
-        """Yield the chunks that are not done, with the task."""
+        """Yield the chunks that have no result, with the task."""
         stored = self._parts if isinstance(self._parts, PartsOnDisk) else None
-        job = self._task.key if stored else ""
+        task_key = self._task.key if stored else ""
         taken, warned = 0, False
         for chunk in chunks_of(self._table, self._bounds, stored.folder if stored else None):
-            key = chunk.key(job) if stored else ""
+            key = chunk.key(task_key) if stored else ""
             report = self._parts.report(chunk.number, key)
             if report is not None:
                 self.reports[chunk.number] = report
@@ -90,14 +90,14 @@ class Run:
             if stored and not warned and stored.is_stale(chunk.number):
                 warn(f"{stored.folder} holds results of other data, options or versions; they are made anew")
                 warned = True
-            self._open[taken] = chunk.number, chunk.names, key
+            self._running[taken] = chunk.number, chunk.names, key
             taken += 1
             yield self._task, chunk
 
     def _keep(self, taken: int, result: Any) -> None:
         """Keep the result of the chunk that was taken as number `taken`."""
-        number, names, key = self._open.pop(taken)
-        if isinstance(result, FreerunError):  # its worker died; another run tries again
+        number, names, key = self._running.pop(taken)
+        if isinstance(result, FreerunError):  # its worker died. Another run tries again
             self.lost += len(names)
             self.reports[number] = Report(len(names), [(name, str(result)) for name in names])
             return
@@ -106,7 +106,7 @@ class Run:
         self.reports[number] = report
 
 
-def gather(
+def solve_shared(
     task: TogetherTask,
     table: LongTable,
     scratch: Path | None,
@@ -114,7 +114,7 @@ def gather(
     scheduler: str | None,
     progress: ProgressCallback | None,
 ) -> SharedModel:
-    """Solve the shared readouts of a table, whose moments are added up in the order of the chunks.
+    """Solve the shared readouts of a table. Moments are added up in the order of the chunks.
 
     Args:
         task: what the readouts are for.
@@ -132,7 +132,7 @@ def gather(
     total: dict[Group, Moments] = {}
     waiting: dict[int, dict[Group, Moments]] = {}
 
-    def work() -> Iterator[tuple[TogetherTask, Chunk]]:
+    def read_chunks() -> Iterator[tuple[TogetherTask, Chunk]]:
         for chunk in chunks_of(table, bounds, scratch):
             content.update(chunk.key("").encode())
             yield task, chunk
@@ -140,19 +140,19 @@ def gather(
     few = table.rows.sum() < FEW_ROWS and scheduler is None
     added = 0
     with closing(_engine(1 if few else workers, scheduler, len(bounds))) as engine:
-        found = engine.run_tasks(moments_of_chunk, work(), threads=False, ahead=AHEAD)
+        found = engine.run_tasks(sum_moments, read_chunks(), threads=False, ahead=AHEAD)
         with closing(found):  # pyright: ignore[reportArgumentType] - engines yield
             for number, moments in found:
                 if isinstance(moments, FreerunError):
                     raise moments
                 waiting[number] = moments
                 while added in waiting:
-                    total = joined([total, waiting.pop(added)])
+                    total = sum_groups([total, waiting.pop(added)])
                     added += 1
                 if progress is not None:
                     done, seconds = bounds[added - 1][1] if added else 0, time.perf_counter() - began
                     progress(Progress("series read", done, len(table.names), None, None, None, seconds))
-    return SharedModel.solved(total, content.hexdigest())
+    return SharedModel.solve(total, content.hexdigest())
 
 
 def _engine(workers: int | None, scheduler: str | None, chunks: int) -> Engine:

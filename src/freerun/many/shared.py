@@ -31,17 +31,17 @@ REACH = 1 / 3
 distance from the level that the last of these has."""
 
 SKIPPED = 0.1
-"""Share of the steps of a series that are left out in the beginning, where its states still say little."""
+"""Share of the steps of a series that are left out at its beginning, where states still depend on their start."""
 
 PENALTY = 5.0
 """The penalty of step k is `PENALTY` / (median length - k), times 1 + `FEW` / number of series; features are
-standardized, and errors are means over the steps. As `REACH` and `SKIPPED` chosen on M1 and half of M3."""
+standardized, and errors are means over the steps. It was chosen on M1 and half of M3, like `REACH` and `SKIPPED`."""
 
 FEW = 10.0
 """Number of series at which the penalty is twice that of many."""
 
 UNUSUAL = 5.0
-"""Largest feature of a forecast, in standard deviations from its mean."""
+"""Features of a forecast are clipped to this many standard deviations from their means."""
 
 BEYOND = 2.0
 """How far forecasts may leave the range of a series without its season, in its standard deviations."""
@@ -49,7 +49,7 @@ BEYOND = 2.0
 
 @dataclass(frozen=True, order=True)
 class Group:
-    """What series have in common that are forecast together.
+    """The properties that series share if they are forecast together.
 
     Attributes:
         frequency: pandas frequency of their steps, without its anchor; empty if there is none.
@@ -82,14 +82,14 @@ class Moments:
 
     @classmethod
     def of(cls, several: Sequence[States], steps: int) -> Moments:
-        """The sums over the steps of some series.
+        """Add up the sums over the steps of some series.
 
         Args:
             several: the states of the series, at least one.
             steps: K, number of steps ahead.
         """
         names = tuple(dict.fromkeys(name for states in several for name in states.names))
-        rows, targets = zip(*(rows_of(states, names, steps) for states in several), strict=True)
+        rows, targets = zip(*(regression_rows(states, names, steps) for states in several), strict=True)
         features, ahead = np.concatenate(rows), np.concatenate(targets)
         width = len(names) + 1
         found = cls(names, np.zeros((steps, width, width)), np.zeros((steps, width)), np.zeros(steps))
@@ -106,8 +106,8 @@ class Moments:
         """The number of series."""
         return self.lengths.total()
 
-    def joined(self, other: Moments) -> Moments:
-        """The sums over the series of both. A feature that one of them does not have is zero there.
+    def plus(self, other: Moments) -> Moments:
+        """Add the sums of other series. A feature that one of them does not have is zero there.
 
         Raises:
             SettingError: there are more than `MOST_FEATURES`.
@@ -123,7 +123,7 @@ class Moments:
         return Moments(names, gram, cross, self.squares + other.squares, self.lengths + other.lengths)
 
     def _with_names(self, names: tuple[str, ...]) -> Moments:
-        """The same sums with more features, which are zero."""
+        """Return the same sums with further features, which are zero."""
         if names == self.names:
             return self
         at = np.array([*(names.index(name) for name in self.names), len(names)])
@@ -134,8 +134,8 @@ class Moments:
         return Moments(names, gram, cross, self.squares, self.lengths)
 
 
-def rows_of(states: States, names: Sequence[str], steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of the regression that one series gives.
+def regression_rows(states: States, names: Sequence[str], steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the rows of the regression that one series gives.
 
     Args:
         states: its states.
@@ -151,11 +151,11 @@ def rows_of(states: States, names: Sequence[str], steps: int) -> tuple[np.ndarra
     at = np.arange(first, count - 1)
     ahead = np.concatenate([states.values, np.full(steps, np.nan)])
     targets = ahead[at[:, None] + 1 + np.arange(steps)] - states.level[at, None]
-    return np.concatenate([_by_name(states, names)[at], np.ones((len(at), 1))], axis=1), targets
+    return np.concatenate([_select_features(states, names)[at], np.ones((len(at), 1))], axis=1), targets
 
 
-def _by_name(states: States, names: Sequence[str]) -> np.ndarray:
-    """The features in the order of names, shape (T, F)."""
+def _select_features(states: States, names: Sequence[str]) -> np.ndarray:
+    """Return the features in the order of names, shape (T, F). Missing ones are zero."""
     if tuple(names) == states.names:
         return states.features
     found = np.zeros((len(states.values), len(names)))
@@ -189,7 +189,7 @@ class SharedReadout:
 
     def forecast(self, states: States, horizon: int) -> np.ndarray:
         """Forecast the next steps of a series, in mean absolute changes without its season, shape (horizon,)."""
-        read = np.clip((_by_name(states, self.names)[-1] - self.mean) / self.deviation, -UNUSUAL, UNUSUAL)
+        read = np.clip((_select_features(states, self.names)[-1] - self.mean) / self.deviation, -UNUSUAL, UNUSUAL)
         ahead = states.level[-1] + self.bias + (read * self.weights).sum(axis=1)
         ahead = ahead[np.minimum(np.arange(horizon), len(ahead) - 1)]
         known = states.values[np.isfinite(states.values)]
@@ -213,15 +213,15 @@ def solve(moments: Moments) -> SharedReadout:
     counts = moments.gram[:, -1, -1]
     most = int((counts > 1).sum())  # fewer rows have later steps
     steps = max(1, min(most, int(REACH * middle)))
-    each = [_solved(moments, step, _penalty(middle, step + 1, moments.series)) for step in range(steps)]
+    each = [_solve_step(moments, step, _penalty(middle, step + 1, moments.series)) for step in range(steps)]
     mean, deviation, weights, bias, error = (np.array(part) for part in zip(*each, strict=True))
     return SharedReadout(moments.names, mean, deviation, weights, bias, error, moments.series)
 
 
-def _solved(
+def _solve_step(
     moments: Moments, step: int, penalty: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Means, deviations, weights, bias and error of one step ahead; see `SharedReadout`."""
+    """Solve one step ahead. Returns means, deviations, weights, bias and error; see `SharedReadout`."""
     gram, cross = moments.gram[step], moments.cross[step]
     count = max(gram[-1, -1], 1.0)
     mean, target = gram[:-1, -1] / count, cross[-1] / count
@@ -246,10 +246,10 @@ def _median(lengths: Mapping[int, int]) -> float:
     return float(np.median(np.repeat(list(lengths), list(lengths.values()))))
 
 
-def joined(several: Iterable[Mapping[Group, Moments]]) -> dict[Group, Moments]:
+def sum_groups(several: Iterable[Mapping[Group, Moments]]) -> dict[Group, Moments]:
     """Add the sums of chunks up, group by group, in the order of the chunks."""
     total: dict[Group, Moments] = {}
     for one in several:
         for group, moments in one.items():
-            total[group] = total[group].joined(moments) if group in total else moments
+            total[group] = total[group].plus(moments) if group in total else moments
     return total

@@ -95,7 +95,7 @@ def states_of(values: np.ndarray, periods: Sequence[int], static: Mapping[str, f
     filled = interpolated(rest[:, None])[:, 0]
     least = max(ROUNDING * np.abs(filled).max(), np.finfo(float).tiny)
     scale = max(float(np.abs(np.diff(filled)).mean()) if len(filled) > 1 else 0.0, least)
-    level, slope = _smoothed(filled / scale, np.isfinite(rest))
+    level, slope = _smooth(filled / scale, np.isfinite(rest))
     features = _features(filled / scale, level, slope, lags_of(periods))
     constant = np.broadcast_to(np.array(list(static.values()), np.float64), (len(values), len(static)))
     names = (*(f"change {lag}" for lag in range(lags_of(periods))), *STATISTICS, *static)
@@ -110,21 +110,21 @@ def _seasonal_terms(values: np.ndarray, periods: Sequence[int]) -> np.ndarray:
 
 
 def lags_of(periods: Sequence[int]) -> int:
-    """The number of last changes that are features."""
+    """Return the number of last changes that are features."""
     return min(MOST_LAGS, max(FEWEST_LAGS, 2 * min(periods, default=1) + 1))
 
 
 @cache
 def _network() -> Network:
-    """The network that reads all series: smoothers of one channel, without a season, whose slopes are damped."""
+    """Return the network that reads all series: smoothers of one channel, without a season, whose slopes are damped."""
     grid = smoothing.gains(0, slopes=True)
     damped = grid.damping < 1
     grid = Gains(grid.level[damped], grid.trend[damped], grid.damping[damped], grid.season[damped])
     return smoothing.network_of(Shape(1, len(grid), "smoothing"), grid, "float64")
 
 
-def _smoothed(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Level and slope after each step, weighted by the likelihood of the smoothers along the whole series.
+def _smooth(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute level and slope after each step, weighted by the likelihood of the smoothers along the whole series.
 
     Args:
         values: none of them missing, shape (T,).
@@ -146,15 +146,15 @@ def _smoothed(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _features(values: np.ndarray, level: np.ndarray, slope: np.ndarray, lags: int) -> np.ndarray:
-    """The last changes and the statistics after each step, shape (T, lags + 6)."""
+    """Compute the last changes and the statistics after each step, shape (T, lags + 6)."""
     steps = np.arange(len(values))
-    changes = _bounded(np.diff(values, prepend=values[:1]))
+    changes = _clip(np.diff(values, prepend=values[:1]))
     before = np.concatenate([[0.0], changes[:-1]])
     last = np.stack([np.concatenate([np.zeros(lag), changes])[: len(values)] for lag in range(lags)], axis=1)
     total, squares = np.cumsum(changes), np.cumsum(changes**2) + PRIOR_SQUARES
     statistics = [
-        _bounded(level - values),
-        _bounded(slope),
+        _clip(level - values),
+        _clip(slope),
         total / (steps + PRIOR_STEPS),
         np.cumsum(changes * before) / squares,
         total / np.sqrt((steps + PRIOR_STEPS) * squares),
@@ -163,5 +163,5 @@ def _features(values: np.ndarray, level: np.ndarray, slope: np.ndarray, lags: in
     return np.concatenate([last, np.stack(statistics, axis=1)], axis=1)
 
 
-def _bounded(changes: np.ndarray) -> np.ndarray:
+def _clip(changes: np.ndarray) -> np.ndarray:
     return np.clip(changes, -LARGEST_CHANGE, LARGEST_CHANGE)

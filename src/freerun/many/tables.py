@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 HEAD = 20_000
-"""Rows by which the columns are chosen."""
+"""First rows, by which the columns are chosen."""
 
 BATCH = 2**16
 """Rows of a Parquet file that are read at a time."""
@@ -149,7 +149,7 @@ class _MemoryTable(LongTable):
         self.names = [name for name, gone in zip(names, nameless, strict=True) if not gone]
         self.rows = counted[~nameless]
         needed = _parse_texts(self._table.select(*columns.read), columns, options)
-        # one moves what is there already in order only where it has to
+        # rows that are in order already are not copied
         self._table = needed if len(order) == len(codes) and (np.diff(order) > 0).all() else needed.take(order)
 
     def tables(self, counts: Sequence[int], scratch: Path | None) -> Iterator[Table]:
@@ -162,7 +162,7 @@ class _MemoryTable(LongTable):
 
 
 def _parse_texts(table: Table, columns: Columns, options: ReadOptions) -> Table:
-    """Parse columns of text as a whole, since all cells of a column tell together how it is written.
+    """Parse columns of text as a whole. All cells of a column together tell its format.
 
     A column that cannot be parsed as a whole stays as it is; the series with the fault is found later.
 
@@ -178,7 +178,7 @@ def _parse_texts(table: Table, columns: Columns, options: ReadOptions) -> Table:
         return table
     parsed: dict[str, Any] = {**table.columns, **texts}
     table = replace(table, columns=parsed)
-    given = columns.options(options)
+    given = columns.read_options(options)
     numerals = table.detect_numerals(given)
     numbers: dict[str, Any] = {}
     for name in texts:
@@ -217,7 +217,7 @@ class _ParquetTable(LongTable):
         counts: list[np.ndarray] = []
         runs, last = 0, -1
         for batch in self._batches([columns.id], BATCH):
-            codes = self._codes_of(batch.column(0))
+            codes = self._encode(batch.column(0))
             self.unnamed += int((codes < 0).sum())
             codes = codes[codes >= 0]
             if not len(codes):
@@ -236,7 +236,7 @@ class _ParquetTable(LongTable):
         import pyarrow as pa
 
         assert self._columns is not None
-        parts = self._gathered(scratch) if self._scattered else (rows for rows, _ in self._named())
+        parts = self._sort_rows(scratch) if self._scattered else (rows for rows, _ in self._read_rows())
         waiting: list[pa.Table] = []
         there = 0
         for count in counts:
@@ -248,26 +248,26 @@ class _ParquetTable(LongTable):
             waiting = [rows.slice(count)] if there else []
             yield Table.of_frame(_to_frame(rows.slice(0, count))).select(*self._columns.read)
 
-    def _named(self) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    def _read_rows(self) -> Iterator[tuple[pa.Table, np.ndarray]]:
         """Yield the needed columns of the rows that have the name of a series, and the number of the series of each."""
         import pyarrow as pa
 
         assert self._columns is not None
         for batch in self._batches([self._columns.id, *self._columns.read], BATCH):
-            codes = self._codes_of(batch.column(self._columns.id))
+            codes = self._encode(batch.column(self._columns.id))
             rows = pa.table(batch).select(list(self._columns.read)).replace_schema_metadata(None)
             known = codes >= 0
             if known.any():
                 yield (rows, codes) if known.all() else (rows.filter(pa.array(known)), codes[known])
 
-    def _gathered(self, scratch: Path | None) -> Iterator[pa.Table]:
+    def _sort_rows(self, scratch: Path | None) -> Iterator[pa.Table]:
         """Yield the rows sorted by series, from files that hold the rows of some series each."""
         import pyarrow as pa
 
         ends = np.cumsum(self.rows)
         bucket = (ends - self.rows) // IN_MEMORY
         if bucket[-1] == 0:
-            tables, codes = zip(*self._named(), strict=True)
+            tables, codes = zip(*self._read_rows(), strict=True)
             yield pa.concat_tables(tables).take(pa.array(np.argsort(np.concatenate(codes), kind="stable")))
             return
         with tempfile.TemporaryDirectory(dir=scratch, prefix=".sorting-") as folder:
@@ -284,7 +284,7 @@ class _ParquetTable(LongTable):
 
         streams: dict[int, Any] = {}
         try:
-            for rows, codes in self._named():
+            for rows, codes in self._read_rows():
                 marked = rows.append_column(CODE, pa.array(codes))
                 places = bucket[codes]
                 for number in np.unique(places).tolist():
@@ -305,8 +305,8 @@ class _ParquetTable(LongTable):
                 yield rows.drop_columns([CODE]).take(pa.array(order))
             (folder / str(number)).unlink()
 
-    def _codes_of(self, column: Any) -> np.ndarray:
-        """The number of the series of each row, -1 where its name is missing; new names get the next numbers."""
+    def _encode(self, column: Any) -> np.ndarray:
+        """Return the number of the series of each row, -1 where its name is missing. New names get the next numbers."""
         coded = column.dictionary_encode()
         indices = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         used, first = np.unique(indices, return_index=True)

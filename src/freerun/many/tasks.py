@@ -1,4 +1,4 @@
-"""What is done for one series, and for a chunk of them: a forecast, or a backtest.
+"""Tasks: a forecast, or a backtest, of one series and of a chunk of them.
 
 A series is fitted as `RNN.fit` fits it, on one core. An error of a series is the reason of its refusal; the other
 series go on.
@@ -38,15 +38,15 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 """Name of a step without a pandas frequency."""
 
-Found = TypeVar("Found")
+Output = TypeVar("Output")
 
 Covariates = Mapping[str, float | str]
 """Static covariates of a series by the names of their columns: numbers, or categories as text."""
 
 
 @dataclass(frozen=True)
-class Task(ABC, Generic[Found]):
-    """What is done for each series of a table. To do something else for them, write `run` and `table`.
+class Task(ABC, Generic[Output]):
+    """A task for each series of a table. A new kind of task defines `run` and `table`.
 
     Attributes:
         settings: settings of the networks.
@@ -63,8 +63,8 @@ class Task(ABC, Generic[Found]):
     levels: tuple[float, ...]
 
     @abstractmethod
-    def run(self, series: Series, static: Covariates | SeriesError) -> tuple[Found, str]:
-        """Do it for one series.
+    def run(self, series: Series, static: Covariates | SeriesError) -> tuple[Output, str]:
+        """Compute the result of one series.
 
         Args:
             series: the series.
@@ -78,7 +78,7 @@ class Task(ABC, Generic[Found]):
         """
 
     @abstractmethod
-    def table(self, names: Sequence[object], found: Sequence[Found]) -> pd.DataFrame:
+    def table(self, names: Sequence[object], found: Sequence[Output]) -> pd.DataFrame:
         """Make a table in long format from the results of the named series, at least one."""
 
     @property
@@ -108,10 +108,10 @@ class ForecastTask(Task[Forecast]):
     def run(self, series: Series, static: Covariates | SeriesError) -> tuple[Forecast, str]:
         """See `Task.run`."""
         del static
-        _, forecast, method = self.fitted(series)
+        _, forecast, method = self.fit_and_forecast(series)
         return forecast, method
 
-    def fitted(self, series: Series) -> tuple[Model, Forecast, str]:
+    def fit_and_forecast(self, series: Series) -> tuple[Model, Forecast, str]:
         """Fit a series.
 
         Returns:
@@ -127,7 +127,7 @@ class ForecastTask(Task[Forecast]):
         return found.model, forecast, method_of(found.model)
 
     def table(self, names: Sequence[object], found: Sequence[Forecast]) -> pd.DataFrame:
-        """One row for each step: the name of the series, the time, and the columns of `RNN.forecast`."""
+        """Make a table with a row for each step: the name of the series, the time, the columns of `RNN.forecast`."""
         import pandas as pd
 
         tables = [one.to_frame() for one in found]
@@ -135,7 +135,7 @@ class ForecastTask(Task[Forecast]):
         values = np.concatenate([one.to_numpy() for one in tables])
         table = pd.DataFrame(values, columns=tables[0].columns)
         table.insert(0, self.columns.id, pd.Series(names).repeat(self.horizon).to_numpy())
-        table.insert(1, self.columns.time, _in_unit(index, self.columns.clock))
+        table.insert(1, self.columns.time, _to_unit(index, self.columns.clock))
         return table
 
 
@@ -172,7 +172,7 @@ class BacktestTask(Task["pd.DataFrame"]):
         return table, ""
 
     def table(self, names: Sequence[object], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
-        """One row for each series and method: the columns of `Backtest.table`, and the season."""
+        """Make a table with a row for each series and method: the columns of `Backtest.table`, and the season."""
         import pandas as pd
 
         table = pd.concat(found, ignore_index=True)
@@ -186,13 +186,13 @@ class BacktestTask(Task["pd.DataFrame"]):
 
 
 def method_of(model: Model) -> str:
-    """The method of a model in words: exponential smoothing, or the cell of its best network."""
+    """Name the method of a model: exponential smoothing, or the cell of its best network."""
     cell = model.best.settings.cell
     return "exponential smoothing" if cell == "smoothing" else f"{cell} network"
 
 
 def run_chunk(work: tuple[Task[Any], Chunk]) -> tuple[pd.DataFrame | None, Report]:
-    """Do a task for all series of a chunk.
+    """Run a task for all series of a chunk.
 
     Args:
         work: the task and the chunk.
@@ -234,8 +234,8 @@ def run_chunk(work: tuple[Task[Any], Chunk]) -> tuple[pd.DataFrame | None, Repor
     return (task.table(names, found) if found else None), report
 
 
-def _in_unit(index: pd.Index, clock: Clock) -> pd.Index:
-    """Bring times to the unit of the table, so that the chunks of a table agree."""
+def _to_unit(index: pd.Index, clock: Clock) -> pd.Index:
+    """Convert times to the unit of the table, in which all chunks agree."""
     import pandas as pd
 
     if isinstance(index, pd.DatetimeIndex):

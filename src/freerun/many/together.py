@@ -38,8 +38,8 @@ from freerun.selection.candidates import can_smooth, leaves_networks_open
 from freerun.settings import Settings, Together
 
 WEIGHT, FEWEST_SERIES = 1 / 3, 30
-"""Weight of the shared readout in the mean, and fewest series of a group for it. Errors on M1 and M3 are within 0.4 %
-of the least from 0.2 to 0.5."""
+"""Weight of the shared readout in the mean, and fewest series of a group that uses it. With weights from 0.2 to 0.5,
+errors on M1 and M3 are within 0.4 % of the least."""
 
 SHORT, WEIGHT_OF_SHORT, FEWEST_SHORT = 2, 2 / 3, 10
 """The same for series of less than 2 of their shortest seasons. Alone, such a series tells little of its season."""
@@ -49,7 +49,7 @@ FREEDOM = 5
 others."""
 
 ALONE = "the series was forecast alone"
-"""What happens to a series whose static covariates cannot be read."""
+"""Consequence for a series whose static covariates cannot be read, for a warning."""
 
 OUTSIDE, SPENT = 1.1, 4
 """How errors after a series of T steps compare with those inside it: `OUTSIDE` * (1 + `SPENT` / T)."""
@@ -74,7 +74,7 @@ class SharedModel:
     digest: str = ""
 
     @classmethod
-    def solved(cls, moments: Mapping[Group, Moments], digest: str) -> SharedModel:
+    def solve(cls, moments: Mapping[Group, Moments], digest: str) -> SharedModel:
         """Solve the readout of each group that has enough steps.
 
         Args:
@@ -138,8 +138,8 @@ ARRAYS = ("mean", "deviation", "weights", "bias", "error")
 """The arrays of a readout in a file."""
 
 
-def why_alone(settings: Settings, columns: Columns, together: Together) -> str:
-    """Why the series of a table cannot be forecast together, as a sentence; empty if they can be."""
+def why_not_together(settings: Settings, columns: Columns, together: Together) -> str:
+    """Say why the series of a table cannot be forecast together; empty if they can."""
     if together == "local":
         return "together='local' forecasts each series alone; leave out static covariates and shared readouts"
     if columns.inputs:
@@ -150,7 +150,7 @@ def why_alone(settings: Settings, columns: Columns, together: Together) -> str:
 
 
 def groups_of(series: Series, settings: Settings) -> list[Group]:
-    """The group of each channel of a series.
+    """Return the group of each channel of a series.
 
     Seasons follow from the frequency alone where it tells them, so that short series go with long ones. Years have
     none.
@@ -165,8 +165,8 @@ def groups_of(series: Series, settings: Settings) -> list[Group]:
     return [Group(frequency, tuple(periods), channel) for channel in series.channels]
 
 
-def encoded(static: Covariates) -> dict[str, float]:
-    """Static covariates as features: numbers as they are, and 1 for the category of a text (one-hot)."""
+def encode(static: Covariates) -> dict[str, float]:
+    """Encode static covariates as features: numbers as they are, and 1 for the category of a text (one-hot)."""
     return {
         f"{name}={value}" if isinstance(value, str) else name: 1.0 if isinstance(value, str) else float(value)
         for name, value in static.items()
@@ -174,14 +174,14 @@ def encoded(static: Covariates) -> dict[str, float]:
 
 
 def states_by_group(series: Series, static: Covariates, settings: Settings) -> list[tuple[Group, States]]:
-    """The states along each channel of a series, from its first value on, with its group.
+    """Compute the states along each channel of a series, from its first value on, with its group.
 
     Raises:
         SeriesError: the series is refused, as it is where it is forecast alone.
     """
     (series,) = from_first_values([series], None, settings, can_smooth(settings, 1))
     groups = groups_of(series, settings)
-    features = encoded(static)
+    features = encode(static)
     return [
         (group, states_of(column, group.periods, features))
         for group, column in zip(groups, series.values.T, strict=True)
@@ -209,8 +209,8 @@ class TogetherTask(ForecastTask):
     def run(self, series: Series, static: Covariates | SeriesError) -> tuple[Forecast, str]:
         """See `Task.run`."""
         if self.alone:
-            return self._by_readouts(series, static), SHARED
-        model, forecast, method = self.fitted(series)
+            return self._forecast_by_readouts(series, static), SHARED
+        model, forecast, method = self.fit_and_forecast(series)
         if model.best.settings.cell != "smoothing":  # networks are clearly better than smoothers there
             return forecast, method
         if isinstance(static, SeriesError):
@@ -221,11 +221,11 @@ class TogetherTask(ForecastTask):
         if not all(weights):
             return forecast, method
         ahead = [states.undo(self.shared.readouts[group].forecast(states, self.horizon)) for group, states in found]
-        forecast = _mixed(forecast, np.stack(ahead, axis=1), np.array(weights), model.best.scaling)
+        forecast = _mix(forecast, np.stack(ahead, axis=1), np.array(weights), model.best.scaling)
         return forecast, f"{method} and {SHARED}"
 
-    def _by_readouts(self, series: Series, static: Covariates | SeriesError) -> Forecast:
-        """The forecast by the shared readouts alone.
+    def _forecast_by_readouts(self, series: Series, static: Covariates | SeriesError) -> Forecast:
+        """Forecast by the shared readouts alone.
 
         Raises:
             SeriesError: there is no readout for the series, or it is refused.
@@ -240,7 +240,8 @@ class TogetherTask(ForecastTask):
             readout = self.shared.readouts.get(group)
             if readout is None:
                 raise SeriesError(
-                    f"no shared readout is for series with {_said(group)}; forecast it alone (together='local')"
+                    f"no shared readout is for series with {_describe_group(group)}; forecast it alone "
+                    "(together='local')"
                 )
             ahead = readout.forecast(states, self.horizon)
             points.append(np.maximum(states.undo(ahead), least))
@@ -258,7 +259,7 @@ SHARED = "shared readout"
 
 
 def weight_of(readout: SharedReadout | None, group: Group, steps: int) -> float:
-    """The weight of a shared readout beside the forecast of a series alone; 0 if too few series go together.
+    """Return the weight of a shared readout beside the forecast of a series alone; 0 if too few series go together.
 
     Args:
         readout: that of the group, if there is one.
@@ -270,14 +271,14 @@ def weight_of(readout: SharedReadout | None, group: Group, steps: int) -> float:
     return weight if readout is not None and readout.series >= fewest else 0.0
 
 
-def _said(group: Group) -> str:
-    """A group in words, for messages."""
+def _describe_group(group: Group) -> str:
+    """Describe a group for messages."""
     seasons = f"seasons of {', '.join(map(str, group.periods))} steps" if group.periods else "no season"
     return f"the frequency {group.frequency or 'unknown'!s} and {seasons}, channel {group.channel!r}"
 
 
 def half_widths(readout: SharedReadout, states: States, horizon: int, share: float) -> np.ndarray:
-    """Half widths of the intervals of a shared readout, in mean absolute changes of the series.
+    """Compute half widths of the intervals of a shared readout, in mean absolute changes of the series.
 
     They are quantiles of Student's t distribution, scaled to the root mean square of the errors. These are errors
     inside of series whose smoothers were weighted on all of it. After T steps, errors are larger by the factor
@@ -303,8 +304,8 @@ def half_widths(readout: SharedReadout, states: States, horizon: int, share: flo
     return readout.errors(horizon) * quantile * enlarged
 
 
-def _mixed(forecast: Forecast, ahead: np.ndarray, weights: np.ndarray, scaling: Scaling) -> Forecast:
-    """The weighted mean of two forecasts; the intervals move with it, but for lower bounds at zero, which stay there.
+def _mix(forecast: Forecast, ahead: np.ndarray, weights: np.ndarray, scaling: Scaling) -> Forecast:
+    """Combine two forecasts by their weighted mean. Intervals move with it, except lower bounds at zero.
 
     Args:
         forecast: that of the series alone.
@@ -316,18 +317,18 @@ def _mixed(forecast: Forecast, ahead: np.ndarray, weights: np.ndarray, scaling: 
     mean = (1 - weights) * own + weights * ahead
     mean = np.maximum(mean, 0.0) if scaling.nonnegative else mean
 
-    def moved(bound: np.ndarray) -> np.ndarray:
+    def move(bound: np.ndarray) -> np.ndarray:
         bound = bound * (mean / own) if scaling.log else bound + (mean - own)
         return np.maximum(bound, 0.0) if scaling.nonnegative else bound
 
     bounds = {
-        level: (np.where(scaling.nonnegative & (low == 0), 0.0, moved(low)), moved(high))
+        level: (np.where(scaling.nonnegative & (low == 0), 0.0, move(low)), move(high))
         for level, (low, high) in forecast.bounds.items()
     }
     return replace(forecast, point=mean, bounds=bounds)
 
 
-def moments_of_chunk(work: tuple[TogetherTask, Chunk]) -> dict[Group, Moments]:
+def sum_moments(work: tuple[TogetherTask, Chunk]) -> dict[Group, Moments]:
     """Add up the moments of the series of a chunk, group by group. Series that are refused do not count.
 
     Args:

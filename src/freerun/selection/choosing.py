@@ -164,7 +164,7 @@ def _against_smoothers(contest: Contest) -> list[Candidate]:
 
     def goes_on(networks: Sequence[Candidate]) -> bool:
         errors = np.array([one.errors for one in networks if len(one.errors) == len(rival)])
-        return bool(len(errors)) and cross_fitted(errors, len(judge.parts)) < share * rival.mean()
+        return bool(len(errors)) and cross_fitted_error(errors, len(judge.parts)) < share * rival.mean()
 
     return _selecting(contest, FORECAST).race(FORECAST, goes_on) or smoothers
 
@@ -187,8 +187,8 @@ def clearly(profile: Profile, sound: bool) -> float:
     return 1 - (merit if sound else MERIT_OF_UNSOUND) / math.sqrt(profile.steps)
 
 
-def cross_fitted(errors: np.ndarray, folds: int) -> float:
-    """The error of the best of several candidates, without the luck of being the best of many.
+def cross_fitted_error(errors: np.ndarray, folds: int) -> float:
+    """Return the error of the best of several candidates, without the luck of being the best of many.
 
     With two folds, the candidate that is best on one is measured on the other, and the reverse (cross-fitting).
 

@@ -95,9 +95,9 @@ def _build(address: str, fill: Callable[[], None]) -> None:
     with ui.header().classes("bar"):
         add_text("a", "Skip to the content").classes("skip").props("href=#main")
         add_text("h1", "freerun studio").classes("title")
-        with ui.element("nav").props('aria-label="Pages"').classes("pages"):
+        with ui.element("nav").props('aria-label="Pages"').classes("page-links"):
             for target, (name, _) in PAGES.items():
-                link = ui.link(name, target).classes("page")
+                link = ui.link(name, target).classes("page-link")
                 if target == address:
                     link.props("aria-current=page")
         ui.label(PAGES[address][1]).classes("subtitle")
