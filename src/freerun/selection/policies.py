@@ -324,7 +324,7 @@ class FieldPolicy:
     """Networks of the sites of a field, whose free runs stay close to what followed.
 
     Noise on the inputs matters most: on a smooth field neighbouring sites have nearly the same values, and a network
-    that learned nothing of small differences between them amplifies these in its free run. Settled on one run of the
+    that learned nothing of small differences between them amplifies these in its free run. Settled on runs of the
     Kuramoto-Sivashinsky equation (length 22, 64 points).
 
     Attributes:
