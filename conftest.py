@@ -1,4 +1,5 @@
-"""Runs what the pages show: Python blocks, in one namespace a page, and commands, all in one folder a page."""
+"""Runs what the pages show: Python blocks, in one namespace a page, and commands,
+all in one folder a page."""
 
 from __future__ import annotations
 

@@ -1,17 +1,20 @@
-"""Anomalies beside simple baselines: `python benchmarks/anomalies.py [--quick] [--works NAME ...] [--seeds N]`.
+"""Anomalies beside simple baselines: `python benchmarks/anomalies.py
+[--quick] [--works NAME ...] [--seeds N]`.
 
-A work is a series of a system, or of noise and seasons. Its first part is learned, without faults. A second part,
-without faults too, shows how many false alarms there are at a nominal rate of one in 1000 steps. Into a third part
-faults are injected, whose place and kind are known: a spike, a level shift, a frozen sensor, a drift of a parameter
-(the speed of the system rises, falls and comes back), more noise, and a season that is missing. A fault is found if a
-step of it is flagged, or one of the 32 steps after it. The delay is the number of steps from its beginning to then.
+A work is a series of a system, or of noise and seasons. Its first part is learned, without faults.
+A second part, without faults too, shows how many false alarms there are at a nominal rate of one in
+1000 steps. Into a third part faults are injected, whose place and kind are known: a spike, a level
+shift, a frozen sensor, a drift of a parameter (the speed of the system rises, falls and comes
+back), more noise, and a season that is missing. A fault is found if a step of it is flagged, or one
+of the 32 steps after it. The delay is the number of steps from its beginning to then.
 
-Event-based precision is the share of the reported intervals that touch a fault. Its harmonic mean with the share of
-faults found is F1. F1 with point adjustment is not used, since it counts a whole fault as found by one flagged step, so
-that random scores reach high values (Kim et al., AAAI 2022).
+Event-based precision is the share of the reported intervals that touch a fault. Its harmonic mean
+with the share of faults found is F1. F1 with point adjustment is not used, since it counts a whole
+fault as found by one flagged step, so that random scores reach high values (Kim et al., AAAI 2022).
 
-All methods learn the same part. The threshold of each baseline is the quantile of its scores there at the nominal rate.
-`DEVELOPED` are the works on which rules were settled, `CONFIRMED` those on which they were only measured.
+All methods learn the same part. The threshold of each baseline is the quantile of its scores there
+at the nominal rate. `DEVELOPED` are the works on which rules were settled, `CONFIRMED` those on
+which they were only measured.
 """
 
 from __future__ import annotations
@@ -66,7 +69,8 @@ KINDS = {"spike": 1, "shift": 100, "frozen": 60, "drift": 300, "noise": 100, "se
 """Steps of each kind of fault; 0 for one season."""
 
 SIZES = {"spike": 1.0, "shift": 0.3, "drift": 0.1, "noise": 2.5}
-"""Of a spike and a shift in standard deviations of the series; largest change of the speed; factor of the noise."""
+"""Of a spike and a shift in standard deviations of the series; largest change of the speed;
+factor of the noise."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ class Work:
     """A series to learn.
 
     Attributes:
-        signal: makes the signal from a seed and the time of each step, which passes at speed 1 but in a drift; the
-            amplitude of the season is the third argument.
+        signal: makes the signal from a seed and the time of each step, which passes at speed 1 but
+            in a drift; the amplitude of the season is the third argument.
         noise: standard deviation of the noise of measurements, in those of the signal.
         season: its period in steps; 0 for none.
         draw: draws noise of variance 1.
@@ -218,7 +222,8 @@ def _placed(random: np.random.Generator, season: int) -> list[Fault]:
 
 @dataclass(frozen=True)
 class Alarms:
-    """What a method says of a part: whether each step is flagged, and the intervals, first and last step."""
+    """What a method says of a part: whether each step is flagged, and the intervals,
+    first and last step."""
 
     flagged: np.ndarray
     intervals: list[tuple[int, int]]
@@ -232,14 +237,16 @@ class Alarms:
 
 
 Method = Callable[[np.ndarray, np.ndarray], Alarms]
-"""Learns a part of a series, shape (T, D), and says what is anomalous in a part that may follow it."""
+"""Learns a part of a series, shape (T, D), and says what is
+anomalous in a part that may follow it."""
 
 Scoring = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Scores each step of a series, from a training part and a series that begins with it."""
 
 
 def by_scores(scores: Scoring) -> Method:
-    """A method whose score of each step of a series is compared with the scores of the training part."""
+    """A method whose score of each step of a series is compared
+    with the scores of the training part."""
 
     def method(training: np.ndarray, part: np.ndarray) -> Alarms:
         threshold = np.nanquantile(scores(training, training), 1 - RATE)
@@ -249,7 +256,8 @@ def by_scores(scores: Scoring) -> Method:
 
 
 def _windows(values: np.ndarray, length: int) -> np.ndarray:
-    """The last `length` values of each channel at each step from length - 1 on, shape (T - length + 1, length * D)."""
+    """The last `length` values of each channel at each step from length - 1 on,
+    shape (T - length + 1, length * D)."""
     return np.lib.stride_tricks.sliding_window_view(values, length, axis=0).reshape(len(values) - length + 1, -1)
 
 
@@ -305,8 +313,8 @@ QUICK: Mapping[str, Any] = {
     **{"cell": "memoryless", "initial": "reservoir", "hidden": 100, "delays": WINDOW, "input_scale": 0.3},
     **{"l2": 1e-3, "difference": 0, "optimizer": "ridge"},
 }
-"""Networks that take a second each, where the defaults of freerun take a minute; smoothers stand in for them on series
-with seasons."""
+"""Networks that take a second each, where the defaults of freerun take a minute;
+smoothers stand in for them on series with seasons."""
 
 
 def by_networks(path: Path, settings: Mapping[str, Any]) -> Method:

@@ -1,7 +1,8 @@
 """The peers of `competitions.py`, models of statsforecast with their defaults.
 
-A program to be run by the Python of the environment of `forecasters.py`: reads the series and what to make of each as
-JSON from standard input, and writes one line of JSON for each forecast, in any order.
+A program to be run by the Python of the environment of `forecasters.py`: reads
+the series and what to make of each as JSON from standard input, and writes one
+line of JSON for each forecast, in any order.
 """
 # pyright: reportMissingImports=false
 

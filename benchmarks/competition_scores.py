@@ -1,4 +1,5 @@
-"""The scores of `competitions.py`: of a method on a set, beside the method that all are measured by, and published."""
+"""The scores of `competitions.py`: of a method on a set,
+beside the method that all are measured by, and published."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ RESAMPLES = 1000
 """Bootstrap samples of the series, for intervals of the ratio of errors."""
 
 Forecast = dict[str, Any]
-"""Lists under `point`, `low 80`, `high 80`, ..., or the reason of a refusal under `error`; processor seconds."""
+"""Lists under `point`, `low 80`, `high 80`, ..., or the reason of a refusal under `error`;
+processor seconds."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ class Case:
     future: np.ndarray
 
     def dated(self) -> pd.Series:
-        """The past with dates of its frequency. The file has none, so they begin at a date that is made up."""
+        """The past with dates of its frequency. The file has none,
+        so they begin at a date that is made up."""
         dates = pd.date_range("1900-01-01", periods=len(self.past), freq=FREQUENCIES[self.period])
         return pd.Series(self.past, dates)
 
@@ -77,7 +80,8 @@ class Scores:
 
 
 def scores_of(cases: list[Case], forecasts: dict[str, Forecast], fallback: dict[str, Forecast]) -> Scores:
-    """The scores of a method on a set; a forecast that was refused counts as that of the fallback."""
+    """The scores of a method on a set; a forecast that was
+    refused counts as that of the fallback."""
     asked = [forecasts[case.key] for case in cases]
     used = [fallback[case.key] if "error" in one else one for case, one in zip(cases, asked, strict=True)]
     truths = [case.future[:, None] for case in cases]
@@ -107,8 +111,8 @@ def _inside(cases: list[Case], forecasts: list[Forecast], level: int) -> float:
 def summary_of(who: str, scores: dict[str, dict[str, Scores]]) -> dict[str, Any]:
     """One method over all sets, beside the method that all are measured by.
 
-    The ratio of MASE is the geometric mean over the sets, with a 95 % interval by a bootstrap of the series. The share
-    of series won counts a tie as half. The sign test leaves ties out.
+    The ratio of MASE is the geometric mean over the sets, with a 95 % interval by a bootstrap of
+    the series. The share of series won counts a tie as half. The sign test leaves ties out.
     """
     pairs = [(found[who].mase, found[MEASURE].mase) for found in scores.values()]
     ours, theirs = (np.concatenate(side) for side in zip(*pairs, strict=True))
@@ -157,7 +161,8 @@ def rows_of(scores: dict[str, Scores]) -> list[dict[str, Any]]:
 
 
 def published_rows(published: dict[str, Any], sets: Iterable[str]) -> list[dict[str, Any]]:
-    """Published MASE, and geometric means over the sets of the ratios to the published AutoETS, all on whole sets."""
+    """Published MASE, and geometric means over the sets of the ratios to the published AutoETS,
+    all on whole sets."""
     some = {name: published[name] for name in sets if name in published}
     rows = []
     for who in sorted(set.intersection(*(set(found) for found in some.values())) if some else ()):

@@ -1,12 +1,14 @@
-"""The M1 and M3 competitions: `python benchmarks/competitions.py [--half HALF] [--sample N] --data FOLDER`.
+"""The M1 and M3 competitions: `python benchmarks/competitions.py
+[--half HALF] [--sample N] --data FOLDER`.
 
-Forecasts of short yearly, quarterly and monthly series: freerun's default beside the models of statsforecast with their
-defaults, which `competition_peers.py` runs in the environment of `forecasters.py`, and beside published scores. FOLDER
-(or $FREERUN_DATA) has `competitions/m1_m3.json.gz`, see docs/benchmarks/README.md; a path of such a file will do.
+Forecasts of short yearly, quarterly and monthly series: freerun's default beside the models of
+statsforecast with their defaults, which `competition_peers.py` runs in the environment of
+`forecasters.py`, and beside published scores. FOLDER (or $FREERUN_DATA) has
+`competitions/m1_m3.json.gz`, see docs/benchmarks/README.md; a path of such a file will do.
 
-Rules are designed on the half `development`: M1, and every second series of M3. The half `confirmation` is the rest of
-M3. Of each set the same 35 series are drawn, unless --sample says otherwise. With --cache the forecasts of the peers
-are kept in a file, and made only once.
+Rules are designed on the half `development`: M1, and every second series of M3. The half
+`confirmation` is the rest of M3. Of each set the same 35 series are drawn, unless --sample says
+otherwise. With --cache the forecasts of the peers are kept in a file, and made only once.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ ROOT = Path(__file__).parent.parent
 FILE, PUBLISHED = "competitions/m1_m3.json.gz", "published.json"
 
 OTHER = "M3 other"
-"""The 174 series of M3 of no known frequency. The file has them among the yearly ones, with a longer horizon."""
+"""The 174 series of M3 of no known frequency. The file has them among the yearly ones,
+with a longer horizon."""
 
 DRAWN = 35
 """Default number of series of each set."""
@@ -61,7 +64,8 @@ Forecasts = dict[str, dict[str, Forecast]]
 
 
 def read(file: Path, half: str, sample: int) -> dict[str, list[Case]]:
-    """The series of each set that belong to a half, and of these as many as are to be drawn (0 for all)."""
+    """The series of each set that belong to a half,
+    and of these as many as are to be drawn (0 for all)."""
     found: dict[str, list[Case]] = {}
     for name, one in json.loads(gzip.decompress(file.read_bytes())).items():
         for position, series in enumerate(one["series"]):

@@ -1,7 +1,7 @@
 """The works of the speed benchmark: the tasks that are timed, and the peers.
 
-Each work is a function that yields timings, freerun's first. Contestants take turns, round by round, in one process,
-but for what is timed from the start of a process.
+Each work is a function that yields timings, freerun's first. Contestants take turns, round by
+round, in one process, but for what is timed from the start of a process.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ STEP_BY_STEP = 10_000
 """Most steps that it reads one by one."""
 
 ITERATIONS = 30
-"""Of Levenberg-Marquardt in a turn; an iteration of freerun's goes on until a damping lowers the objective."""
+"""Of Levenberg-Marquardt in a turn; an iteration of freerun's goes on
+until a damping lowers the objective."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,8 @@ def members(device: Device = "cpu") -> Iterator[Timing]:
 
 
 def damped(hidden: int, device: Device = "cpu") -> tuple[Run, Objective, Network]:
-    """Iterations of Levenberg-Marquardt on 1500 steps in double precision, and from which network on what."""
+    """Iterations of Levenberg-Marquardt on 1500 steps in double precision,
+    and from which network on what."""
     one = networks("simple", hidden, 1, "float64", direct=True)
     with computing("float64", device):
         objective = Objective(SupervisedData.of([tutorial_series(1501)], 1, 0), Full())
@@ -312,7 +314,8 @@ print(int(peak.split()[1]) * 1024)
 
 
 def memory() -> Iterator[Timing]:
-    """Peak memory of training in windows, 64 units: on a million steps, and on 200 million in a file of 1.6 GB."""
+    """Peak memory of training in windows, 64 units: on a million steps,
+    and on 200 million in a file of 1.6 GB."""
     million = freerun.systems.mackey_glass(1_000_000, seed=0).values[:, 0]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "series.npy"

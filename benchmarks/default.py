@@ -1,11 +1,13 @@
 """What the default costs and how good it is: this tree and an older one in turn, on the same works.
 
-    .venv/bin/python benchmarks/default.py --old TREE --data DATA [--works seasonal200,...] [--repeats 3] [--json FILE]
+    .venv/bin/python benchmarks/default.py --old TREE --data DATA [--works seasonal200,...]
+    [--repeats 3] [--json FILE]
 
-TREE is a checkout of an older version (`git worktree add TREE 8c11601`); DATA is the folder of development data (dysts,
-flows, ctf-lorenz, dsr, competitions). Every fit is a process of its own: its processor seconds, start and imports
-included, are measured cold (FREERUN_CACHE an empty folder) and warm (the same again), the trees in turn. `fit` is the
-part within the process that fits. Prints medians, the ratio of old to new with its spread, and the scores.
+TREE is a checkout of an older version (`git worktree add TREE 8c11601`); DATA is the folder of
+development data (dysts, flows, ctf-lorenz, dsr, competitions). Every fit is a process of its own:
+its processor seconds, start and imports included, are measured cold (FREERUN_CACHE an empty folder)
+and warm (the same again), the trees in turn. `fit` is the part within the process that fits. Prints
+medians, the ratio of old to new with its spread, and the scores.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ Scores = dict[str, float]
 
 
 def seasonal(steps: int) -> Callable[[Path, int], Scores]:
-    """A monthly series with a trend and a season of 12; the mean absolute error of a year over that of last year's."""
+    """A monthly series with a trend and a season of 12;
+    the mean absolute error of a year over that of last year's."""
 
     def work(data: Path, seed: int) -> Scores:
         random, t = np.random.default_rng(seed), np.arange(steps + 12)
@@ -61,7 +64,8 @@ def mackey_glass(steps: int) -> Callable[[Path, int], Scores]:
 
 
 def system(name: str) -> Callable[[Path, int], Scores]:
-    """A problem of a work on systems (see `works.py`): the scores of `generate`, and of `forecast` where it counts."""
+    """A problem of a work on systems (see `works.py`): the scores of `generate`,
+    and of `forecast` where it counts."""
 
     def work(data: Path, seed: int) -> Scores:
         own = works.WORKS[name]
@@ -136,7 +140,8 @@ def fit_default(values: Any, **parameters: Any) -> tuple[Any, float]:
 
 
 def run(tree: Path, work: str, seed: int, data: Path, cache: Path) -> tuple[float, float, Scores]:
-    """Processor seconds and wall seconds of a process that does the work with the freerun of a tree, and its scores."""
+    """Processor seconds and wall seconds of a process that does the work with
+    the freerun of a tree, and its scores."""
     environment = {**os.environ, "PYTHONPATH": str((tree / "src").resolve()), "FREERUN_CACHE": str(cache)}
     command = [sys.executable, __file__, "--child", work, "--seed", str(seed), "--data", str(data)]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()

@@ -1,9 +1,11 @@
-"""How long free runs of fields stay near them: `python benchmarks/fields.py [--work WORK ...] [--json FILE]`.
+"""How long free runs of fields stay near them:
+`python benchmarks/fields.py [--work WORK ...] [--json FILE]`.
 
-A work is a field, the steps that are learned, and the settings. For each seed it makes one trajectory, learns its first
-part, and lets the network run free from places evenly spread over the rest. The valid prediction time is the time until
-the root mean square error over the sites, in standard deviations of the field, exceeds 0.5 (Vlachas et al., Neural
-Networks 126, 2020), in Lyapunov times, and until it exceeds 0.4 (Pathak et al., Physical Review Letters 120, 2018). A
+A work is a field, the steps that are learned, and the settings. For each seed it makes one
+trajectory, learns its first part, and lets the network run free from places evenly spread over the
+rest. The valid prediction time is the time until the root mean square error over the sites, in
+standard deviations of the field, exceeds 0.5 (Vlachas et al., Neural Networks 126, 2020), in
+Lyapunov times, and until it exceeds 0.4 (Pathak et al., Physical Review Letters 120, 2018). A
 transfer lets the network run on another number of sites, on which it was never trained.
 
 `measure` and `WORKS` can be called from other programs.
@@ -44,7 +46,8 @@ class Work:
         training: steps that are learned.
         horizon: steps of a free run.
         settings: of the network; what is left out is chosen by the fit.
-        transfer: a trajectory on another number of sites, on which the network also runs; None for none.
+        transfer: a trajectory on another number of sites, on which the network also runs;
+            None for none.
     """
 
     make: Callable[[int, int], Series]
@@ -66,18 +69,19 @@ def lorenz96(steps: int, seed: int, sites: int = 40) -> Series:
 
 
 KS_TIME, LORENZ96_TIME = 1 / 0.048 / 0.25, 1 / 1.68 / 0.05
-"""Lyapunov times in steps: exponents 0.048 (Kuramoto-Sivashinsky, L = 22) and 1.68 (Lorenz-96, F = 8)."""
+"""Lyapunov times in steps: exponents 0.048 (Kuramoto-Sivashinsky, L = 22) and 1.68 (Lorenz-96,
+F = 8)."""
 
 LARGE_KS_TIME = 1 / 0.094 / 0.25
-"""That of the Kuramoto-Sivashinsky equation on long intervals, whose largest exponent is about 0.094 (Edson et al.,
-Physical Review E 100, 2019)."""
+"""That of the Kuramoto-Sivashinsky equation on long intervals, whose largest exponent is about
+0.094 (Edson et al., Physical Review E 100, 2019)."""
 
 KS_NETWORK = {
     **{"hidden": 2000, "cell": "memoryless", "neighbours": 10, "delays": 4, "difference": 0},
     **{"input_scale": 0.3, "input_noise": 1e-4, "l2": 1e-11},
 }
-"""Networks that were found by hand, each on trajectories of its own (seeds 1 and 5001), on which nothing here is
-measured."""
+"""Networks that were found by hand, each on trajectories of its own (seeds 1 and 5001),
+on which nothing here is measured."""
 
 LORENZ96_NETWORK = {
     **{"hidden": 1000, "cell": "memoryless", "neighbours": 4, "delays": 2, "difference": 0},
@@ -88,7 +92,8 @@ LORENZ96_POLYNOMIAL = {
     **{"cell": "polynomial", "degree": 4, "neighbours": 5, "delays": 1, "difference": 0},
     **{"input_noise": 0.0, "l2": 1e-12},
 }
-"""The 1353 monomials of degree 2 to 4 of 11 sites, found by hand on a trajectory of its own (seed 5001)."""
+"""The 1353 monomials of degree 2 to 4 of 11 sites,
+found by hand on a trajectory of its own (seed 5001)."""
 
 WORKS: dict[str, Work] = {
     "ks": Work(kuramoto_sivashinsky, KS_TIME, 10_000, 900, {"neighbours": "auto"}),
@@ -163,7 +168,8 @@ def measure(name: str, seed: int, starts: int = STARTS) -> Row:
 
 
 def _errors(rnn: freerun.RNN, test: Series, starts: int, horizon: int) -> tuple[np.ndarray, float]:
-    """The errors of free runs, shape (starts, horizon), in standard deviations, and their processor seconds."""
+    """The errors of free runs, shape (starts, horizon), in standard deviations,
+    and their processor seconds."""
     at = np.linspace(50, len(test) - horizon, starts).astype(int)
     deviation = test.values.std(axis=0)
     errors, elapsed = [], 0.0

@@ -1,7 +1,8 @@
 """The peers of `real.py` that need an environment of their own, since they need pandas below 3.
 
-A program to be run by the Python of that environment (`make .venv-forecasters/installed`): reads one problem as JSON
-from standard input, and writes for each peer one line of JSON with its forecasts.
+A program to be run by the Python of that environment (`make
+.venv-forecasters/installed`): reads one problem as JSON from standard input, and writes
+for each peer one line of JSON with its forecasts.
 """
 # pyright: reportMissingImports=false
 
@@ -21,7 +22,8 @@ Forecast = dict[str, list[float]]
 """The point forecast under `point`, and bounds under `low 80`, `high 80`, ..."""
 
 STEPS = 500
-"""Training steps of NeuralForecast's network, which otherwise has its defaults; its input is three horizons long."""
+"""Training steps of NeuralForecast's network, which otherwise has its defaults;
+its input is three horizons long."""
 
 
 def ets(values: np.ndarray, season: int, horizon: int, levels: list[int]) -> Forecast:

@@ -1,12 +1,14 @@
-"""Damaged and hostile files: each is read, or refused with a `FreerunError`, in bounded time and memory.
+"""Damaged and hostile files: each is read, or refused with a `FreerunError`,
+in bounded time and memory.
 
     .venv/bin/python benchmarks/fuzz.py models|series [--runs 1000000] [--guided] [--seed 0]
 
-Good files are damaged by chance: bytes are changed, cut out and put in; and, as someone would who knows the format,
-names, numbers and shapes inside are changed and the checksum is set anew. With --guided, atheris chooses what to damage
-further by the lines of freerun that it reaches. A fault is whatever is raised beside `FreerunError`, a file that takes
-longer than 10 seconds, and memory beyond the bound; the first file of each goes to the folder `fuzz-found`. Prints a
-summary and writes docs/reliability/fuzz-WHAT.json; the exit status is 1 if there were faults.
+Good files are damaged by chance: bytes are changed, cut out and put in; and, as someone would who
+knows the format, names, numbers and shapes inside are changed and the checksum is set anew. With
+--guided, atheris chooses what to damage further by the lines of freerun that it reaches. A fault is
+whatever is raised beside `FreerunError`, a file that takes longer than 10 seconds, and memory
+beyond the bound; the first file of each goes to the folder `fuzz-found`. Prints a summary and
+writes docs/reliability/fuzz-WHAT.json; the exit status is 1 if there were faults.
 """
 
 from __future__ import annotations
@@ -85,7 +87,8 @@ Case = tuple[bytes, str]
 
 
 def good_models(folder: Path) -> list[Case]:
-    """One model of each cell, with and without inputs, dates, members; and one of the oldest format."""
+    """One model of each cell, with and without inputs, dates, members;
+    and one of the oldest format."""
     dates = pd.date_range("2000-01-01", periods=120, freq="D")
     steps = np.arange(120)
     frame = pd.DataFrame({"a": np.sin(steps * 0.3) + 2, "b": np.cos(steps * 0.2)}, index=dates)

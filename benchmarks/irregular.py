@@ -1,13 +1,15 @@
-"""How long free runs hold after irregular times: `python benchmarks/irregular.py [--seeds N] [--rows N]`.
+"""How long free runs hold after irregular times:
+`python benchmarks/irregular.py [--seeds N] [--rows N]`.
 
-For each seed it integrates the Lorenz equations to a relative error of 1e-10 at random times, and learns the first rows
+For each seed it integrates the Lorenz equations to a relative error of 1e-10 at random times,
+and learns the first rows
 
 - as they are, with the length of each step as an input,
 - after linear interpolation to a regular grid of as many rows,
 - and as many rows that were measured at regular times, for comparison.
 
-The free run goes on for 10 units of time, which are 9 Lyapunov times. It is lost where the root mean square error over
-the three channels, in standard deviations of each, exceeds 0.4.
+The free run goes on for 10 units of time, which are 9 Lyapunov times. It is lost where the root
+mean square error over the three channels, in standard deviations of each, exceeds 0.4.
 """
 
 from __future__ import annotations

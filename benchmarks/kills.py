@@ -1,11 +1,12 @@
-"""Processes killed at random moments: their files are whole, and they go on and end as if nothing had happened.
+"""Processes killed at random moments: their files are whole,
+and they go on and end as if nothing had happened.
 
     .venv/bin/python benchmarks/kills.py [fit] [recipes] [search] [worker] [--kills 200] [--seed 0]
 
-Each work is done once undisturbed. Then it is started, killed with SIGKILL after a random time and started again until
-it is done, again and again up to the number of kills that was asked for. After each kill, every file that is left is
-opened. The network of each must be that of the undisturbed one, to the last bit. Prints a table and writes
-docs/reliability/kills.json.
+Each work is done once undisturbed. Then it is started, killed with SIGKILL after a random time and
+started again until it is done, again and again up to the number of kills that was asked for. After
+each kill, every file that is left is opened. The network of each must be that of the undisturbed
+one, to the last bit. Prints a table and writes docs/reliability/kills.json.
 """
 
 from __future__ import annotations

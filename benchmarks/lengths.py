@@ -1,9 +1,11 @@
-"""Quality and cost of the default by the length of the series: `python benchmarks/lengths.py [--repeats 3]`.
+"""Quality and cost of the default by the length of the series:
+`python benchmarks/lengths.py [--repeats 3]`.
 
-Fits the first 20 to 20000 steps of three kinds of series (months with a trend and a season, a noisy autoregression, the
-chaotic Mackey-Glass system) and lets the forecast run for 24 steps from 20 later places. Prints, for each kind and
-length, the root mean squared error in standard deviations of the series and the processor seconds of the fit; draws
-both against the length (docs/benchmarks/pictures/lengths.png) and keeps the numbers in docs/benchmarks/lengths.json.
+Fits the first 20 to 20000 steps of three kinds of series (months with a trend and a season, a noisy
+autoregression, the chaotic Mackey-Glass system) and lets the forecast run for 24 steps from 20
+later places. Prints, for each kind and length, the root mean squared error in standard deviations
+of the series and the processor seconds of the fit; draws both against the length
+(docs/benchmarks/pictures/lengths.png) and keeps the numbers in docs/benchmarks/lengths.json.
 Lengths beside 1000 and 8000 steps show whether anything jumps where one rule gives way to another.
 """
 

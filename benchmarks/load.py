@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/load.py [--minutes 60] [--visitors 50]
 
-Starts `freerun studio` in a folder of its own. Each visitor loads the page as a browser does, keeps its socket open,
-does something every few seconds, measures how long the page takes to answer, and now and then leaves and comes back.
-Prints a table and writes docs/reliability/load.json.
+Starts `freerun studio` in a folder of its own. Each visitor loads the page as a browser does, keeps
+its socket open, does something every few seconds, measures how long the page takes to answer, and
+now and then leaves and comes back. Prints a table and writes docs/reliability/load.json.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ _ESCAPES = (("&#36;", "$"), ("&#96;", "`"), ("&gt;", ">"), ("&lt;", "<"), ("&amp
 
 @dataclass
 class Tally:
-    """What all visitors saw: milliseconds of each answer by what was done, and what was never answered."""
+    """What all visitors saw: milliseconds of each answer by what was done,
+    and what was never answered."""
 
     answers: dict[str, list[float]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)

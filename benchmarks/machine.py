@@ -13,7 +13,8 @@ from freerun.files.provenance import versions
 
 
 def provenance() -> dict[str, Any]:
-    """When and on what: the date, cores and processor, and the versions of freerun and what it computes with."""
+    """When and on what: the date, cores and processor,
+    and the versions of freerun and what it computes with."""
     return {
         "date": datetime.date.today().isoformat(),
         "machine": ", ".join([f"{cores()} of {os.cpu_count()} cores, {_processor()}", *_gpus()]),

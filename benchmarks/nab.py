@@ -1,13 +1,15 @@
-"""Anomalies of the Numenta Anomaly Benchmark: `python benchmarks/nab.py FOLDER [--quick] [--files TEXT ...]`.
+"""Anomalies of the Numenta Anomaly Benchmark:
+`python benchmarks/nab.py FOLDER [--quick] [--files TEXT ...]`.
 
 FOLDER is a copy of the repository numenta/NAB (Lavin and Ahmad, 2015), of which `data` and
-`labels/combined_windows.json` are read. Its series come from machines, traffic, advertisements and tweets, and most
-have labelled windows in which something happened. The first 15 % of each series, at most 750 steps, are learned, as
-there. The rest is compared with them, at a nominal rate of one false alarm in 1000 steps.
+`labels/combined_windows.json` are read. Its series come from machines, traffic, advertisements and
+tweets, and most have labelled windows in which something happened. The first 15 % of each series,
+at most 750 steps, are learned, as there. The rest is compared with them, at a nominal rate of one
+false alarm in 1000 steps.
 
-A window is found if a step of it is flagged. Precision is the share of the reported intervals that touch a window. The
-score of the benchmark itself is not computed: it takes the best threshold on the labels, and here the threshold is
-given before.
+A window is found if a step of it is flagged. Precision is the share of the reported intervals that
+touch a window. The score of the benchmark itself is not computed: it takes the best threshold on
+the labels, and here the threshold is given before.
 """
 
 from __future__ import annotations

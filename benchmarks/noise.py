@@ -1,9 +1,11 @@
-"""Noisy samples of systems, by states and by rows as they are: `python benchmarks/noise.py [--systems NAME ...]`.
+"""Noisy samples of systems, by states and by rows as they are:
+`python benchmarks/noise.py [--systems NAME ...]`.
 
-The default learns some noisy samples as measurements of states. This measures it on systems that its rule was not
-settled on, beside the default without it (`measurement_noise=0`), which learns the rows as they are. 10000 noisy rows
-are learned. Runs of 1000 steps from four places after noisy rows give the valid time, in steps; a run of 5000 steps
-gives D_stsp and D_H, both against the true system without noise.
+The default learns some noisy samples as measurements of states. This measures it on systems that
+its rule was not settled on, beside the default without it (`measurement_noise=0`), which learns the
+rows as they are. 10000 noisy rows are learned. Runs of 1000 steps from four places after noisy rows
+give the valid time, in steps; a run of 5000 steps gives D_stsp and D_H, both against the true
+system without noise.
 """
 
 from __future__ import annotations

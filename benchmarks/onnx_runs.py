@@ -2,8 +2,9 @@
 
     python benchmarks/onnx_runs.py
 
-Each model is fitted, exported, and run by both in turn, on one thread: onnxruntime from Python, and the NumPy engine.
-Times are the least processor time of five runs, without loading. The table is that of docs/onnx.md.
+Each model is fitted, exported, and run by both in turn, on one thread: onnxruntime from
+Python, and the NumPy engine. Times are the least processor time of five runs, without
+loading. The table is that of docs/onnx.md.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The peers that run beside freerun on systems, and the program that runs them.
 
-Each has `fit` and `generate`, see `Peer`. The program runs in an environment that has the peers. It reads requests from
-standard input, one line of JSON each: `method` is a key of `PEERS`, and `file` a NumPy file with the series, see
-`answer`. It writes the free runs to that file, and answers with a line of JSON that has the processor seconds.
+Each has `fit` and `generate`, see `Peer`. The program runs in an environment that has the peers. It
+reads requests from standard input, one line of JSON each: `method` is a key of `PEERS`, and `file`
+a NumPy file with the series, see `answer`. It writes the free runs to that file, and answers with a
+line of JSON that has the processor seconds.
 """
 # pyright: reportMissingImports=false
 
@@ -22,7 +23,8 @@ import numpy as np
 
 RESERVOIRS = tuple(itertools.product((0.9, 1.2), (0.3, 1.0), (0.3, 1.0)))
 RIDGES = (1e-9, 1e-7, 1e-5, 1e-3)
-"""Spectral radius, leak and input scaling, and ridge penalty: the grid that the echo state network is tuned over."""
+"""Spectral radius, leak and input scaling, and ridge penalty:
+the grid that the echo state network is tuned over."""
 
 WASHOUT = 100
 
@@ -44,7 +46,8 @@ class Peer(Protocol):
 
 @dataclass
 class EchoStateNetwork:
-    """reservoirpy's reservoir and ridge readout, tuned on the training part, in closed loop by a loop of our own.
+    """reservoirpy's reservoir and ridge readout, tuned on the training part,
+    in closed loop by a loop of our own.
 
     Attributes:
         units: size of the reservoir.
@@ -58,7 +61,8 @@ class EchoStateNetwork:
     _scale: Any = None
 
     def fit(self, values: np.ndarray) -> EchoStateNetwork:
-        """Tune by free runs over the last quarter of `values`, shape (T, D), then fit to all of it."""
+        """Tune by free runs over the last quarter of `values`, shape (T, D),
+        then fit to all of it."""
         self._mean, self._scale = values.mean(axis=0), values.std(axis=0)
         standard = (values - self._mean) / self._scale
         start = int(0.75 * len(standard))
@@ -118,8 +122,8 @@ def _run_free(reservoir: Any, readout: Any, state: np.ndarray, steps: int) -> np
 class NextGeneration:
     """reservoirpy's NVAR with the settings of Gauthier et al. (2021) for the Lorenz system.
 
-    Products of two of the last two values forecast the change to the next value: k 2, s 1, ridge penalty 2.5e-6. Here
-    the series is standardised first.
+    Products of two of the last two values forecast the change to the next value: k 2, s 1, ridge
+    penalty 2.5e-6. Here the series is standardised first.
 
     Attributes:
         seed: unused, since nothing is drawn.
@@ -159,7 +163,8 @@ class NextGeneration:
 
 @dataclass
 class OpenReservoir:
-    """The echo state network of ORC (OpenReservoirComputing) with its defaults, on the standardised series.
+    """The echo state network of ORC (OpenReservoirComputing) with its defaults,
+    on the standardised series.
 
     Attributes:
         units: size of the reservoir, which has no default.
@@ -213,7 +218,8 @@ class Parrot:
         return self
 
     def generate(self, steps: int, after: np.ndarray) -> np.ndarray:
-        """A copy of `steps` steps, shape (steps, D). Where the known series ends, the copy goes on from itself."""
+        """A copy of `steps` steps, shape (steps, D). Where the known series ends,
+        the copy goes on from itself."""
         standard, last = ((x - self._mean) / self._scale for x in (self._known, after[-WINDOW:]))
         windows = np.lib.stride_tricks.sliding_window_view(standard[:-1], WINDOW, axis=0)  # (windows, D, WINDOW)
         distances = ((windows - last.T) ** 2).sum(axis=(1, 2))
@@ -248,9 +254,9 @@ def answer(method: str, file: str) -> dict[str, Any]:
 
     Args:
         method: key of `PEERS`.
-        file: NumPy file with `values`, shape (T, D), `split`, the steps that are fitted, `runs`, shape (N, 3), the
-            start, the steps and the steps read before of each free run, and `seed`. The free runs are written to it,
-            as `0`, `1`, ...
+        file: NumPy file with `values`, shape (T, D), `split`, the steps that are fitted, `runs`,
+            shape (N, 3), the start, the steps and the steps read before of each free run, and
+            `seed`. The free runs are written to it, as `0`, `1`, ...
 
     Returns:
         Processor seconds of the fit (`fit`), and of all (`seconds`); or the reason (`error`).

@@ -1,8 +1,9 @@
-"""The pictures of docs/benchmarks/systems.md: `python benchmarks/pictures.py [GROUP ...] --data FOLDER`.
+"""The pictures of docs/benchmarks/systems.md:
+`python benchmarks/pictures.py [GROUP ...] --data FOLDER`.
 
-The groups `flows` and `dysts` are drawn from docs/benchmarks/systems.json. The others train networks: `tutorial` the
-default on the tutorial's series, and 15 units; `ctf` the default on the Lorenz system, whose data are in FOLDER (or
-$FREERUN_DATA).
+The groups `flows` and `dysts` are drawn from docs/benchmarks/systems.json. The others train
+networks: `tutorial` the default on the tutorial's series, and 15 units; `ctf` the default on the
+Lorenz system, whose data are in FOLDER (or $FREERUN_DATA).
 """
 
 from __future__ import annotations
@@ -108,7 +109,8 @@ def draw_dysts(data: Path) -> None:
 
 
 def draw_ctf(data: Path) -> None:
-    """Draw the end of a long run of the default beside the true rows, and the histograms of both."""
+    """Draw the end of a long run of the default beside the true rows,
+    and the histograms of both."""
     problem = WORKS["ctf"].problems(data, 1)[0]
     run = freerun.RNN().fit(problem.training).generate(problem.runs[0].steps).values
     truth = np.load(data / "ctf-lorenz" / "X1test.npy")

@@ -1,4 +1,5 @@
-"""The peers of the speed benchmark, each the way its own documentation does it. Those not installed are left out."""
+"""The peers of the speed benchmark, each the way its own documentation does it.
+Those not installed are left out."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ def _peer(module: str) -> Any:
 
 
 def sequence(values: np.ndarray, hidden: int) -> Racers:
-    """An epoch of gradient descent on one sequence, values of shape (T + 1, 1) in single precision."""
+    """An epoch of gradient descent on one sequence, values of shape (T + 1,
+    1) in single precision."""
     racers: Racers = {
         "plain lax.scan": (_plain_scan_by_itself(values, hidden), 100),
         "plain lax.scan, small loops whole": (plain_scan(values, hidden), 100),
@@ -95,7 +97,8 @@ def least_squares(residuals: Callable[[jax.Array], jax.Array], start: jax.Array,
 
 
 def matrix_vector(hidden: int) -> Racers:
-    """NumPy's product of a vector and a square matrix, the floor for a step of a network of as many units."""
+    """NumPy's product of a vector and a square matrix,
+    the floor for a step of a network of as many units."""
     matrix = np.random.default_rng(0).normal(size=(hidden, hidden)).astype(np.float32) / hidden
     vector = np.ones(hidden, np.float32)
 
@@ -145,7 +148,8 @@ def plain_scan(values: np.ndarray, hidden: int) -> Callable[[], object]:
 
 
 def _plain_scan_by_itself(values: np.ndarray, hidden: int) -> Callable[[], object]:
-    """The same as JAX compiles it by itself: in a process of its own, which takes its turns when told."""
+    """The same as JAX compiles it by itself: in a process of its own,
+    which takes its turns when told."""
     path = Path(tempfile.mkdtemp()) / "values.npy"
     np.save(path, values)
     process = subprocess.Popen(

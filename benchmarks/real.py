@@ -1,8 +1,9 @@
 """How good forecasts of real series are: `python benchmarks/real.py [SERIES ...]`, or `make real`.
 
-Rolling origins over the second half of each series, every method fitted anew at each: freerun's default, simple
-baselines, an echo state network, and, in an environment of their own, the peers of `forecasters.py`. Nothing is chosen
-on what follows an origin. Prints the tables of docs/benchmarks/real.md and keeps all scores in real.json beside it.
+Rolling origins over the second half of each series, every method fitted anew at each: freerun's
+default, simple baselines, an echo state network, and, in an environment of their own, the peers of
+`forecasters.py`. Nothing is chosen on what follows an origin. Prints the tables of
+docs/benchmarks/real.md and keeps all scores in real.json beside it.
 """
 
 # statsmodels comes with the extra `peers`
@@ -60,7 +61,8 @@ class Row:
     """The scores of a method on a series, over all folds.
 
     Attributes:
-        coverage: percent of the truth within the intervals, by level; None where the method has none.
+        coverage: percent of the truth within the intervals, by level;
+            None where the method has none.
         seconds: of the processor, for a forecast with its fit.
     """
 
@@ -118,7 +120,8 @@ PROBLEMS = {
 
 
 def rows_of(problem: Problem, python: Path | None) -> Iterator[Row]:
-    """The scores of all methods on one series, freerun first; without `python` those of freerun and of naive alone."""
+    """The scores of all methods on one series, freerun first;
+    without `python` those of freerun and of naive alone."""
     series = freerun.Series.of(problem.load())
     values, horizon, season = series.values, problem.horizon, problem.season
     stride = (len(series) - horizon - len(series) // 2) // (FOLDS - 1)
@@ -236,7 +239,8 @@ def _line(method: str, mase: float, smape: float, coverage: dict[int, float], se
 
 
 def _with_ours(result: dict[str, Any], rows: list[Row]) -> dict[str, Any]:
-    """A result with freerun's row measured anew. The naive forecast tells whether it is the same work."""
+    """A result with freerun's row measured anew.
+    The naive forecast tells whether it is the same work."""
     before = {row["method"]: row for row in result["rows"]}
     ours, naive = rows[:2]
     if not np.isclose(naive.mase, before[naive.method]["mase"]):

@@ -1,13 +1,16 @@
-"""Reservoirs of 100, 1000 and 10000 units: fit and run over 50000 steps, beside reservoirpy, in turn.
+"""Reservoirs of 100, 1000 and 10000 units: fit and run over 50000 steps, beside reservoirpy,
+in turn.
 
-    python benchmarks/reservoirs.py --peer /path/to/python [--units 100 1000 10000] [--steps 50000] [--repeats 3]
+    python benchmarks/reservoirs.py --peer /path/to/python [--units 100
+    1000 10000] [--steps 50000] [--repeats 3]
 
-`--peer` is the Python of an environment with reservoirpy 0.4 and JAX. Each run is a process of its own. Times are those
-of the whole process but for imports: weights are drawn, the readout is solved on all steps, and the same steps are
-predicted one ahead. Both have leaky units, leak 0.5, spectral radius 0.9, a penalty of 1e-6, and the default
-connections of their library, but for 10000 units, where both have 10 a unit. reservoirpy computes in double precision,
-with JAX in its default, single precision. No part is left out to calibrate intervals (`holdout=0`). Linear algebra of
-NumPy and SciPy runs on one thread, so that processor seconds compare work on a busy machine, too.
+`--peer` is the Python of an environment with reservoirpy 0.4 and JAX. Each run is a process of its
+own. Times are those of the whole process but for imports: weights are drawn, the readout is solved
+on all steps, and the same steps are predicted one ahead. Both have leaky units, leak 0.5, spectral
+radius 0.9, a penalty of 1e-6, and the default connections of their library, but for 10000 units,
+where both have 10 a unit. reservoirpy computes in double precision, with JAX in its default, single
+precision. No part is left out to calibrate intervals (`holdout=0`). Linear algebra of NumPy and
+SciPy runs on one thread, so that processor seconds compare work on a busy machine, too.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ ALONE = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def series(steps: int) -> np.ndarray:
-    """A Lorenz series by Runge-Kutta of steps of 0.02, standardized, shape (steps, 3); without freerun."""
+    """A Lorenz series by Runge-Kutta of steps of 0.02, standardized, shape (steps, 3);
+    without freerun."""
 
     def slope(at: np.ndarray) -> np.ndarray:
         x, y, z = at
@@ -86,7 +90,8 @@ RUNNERS: dict[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
 
 
 def one(name: str, units: int, steps: int, seed: int) -> dict[str, float]:
-    """Time one run in this process: seconds of the processor, of the clock, and the error of predictions."""
+    """Time one run in this process: seconds of the processor, of the clock,
+    and the error of predictions."""
     values = series(steps)
     RUNNERS[name](values[:300], 20, seed)  # imports, and the first calls
     busy, clock = time.process_time(), time.perf_counter()

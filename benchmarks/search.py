@@ -1,13 +1,15 @@
 """How good and how fast a search is: `python benchmarks/search.py [WORK ...]`.
 
     readouts, networks, short
-              trials a minute beside a plain Optuna loop that calls `fit` for the same settings, one by one
+              trials a minute beside a plain Optuna loop that calls `fit` for the same settings,
+              one by one
     quality   100 trials on the tutorial's series beside the default
     scaling   1 to 4 Dask workers on this machine
     database  what SQLite and PostgreSQL take: trials a second from 1, 2 and 4 processes
 
-Prints tables, keeps all numbers in docs/benchmarks/search.json and writes docs/benchmarks/search.md. PostgreSQL is
-measured where $FREERUN_POSTGRES has the URL of a database in which tables may be made.
+Prints tables, keeps all numbers in docs/benchmarks/search.json and writes
+docs/benchmarks/search.md. PostgreSQL is measured where $FREERUN_POSTGRES has the URL of a database
+in which tables may be made.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ CONTESTS: dict[str, tuple[int, dict[str, Any], int]] = {
     "networks": (32, {"hidden": 15, "optimizer": "adam"}, 2),
     "short": (48, {"hidden": 15, "optimizer": "adam", "epochs": 300}, 2),
 }
-"""How many trials, the settings that all share, and in how many processes, as `freerun search` has it on two cores."""
+"""How many trials, the settings that all share, and in how many processes,
+as `freerun search` has it on two cores."""
 
 
 def training(seed: int = 0) -> freerun.Series:
@@ -76,7 +79,8 @@ def searched(name: str, folder: Path) -> dict[str, Any]:
 
 
 def looped(tried: list[str]) -> dict[str, Any]:
-    """The seconds of a plain Optuna loop: each of the settings is fitted and let run free over two folds."""
+    """The seconds of a plain Optuna loop: each of the settings is
+    fitted and let run free over two folds."""
     series = training()
     settings = [Settings.checked(**json.loads(one)) for one in tried]
     count = held_out(settings[0], len(series), choosing=True)

@@ -1,12 +1,14 @@
-"""The service under load: requests a second and latencies of `freerun serve`, with 1, 8 and 32 clients at once.
+"""The service under load: requests a second and latencies of `freerun serve`, with 1,
+8 and 32 clients at once.
 
-The processor time of a request, in the service and its processes, does not depend on what else the machine does.
+The processor time of a request, in the service and its processes,
+does not depend on what else the machine does.
 
     .venv/bin/python benchmarks/serve_load.py [--seconds 10] [--workers 2]
 
-Fits a model of 144 months and one of 2000 steps of the Mackey-Glass series, and serves them. Each client sends the same
-request again as soon as it is answered. In the end 32 clients meet a queue of 4, which refuses most of them. Prints a
-table and writes docs/reliability/serve.json.
+Fits a model of 144 months and one of 2000 steps of the Mackey-Glass series, and serves them. Each
+client sends the same request again as soon as it is answered. In the end 32 clients meet a queue of
+4, which refuses most of them. Prints a table and writes docs/reliability/serve.json.
 """
 
 from __future__ import annotations

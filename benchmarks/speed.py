@@ -1,9 +1,10 @@
 """How fast freerun is beside its peers: `python benchmarks/speed.py [WORK ...]`.
 
-Each work runs freerun and its peers in turn on the same task, prints times and ratios (a peer's time over freerun's:
-above 1, freerun is faster) with their spread, and keeps them in docs/benchmarks/speed.json, one entry a work, from
-which docs/benchmarks/speed.md is written; with `--json` elsewhere, page and picture are there, too. Peers that are not
-installed are left out; `make speed` installs them.
+Each work runs freerun and its peers in turn on the same task, prints times and ratios (a peer's
+time over freerun's: above 1, freerun is faster) with their spread, and keeps them in
+docs/benchmarks/speed.json, one entry a work, from which docs/benchmarks/speed.md is written; with
+`--json` elsewhere, page and picture are there, too. Peers that are not installed are left out;
+`make speed` installs them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """How well systems are learned: `python benchmarks/systems.py [--work WORK ...] --data FOLDER`.
 
-Runs freerun's default and its peers, in turn, on the works of `works.py`. Prints a table for each work, keeps all
-scores in docs/benchmarks/systems.json, and writes docs/benchmarks/systems.md from them. Scores that the file has are
-not measured again, so that a run that was stopped can be continued; `--again` measures them again. The peers of
-`peers.py` run in an environment of their own, see `--peers`. FOLDER (or $FREERUN_DATA) has the data, see
-docs/benchmarks/README.md; works without their data are left out.
+Runs freerun's default and its peers, in turn, on the works of `works.py`. Prints a table for each
+work, keeps all scores in docs/benchmarks/systems.json, and writes docs/benchmarks/systems.md from
+them. Scores that the file has are not measured again, so that a run that was stopped can be
+continued; `--again` measures them again. The peers of `peers.py` run in an environment of their
+own, see `--peers`. FOLDER (or $FREERUN_DATA) has the data, see docs/benchmarks/README.md; works
+without their data are left out.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ KEPT_SETTINGS = ("cell", "hidden", "delays", "leak", "difference", "measurement_
 
 
 class PeerProcess:
-    """A process of `peers.py`, in a Python environment that has the peers. It starts with the first request."""
+    """A process of `peers.py`, in a Python environment that has the peers.
+    It starts with the first request."""
 
     def __init__(self, python: Path) -> None:
         self.python = python
@@ -91,7 +93,8 @@ class PeerProcess:
 
 
 def score_freerun(work: Work, problem: Problem) -> Iterator[Row]:
-    """Score the free runs of freerun's best network, and its forecast where the work scores that."""
+    """Score the free runs of freerun's best network,
+    and its forecast where the work scores that."""
     began = time.process_time()
     with limit_cores(1):
         rnn = freerun.RNN(seed=problem.seed, **work.settings).fit(problem.training)
@@ -123,7 +126,8 @@ def _generate(rnn: freerun.RNN, problem: Problem, run: Run) -> np.ndarray:
 
 
 def _estimate_states(rnn: freerun.RNN, problem: Problem) -> np.ndarray | None:
-    """Estimate the states behind the training steps; None where the best network knows no noise in measurements."""
+    """Estimate the states behind the training steps;
+    None where the best network knows no noise in measurements."""
     try:
         return rnn.smooth(problem.training).values
     except SettingError as error:
@@ -145,7 +149,8 @@ def score_peer(method: str, problem: Problem, peers: PeerProcess) -> Row | None:
 def score_problem(
     name: str, problem: Problem, methods: list[str], peers: PeerProcess, results: Results
 ) -> Iterator[Row]:
-    """Score methods on a problem: freerun, the peers in turn, then references; without those that have results."""
+    """Score methods on a problem: freerun, the peers in turn, then references;
+    without those that have results."""
     work = WORKS[name]
     if OURS in methods and not results.has(name, OURS, problem.name):
         yield from score_freerun(work, problem)

@@ -117,7 +117,8 @@ class Results:
 
 
 def _rounded(value: Any) -> Any:
-    """Round numbers to five digits; a number that is not finite becomes None, since JSON has none."""
+    """Round numbers to five digits; a number that is not finite becomes None,
+    since JSON has none."""
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -128,7 +129,8 @@ def _rounded(value: Any) -> Any:
 
 
 def make_table(work: Work, rows: list[Row]) -> list[str]:
-    """Make the table of a work in Markdown: medians over the problems, how often freerun is ahead, and seconds."""
+    """Make the table of a work in Markdown: medians over the problems, how often freerun is ahead,
+    and seconds."""
     measures = list(dict.fromkeys(name for row in rows for name in row.scores))
     lines = [
         "| who | " + " | ".join(measures) + " | problems | freerun ahead on | processor seconds |",
@@ -152,7 +154,8 @@ def _methods_in_order(work: Work, rows: list[Row]) -> list[str]:
 
 
 def _format_scores(rows: list[Row], measure: str) -> str:
-    """Format the scores of a method: their median over the problems, the deviation of runs, and quartiles.
+    """Format the scores of a method: their median over the problems, the deviation of runs,
+    and quartiles.
 
     The range takes the place of quartiles if there are fewer than `FEWEST_FOR_QUARTILES` problems.
     """
@@ -196,7 +199,8 @@ def _compare(work: Work, rows: list[Row], method: str) -> dict[str, tuple[float,
 
 
 def _count_ahead(work: Work, rows: list[Row], method: str) -> str:
-    """Count the problems on which freerun is ahead of a method, and all; empty where the two are not compared."""
+    """Count the problems on which freerun is ahead of a method, and all;
+    empty where the two are not compared."""
     compared = _compare(work, rows, method)
     if not compared:
         return ""
@@ -210,7 +214,8 @@ def _format_seconds(rows: list[Row]) -> str:
 
 
 def describe_losses(work: Work, rows: list[Row]) -> list[str]:
-    """Write one sentence for each peer that is ahead of freerun on some problems, the clearest of them first."""
+    """Write one sentence for each peer that is ahead of freerun on some problems,
+    the clearest of them first."""
     sentences = []
     for method in _methods_in_order(work, rows):
         compared = _compare(work, rows, method)
@@ -227,7 +232,8 @@ MOST_NAMED = 12
 
 
 def make_summary(results: Results) -> list[str]:
-    """Make the table of all works in Markdown: the first measure of freerun and of the best peer."""
+    """Make the table of all works in Markdown: the first measure of freerun and of the best
+    peer."""
     lines = ["| work | measure | freerun | best peer | freerun ahead on |", "|---|---|---|---|---|"]
     for name, work in WORKS.items():
         rows = results.rows(name)

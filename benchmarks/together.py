@@ -1,8 +1,9 @@
 """Many series together: `python benchmarks/together.py [--half HALF] [--cut STEPS] --data FOLDER`.
 
-The sets of the M1 and M3 competitions, each as one table, by `freerun.forecast_many` with each choice of `together`.
-Prints the geometric means over the sets of the error (MASE), relative to forecasts of each series alone, and the
-coverage of intervals. The halves and the data are those of `competitions.py`.
+The sets of the M1 and M3 competitions, each as one table, by `freerun.forecast_many` with
+each choice of `together`. Prints the geometric means over the sets of the error (MASE),
+relative to forecasts of each series alone, and the coverage of intervals. The halves and
+the data are those of `competitions.py`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The works on systems: training series, free runs, and measures.
 
-A `Work` is a list of problems with common measures. A `Problem` is a series whose first steps are the training part,
-the free runs that are scored, and their scores. Nothing here depends on the methods: `systems.py` runs freerun and its
-peers, `default.py` two versions of freerun.
+A `Work` is a list of problems with common measures. A `Problem` is a series whose first steps are
+the training part, the free runs that are scored, and their scores. Nothing here depends on the
+methods: `systems.py` runs freerun and its peers, `default.py` two versions of freerun.
 
-Where a work has long runs, its scores are lists with one value for each run. One run of a chaotic system scores half by
-chance, so that their mean counts.
+Where a work has long runs, its scores are lists with one value for each run. One run of a chaotic
+system scores half by chance, so that their mean counts.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ class Problem:
         score: scores these runs.
         seed: seed of methods that draw weights.
         references: scores of references by name, such as published ones.
-        score_states: scores estimates of the states behind noisy training steps; None where none are wanted.
+        score_states: scores estimates of the states behind noisy training steps;
+            None where none are wanted.
     """
 
     name: str
@@ -147,11 +148,13 @@ def _followed(values: np.ndarray, split: int, seed: int, name: str) -> Problem:
 
 
 BLOCK, LEARNED = 1000 + AHEAD, 3000
-"""Steps of a block of the protocol of GMD-148, of which the first 1000 are read, and training steps."""
+"""Steps of a block of the protocol of GMD-148, of which the first 1000 are read,
+and training steps."""
 
 
 def _gmd148(tau: int, variance: float, data: Path, seeds: int) -> list[Problem]:
-    """The protocol of Jaeger's report GMD-148 (2001): errors before the squashing, relative to a given variance."""
+    """The protocol of Jaeger's report GMD-148 (2001): errors before the squashing,
+    relative to a given variance."""
     del data
     problems: list[Problem] = []
     for seed in range(seeds):
@@ -254,7 +257,8 @@ def valid_periods(truth: np.ndarray, run: np.ndarray) -> float:
 # The common task framework (CTF) of Wyder et al. (2025): Lorenz-63 at time steps of 0.05
 
 CTF_LONG, CTF_NEXT, CTF_LAST, CTF_BINS = 1000, 20, 500, 41
-"""Steps of a long run, of the forecast, and of the end of the run that histograms count; their bins."""
+"""Steps of a long run, of the forecast, and of the end of the run that histograms count;
+their bins."""
 
 PLACES = 20
 """Places from which long runs begin."""
@@ -274,7 +278,8 @@ def ctf_error(truth: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def ctf_histograms(truth: np.ndarray, run: np.ndarray) -> float:
-    """100 (1 - |h - g| / |h|) with sums over bins, mean over channels: the score of the tasks E2, E4 and E6.
+    """100 (1 - |h - g| / |h|) with sums over bins, mean over channels: the score of the tasks E2,
+    E4 and E6.
 
     Histograms have 41 bins over the range of both.
 
@@ -394,7 +399,8 @@ SHORT_RUNS, AFTER = 200, 20
 
 
 def _reconstruction(train: str, test: str, data: Path, seeds: int) -> list[Problem]:
-    """100000 steps are learned; long runs begin at five places of the test data, short ones at 200."""
+    """100000 steps are learned; long runs begin at five places of the test data,
+    short ones at 200."""
     training, truth = (np.load(data / "dsr" / name).astype(float) for name in (train, test))
     split, skip = len(training), len(truth) // 4
     values = np.concatenate([training, truth])

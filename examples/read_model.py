@@ -1,6 +1,8 @@
-"""Read a model file and let the network run free with nothing but NumPy: `python read_model.py MODEL [STEPS]`.
+"""Read a model file and let the network run free with nothing but NumPy:
+`python read_model.py MODEL [STEPS]`.
 
-For networks of simple, leaky or memoryless cells without external inputs; docs/model-file.md describes the layout.
+For networks of simple, leaky or memoryless cells without external inputs;
+docs/model-file.md describes the layout.
 """
 
 import json

@@ -1,6 +1,7 @@
 """Types and array shapes of the numerical modules are checked at run time in all tests.
 
-Compiled programs are kept in a folder that lasts as long as the tests, so that nobody's own is touched.
+Compiled programs are kept in a folder that lasts as long as the tests,
+so that nobody's own is touched.
 """
 
 import gc
@@ -48,7 +49,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share the folder of the p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Cases that others stand for are left to the slow tests; tests that launch commands are tests of the system."""
+    """Cases that others stand for are left to the slow tests;
+    tests that launch commands are tests of the system."""
     for item in items:
         if "launch" in item.fixturenames:
             item.add_marker(pytest.mark.system)
@@ -86,7 +88,8 @@ main()
 
 @pytest.fixture
 def launch(tmp_path) -> Callable[..., subprocess.Popen[str]]:
-    """Launch a command in the folder of the test; it heeds Ctrl-C even where the tests run in the background."""
+    """Launch a command in the folder of the test;
+    it heeds Ctrl-C even where the tests run in the background."""
 
     def command(*words: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE

@@ -1,4 +1,5 @@
-"""Loops as one writes them first, without the derivative rule: what those of freerun have to agree with."""
+"""Loops as one writes them first, without the derivative rule:
+what those of freerun have to agree with."""
 
 from jax import lax
 

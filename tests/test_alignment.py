@@ -1,4 +1,5 @@
-"""What belongs together: channels and inputs by name, rows by time, and by position where there is neither."""
+"""What belongs together: channels and inputs by name, rows by time,
+and by position where there is neither."""
 
 from typing import Any
 

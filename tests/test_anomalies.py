@@ -1,4 +1,5 @@
-"""Anomalies: false alarms at the rate that is asked for, and faults that are found and mislead no network."""
+"""Anomalies: false alarms at the rate that is asked for,
+and faults that are found and mislead no network."""
 
 import json
 from dataclasses import replace
@@ -55,9 +56,11 @@ def fitted() -> freerun.RNN:
     ids=["smoothers of white noise", "network of an autoregression"],
 )
 def test_false_alarms_are_as_frequent_as_was_asked_for(make, settings) -> None:
-    """Runs that do not overlap have independent errors, so that the alarms at their ends have a binomial distribution.
+    """Runs that do not overlap have independent errors,
+    so that the alarms at their ends have a binomial distribution.
 
-    The rate itself varies with the calibrating errors, which the models of several series average out.
+    The rate itself varies with the calibrating errors,
+    which the models of several series average out.
     """
     rate, alarms, trials = 0.05, 0, 0
     for seed in range(3):

@@ -15,7 +15,8 @@ PACKAGES = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.p
 
 
 def modules_in(folder: Path) -> list[str]:
-    """The names of the modules and packages in a folder, without those that begin with an underscore."""
+    """The names of the modules and packages in a folder,
+    without those that begin with an underscore."""
     entries = [path for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
     return sorted(path.stem for path in entries if not path.name.startswith("_"))
 

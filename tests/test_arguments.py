@@ -1,4 +1,5 @@
-"""Arguments of users: what is no whole number, no level of intervals or no choice is refused by name."""
+"""Arguments of users: what is no whole number,
+no level of intervals or no choice is refused by name."""
 
 from typing import Any
 

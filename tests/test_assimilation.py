@@ -1,4 +1,5 @@
-"""States behind noisy measurements, against the Kalman filter and the smoother of Rauch, Tung and Striebel."""
+"""States behind noisy measurements, against the Kalman filter and the smoother of Rauch,
+Tung and Striebel."""
 
 from __future__ import annotations
 
@@ -138,7 +139,8 @@ def test_slopes_are_those_of_finite_differences(settings):
 
 
 def test_noise_does_not_flatten_what_is_learned():
-    """A rotation learned from noisy values by ridge regression shrinks by 1 / (1 + noise / signal); by EM, not."""
+    """A rotation learned from noisy values by ridge regression shrinks by 1 / (1 + noise / signal);
+    by EM, not."""
     random, angle = np.random.default_rng(0), 0.3 * np.arange(3000)
     turn = TURN / 0.98
     values = np.sqrt(2) * np.stack([np.cos(angle), np.sin(angle)], axis=1) + 0.5 * random.normal(size=(3000, 2))

@@ -68,7 +68,8 @@ def test_an_autoregression_reaches_back_over_a_season_longer_than_its_25_lags():
 
 
 def test_the_order_of_an_autoregression_has_the_least_information_criterion():
-    """By the Gaussian likelihood at its maximum, for each order over the steps that all of them can tell."""
+    """By the Gaussian likelihood at its maximum,
+    for each order over the steps that all of them can tell."""
     draw = np.random.default_rng(3)
     x = np.zeros(65)
     for t in range(3, 65):

@@ -1,4 +1,5 @@
-"""Checkpoints: a fit that is stopped anywhere goes on to the same bits; whatever is wrong with the file is said."""
+"""Checkpoints: a fit that is stopped anywhere goes on to the same bits;
+whatever is wrong with the file is said."""
 
 import json
 import os
@@ -166,7 +167,8 @@ def test_other_data_are_refused(series, stopped):
 
 @pytest.mark.parametrize("name", ["adam", "recipes"])
 def test_a_machine_that_cannot_go_on_leaves_the_checkpoint_as_it_is(series, name, tmp_path, monkeypatch):
-    """Stopped in mid-training, or while recipes are judged; then given to a machine with too little memory."""
+    """Stopped in mid-training, or while recipes are judged;
+    then given to a machine with too little memory."""
     checkpoint = tmp_path / "fit.checkpoint"
 
     def stop(_: Any) -> None:

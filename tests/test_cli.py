@@ -1,4 +1,5 @@
-"""The command line, as a user types it: in its own process for start-up and exit codes, in this one otherwise."""
+"""The command line, as a user types it: in its own process for start-up and exit codes,
+in this one otherwise."""
 
 import json
 import os
@@ -238,7 +239,8 @@ def test_bad_use_of_a_model_is_one_message_and_exit_status_2(run, tmp_path, mode
 
 
 def test_every_command_that_reads_a_series_takes_the_column_of_times_and_resamples(run, tmp_path):
-    """Two rows in the hour, which have the value of the hour as their mean, give what the hours give."""
+    """Two rows in the hour, which have the value of the hour as their mean,
+    give what the hours give."""
     hours = np.round(10 + 3 * np.sin(np.arange(60) / 3) + np.random.default_rng(0).normal(size=60), 2)
     halves = np.stack([hours - 0.25, hours + 0.25], axis=1).ravel()
     pd.DataFrame({"y": halves, "k": np.add.outer(np.arange(60), [0, 0.25]).ravel()}).to_csv(
@@ -273,7 +275,8 @@ def test_every_command_that_reads_a_series_takes_the_column_of_times_and_resampl
 
 
 def test_forecasts_begin_after_the_last_step_that_was_read(run, tmp_path, model):
-    """Fit to monthly data, forecast with intervals, read on, forecast again; a backtest beside the baselines."""
+    """Fit to monthly data, forecast with intervals, read on, forecast again;
+    a backtest beside the baselines."""
     draw = np.random.default_rng(0)
     index = pd.date_range("2010-01-01", periods=132, freq="MS")
     values = 10 + np.sin(np.arange(132) * np.pi / 6) + 0.1 * draw.normal(size=132)

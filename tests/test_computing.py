@@ -39,7 +39,8 @@ print(json.dumps([asked, found, rnn.history_.training_mse[-1]]))
 
 
 def _run(cache: str) -> tuple[int, int, float]:
-    """Programs asked for and programs found in the folder by a process of its own, and what it computes."""
+    """Programs asked for and programs found in the folder by a process of its own,
+    and what it computes."""
     environment = os.environ | {"FREERUN_CACHE": cache}
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -121,7 +122,8 @@ print(os.environ["XLA_FLAGS"])
 
 
 def _flags_after_a_fit(flags: str) -> list[str]:
-    """The flags of XLA in the environment of a process with such flags, as its child processes inherit them."""
+    """The flags of XLA in the environment of a process with such flags,
+    as its child processes inherit them."""
     environment = os.environ | {"XLA_FLAGS": flags, "FREERUN_CACHE": "off"}
     command = [sys.executable, "-c", FLAGS.format(flags=flags)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
@@ -165,7 +167,8 @@ for a, result in zip(starts, found, strict=True):
 
 @pytest.mark.slow
 def test_loops_side_by_side_do_not_wait_for_each_other() -> None:
-    """Loops with products and sums that XLA would by itself share out among its threads, each against NumPy."""
+    """Loops with products and sums that XLA would by itself share out among its threads,
+    each against NumPy."""
     subprocess.run([sys.executable, "-c", BESIDE], env=os.environ | {"FREERUN_CACHE": "off"}, check=True, timeout=300)
 
 

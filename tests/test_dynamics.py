@@ -33,7 +33,8 @@ def test_a_tent_map_stretches_by_its_slope():
 
 
 def test_the_exponents_of_the_lozi_map():
-    """Their sum is log |b| exactly; for a = 1.7, b = 0.5 they are 0.47023 and -1.16338 (Sprott, 2003)."""
+    """Their sum is log |b| exactly; for a = 1.7, b = 0.5 they are 0.47023 and -1.16338 (Sprott,
+    2003)."""
     network = piecewise_map(1.7, 0.5)
     first, second = lyapunov_spectrum(network, *start(network, 0.1, 0.1), steps=50_000, count=2, transient=100)
     assert first + second == pytest.approx(np.log(0.5), rel=1e-9)
@@ -55,6 +56,7 @@ def test_a_linear_network_has_the_logarithms_of_its_eigenvalues():
 
 
 def test_jacobians_along_data_are_those_at_the_data():
-    """On data that stay positive the tent map has slope -1.9 everywhere, wherever its own run would go."""
+    """On data that stay positive the tent map has slope -1.9 everywhere,
+    wherever its own run would go."""
     inputs = jnp.asarray(np.random.default_rng(0).uniform(0.1, 0.9, size=(300, 1)))
     assert expansion_along(piecewise_map(1.9, 0.0), inputs) == pytest.approx(1.9, rel=1e-9)

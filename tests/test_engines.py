@@ -77,7 +77,8 @@ def run_by_steps(
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("cell", NAMES)
 def test_both_engines_run_every_network_alike(cell, shape):
-    """Open loop, free runs from several places, own output in gaps, shocks, and the state at the end of a run."""
+    """Open loop, free runs from several places, own output in gaps, shocks,
+    and the state at the end of a run."""
     random = np.random.default_rng(2)
     network = drawn(cell, shape)
     channels, inputs = shape["channels"], shape.get("inputs", 0)
@@ -234,7 +235,8 @@ def test_a_series_is_read_in_pieces_as_at_once(monkeypatch):
 
 @pytest.mark.parametrize("periods", [(), (3,), (2, 5)])
 def test_both_engines_run_smoothers_alike(periods):
-    """From the state in which NumPy's engine begins to read: its reading, and a free run from there."""
+    """From the state in which NumPy's engine begins to read: its reading,
+    and a free run from there."""
     random = np.random.default_rng(3)
     grid = smoothing.gains(max(periods, default=0), slopes=True)
     network = smoothing.network_of(Shape(2, 2 * len(grid), "smoothing", periods=periods), grid, "float64")

@@ -235,7 +235,8 @@ def test_jax_keeps_its_global_settings(rnn, series):
 
 
 def test_a_measured_laser_is_predicted_one_step_ahead():
-    """A measured series: the far-infrared laser of the Santa Fe competition, when reservoirpy brings it."""
+    """A measured series: the far-infrared laser of the Santa Fe competition,
+    when reservoirpy brings it."""
     pytest.importorskip("reservoirpy", reason="reservoirpy is not installed")
     series = freerun.Series.read(str(files("reservoirpy.datasets") / "santafe_laser.npy"))
     assert series.shape[1] == 1

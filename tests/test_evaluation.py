@@ -1,4 +1,5 @@
-"""Scores of free runs and of long runs, from Python and from the command line, against their definitions."""
+"""Scores of free runs and of long runs, from Python and from the command line,
+against their definitions."""
 
 import json
 
@@ -96,7 +97,8 @@ def test_evaluate_long_term_on_the_command_line(rnn, series, tmp_path, run):
 
 @pytest.fixture(scope="module")
 def doubling():
-    """A network that has learned 1, 2, 4, ...: its free runs double the last value that it read at every step."""
+    """A network that has learned 1, 2, 4, ...: its free runs double the
+    last value that it read at every step."""
     linear = freerun.RNN(
         1, cell="memoryless", nonlinearity="identity", optimizer="ridge", delays=1, input_scale=1, l2=0
     )
@@ -135,7 +137,8 @@ def test_the_command_scores_and_draws_a_run_beyond_all_bounds(doubling, run, tmp
 
 
 def test_a_run_is_near_within_three_standard_deviations_of_the_known_range():
-    """Channels of range -1 to 1 and 0 to 2 with a standard deviation of 1: bounds -4 to 4 and -3 to 5."""
+    """Channels of range -1 to 1 and 0 to 2 with a standard deviation of 1:
+    bounds -4 to 4 and -3 to 5."""
     values = np.array([[-1.0, 0.0], [1.0, np.nan], [-1.0, 2.0], [1.0, np.nan]])
     runs = np.zeros((2, 5, 2))
     for value, near in (([4.0, -3.0], True), ([-4.0, 5.0], True), ([4.1, 0.0], False), ([0.0, 5.1], False)):

@@ -1,4 +1,5 @@
-"""The reader in `examples/` knows nothing but NumPy and the page on the layout, and comes to the same free runs.
+"""The reader in `examples/` knows nothing but NumPy and the page on the layout,
+and comes to the same free runs.
 
 The notebooks there run.
 """

@@ -1,4 +1,5 @@
-"""Fields: one network for all sites, against equations whose next step is known, and against a loop over the sites."""
+"""Fields: one network for all sites, against equations whose next step is known,
+and against a loop over the sites."""
 
 from dataclasses import replace
 from typing import Any, Literal
@@ -42,7 +43,8 @@ def test_a_ring_closes_and_a_grid_is_numbered_row_by_row():
 
 @pytest.mark.parametrize("cell", ["memoryless", "leaky", "lstm"])
 def test_a_field_runs_as_each_site_does_that_reads_its_neighbourhood(cell):
-    """The network of one site, driven by hand along the windows that it gets from the sites around it."""
+    """The network of one site, driven by hand along the windows
+    that it gets from the sites around it."""
     lattice, lags = Lattice((6,), 1), (0, 2)
     shape = Shape(6, 7, cell, lags, direct=True, inputs=1, lattice=lattice)
     network = initial_network(shape, Start("glorot", 3))

@@ -60,7 +60,8 @@ def test_strength_one_is_full_forcing_and_zero_a_free_run(pairs):
 
 
 def test_scheduled_sampling_reads_the_data_as_often_as_it_should(pairs):
-    """Each step's input is the data or the output: the mixture of one or the other explains every output."""
+    """Each step's input is the data or the output:
+    the mixture of one or the other explains every output."""
     long = SupervisedData.of([np.random.default_rng(1).normal(size=(2001, 2))], 2, 0)
     drawn = jax.random.bernoulli(KEY, jnp.full(2000, 0.3))
     errors, _ = Scheduled(jnp.full(2000, 0.3)).errors(network(), long, KEY)

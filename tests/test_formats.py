@@ -1,4 +1,5 @@
-"""Files of other formats and origins: compressed, piped, spreadsheets, JSON, and text with or without a header."""
+"""Files of other formats and origins: compressed, piped, spreadsheets, JSON,
+and text with or without a header."""
 
 import gzip
 import io

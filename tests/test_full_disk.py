@@ -1,4 +1,5 @@
-"""A disk that is full, and one that cannot be written, for real: small file systems in memory, which root may mount."""
+"""A disk that is full, and one that cannot be written, for real: small file systems in memory,
+which root may mount."""
 
 import os
 import shutil

@@ -1,4 +1,5 @@
-"""Channels that are missing for long, and channels that are measured at different rates, against a closed form."""
+"""Channels that are missing for long, and channels that are measured at different rates,
+against a closed form."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ def test_a_channel_that_begins_late_is_learned():
 
 
 def test_a_channel_may_begin_after_a_part_that_is_left_out():
-    """Then the networks without that part have nothing to learn it by, which is no reason to refuse the others."""
+    """Then the networks without that part have nothing to learn it by,
+    which is no reason to refuse the others."""
     values = with_gaps(1, slice(0, 560))
     forecast = freerun.RNN(**QUICK, l2=1e-6).fit(values).forecast(3, (80,))
     assert np.isfinite(forecast.to_numpy()).all()

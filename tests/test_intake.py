@@ -1,4 +1,5 @@
-"""What users have their numbers in: columns of every kind, indexes of every kind, tables and arrays of any library."""
+"""What users have their numbers in: columns of every kind, indexes of every kind,
+tables and arrays of any library."""
 
 import datetime
 from collections import deque

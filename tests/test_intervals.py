@@ -31,7 +31,8 @@ def autoregression(seed: int, steps: int) -> np.ndarray:
 
 
 def test_intervals_cover_as_often_as_they_say():
-    """Of 60 series, independent of each other; each count deviates by 4 to 5 of a hundred (one standard deviation)."""
+    """Of 60 series, independent of each other; each count deviates by 4 to 5
+    of a hundred (one standard deviation)."""
     inside = {80: [], 95: []}
     for seed in range(60):
         x = autoregression(seed, 254)
@@ -43,7 +44,8 @@ def test_intervals_cover_as_often_as_they_say():
 
 
 def test_widths_grow_to_those_of_the_process():
-    """The half width at 80 % of an autoregression is 1.2816 standard deviations of the forecast error.
+    """The half width at 80 % of an autoregression is 1.2816
+    standard deviations of the forecast error.
 
     A quantile of 200 errors, half of which are news, has a standard deviation of 9 %.
     """
@@ -56,7 +58,8 @@ def test_widths_grow_to_those_of_the_process():
 
 
 def test_intervals_of_a_logarithm_are_those_of_its_series_at_every_horizon():
-    """Learning log(y) and reading the bounds as logarithms is learning x = log(y), beyond what is calibrated, too."""
+    """Learning log(y) and reading the bounds as logarithms is learning x = log(y),
+    beyond what is calibrated, too."""
     x = autoregression(3, 150)
     plain = freerun.RNN(**LINEAR).fit(x)
     logarithmic = freerun.RNN(**LINEAR, log=True).fit(np.exp(x))
@@ -94,7 +97,8 @@ def test_half_widths_of_a_single_run_are_those_of_a_t_distribution():
 
 
 def test_half_widths_of_few_errors_are_those_of_a_t_distribution():
-    """Of n errors with root mean square s, for a level too high for a quantile of n; SciPy has the distribution."""
+    """Of n errors with root mean square s, for a level too high for a quantile of n;
+    SciPy has the distribution."""
     errors = np.array([-2.0, 1.0, 2.0, -1.0]).reshape(4, 1, 1)
     freedom = (4 + 1) / 2  # runs of one step overlap with half of their neighbours
     expected = np.sqrt(2.5) * scipy.stats.t(freedom).ppf(0.975)

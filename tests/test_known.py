@@ -1,4 +1,5 @@
-"""A known model beside the network: the network corrects it, in whatever way it is run, saved and loaded."""
+"""A known model beside the network: the network corrects it, in whatever way it is run,
+saved and loaded."""
 
 from __future__ import annotations
 
@@ -119,7 +120,8 @@ def test_an_exact_model_leaves_errors_near_rounding(more):
 
 
 def test_the_readout_solves_for_the_error_of_the_model():
-    """A linear network without memory: least squares of what the model leaves, on values, estimates and a constant."""
+    """A linear network without memory: least squares of what the model leaves, on values,
+    estimates and a constant."""
     random = np.random.default_rng(0)
     values = random.normal(size=(300, 2)).cumsum(axis=0) / 10
     model = partial(np.multiply, 0.5)

@@ -1,4 +1,5 @@
-"""On-line learning: recursive least squares against least squares on all data, and forecasts of systems that drift."""
+"""On-line learning: recursive least squares against least squares on all data,
+and forecasts of systems that drift."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def values():
 
 
 def states_by_hand(network, values) -> np.ndarray:
-    """Hidden state, 1 and window of a leaky reservoir after each step, written out from its equation."""
+    """Hidden state, 1 and window of a leaky reservoir after each step,
+    written out from its equation."""
     cell, h, rows = network.cells[0], np.zeros(network.readout.shape[0]), []
     leak = 1.0 / (1.0 + np.exp(-cell.logit))
     for x in values:
@@ -99,7 +101,8 @@ def test_learning_without_forgetting_is_a_fit_to_all_steps(values, settings):
 
 
 def test_forgetting_goes_on_without_end(values):
-    """Where nothing new comes, the weights of directions that are no longer seen stay bounded by the penalty."""
+    """Where nothing new comes, the weights of directions that are no
+    longer seen stay bounded by the penalty."""
     rnn = freerun.RNN(**RESERVOIR).fit(values[:300])
     t = np.arange(500)
     rnn.update(np.column_stack([np.sin(t * 0.3), np.sin(t * 0.3 + 1)]), learn=True, forgetting=0.9)
@@ -140,7 +143,8 @@ def test_smoothers_are_weighted_by_the_likelihood_of_all_errors():
 
 
 def test_smoothers_that_forget_turn_to_other_gains():
-    """First a level with noise, which calls for a small gain; then a random walk, which calls for a large one."""
+    """First a level with noise, which calls for a small gain; then a random walk,
+    which calls for a large one."""
     random = np.random.default_rng(1)
     level = 10 + random.normal(size=300)
     walk = level[-1] + random.normal(size=200).cumsum()
@@ -154,7 +158,8 @@ def test_smoothers_that_forget_turn_to_other_gains():
 
 
 def test_a_map_that_drifts_is_followed():
-    """One-step errors beside those of an oracle that was told the parameter, and of the network as it was."""
+    """One-step errors beside those of an oracle that was told the parameter,
+    and of the network as it was."""
     parameters = np.linspace(3.6, 3.95, 3000)
     x = logistic(parameters)
     still = freerun.RNN(**WINDOW, seed=1).fit(x[:1000])

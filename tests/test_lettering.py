@@ -1,4 +1,5 @@
-"""Words of users in pictures: nothing in a name is a formula, and letters come from a font that has them."""
+"""Words of users in pictures: nothing in a name is a formula,
+and letters come from a font that has them."""
 
 import io
 import warnings
@@ -40,7 +41,8 @@ def written(figure: Figure, kind: str = "png") -> bytes:
 
 
 def table(names: tuple[str, ...], *levels: float) -> pd.DataFrame:
-    """A forecast as `RNN.forecast` gives it; channel i is i, and its bounds are the level to both sides."""
+    """A forecast as `RNN.forecast` gives it; channel i is i,
+    and its bounds are the level to both sides."""
     columns: dict[str, Any] = {name: np.full(5, float(i)) for i, name in enumerate(names)}
     for level in levels:
         for i, name in enumerate(names):

@@ -46,7 +46,8 @@ def problem(l2=None, hidden=3, steps=200):
 
 
 def test_levenberg_marquardt_reaches_the_minimum_that_scipy_finds():
-    """A ridge penalty makes the minimum sharp; SciPy's trust-region method, from the same start, is the oracle."""
+    """A ridge penalty makes the minimum sharp; SciPy's trust-region method, from the same start,
+    is the oracle."""
     objective, terms, network = problem(l2=jnp.asarray(1e-3), steps=100)
     theta, unravel = ravel_pytree(network)
     residuals = jax.jit(lambda weights: objective.residuals(unravel(weights), terms, KEY))
@@ -73,7 +74,8 @@ def test_a_linear_network_is_solved_in_a_few_iterations():
 
 @pytest.mark.parametrize(("hidden", "steps"), [(8, 40), (3, 200)])
 def test_the_first_step_is_that_of_the_normal_equations(hidden, steps):
-    """Worked out in NumPy, with fewer and with more residuals than weights, for the first damping that helps."""
+    """Worked out in NumPy, with fewer and with more residuals than weights,
+    for the first damping that helps."""
     objective, terms, network = problem(hidden=hidden, steps=steps)
     theta, unravel = ravel_pytree(network)
     residuals = jax.jit(lambda weights: objective.residuals(unravel(weights), terms, KEY))
@@ -115,7 +117,8 @@ def test_a_network_too_large_for_the_memory_bound_is_refused_with_its_size():
 
 
 def test_fifteen_units_fit_the_tutorials_series_far_better_than_the_tutorial():
-    """Gradient descent ends at 8.5e-4; the free run of the result holds for more than a hundred steps."""
+    """Gradient descent ends at 8.5e-4; the free run of the
+    result holds for more than a hundred steps."""
     series = freerun.systems.mackey_glass(1700, seed=0)
     rnn = freerun.RNN(15, cell="memoryless", delays=18, forcing="full", epochs=30, restarts=1)
     rnn.fit(series.between(0, 1500))

@@ -1,4 +1,5 @@
-"""Many series at once: each as if it were alone, whatever the others are, however the table comes, and once."""
+"""Many series at once: each as if it were alone, whatever the others are, however the table comes,
+and once."""
 
 import json
 import os
@@ -219,7 +220,8 @@ def test_scattered_series_are_gathered_at_bounded_memory(tmp_path, monkeypatch, 
 
 @pytest.mark.slow
 def test_a_large_file_is_never_in_memory_as_a_whole(tmp_path):
-    """10 million rows, of which a DataFrame takes 240 MB or more, in chunks: at most 200 MB more than at first."""
+    """10 million rows, of which a DataFrame takes 240 MB or more, in chunks:
+    at most 200 MB more than at first."""
     from pyarrow.parquet import ParquetWriter
 
     schema = pa.schema({"unique_id": pa.string(), "ds": pa.int64(), "y": pa.float64()})
@@ -356,7 +358,8 @@ def test_forecasts_and_refusals_are_written_as_csv(tmp_path):
 
 
 def test_a_script_needs_no_guard_and_workers_do_not_read_the_folder(tmp_path):
-    """Processes that share the work import neither the script nor a module of the folder that is named like another."""
+    """Processes that share the work import neither the script nor a module of
+    the folder that is named like another."""
     (tmp_path / "random.py").write_text("raise SystemExit('the wrong module')")
     several(4, 24).to_csv(tmp_path / "t.csv", index=False)
     script = f"import freerun; print(len(freerun.forecast_many('t.csv', 3, workers=2, **{SMALL}).forecasts))"

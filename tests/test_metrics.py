@@ -135,7 +135,8 @@ def test_the_weighted_quantile_loss_of_medians_is_the_share_of_the_absolute_erro
 
 
 def normal_crps(deviation, truth):
-    """The score of a normal distribution with mean 0, in closed form (Gneiting and Raftery, 2007, equation 5)."""
+    """The score of a normal distribution with mean 0, in closed form (Gneiting and Raftery, 2007,
+    equation 5)."""
     z = truth / deviation
     return deviation * (z * (2 * scipy.stats.norm.cdf(z) - 1) + 2 * scipy.stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
 
@@ -148,7 +149,8 @@ def test_the_score_of_samples_approaches_that_of_their_distribution(truth):
 
 
 def test_the_fair_score_of_few_samples_is_right_on_average():
-    """100000 steps with three samples each: the fair estimator has the expected score, the standard one more."""
+    """100000 steps with three samples each: the fair estimator has the expected score,
+    the standard one more."""
     samples = np.random.default_rng(0).normal(size=(3, 100_000, 1))
     truth = np.full((100_000, 1), 0.7)
     assert metrics.crps(truth, samples) == pytest.approx(normal_crps(1.0, 0.7), abs=0.01)
@@ -264,7 +266,8 @@ def test_spectra_are_smoothed_by_a_reflected_gaussian():
 
 
 def test_spectra_of_pieces_are_averaged_before_they_are_compared():
-    """Two pieces with a sine each have half the power at each frequency, as the sum of the two sines has."""
+    """Two pieces with a sine each have half the power at each frequency,
+    as the sum of the two sines has."""
     t = np.arange(1000)[:, None]
     slow, fast = np.sin(0.02 * np.pi * t), np.sin(0.2 * np.pi * t)
     apart, together = np.stack([slow, fast]), np.stack([slow + fast] * 3)
@@ -300,7 +303,8 @@ def henon(steps):
 
 
 def test_correlation_dimensions_are_those_of_known_sets():
-    """A plane has 2, a circle 1; the Henon attractor 1.21 to 1.25 (Grassberger and Procaccia, 1983)."""
+    """A plane has 2, a circle 1; the Henon attractor 1.21 to 1.25 (Grassberger and Procaccia,
+    1983)."""
     draw = np.random.default_rng(0)
     angle = draw.uniform(0, 2 * np.pi, 5000)
     assert metrics.correlation_dimension(draw.uniform(size=(5000, 2))) == pytest.approx(2.0, abs=0.1)

@@ -1,4 +1,5 @@
-"""However rows and columns come, the forecast is the same, or it is refused, or it is said; it is never another one."""
+"""However rows and columns come, the forecast is the same, or it is refused, or it is said;
+it is never another one."""
 
 import copy
 import warnings
@@ -16,7 +17,8 @@ from freerun import Series
 from freerun.errors import FreerunError, SeriesWarning
 
 T, H, NEW, BEGIN = 60, 4, 5, 20
-"""Steps of the training series, of a forecast and of an update, and the first step that is read again."""
+"""Steps of the training series, of a forecast and of an update,
+and the first step that is read again."""
 
 STEPS = T + NEW + H + 6
 
@@ -102,12 +104,14 @@ def rows(draw: st.DrawFn, first: int, last: int, before: int = 6, after: int = 5
 
 
 def same_or_said(call: Any, expected: pd.DataFrame, whole: bool) -> None:
-    """The forecast is the expected one; if not, freerun refuses the data or says that steps have no row.
+    """The forecast is the expected one; if not, freerun refuses
+    the data or says that steps have no row.
 
     Args:
         call: makes the forecast.
         expected: what it has to be.
-        whole: whether all rows that are needed are there, so that nothing less than the forecast will do.
+        whole: whether all rows that are needed are there,
+            so that nothing less than the forecast will do.
     """
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")

@@ -1,4 +1,5 @@
-"""Properties of all networks: independence of units, batches and chunks, exact derivatives, the same bits again."""
+"""Properties of all networks: independence of units, batches and chunks, exact derivatives,
+the same bits again."""
 
 import re
 import subprocess
@@ -47,7 +48,8 @@ SERIES = freerun.Series.of(np.random.default_rng(0).normal(size=(24, 2)).cumsum(
 @pytest.mark.parametrize("cell", TRAINABLE)
 @pytest.mark.parametrize("given_forcing", STAGES)
 def test_gradient_and_jacobian_agree_with_finite_differences(cell, given_forcing):
-    """With both penalties and noise on weights and inputs; central differences along a random direction."""
+    """With both penalties and noise on weights and inputs;
+    central differences along a random direction."""
     settings = Settings.checked(
         hidden=3,
         washout=3,
@@ -100,7 +102,8 @@ shapes = st.integers(1, 3).flatmap(lambda width: st.lists(st.tuples(*[finite] * 
 @SLOW
 @given(shapes, st.floats(-140, 140), st.floats(-3, 3), st.floats(-12, 12), st.booleans(), st.booleans())
 def test_scaling_goes_there_and_back(rows, exponent, offset, dt_exponent, detrend, log):
-    """In units from 1e-140 to 1e140 and steps from 1e-12 to 1e12: to twelve digits of the size of the numbers."""
+    """In units from 1e-140 to 1e140 and steps from 1e-12 to 1e12:
+    to twelve digits of the size of the numbers."""
     values = (np.array(rows) + offset + (10.0 if log else 0.0)) * 10.0**exponent
     series = freerun.Series(values, times=np.arange(len(values)) * 10.0**dt_exponent)
     try:
@@ -203,7 +206,8 @@ def _fitted_once(wave):
 @pytest.mark.quick(cell=["lstm"])
 @pytest.mark.parametrize("cell", [cell for cell in TRAINABLE if cell != "plrnn"])
 def test_single_precision_agrees_as_far_as_it_goes(wave, cell):
-    """Of bounded cells: the states of the plain piecewise-linear one grow without bound over the series."""
+    """Of bounded cells: the states of the plain piecewise-linear
+    one grow without bound over the series."""
     parameters: dict[str, Any] = {"hidden": 5, "cell": cell, "delays": 2, "optimizer": "adam", "epochs": 20}
     double = freerun.RNN(**parameters).fit(wave)
     single = freerun.RNN(**parameters, dtype="float32").fit(wave)

@@ -20,7 +20,8 @@ from freerun.training.supervised import SupervisedData
     ("kind", "hidden"), [("simple", 14), ("simple", 15), ("simple", 16), ("simple", 20), ("leaky", 15), ("gru", 15)]
 )
 def test_the_objective_and_its_gradient_are_those_of_the_formula(kind, hidden):
-    """For widths that fill the vectors of a processor and that do not; softplus, of which no unit is ever idle."""
+    """For widths that fill the vectors of a processor and that do not; softplus,
+    of which no unit is ever idle."""
     values = np.random.default_rng(0).normal(size=(41, 1))
     start = Start("glorot", seed=1, leak=0.4)
     l1, l2 = 1e-3, 1e-2

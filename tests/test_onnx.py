@@ -1,4 +1,5 @@
-"""ONNX files: onnxruntime computes what freerun does, for every cell and shape; and what cannot be exported."""
+"""ONNX files: onnxruntime computes what freerun does, for every cell and shape;
+and what cannot be exported."""
 
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ class Session:
         self.inputs = {one.name: one.shape for one in self.session.get_inputs()}
 
     def __call__(self, **given: Any) -> dict[str, np.ndarray]:
-        """All outputs by name. What is not given is empty: the state of the file, no values, no steps."""
+        """All outputs by name. What is not given is empty: the state of the file, no values,
+        no steps."""
         empty = {"state": np.zeros(0), "steps": np.zeros(1, int)}
         if "values" in self.inputs:
             empty["values"] = np.zeros((0, self.inputs["values"][1]))
@@ -88,7 +90,8 @@ def agree(ours: np.ndarray, theirs: np.ndarray, tolerance: float = 1e-6) -> None
 
 
 def holds(rnn: RNN, new: Series, ensemble: Ensemble = "best", tolerance: float = 1e-6) -> None:
-    """Compare both programs with freerun: free runs from the training series, and along new steps with gaps."""
+    """Compare both programs with freerun: free runs from the training series,
+    and along new steps with gaps."""
     values, names = new.values.copy(), rnn.model_.recent.input_names
     values[2:4, 0] = values[6] = np.nan
     new = replace(new, values=values)

@@ -1,7 +1,7 @@
 """The JavaScript of docs/onnx.md in Chromium, with onnxruntime-web.
 
-It is taken from the folder in FREERUN_ONNXRUNTIME_WEB (node_modules/onnxruntime-web, or what `npm pack` made),
-or fetched by npm where that is installed.
+It is taken from the folder in FREERUN_ONNXRUNTIME_WEB (node_modules/onnxruntime-web, or what `npm
+pack` made), or fetched by npm where that is installed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ HTML = """<script type="importmap">
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Files of a folder, without a line for each request; modules have the type that browsers ask for."""
+    """Files of a folder, without a line for each request;
+    modules have the type that browsers ask for."""
 
     extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {
         ".mjs": "text/javascript",

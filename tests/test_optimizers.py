@@ -33,7 +33,8 @@ def go_on(descended, tutorial, **parameters):
 
 @pytest.mark.slow
 def test_bfgs_goes_on_from_gradient_descent_to_a_minimum_of_the_tutorials_objective(tutorial, descended):
-    """SciPy's BFGS reached a training MSE of 7.8e-5 from there under PyTensor, in 1400 to 2000 iterations."""
+    """SciPy's BFGS reached a training MSE of 7.8e-5 from there under PyTensor,
+    in 1400 to 2000 iterations."""
     rnn = go_on(descended, tutorial, epochs=2500, l2=1e-4)
     assert rnn.history_.training_mse[-1] == pytest.approx(7.8e-5, rel=0.02)
     assert rnn.history_.stopped.startswith("no lower objective found after")
@@ -41,7 +42,8 @@ def test_bfgs_goes_on_from_gradient_descent_to_a_minimum_of_the_tutorials_object
 
 
 def test_bfgs_goes_on_from_gradient_descent_to_the_least_squares_of_scipy():
-    """Hidden units that are linear make a linear network, whose minimum is that of least squares on its window."""
+    """Hidden units that are linear make a linear network,
+    whose minimum is that of least squares on its window."""
     values = np.sin(np.arange(120) / 3) + 0.1 * np.cos(np.arange(120))
     given: dict[str, Any] = {"hidden": 2, "cell": "memoryless", "delays": 3, "nonlinearity": "identity", "washout": 3}
     descended = freerun.RNN(**given, optimizer="sgd", epochs=20, learning_rate=0.01, restarts=1).fit(values)
@@ -74,7 +76,8 @@ def test_bfgs_runs_on_past_a_start_that_is_already_close(tutorial, descended):
 
 
 def test_a_linear_network_learns_a_linear_recursion_exactly():
-    """x_{t+1} = 1.8 x_t - 0.97 x_{t-1}: two linear units and a direct connection can represent it."""
+    """x_{t+1} = 1.8 x_t - 0.97 x_{t-1}: two linear units and a direct connection can represent
+    it."""
     values = [1.0, 0.9]
     for _ in range(100):
         values.append(1.8 * values[-1] - 0.97 * values[-2])

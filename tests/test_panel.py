@@ -1,4 +1,5 @@
-"""Several series learned together: which forms they come in, and how their external inputs are matched."""
+"""Several series learned together: which forms they come in,
+and how their external inputs are matched."""
 
 from typing import Any
 

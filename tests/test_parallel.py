@@ -111,7 +111,8 @@ def test_a_network_forced_by_a_mixture_and_over_gaps(kind, shape, run):
 
 @pytest.mark.slow
 def test_a_chaotic_network_is_run_one_piece_after_the_other():
-    """Newton's method runs away; what comes out obeys the recurrence at every step, across pieces too."""
+    """Newton's method runs away; what comes out obeys the recurrence at every step,
+    across pieces too."""
     recurrent = jnp.asarray(np.random.default_rng(0).normal(size=(40, 40)) * 3.0 / np.sqrt(40))
     cell = SimpleCell(jnp.ones((2, 40)), jnp.zeros(40), "tanh", recurrent)
     inputs = 0.1 * values_of(1000, 2)

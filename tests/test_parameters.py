@@ -1,4 +1,5 @@
-"""The constructor of `RNN` is written from the fields of `Settings`, and users see its parameters."""
+"""The constructor of `RNN` is written from the fields of `Settings`,
+and users see its parameters."""
 
 import inspect
 import pydoc

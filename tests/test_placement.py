@@ -1,4 +1,5 @@
-"""Training takes a GPU where it pays, and nowhere else; what does not fit in its memory is refused."""
+"""Training takes a GPU where it pays, and nowhere else;
+what does not fit in its memory is refused."""
 
 from types import SimpleNamespace
 

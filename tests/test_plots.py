@@ -39,7 +39,8 @@ def test_a_free_run_begins_where_the_data_end():
 
 
 def test_data_are_drawn_as_users_have_them():
-    """Of an array, the true values are those of the first steps of the run, as of a series with times."""
+    """Of an array, the true values are those of the first steps of the run,
+    as of a series with times."""
     months = pd.date_range("2020-01-01", periods=72, freq="MS")
     values = 20 + np.sin(np.arange(72) / 2)
     known = pd.Series(values[:60], months[:60], name="sales")

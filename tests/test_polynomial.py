@@ -1,4 +1,5 @@
-"""Networks of monomials of delays: the monomials, what they learn exactly, and the published free runs of Lorenz-63."""
+"""Networks of monomials of delays: the monomials, what they learn exactly,
+and the published free runs of Lorenz-63."""
 
 import time
 
@@ -40,7 +41,8 @@ def test_a_network_reads_the_monomials_of_its_window():
 
 
 def recovered(series: np.ndarray, delays: int) -> np.ndarray:
-    """One-step errors on the last 50 steps of a network that is fitted to the steps before, without a penalty."""
+    """One-step errors on the last 50 steps of a network that is fitted to the steps before,
+    without a penalty."""
     rnn = freerun.RNN(cell="polynomial", l2=0.0, difference=0, delays=delays).fit(series[:-50])
     return rnn.predict(series).values[-50:] - series[-50:]
 
@@ -84,7 +86,8 @@ def lorenz(steps: int) -> np.ndarray:
 def test_lorenz_is_forecast_as_published():
     """Gauthier et al. (2021): k = 2, s = 1, degree 2, 400 training steps, ridge 2.5e-6.
 
-    They report an NRMSE of one-step predictions of 1.06e-4, and free runs that follow for about 5 Lyapunov times.
+    They report an NRMSE of one-step predictions of 1.06e-4,
+    and free runs that follow for about 5 Lyapunov times.
     """
     values = lorenz(1400)
     training = values[:400]

@@ -1,6 +1,8 @@
-"""What users may rely on, name by name and parameter by parameter, so that none of it changes unseen.
+"""What users may rely on, name by name and parameter by parameter,
+so that none of it changes unseen.
 
-Where a change is meant, write the list anew (`python tests/test_public_api.py`), and say so in the changelog.
+Where a change is meant, write the list anew (`python tests/test_public_api.py`),
+and say so in the changelog.
 """
 
 from __future__ import annotations
@@ -72,7 +74,8 @@ def test_nothing_public_has_changed_unseen():
 
 
 def test_the_types_that_users_are_given_are_documented():
-    """What `RNN` returns, what progress callbacks are given and what a search leaves: on the page on Python."""
+    """What `RNN` returns, what progress callbacks are given and what a search leaves:
+    on the page on Python."""
     import pandas
 
     page = (LIST.parents[1] / "docs" / "python.md").read_text()

@@ -16,7 +16,8 @@ def test_p_values_of_few_errors_are_ranks_and_never_below_one_over_n_plus_one() 
 
 @pytest.mark.parametrize("rank", [1, 3, 12])
 def test_alarms_by_ranks_have_the_exact_distribution(rank: int) -> None:
-    """Of m new errors after n calibrating ones, the number with p <= k / (n + 1) is beta-binomial (Vovk, 2012)."""
+    """Of m new errors after n calibrating ones, the number with p <= k / (n + 1) is beta-binomial
+    (Vovk, 2012)."""
     random, n, m, repeats = np.random.default_rng(0), 24, 10, 4000
     counts = np.zeros(m + 1)
     for _ in range(repeats):
@@ -32,7 +33,8 @@ def test_alarms_by_ranks_have_the_exact_distribution(rank: int) -> None:
 
 @pytest.mark.parametrize("distribution", [stats.norm, stats.laplace, stats.t(4)], ids=["normal", "laplace", "t4"])
 def test_alarms_in_the_tail_are_as_rare_as_the_p_values_say(distribution: stats.rv_continuous) -> None:
-    """How often thresholds for p = 0.0002 of 1000 errors are exceeded is known exactly. Light tails are not trusted."""
+    """How often thresholds for p = 0.0002 of 1000 errors are exceeded is known exactly.
+    Light tails are not trusted."""
     random, rate, chances = np.random.default_rng(1), 2e-4, []
     grid = np.linspace(0, 60, 60001)
     for _ in range(60):
@@ -81,7 +83,8 @@ def test_missing_p_values_are_left_out_and_one_does_not_hide_another() -> None:
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.99])
 def test_small_combined_p_values_are_valid_under_dependence(correlation: float) -> None:
-    """Liu and Xie, 2020, theorem 1: about as many are below 0.01 as should be, whatever the correlation."""
+    """Liu and Xie, 2020, theorem 1: about as many are below 0.01 as should be,
+    whatever the correlation."""
     random, n = np.random.default_rng(5), 40000
     common, own = random.normal(size=(n, 1)), random.normal(size=(n, 5))
     z = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own

@@ -1,4 +1,5 @@
-"""Real series: gaps, external inputs, differences, panels, calendars, intervals, backtests, export."""
+"""Real series: gaps, external inputs, differences, panels, calendars, intervals, backtests,
+export."""
 
 import dataclasses
 from typing import Any
@@ -34,7 +35,8 @@ def _dated(start: str, frequency: str) -> pd.Series:
 
 
 def test_gaps_are_masked_and_read_as_the_networks_own_output():
-    """One value in twenty missing, and twelve in a row: the free run still follows what really came."""
+    """One value in twenty missing, and twelve in a row:
+    the free run still follows what really came."""
     values = freerun.systems.mackey_glass(900, seed=0).values
     gappy = values[:700].copy()
     gappy[np.random.default_rng(0).random(700) < 0.05] = np.nan
@@ -188,7 +190,8 @@ def test_the_exported_program_is_the_free_run(tmp_path):
 
 
 def test_a_noise_free_series_with_gaps_is_learned_to_rounding():
-    """What reads a gap is left out of the fit, so that interpolated values do not spoil a tiny penalty."""
+    """What reads a gap is left out of the fit, so that
+    interpolated values do not spoil a tiny penalty."""
     t = np.arange(200.0)
     values = np.sin(0.3 * t) + np.sin(0.7 * t)
     gappy = values[:160].copy()

@@ -1,4 +1,5 @@
-"""The scans and their derivative rule, against hand-written NumPy loops and against plain `lax.scan`."""
+"""The scans and their derivative rule, against hand-written
+NumPy loops and against plain `lax.scan`."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -79,7 +80,8 @@ def test_a_cell_of_a_kind_that_no_loop_knows_is_refused():
 
 
 def with_derivatives(run, *arguments):
-    """What `run` returns, and the derivatives of the sum of its sines backwards and forwards, by one program."""
+    """What `run` returns, and the derivatives of the sum of its sines backwards and forwards,
+    by one program."""
     places = tuple(range(len(arguments)))
 
     def total(*arguments):
@@ -150,7 +152,8 @@ def test_several_steps_in_a_turn_as_on_a_gpu_give_the_same(kind, monkeypatch):
 
 
 def test_a_network_reads_sequences_side_by_side_as_each_alone():
-    """Several layers, delays, differences and external inputs, each sequence from a state of its own."""
+    """Several layers, delays, differences and external inputs,
+    each sequence from a state of its own."""
     shape = Shape(2, 5, "gru", (0, 1, 4), 2, True, inputs=1, differences=(1, 3))
     draw = np.random.default_rng(0)
     network = jax.tree.map(
@@ -197,7 +200,8 @@ def test_second_derivatives_agree_too():
 @pytest.mark.parametrize("kind", CELLS)
 @pytest.mark.parametrize(("lags", "layers", "direct"), [((0,), 1, True), ((0, 1, 4), 2, True), ((1, 2), 1, False)])
 def test_open_loop_free_run_and_forced_run_are_the_hand_written_loop(kind, lags, layers, direct):
-    """Read data, or a mixture, then feed back: the first generated value is the output after the last step read."""
+    """Read data, or a mixture, then feed back: the first generated value
+    is the output after the last step read."""
     network = random_network(kind, lags=lags, layers=layers, direct=direct)
     inputs = np.random.default_rng(3).normal(size=(12, 2))
     strength = np.array([1, 1, 0.5, 0, 0.3, 1, 0, 0, 0, 0.9, 1, 1.0])
@@ -301,7 +305,8 @@ def test_a_long_series_read_in_pieces_gives_the_same(kind, steps, monkeypatch):
 
 
 def test_gaps_inputs_and_differences_against_a_loop_by_hand():
-    """A memoryless network on lags 0 and 2 of first differences and an external input, with one value missing."""
+    """A memoryless network on lags 0 and 2 of first differences and an external input,
+    with one value missing."""
     draw = np.random.default_rng(0)
     values, inputs = draw.normal(size=12).cumsum(), draw.normal(size=16)
     values[7] = np.nan

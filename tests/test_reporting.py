@@ -1,4 +1,5 @@
-"""The report of a fit says in sentences what its numbers say, and its page holds what was read, chosen and forecast."""
+"""The report of a fit says in sentences what its numbers say, and its page holds what was read,
+chosen and forecast."""
 
 import html
 import shlex
@@ -240,7 +241,8 @@ def test_the_command_and_the_code_of_a_recipe_repeat_the_fit(tmp_path, monkeypat
 
 
 def test_predictions_count_once_a_whole_window_was_read():
-    """Of lags 0 to 7 of differences of one step, the window before step 9 reaches back before the series."""
+    """Of lags 0 to 7 of differences of one step,
+    the window before step 9 reaches back before the series."""
     steps = np.arange(60.0)
     series = Series(100 + 10 * np.sin(steps))
     outlook = outlook_of(RNN(20, optimizer="ridge", delays=8, difference=1, l2=1e-9).fit(series), series, 3, folds=0)

@@ -96,7 +96,8 @@ def test_the_error_over_the_rows_needs_no_rows(values):
 
 
 def test_channels_with_missing_values_are_solved_as_if_alone():
-    """Of two channels that are predicted from the same windows, one has no value at some targets."""
+    """Of two channels that are predicted from the same windows,
+    one has no value at some targets."""
     values = np.random.default_rng(1).normal(size=(150, 2))
     gappy = values.copy()
     gappy[148:, 1] = np.nan  # read by no window but the last, and a target twice

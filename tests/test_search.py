@@ -65,7 +65,8 @@ def as_optuna_reads_it(storage: Path) -> Iterator[optuna.Study]:
 
 
 def test_the_error_of_a_trial_is_that_of_free_runs_on_data_it_was_not_fitted_to(series):
-    """Recomputed with public means. Of 300 steps only one part of 120 can be left out, the last one."""
+    """Recomputed with public means. Of 300 steps only one part of 120 can be left out,
+    the last one."""
     given = settled(Settings.checked(**SMALL, delays=4, input_scale=0.3, l2=1e-4, holdout=0.4), 300)
     (outcome,) = Scorer(given, [series], 2).score([given], [])
     judge = freerun.RNN(**given.model_dump()).set_params(standardize=False)
@@ -94,7 +95,8 @@ def test_the_winner_is_fitted_to_the_whole_series(series, found):
 @pytest.mark.quick(epochs=[9])
 @pytest.mark.parametrize(("platform", "epochs"), [("cpu", 9), ("cpu", 90), ("gpu", 90)])
 def test_trials_that_are_trained_together_come_out_as_if_alone(series, platform, epochs, monkeypatch):
-    """Each with a learning rate, penalty and seed of its own; by one program for all, as on a GPU, too."""
+    """Each with a learning rate, penalty and seed of its own; by one program for all, as on a GPU,
+    too."""
     monkeypatch.setattr(base, "current_device", lambda: SimpleNamespace(platform=platform))
     several = [
         settled(Settings.checked(**TRAINED | {"epochs": epochs}, restarts=1, members=1, **own), 300)
@@ -178,7 +180,8 @@ def test_steps_before_the_first_value_are_left_out_as_in_a_fit(tmp_path):
 
 @pytest.mark.slow
 def test_no_more_trials_begin_once_time_is_over(series, tmp_path):
-    """The first generation is judged in any case, so that there is a winner; the study goes on when there is time."""
+    """The first generation is judged in any case, so that there is a winner;
+    the study goes on when there is time."""
     limited = search(series, 10, settings=SMALL, storage=tmp_path / "s.sqlite", generation=5, time_limit=0)
     assert len(limited.trials) == 5
     assert len(limited.rnn.generate(5)) == 5
@@ -267,7 +270,8 @@ def test_ctrl_c_gives_running_trials_back(launch, tmp_path):
 
 
 def test_trials_of_a_dead_machine_are_scored_again_after_a_while(series, tmp_path, monkeypatch):
-    """A process of another host that gives no sign of life; its proposals come again, not others in their place."""
+    """A process of another host that gives no sign of life; its proposals come again,
+    not others in their place."""
     for module in (database, study):
         monkeypatch.setattr(module, "HEARTBEAT", 1)
         monkeypatch.setattr(module, "GRACE", 1)

@@ -1,4 +1,5 @@
-"""Search on several processes: Dask with dying workers and a restarted scheduler, and one study in PostgreSQL."""
+"""Search on several processes: Dask with dying workers and a restarted scheduler,
+and one study in PostgreSQL."""
 
 import getpass
 import os
@@ -98,7 +99,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.mark.slow
 def test_workers_may_die_and_the_scheduler_may_restart(series, serial, cluster, tmp_path):
-    """One of three workers is killed in mid-trial, later the scheduler: the same trials, each once, the same best."""
+    """One of three workers is killed in mid-trial, later the scheduler: the same trials, each once,
+    the same best."""
     happened = []
 
     def watch(standing: Standing) -> None:
@@ -212,7 +214,8 @@ def server() -> Iterator[Server]:
 
 @pytest.mark.slow
 def test_machines_share_a_study_in_postgresql_and_survive_each_other(series, server, tmp_path):
-    """Two processes on one study: one is killed in mid-trial, and the server goes down and comes back."""
+    """Two processes on one study: one is killed in mid-trial,
+    and the server goes down and comes back."""
     series.write(tmp_path / "s.csv")
     words = ["search", "s.csv", "--trials", str(TRIALS), "--set", "hidden=60", "--set", "optimizer=ridge", "--quiet"]
     place = ["--storage", server.url, "--name", "shared", "-o", "other.freerun"]

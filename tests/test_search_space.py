@@ -40,7 +40,8 @@ def test_a_search_space_with_unknown_fixed_or_invalid_parameters_is_refused(seri
 
 
 def test_a_proposal_leaves_out_what_has_no_effect(series):
-    """Whatever the sampler draws makes settings that are accepted, leak for leaky cells alone, spacing for windows."""
+    """Whatever the sampler draws makes settings that are accepted, leak for leaky cells alone,
+    spacing for windows."""
     space = Space.of(Settings.checked(), [series], {})
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(60):

@@ -1,4 +1,5 @@
-"""What is left open is chosen by free runs on the end of the training series, and by nothing else."""
+"""What is left open is chosen by free runs on the end of the training series,
+and by nothing else."""
 
 from dataclasses import replace
 from typing import Any
@@ -59,7 +60,8 @@ def test_the_choice_does_not_see_the_validation_series(series, chosen):
 
 
 def test_the_judge_takes_the_penalty_that_runs_free_best_over_the_held_out_steps(series):
-    """Recomputed with public means: fit each penalty to the first 180 steps, run free over the 120 that are held out.
+    """Recomputed with public means: fit each penalty to the first 180 steps,
+    run free over the 120 that are held out.
 
     So large a part is left out once; with a smaller one there would be another before it.
     """
@@ -222,7 +224,8 @@ def noisy_lorenz() -> tuple[freerun.Series, freerun.Series]:
 
 
 def test_long_runs_of_states_are_compared_with_the_series_as_it_was_measured(noisy_lorenz):
-    """By the same judge, a network of states is better than the same network of the measurements as they are."""
+    """By the same judge, a network of states is better than the same
+    network of the measurements as they are."""
     _, noisy = noisy_lorenz
     given = Settings.checked(optimizer="ridge", hidden=30, cell="memoryless", delays=1, input_scale=0.3)
     judge = AttractorJudge(given, [noisy])
@@ -315,7 +318,8 @@ def test_a_candidate_without_a_run_comes_last():
 
 
 def choice(excess: float, spread: float = 0.05, runs: int = 100) -> Candidate:
-    """Errors of free runs that exceed those of the best by so much on average, with that standard deviation."""
+    """Errors of free runs that exceed those of the best by so much on average,
+    with that standard deviation."""
     best = 0.3 + 0.2 * np.sin(np.arange(runs))
     return Candidate.of(Settings.checked(), (best + excess + spread * np.resize([1.0, -1.0], runs)).tolist())
 
@@ -325,7 +329,8 @@ def choice(excess: float, spread: float = 0.05, runs: int = 100) -> Candidate:
     [
         ([], 1),
         ([choice(0.0)], 2),
-        # the standard error of the mean difference is 0.05 / sqrt(100), two of which count as chance
+        # the standard error of the mean difference is 0.05 / sqrt(100),
+        # two of which count as chance
         ([choice(0.0099), choice(0.0101)], 2),
         ([choice(0.2), choice(0.0)], 1),
         ([choice(0.0), choice(0.2), choice(0.0)], 2),
@@ -359,7 +364,8 @@ def test_an_ensemble_takes_the_best_of_each_kind_before_others_of_its_kind():
 
 
 def test_a_part_of_a_long_series_is_judged_like_its_end():
-    """With 1000 steps the stretch before the last one is judged on 750 of them, by as many runs of the same length."""
+    """With 1000 steps the stretch before the last one is judged on 750 of them,
+    by as many runs of the same length."""
     values = freerun.systems.mackey_glass(1000, seed=0).values
     with computing("float64"):
         end, before = (Validation.of([part], 1, 250, "float64") for part in (values, values[:750]))
@@ -368,7 +374,8 @@ def test_a_part_of_a_long_series_is_judged_like_its_end():
 
 
 def test_ctrl_c_during_a_race_leaves_the_best_candidate_and_the_fit_goes_on_from_there(series, tmp_path):
-    """The model of an interrupted fit forecasts; with the checkpoint, the fit ends as if it had never stopped."""
+    """The model of an interrupted fit forecasts; with the checkpoint,
+    the fit ends as if it had never stopped."""
     reports, series = list[Any](), series.between(0, 150)
 
     def stop_after_ten(progress: Any) -> None:
@@ -397,7 +404,8 @@ def test_ctrl_c_before_anything_was_judged_leaves_no_model(series, monkeypatch):
 
 
 def test_candidates_too_large_for_the_memory_are_left_out_and_that_is_said(series, monkeypatch):
-    """300 steps ask for 200 units in the last round, which take about 6 MB, and for 124 before: 4 MB."""
+    """300 steps ask for 200 units in the last round, which take about 6 MB, and for 124 before:
+    4 MB."""
     monkeypatch.setattr(ridge, "physical_memory", lambda: 4_500_000)
     with pytest.warns(UserWarning, match="candidates are left out: 200 hidden units take"):
         rnn = freerun.RNN(cell="memoryless").fit(series)
@@ -411,7 +419,8 @@ def test_candidates_too_large_for_the_memory_are_left_out_and_that_is_said(serie
 
 @pytest.mark.filterwarnings("ignore::freerun.errors.SeriesWarning")  # some of them say that long runs do not endure
 def test_forecasts_of_short_series_that_end_in_a_jump_stay_bounded():
-    """Networks of few steps are prone to run away from a jump; forecasts stay within five times the range."""
+    """Networks of few steps are prone to run away from a jump;
+    forecasts stay within five times the range."""
     quarters = np.arange(36)
     for seed in range(8):
         values = 2 + np.abs(np.random.default_rng(seed).normal(0, 0.3, 36)) + 0.5 * np.sin(quarters * np.pi / 2)

@@ -150,7 +150,8 @@ def test_missing_files_folders_and_unknown_formats(tmp_path, write):
 
 
 def test_arrays_that_claim_more_than_there_is_take_no_memory(tmp_path):
-    """A header that promises 8 TB, in npy and inside npz, and a member that unpacks to a thousand times its size."""
+    """A header that promises 8 TB, in npy and inside npz,
+    and a member that unpacks to a thousand times its size."""
     np.save(tmp_path / "s.npy", np.ones(4))
     content = (tmp_path / "s.npy").read_bytes().replace(b"(4,), }            ", b"(1000000000000,), }")
     (tmp_path / "s.npy").write_bytes(content)

@@ -1,4 +1,5 @@
-"""The service: it answers what Python answers, refuses what it cannot answer, and keeps its models."""
+"""The service: it answers what Python answers, refuses what it cannot answer,
+and keeps its models."""
 
 import io
 import shutil
@@ -55,7 +56,8 @@ def driven(steps: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Model files: of dates, of counted steps with a network that learns on, and with an external input."""
+    """Model files: of dates, of counted steps with a network that learns on,
+    and with an external input."""
     folder = tmp_path_factory.mktemp("models")
     freerun.RNN(cell="smoothing").fit(monthly(60)).save(folder / "sales.freerun")
     sines = freerun.systems.multiple_sines(300, seed=0)
@@ -168,7 +170,8 @@ def test_external_inputs_come_in_the_series_or_beside_it(client, folder):
 
 
 class Here:
-    """Stands for a process of the pool: computes in this one, once it is allowed to, so that tests are quick."""
+    """Stands for a process of the pool: computes in this one, once it is allowed to,
+    so that tests are quick."""
 
     allowed = threading.Event()
 
@@ -415,7 +418,8 @@ def test_a_service_that_cannot_start_says_why(run, tmp_path, folder, line, words
 
 @pytest.fixture
 def described(client):
-    """The OpenAPI document of a service, from which Schemathesis makes requests to one of its models."""
+    """The OpenAPI document of a service, from which Schemathesis makes requests to one of its
+    models."""
     project = ProjectConfig(base_url=str(client.base_url), parameters={"path.name": "sales"})
     config = SchemathesisConfig(seed=0, projects=ProjectsConfig(default=project))
     return schemathesis.openapi.from_dict(client.get("/openapi.json").json(), config=config)
@@ -427,7 +431,8 @@ def test_the_openapi_document_is_valid(described):
 
 @pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
 def test_answers_are_those_of_the_openapi_document(described, mode):
-    """To valid requests, and to others; whether data suit a model is beyond what a schema can say."""
+    """To valid requests, and to others; whether data suit a
+    model is beyond what a schema can say."""
     excluded = [positive_data_acceptance]
     asked = described if mode is schemathesis.GenerationMode.POSITIVE else described.include(path_regex="name}/")
     with requests.Session() as session:

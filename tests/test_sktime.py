@@ -1,4 +1,5 @@
-"""The sktime forecaster is what sktime says a forecaster is, and matches exogenous data by name and by time."""
+"""The sktime forecaster is what sktime says a forecaster is,
+and matches exogenous data by name and by time."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""Derivatives of every cell against central differences in double precision, which use no hand-written slope."""
+"""Derivatives of every cell against central differences in double precision,
+which use no hand-written slope."""
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +38,8 @@ def like(draw, tree):
 
 
 def assert_slopes_are_those_of_differences(function, *at):
-    """The gradient of a weighted sum of all results with respect to every number that the function reads."""
+    """The gradient of a weighted sum of all results with respect to
+    every number that the function reads."""
     leaves, tree = jax.tree.flatten(at)
     ends = np.cumsum([np.size(leaf) for leaf in leaves])
 
@@ -83,7 +85,8 @@ def test_the_gradient_of_an_open_run_agrees_with_finite_differences(kind):
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_the_gradient_of_a_forced_run_agrees_with_finite_differences(kind):
-    """By data alone, by the output alone and by mixtures of them, with respect to the strength as well."""
+    """By data alone, by the output alone and by mixtures of them,
+    with respect to the strength as well."""
     network = random_network(kind, lags=(0, 2))
     draw = np.random.default_rng(4)
     state, value, inputs = like(draw, network.rest()), jnp.asarray([0.3, -0.2]), jnp.asarray(draw.normal(size=(6, 2)))

@@ -1,4 +1,5 @@
-"""Exponential smoothing as a network: its recursion, its start, its weights, and what it forecasts."""
+"""Exponential smoothing as a network: its recursion, its start, its weights,
+and what it forecasts."""
 
 from dataclasses import replace
 
@@ -49,7 +50,8 @@ def test_a_level_alone_is_the_exponentially_weighted_mean_of_pandas():
 
 
 def test_all_gains_together_follow_the_equations_of_holt_and_winters():
-    """In their component form (Hyndman and Athanasopoulos, 2021, section 8.3), not in that of error correction."""
+    """In their component form (Hyndman and Athanasopoulos, 2021, section 8.3),
+    not in that of error correction."""
     alpha, beta, phi, gamma, m = 0.4, 0.2, 0.9, 0.15, 4
     random = np.random.default_rng(1)
     values = np.tile([3.0, -1.0, 0.5, -2.5], 10) + 0.1 * np.arange(40) + random.normal(size=40)
@@ -83,7 +85,8 @@ def test_a_damped_slope_adds_up_to_a_geometric_sum():
 
 @pytest.mark.parametrize("period", [0, 4, 7, 12, 24, 52])
 def test_no_smoother_of_the_grid_drifts_away_from_the_forecast_that_it_follows(period):
-    """By the eigenvalues of the matrix by which the error of the state goes on (Hyndman et al., 2008, section 10.2)."""
+    """By the eigenvalues of the matrix by which the error of the state goes on (Hyndman et al.,
+    2008, section 10.2)."""
     grid = smoothing.gains(period, slopes=True)
     for level, trend, damping, season in zip(grid.level, grid.trend, grid.damping, grid.season, strict=True):
         transition, gain, forecast = np.zeros((2 + period, 2 + period)), np.zeros(2 + period), np.zeros(2 + period)
@@ -167,8 +170,8 @@ def test_missing_values_do_not_count_in_seasonal_terms():
 
 
 def test_weights_are_the_likelihoods_of_the_smoothers():
-    """By a loop over smoothers and steps, with the density of scipy's generalized normal distribution at the scale that
-    is likeliest."""
+    """By a loop over smoothers and steps, with the density of scipy's generalized normal
+    distribution at the scale that is likeliest."""
     from scipy.stats import gennorm
 
     values = np.cumsum(np.random.default_rng(3).normal(size=40))[:, None]
@@ -368,7 +371,8 @@ def test_the_season_that_is_given_is_used():
 
 
 def test_cross_fitting_takes_the_luck_out_of_the_best_of_many():
-    """The best of many candidates that are all as bad looks good; cross-fitted, it is as bad as they are."""
+    """The best of many candidates that are all as bad looks good; cross-fitted,
+    it is as bad as they are."""
     errors = 1 + 0.3 * np.random.default_rng(10).normal(size=(500, 8))
     assert errors.mean(axis=1).min() < 0.75
     assert cross_fitted_error(errors, folds=2) == pytest.approx(1.0, abs=0.15)

@@ -1,4 +1,5 @@
-"""Steps of time: what pandas counts as a frequency is found, continued and completed as pandas does."""
+"""Steps of time: what pandas counts as a frequency is found,
+continued and completed as pandas does."""
 
 import tracemalloc
 
@@ -111,7 +112,8 @@ def test_numbers_go_on_at_their_step(index):
 @pytest.mark.parametrize("gone", [[], [10, 25]])
 @pytest.mark.filterwarnings("ignore:2 of 40 steps")
 def test_ends_of_fiscal_months_of_four_and_five_weeks_go_on_at_their_mean_step(gone):
-    """A step of four weeks, which most of them have, would be a quarter of a year off after these 40."""
+    """A step of four weeks, which most of them have,
+    would be a quarter of a year off after these 40."""
     weeks = np.cumsum([0, *[4, 5, 4] * 14])
     ends = pd.Timestamp("2020-02-01") + pd.to_timedelta(7 * weeks, "D")
     series = of(pd.DatetimeIndex(ends[:40].delete(gone)))

@@ -1,4 +1,5 @@
-"""Series that are read a part at a time: the parts are those of the whole, and networks learn all of it."""
+"""Series that are read a part at a time: the parts are those of the whole,
+and networks learn all of it."""
 
 import json
 import subprocess

@@ -21,7 +21,8 @@ import freerun
 from freerun.studio.learn.store import Source, Store
 
 PATIENCE = 180_000
-"""Milliseconds that a browser waits for what a training process does, which steps back behind all other work."""
+"""Milliseconds that a browser waits for what a training process does,
+which steps back behind all other work."""
 
 
 def chromium() -> str | None:
@@ -67,7 +68,8 @@ def browser():
 
 
 def opened(studio, browser, path: str, **options) -> Iterator[Page]:
-    """A page of the studio; whatever it says on its console, or asks of other hosts, is a failure."""
+    """A page of the studio; whatever it says on its console, or asks of other hosts,
+    is a failure."""
     address, _ = studio
     found = browser.new_page(**{"viewport": {"width": 1280, "height": 800}} | options)
     faults: list[str] = []
@@ -361,7 +363,8 @@ def test_a_table_that_cannot_be_read_is_asked_about_and_corrected_on_the_page(fo
 
 
 def test_both_pages_are_linked_and_every_control_has_a_name(studio, browser):
-    """By the accessibility tree: no control and no picture without a name, and one heading of the first level."""
+    """By the accessibility tree: no control and no picture without a name,
+    and one heading of the first level."""
     for way, other in (("What comes next?", "Watch it learn"), ("Watch it learn", "What comes next?")):
         path = "/" if way == "What comes next?" else "/learn"
         for found in opened(studio, browser, path):

@@ -1,4 +1,5 @@
-"""The studio's way "What comes next?" without a browser: what is understood, asked, forecast and taken away."""
+"""The studio's way "What comes next?" without a browser: what is understood, asked,
+forecast and taken away."""
 
 import json
 from dataclasses import replace
@@ -194,7 +195,8 @@ def test_a_table_of_irregular_times_is_understood_and_forecast(table):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A finished forecast of two series of which one is too short, without pictures in its report."""
+    """A finished forecast of two series of which one is too short,
+    without pictures in its report."""
     folder = tmp_path_factory.mktemp("studio")
     shops = {"<b>a</b>": 40, "short": 2, "c": 30}
     frame = pd.concat([monthly(steps).assign(shop=name) for name, steps in shops.items()])

@@ -1,4 +1,5 @@
-"""The modules of the studio that need no browser: who may come in, what is kept, how a run is made again."""
+"""The modules of the studio that need no browser: who may come in, what is kept,
+how a run is made again."""
 
 import asyncio
 import os
@@ -202,7 +203,8 @@ def test_a_killed_process_is_reported_even_after_a_restart(store, sines):
 
 @pytest.mark.system
 def test_a_run_whose_process_was_killed_goes_on_from_its_checkpoint(store, sines):
-    """A number written into the checkpoint by hand comes out at the end, beside the network of an undisturbed fit."""
+    """A number written into the checkpoint by hand comes out at the end,
+    beside the network of an undisturbed fit."""
     settings = {"hidden": 5, "cell": "simple", "delays": 1, "optimizer": "adam", "epochs": 500}
     run = store.add("long", sines, Source("file.csv"), 150, settings)
     checkpoint = store.folder_of(run.id) / "model.checkpoint"

@@ -21,7 +21,8 @@ def test_mackey_glass_without_a_seed_is_a_fresh_one():
 
 
 def test_mackey_glass_rk4_on_the_first_delay_is_the_closed_form():
-    """While the delayed value is the constant history the equation is linear, with an exponential solution."""
+    """While the delayed value is the constant history the equation is linear,
+    with an exponential solution."""
     dt, start, tau = 0.5, 0.9, 17.0
     series = systems.mackey_glass_rk4(35, tau=tau, dt=dt, start=start)
     limit = 0.2 * start / (1 + start**10) / 0.1
@@ -30,7 +31,8 @@ def test_mackey_glass_rk4_on_the_first_delay_is_the_closed_form():
 
 
 def test_mackey_glass_rk4_over_several_delays_agrees_with_scipy():
-    """SciPy, one delay at a time, each with the dense solution of the one before as its delayed value."""
+    """SciPy, one delay at a time, each with the dense solution
+    of the one before as its delayed value."""
     tau, start = 17.0, 1.2
     before = lambda t: np.full_like(t, start)  # noqa: E731 - each leg puts another in its place
     x, expected = start, [start]
@@ -136,7 +138,8 @@ def test_kuramoto_sivashinsky_converges_in_fourth_order_to_another_integrator():
 
 
 def test_kuramoto_sivashinsky_produces_as_much_energy_as_it_dissipates():
-    """d/dt of the energy is the mean of u_x^2 - u_xx^2, which is zero on average; the mean of u is conserved."""
+    """d/dt of the energy is the mean of u_x^2 - u_xx^2, which is zero on average;
+    the mean of u is conserved."""
     values = systems.kuramoto_sivashinsky(4000).values
     power = np.abs(np.fft.rfft(values, axis=1)) ** 2
     squares = (2 * np.pi / 22 * np.arange(33)) ** 2
@@ -145,7 +148,8 @@ def test_kuramoto_sivashinsky_produces_as_much_energy_as_it_dissipates():
 
 
 def growth_of_a_small_error(step, state: np.ndarray, steps: int, transient: int) -> float:
-    """The largest Lyapunov exponent per step, by an error that is scaled back after each (Benettin et al., 1980)."""
+    """The largest Lyapunov exponent per step, by an error that is scaled
+    back after each (Benettin et al., 1980)."""
     size = 1e-7
     error = size * np.random.default_rng(1).normal(size=state.shape) / np.sqrt(len(state))
     logs = []
@@ -179,7 +183,8 @@ def test_lorenz96_has_the_published_lyapunov_exponent():
 
 @pytest.mark.slow
 def test_kuramoto_sivashinsky_has_the_published_lyapunov_exponent():
-    """0.043 to 0.05 at L = 22 (Cvitanovic et al., 2010: 0.048), from two runs that begin close together."""
+    """0.043 to 0.05 at L = 22 (Cvitanovic et al., 2010: 0.048),
+    from two runs that begin close together."""
     wavenumbers = 2 * np.pi / 22 * np.arange(17)
     linear = wavenumbers**2 - wavenumbers**4
     whole, half = np.exp(0.05 * linear), np.exp(0.025 * linear)

@@ -41,7 +41,8 @@ def henon(steps):
 
 
 def test_nvar_finds_a_quadratic_map():
-    """The Henon map is quadratic in the last value, so that two delays and products of two have it exactly."""
+    """The Henon map is quadratic in the last value,
+    so that two delays and products of two have it exactly."""
     values = henon(410)
     run = peers.NextGeneration().fit(values[:400]).generate(10, values[:400])
     np.testing.assert_allclose(run, values[400:], atol=1e-2)
@@ -54,7 +55,8 @@ def test_the_echo_state_network_goes_on_with_a_wave():
 
 
 def test_valid_periods_end_where_the_mean_error_exceeds_30():
-    """From step 70 on the error is 100, so that the mean over n steps is 100 (n - 70) / n: above 30 from n = 101."""
+    """From step 70 on the error is 100, so that the mean over n steps is 100 (n - 70) / n:
+    above 30 from n = 101."""
     truth, run = np.ones((300, 1)), np.ones((300, 1))
     run[70:] = 3.0
     assert works.valid_periods(truth, run) == pytest.approx(100 / 30)

@@ -1,4 +1,5 @@
-"""Which column is the time, which are the channels, and what is said where the table leaves it open."""
+"""Which column is the time, which are the channels,
+and what is said where the table leaves it open."""
 
 import contextlib
 from typing import Any

@@ -1,4 +1,5 @@
-"""What users call things comes out as it went in: on the terminal, in files, in reports, in the studio."""
+"""What users call things comes out as it went in: on the terminal, in files, in reports,
+in the studio."""
 
 import csv
 import io

@@ -1,4 +1,5 @@
-"""Many series together: the shared readout is the regression that it says, and helps where series are alike."""
+"""Many series together: the shared readout is the regression that it says,
+and helps where series are alike."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +26,8 @@ HOW: tuple[Together, ...] = ("local", "auto", "shared")
 
 
 def ar(count: int, steps: int, seed: int = 0, phi: float = 0.6) -> tuple[list[Past], list[Past]]:
-    """Series of one autoregressive process of order 1 around 0: pasts, and the 4 steps after each."""
+    """Series of one autoregressive process of order 1 around 0: pasts,
+    and the 4 steps after each."""
     random = np.random.default_rng(seed)
     values = np.zeros((count, steps + 54))
     for t in range(1, steps + 54):
@@ -165,7 +167,8 @@ def test_short_series_of_one_process_are_forecast_better_together_than_alone():
 
 
 def test_intervals_cover_what_they_say():
-    """Errors of smoothers have heavier tails than this process: its 80 % intervals are narrow, its 95 % ones wide."""
+    """Errors of smoothers have heavier tails than this process: its 80 % intervals are narrow,
+    its 95 % ones wide."""
     pasts, futures = ar(150, 30, seed=1)
     table = long(pasts)
     truth = np.concatenate(futures)

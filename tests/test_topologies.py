@@ -1,4 +1,5 @@
-"""Topologies of reservoirs by their definitions, and sparse weights that mean the same as dense ones."""
+"""Topologies of reservoirs by their definitions,
+and sparse weights that mean the same as dense ones."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def test_a_delay_line_forgets_after_as_many_steps_as_it_has_units():
 
 @pytest.mark.parametrize(("size", "jumps"), [(12, 4), (13, 4), (14, 4)])
 def test_a_cycle_with_jumps_adds_jumps_both_ways_between_each_third_unit(size, jumps):
-    """Rodan and Tino (2012): floor(N / l) jumps; the last one closes the circle where l divides N."""
+    """Rodan and Tino (2012): floor(N / l) jumps;
+    the last one closes the circle where l divides N."""
     matrix = drawn("cycle-jumps", size)
     weight = matrix.max()
     expected = np.zeros((size, size))

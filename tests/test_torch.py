@@ -1,4 +1,5 @@
-"""Weights of PyTorch run in freerun as its documentation says that they run in PyTorch, and come back as they went."""
+"""Weights of PyTorch run in freerun as its documentation says that they run in PyTorch,
+and come back as they went."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def of_torch(kind: str, x: np.ndarray, state: dict[str, Any], layers: int, nonlinearity: Any = np.tanh) -> np.ndarray:
-    """The equations of https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html, and those of GRU and RNN."""
+    """The equations of https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html,
+    and those of GRU and RNN."""
     for layer in range(layers):
         w_ih, w_hh, b_ih, b_hh = (
             state[f"net.{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

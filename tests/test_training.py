@@ -92,7 +92,8 @@ def test_ctrl_c_keeps_the_weights_reached(tutorial_series):
 
 @pytest.mark.slow
 def test_windows_that_carry_states_reach_as_far_back_as_the_whole_series(tutorial_series):
-    """A network whose memory is far longer than the windows: their mean error is that of the whole series."""
+    """A network whose memory is far longer than the windows:
+    their mean error is that of the whole series."""
     train, _ = tutorial_series
     slow = freerun.RNN(
         30, cell="leaky", leak=0.02, delays=1, spectral_radius=0.9, optimizer="ridge", l2=1e-8, washout=300, restarts=1

@@ -1,4 +1,5 @@
-"""The run-time type checker of the tests: beartype, for which an int is a float, as it is for Python."""
+"""The run-time type checker of the tests: beartype, for which an int is a float,
+as it is for Python."""
 
 from beartype import BeartypeConf, beartype
 

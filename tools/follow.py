@@ -1,11 +1,13 @@
-"""Follow a series from call to call: in which packages it stays, how often it climbs, and what it is called.
+"""Follow a series from call to call: in which packages it stays, how often it climbs,
+and what it is called.
 
     python tools/follow.py [fit | generate | forecast]
 
-A call counts if one of its parameters is the series, several series, or an array of their values. Each function counts
-once, where it is first called. Methods of the series itself do not count, nor helpers for arrays of any kind
-(`data.arrays`). Consecutive calls in one package are a stay. A climb is a stay in a package that imports the one before
-it. The modules that users import are one package, `public`.
+A call counts if one of its parameters is the series, several series, or an array of their
+values. Each function counts once, where it is first called. Methods of the series itself do
+not count, nor helpers for arrays of any kind (`data.arrays`). Consecutive calls in one
+package are a stay. A climb is a stay in a package that imports the one before it. The modules
+that users import are one package, `public`.
 """
 
 from __future__ import annotations

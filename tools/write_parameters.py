@@ -1,7 +1,8 @@
-"""Writes `src/freerun/parameters.py`, the constructor of `freerun.RNN`, from the fields of `freerun.settings.Settings`.
+"""Writes `src/freerun/parameters.py`, the constructor of `freerun.RNN`,
+from the fields of `freerun.settings.Settings`.
 
-Run it by `make parameters` after a field has changed; `tests/test_parameters.py` fails until then. The file is checked
-in, so that editors and type checkers know the parameters.
+Run it by `make parameters` after a field has changed; `tests/test_parameters.py` fails until then.
+The file is checked in, so that editors and type checkers know the parameters.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from freerun.settings import Group, Settings
 
 FILE = Path(__file__).parents[1] / "src" / "freerun" / "parameters.py"
 
-WIDTH = 120
+WIDTH = 100
 """Most letters on a line."""
 
 HEAD = '''"""`Parameters`: the constructor of `freerun.RNN`.
 
-Written by `make parameters` from the fields of `freerun.settings.Settings`. Change them, not this file.
+Written by `make parameters` from the fields of `freerun.settings.Settings`.
+Change them, not this file.
 """
 
 from __future__ import annotations
@@ -39,8 +41,9 @@ class Parameters:
     ) -> None:
         """Store the parameters; `fit` checks them.
 
-        A parameter that is None is chosen by `fit`, as its description says. `RNN()` tries windows of several lengths
-        and leaky reservoirs, and keeps what runs free best over the last part of the training series.
+        A parameter that is None is chosen by `fit`, as its description says. `RNN()` tries windows
+        of several lengths and leaky reservoirs, and keeps what runs free best over the last part of
+        the training series.
 
 {arguments}
         """

@@ -1,8 +1,10 @@
-"""The figures of systems that change: networks that go on learning, and networks that read a parameter.
+"""The figures of systems that change: networks that go on learning,
+and networks that read a parameter.
 
     .venv/bin/python docs/site/changing.py [learning] [parameters]
 
-Trains what they show, writes SVG files to docs/pictures, and prints the numbers that the pages quote.
+Trains what they show, writes SVG files to docs/pictures,
+and prints the numbers that the pages quote.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ NOISE = 0.02
 
 
 def lorenz(rho: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """The Lorenz system by ten steps of Runge and Kutta's fourth order for each value of rho, shape (T, 3)."""
+    """The Lorenz system by ten steps of Runge and Kutta's fourth order for each value of rho,
+    shape (T, 3)."""
 
     def slope(state: np.ndarray, r: float) -> np.ndarray:
         x, y, z = state
@@ -54,7 +57,8 @@ def lorenz(rho: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 
 def errors_of(rnn: freerun.RNN, read: np.ndarray, count: int, deviation: np.ndarray) -> np.ndarray:
-    """Root mean square over channels of the last `count` one-step errors, in standard deviations of the series."""
+    """Root mean square over channels of the last `count` one-step errors,
+    in standard deviations of the series."""
     errors = (rnn.predict(read).values[-count:] - read[-count:]) / deviation
     return np.sqrt(np.mean(errors**2, axis=1))
 
@@ -115,7 +119,8 @@ def drift(figure: Figure, ink: Ink, rho: np.ndarray, found: dict[str, np.ndarray
 
 
 def learning() -> None:
-    """A Lorenz system whose rho wanders: networks that learn, beside one that does not and one that is told rho."""
+    """A Lorenz system whose rho wanders: networks that learn,
+    beside one that does not and one that is told rho."""
     began = time.process_time()
     several = [followed(seed) for seed in range(SEEDS)]
     for name in several[0][1]:
@@ -148,7 +153,8 @@ def bifurcation(figure: Figure, ink: Ink, diagrams: list[tuple[str, str, list[np
 
 
 def parameters() -> None:
-    """The bifurcation diagram of the logistic map, true and by a network that learned three parameters."""
+    """The bifurcation diagram of the logistic map,
+    true and by a network that learned three parameters."""
     began = time.process_time()
     panel = [freerun.Series.of(logistic(r, 1000), inputs=np.full(1000, r)) for r in LEARNED]
     rnn = freerun.RNN().fit(panel)

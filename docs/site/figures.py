@@ -2,8 +2,8 @@
 
     .venv/bin/python docs/site/figures.py
 
-Trains what they show (some minutes on two cores), writes SVG files to docs/pictures, and prints the numbers that the
-pages quote.
+Trains what they show (some minutes on two cores), writes SVG files to docs/pictures,
+and prints the numbers that the pages quote.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def draw(name: str, size: tuple[float, float], fill: Callable[[Figure, Ink], Non
 
 
 def at_one_look(figure: Figure, ink: Ink, series: Series, runs: list[tuple[str, freerun.RNN]]) -> None:
-    """Data, teacher forcing, the moment at which the network is let loose, and the run against the truth."""
+    """Data, teacher forcing, the moment at which the network is let loose,
+    and the run against the truth."""
     first, last = TRAINING - 200, TRAINING + 400
     grid = figure.subplots(len(runs), 1, sharex=True, sharey=True)
     for axes, (title, rnn) in zip(grid, runs, strict=True):
@@ -162,7 +163,8 @@ def attractors(figure: Figure, ink: Ink, panels: list[tuple[str, np.ndarray, str
 
 
 def forcing(figure: Figure, ink: Ink, rows: list[tuple[str, list[int]]]) -> None:
-    """How long the runs of networks hold that were trained in different ways, a point for each seed."""
+    """How long the runs of networks hold that were trained in different ways,
+    a point for each seed."""
     axes = figure.subplots()
     for row, (_, held) in enumerate(rows):
         axes.scatter(held, np.full(len(held), row), s=42, color=ink.network, alpha=0.75, linewidth=0, zorder=3)
@@ -213,7 +215,8 @@ def trained(training: Series, forcing: ForcingName, seed: int) -> freerun.RNN:
 
 
 def write_occasions() -> None:
-    """Write a picture of the report of a fit: forecasts of the made series of docs/forecasts.md from its past."""
+    """Write a picture of the report of a fit: forecasts of the made
+    series of docs/forecasts.md from its past."""
     random, months = np.random.default_rng(0), np.arange(180)
     values = 100 * np.exp(0.004 * months) * (1 + 0.2 * np.sin(2 * np.pi * months / 12))
     times = np.datetime64("2010-01", "M") + months
@@ -251,7 +254,8 @@ def behind_noise(figure: Figure, ink: Ink, measured: np.ndarray, states: np.ndar
 
 
 def write_noisy() -> None:
-    """The example of docs/noisy-measurements.md: draw a part of it, and print how much noise is left."""
+    """The example of docs/noisy-measurements.md: draw a part of it,
+    and print how much noise is left."""
     true = systems.lorenz_dop853(3000, dt=0.05, washout=100)
     noise = 0.2 * true.deviation * np.random.default_rng(0).normal(size=true.shape)
     series = replace(true, values=true.values + noise)

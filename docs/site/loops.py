@@ -1,10 +1,12 @@
-"""The figure and the numbers of docs/reservoirpy.md: networks of reservoirpy and of freerun in closed loop.
+"""The figure and the numbers of docs/reservoirpy.md:
+networks of reservoirpy and of freerun in closed loop.
 
     .venv/bin/python docs/site/loops.py [alone] [tolerance] [driven]
 
-`alone` is one channel of the Lorenz system, by networks of reservoirpy that differ in one point each, and writes
-docs/pictures/loops-*.svg. `tolerance` is the same on the data that `reservoirpy.datasets.lorenz` makes by default.
-`driven` is a servo that follows a reference. Each prints medians and ranges over seeds, some minutes on one core.
+`alone` is one channel of the Lorenz system, by networks of reservoirpy that differ in one point
+each, and writes docs/pictures/loops-*.svg. `tolerance` is the same on the data that
+`reservoirpy.datasets.lorenz` makes by default. `driven` is a servo that follows a reference. Each
+prints medians and ranges over seeds, some minutes on one core.
 """
 
 from __future__ import annotations
@@ -44,13 +46,15 @@ SERVOS, FOLLOWED = 5, 500
 
 @dataclass(frozen=True)
 class Echo:
-    """An echo state network of reservoirpy; its defaults are the settings of reservoirpy's user guide.
+    """An echo state network of reservoirpy; its defaults are the settings of reservoirpy's user
+    guide.
 
     Attributes:
         units, lr, sr, input_scaling, ridge: as in reservoirpy.
         bias: biases of the units are uniform between this and its negative.
         standardize: whether values are brought to mean 0 and standard deviation 1.
-        at_rest: whether the loop begins in the zero state, and not in the one at the end of training.
+        at_rest: whether the loop begins in the zero state,
+            and not in the one at the end of training.
     """
 
     units: int = 100
@@ -69,7 +73,8 @@ class Echo:
         return ESN(Reservoir(self.units, **scales, seed=seed), Ridge(self.ridge))
 
     def __call__(self, train: np.ndarray, seed: int) -> tuple[float, np.ndarray]:
-        """Train it on a series, shape (T, 1); its one-step error in variances of the series, and a run of `RUN`."""
+        """Train it on a series, shape (T, 1); its one-step error in variances of the series,
+        and a run of `RUN`."""
         mean, scale = (train.mean(), train.std()) if self.standardize else (0.0, 1.0)
         values = (train - mean) / scale
         model = self.model(seed)
@@ -111,7 +116,8 @@ WAYS: dict[str, Way] = {
 
 
 def runs(series: np.ndarray, way: Way) -> tuple[list[float], list[int]]:
-    """One-step errors, and the steps for which runs hold, of networks that differ in seed and part of the series."""
+    """One-step errors, and the steps for which runs hold,
+    of networks that differ in seed and part of the series."""
     errors, held = list[float](), list[int]()
     for seed in range(SEEDS):
         part = series[seed * RUN // 2 :]
@@ -161,16 +167,19 @@ def alone() -> None:
 
 
 def tolerance() -> None:
-    """z as `reservoirpy.datasets.lorenz` computes it with its default, solve_ivp's relative tolerance of 1e-3."""
+    """z as `reservoirpy.datasets.lorenz` computes it with its default,
+    solve_ivp's relative tolerance of 1e-3."""
     series = datasets.lorenz(1000 + SEEDS * RUN // 2 + TRAINING + RUN, h=DT)[1000:, 2:]
     compared(series, {"the best reservoir": TUNED})
 
 
 def servo(steps: int, seed: int, dt: float = 0.01) -> tuple[np.ndarray, np.ndarray]:
-    """A mass on a spring, which a motor of limited force moves after a reference of 20 sines below 1 Hz.
+    """A mass on a spring, which a motor of limited force moves
+    after a reference of 20 sines below 1 Hz.
 
     Returns:
-        Reference and displacement, shape (steps, 1) each; that of the displacement with a noise of 0.1 %.
+        Reference and displacement, shape (steps, 1) each;
+        that of the displacement with a noise of 0.1 %.
     """
     random = np.random.default_rng(seed)
     frequencies, phases = 2 * np.pi * random.uniform(0.05, 1.0, 20), random.uniform(0, 2 * np.pi, 20)
@@ -199,7 +208,8 @@ def standardized(position: np.ndarray) -> np.ndarray:
 
 
 def echoed(echo: Echo, reference: np.ndarray, position: np.ndarray, seed: int) -> tuple[float, float]:
-    """Errors of a network that reads the reference and the last displacement: the true one, and its own."""
+    """Errors of a network that reads the reference and the last displacement: the true one,
+    and its own."""
     standard = standardized(position)
     read, truth = np.hstack([reference[1:], standard[:-1]]), standard[1:]
     model = echo.model(seed)
@@ -224,7 +234,8 @@ def without_feedback(echo: Echo, reference: np.ndarray, position: np.ndarray, se
 
 
 def driven() -> None:
-    """A servo: networks that read its reference and its displacement, with the known one and with their own."""
+    """A servo: networks that read its reference and its displacement,
+    with the known one and with their own."""
     found: dict[str, list[float]] = {}
 
     def add(name: str, error: float) -> None:

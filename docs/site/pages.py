@@ -1,7 +1,8 @@
-"""What the site shows beside the pages in this folder: the notebooks, the command line, the files of the root.
+"""What the site shows beside the pages in this folder: the notebooks, the command line,
+the files of the root.
 
-A hook of MkDocs, see `mkdocs.yml`. Links that lead out of the folder, as they have to where the pages are read in the
-repository, are turned to the site's own pages.
+A hook of MkDocs, see `mkdocs.yml`. Links that lead out of the folder, as they have to where the
+pages are read in the repository, are turned to the site's own pages.
 """
 
 from __future__ import annotations

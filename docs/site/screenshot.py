@@ -2,8 +2,8 @@
 
     .venv/bin/python docs/site/screenshot.py
 
-Starts the studio in a folder of its own, forecasts the example of monthly sales, trains the preset of the tutorial (two
-minutes), and takes the pictures with Chromium.
+Starts the studio in a folder of its own, forecasts the example of monthly sales, trains the preset
+of the tutorial (two minutes), and takes the pictures with Chromium.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import public names when they are first used, so that `import freerun` does not wait for JAX."""
+    """Import public names when they are first used,
+    so that `import freerun` does not wait for JAX."""
     if name in _HOMES:
         return getattr(importlib.import_module(f"freerun.{_HOMES[name]}"), name)
     if name in __all__:

@@ -1,8 +1,9 @@
 """Who may send requests to a page or a service of freerun: hosts, origins and tokens.
 
-A page of another site can make a browser send requests to a server on the loopback address (cross-site request
-forgery). By DNS rebinding, such a page reaches the server under its own host name. A server therefore refuses requests
-whose origin is another site, and requests for unknown host names.
+A page of another site can make a browser send requests to a server on the loopback
+address (cross-site request forgery). By DNS rebinding, such a page reaches the server
+under its own host name. A server therefore refuses requests whose origin is another
+site, and requests for unknown host names.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ def host_names(host: str) -> tuple[str, ...]:
     """Return the names by which requests may address a server.
 
     Args:
-        host: address that the server listens on. With any but the loopback address, the names and addresses of this
-            machine are allowed too.
+        host: address that the server listens on. With any but the loopback address,
+            the names and addresses of this machine are allowed too.
     """
     return LOOPBACK if is_loopback(host) else (*LOOPBACK, host, *_names_of_this_machine())
 
 
 def displayed_host(host: str) -> str:
-    """Return the host of an address that can be opened on this machine, for a server that listens on `host`."""
+    """Return the host of an address that can be opened on this machine,
+    for a server that listens on `host`."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::", *LOOPBACK) else host
     return f"[{shown}]" if ":" in shown else shown
 
@@ -40,7 +42,8 @@ def displayed_host(host: str) -> str:
 def why_refused(headers: Mapping[str, str], hosts: tuple[str, ...], server: str) -> str | None:
     """Check the host and the origin of a request.
 
-    Starlette's `TrustedHostMiddleware` checks hosts alone, and answers a web page where a socket should be closed.
+    Starlette's `TrustedHostMiddleware` checks hosts alone,
+    and answers a web page where a socket should be closed.
 
     Args:
         headers: headers of the request, with names in lower case.

@@ -1,4 +1,5 @@
-"""Checks of arguments that users give: integers, positive numbers, steps or times, levels of intervals, choices.
+"""Checks of arguments that users give: integers, positive numbers, steps or times,
+levels of intervals, choices.
 
 Each function returns the checked value, or raises a `SettingError` that names the argument.
 """

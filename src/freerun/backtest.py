@@ -1,6 +1,8 @@
-"""Rolling-origin evaluation: forecasts from several origins in a series, compared with simple baselines.
+"""Rolling-origin evaluation: forecasts from several origins in a series,
+compared with simple baselines.
 
-Each fold has an origin. A network that has read the steps before the origin alone forecasts the steps from it on.
+Each fold has an origin. A network that has read the steps before the
+origin alone forecasts the steps from it on.
 """
 
 from __future__ import annotations
@@ -45,9 +47,10 @@ class Backtest:
         origins: first step of each forecast, shape (N,).
         truth: true values, shape (N, H, D); NaN where a value is missing.
         forecasts: by method, shape (N, H, D).
-        scales: mean absolute error of the seasonal naive forecast in the training part of each fold, shape (N, D). MASE
-            divides by it.
-        bounds: by level in percent, lower and upper bounds of the intervals of the network, each of shape (N, H, D).
+        scales: mean absolute error of the seasonal naive forecast in the training part of each
+            fold, shape (N, D). MASE divides by it.
+        bounds: by level in percent, lower and upper bounds of the intervals of the network,
+            each of shape (N, H, D).
         seconds: by method, the time for all folds.
     """
 
@@ -76,8 +79,9 @@ class Backtest:
         """Compute the scores of all methods.
 
         Returns:
-            One row per method, the lowest MASE first. The columns are MASE, sMAPE (0 to 200), RMSE (in the units of the
-            series), the coverage of the intervals in percent, and seconds. See `freerun.metrics`.
+            One row per method, the lowest MASE first. The columns are MASE, sMAPE (0 to
+            200), RMSE (in the units of the series), the coverage of the intervals in
+            percent, and seconds. See `freerun.metrics`.
         """
         import pandas as pd
 
@@ -139,7 +143,8 @@ def backtest(
     Args:
         settings: settings of the network.
         series: the series.
-        horizon, folds, stride, sliding, refit, levels, baselines, progress: see `freerun.RNN.backtest`.
+        horizon, folds, stride, sliding, refit, levels, baselines, progress:
+            see `freerun.RNN.backtest`.
 
     Returns:
         The forecasts, the true values and the scores.
@@ -201,7 +206,8 @@ def _fitted(settings: Settings, part: Series, number: int, folds: int, origin: i
 
 
 def _origins(series: Series, horizon: int, folds: int, stride: int | None, sliding: int | None) -> np.ndarray:
-    """Compute the first step of each forecast, ascending, shape (folds,). The last forecast ends with the series.
+    """Compute the first step of each forecast, ascending, shape (folds,).
+    The last forecast ends with the series.
 
     Raises:
         SeriesError: nothing is left to train on before the first origin.

@@ -1,4 +1,5 @@
-"""Anomalies of a series without a model: each half is compared with forecasts of networks that learned the other."""
+"""Anomalies of a series without a model: each half is compared with
+forecasts of networks that learned the other."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ from freerun.training.history import ProgressCallback
 def find_anomalies(settings: Settings, series: Series, rate: float, progress: ProgressCallback | None) -> Anomalies:
     """Fit networks to each half of a series, and compare the other half with their forecasts.
 
-    No reading is compared with a network that has learned from it (cross-fitting; Chernozhukov et al., 2018). Networks
-    of the first half read it once more before they forecast the second, so that its first steps are compared too.
+    No reading is compared with a network that has learned from it (cross-fitting; Chernozhukov et
+    al., 2018). Networks of the first half read it once more before they forecast the second, so
+    that its first steps are compared too.
 
     Args:
         settings: settings of the networks.

@@ -1,9 +1,10 @@
 """`freerun demo`: train four networks on one series, compare them, and write a report.
 
-The first two repeat the tutorial "Recurrent Neural Networks in Theano": 15 tanh units trained by gradient descent, then
-by BFGS from the weights that gradient descent reached. The third has the same 15 units and is trained for free runs.
-The fourth is freerun's default. The last two choose parameters that are not given by free runs on the last part of the
-training series, never by later data.
+The first two repeat the tutorial "Recurrent Neural Networks in Theano": 15 tanh units
+trained by gradient descent, then by BFGS from the weights that gradient descent reached.
+The third has the same 15 units and is trained for free runs. The fourth is freerun's
+default. The last two choose parameters that are not given by free runs on the last part of
+the training series, never by later data.
 """
 
 from __future__ import annotations
@@ -194,7 +195,8 @@ def _lags_of(rnn: RNN) -> str:
 
 
 def write_report(chapters: list[Chapter], series: Series, name: str, folder: Path) -> None:
-    """Write report.html, its pictures, report.json and model.freerun, the last chapter's network, to a folder.
+    """Write report.html, its pictures, report.json and model.freerun, the last chapter's network,
+    to a folder.
 
     Args:
         chapters: what `train_chapters` returned.

@@ -1,8 +1,10 @@
-"""The network in closed loop as a dynamical system: Lyapunov exponents along a free run, and expansion along data.
+"""The network in closed loop as a dynamical system: Lyapunov exponents along a free run,
+and expansion along data.
 
-The closed loop maps a vector z, the state of the network and the next value, to the next such vector. Tangent vectors
-are propagated by automatic differentiation, and orthonormalized by a QR factorization at each step. The Lyapunov
-exponents are the means of the logarithms of |diag R| (Benettin et al., 1980; Geist, Parlitz and Lauterborn, 1990).
+The closed loop maps a vector z, the state of the network and the next value, to the next such
+vector. Tangent vectors are propagated by automatic differentiation, and orthonormalized by a QR
+factorization at each step. The Lyapunov exponents are the means of the logarithms of |diag R|
+(Benettin et al., 1980; Geist, Parlitz and Lauterborn, 1990).
 """
 
 from __future__ import annotations
@@ -55,14 +57,17 @@ def lyapunov_spectrum(
 
 @jitted
 def expansion_along(network: Network, inputs: Float[Array, "T N"]) -> Float[Array, ""]:
-    """Compute kappa, the mean factor per step by which the closed loop amplifies an error along data.
+    """Compute kappa, the mean factor per step by which the
+    closed loop amplifies an error along data.
 
-    The network reads the data. A tangent vector is multiplied by the Jacobian of the closed loop at each step. Kappa is
-    the geometric mean of the growth of its norm. The first tenth of the steps is left out, while the tangent aligns.
+    The network reads the data. A tangent vector is multiplied by the Jacobian of the closed loop at
+    each step. Kappa is the geometric mean of the growth of its norm. The first tenth of the steps
+    is left out, while the tangent aligns.
 
     Args:
         network: the network.
-        inputs: what the network reads at T steps, channels first, then external inputs, scaled; shape (T, N).
+        inputs: what the network reads at T steps, channels first, then external inputs, scaled;
+            shape (T, N).
     """
     channels = network.bias.shape[0]
     start, unravel = ravel_pytree((network.rest(), inputs[0, :channels]))

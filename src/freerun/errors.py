@@ -14,15 +14,18 @@ class FreerunError(Exception):
 
 
 class SeriesError(FreerunError, ValueError):
-    """The values of a series cannot be used: wrong shape, missing, infinite, constant or too few."""
+    """The values of a series cannot be used: wrong shape, missing, infinite,
+    constant or too few."""
 
 
 class SeriesWarning(UserWarning):
-    """The data are ambiguous, and the message says how they were read: order of rows, gaps, unusual values."""
+    """The data are ambiguous, and the message says how they were read: order of rows, gaps,
+    unusual values."""
 
 
 class SeriesFileError(SeriesError):
-    """A series cannot be read from its file: missing, empty, ragged, or text in place of a number."""
+    """A series cannot be read from its file: missing, empty, ragged,
+    or text in place of a number."""
 
 
 class SettingError(FreerunError, ValueError):
@@ -30,11 +33,13 @@ class SettingError(FreerunError, ValueError):
 
 
 class MachineError(SettingError):
-    """A fit cannot run on this machine, though it may on another: there is no GPU, or too little memory."""
+    """A fit cannot run on this machine, though it may on another: there is no GPU,
+    or too little memory."""
 
 
 class ForkError(FreerunError):
-    """A computation is requested in a process that was forked after JAX was used, where JAX would deadlock."""
+    """A computation is requested in a process that was forked after JAX was used,
+    where JAX would deadlock."""
 
 
 class NotFittedError(FreerunError):
@@ -54,7 +59,8 @@ class CheckpointError(FreerunError):
 
 
 class SearchError(FreerunError):
-    """Many tasks cannot go on: their study or cluster cannot be reached, or the study belongs to another search."""
+    """Many tasks cannot go on: their study or cluster cannot be reached,
+    or the study belongs to another search."""
 
 
 class OutputError(FreerunError, OSError):

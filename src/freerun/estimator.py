@@ -36,25 +36,28 @@ if TYPE_CHECKING:
 class RNN(Parameters):
     """A recurrent neural network that learns a time series and generates its continuation.
 
-    A `series` argument is a `Series`, an array or list of shape (T,) or (T, D), a DataFrame or Series of pandas,
-    polars, Arrow or xarray, or the path of a file. T is the number of steps, D the number of channels. Named channels
-    are matched by name, in any order.
+    A `series` argument is a `Series`, an array or list of shape (T,) or (T, D), a DataFrame or
+    Series of pandas, polars, Arrow or xarray, or the path of a file. T is the number of steps, D
+    the number of channels. Named channels are matched by name, in any order.
 
-    NaN is a missing value. It does not count in training, and the network reads its own prediction in its place.
+    NaN is a missing value. It does not count in training,
+    and the network reads its own prediction in its place.
 
-    External inputs (`inputs`) are series that are known in advance and not predicted. To predict step t, the network
-    reads the inputs of step t, and those of the earlier steps in its window. See `Series.with_inputs` for the forms
-    that they may have.
+    External inputs (`inputs`) are series that are known in advance and not predicted. To predict
+    step t, the network reads the inputs of step t, and those of the earlier steps in its window.
+    See `Series.with_inputs` for the forms that they may have.
 
     `__init__` and `freerun fit --help` describe the parameters.
 
     Attributes:
-        model_: the trained networks, with their scaling and their states at the end of the training series.
+        model_: the trained networks, with their scaling and their
+            states at the end of the training series.
         history_: training history of the best network.
     """
 
     _done_with: Path | None = None
-    """The checkpoint of the last fit, which `save` removes; None if that fit was interrupted or had none."""
+    """The checkpoint of the last fit, which `save` removes;
+    None if that fit was interrupted or had none."""
 
     def fit(
         self,
@@ -71,36 +74,42 @@ class RNN(Parameters):
         """Train on a series. Parameters that are None are chosen first.
 
         Args:
-            series: the training series. If no parameter of the network is set, one series of 3 steps or more is
-                forecast by exponential smoothers (see `freerun.network.smoothing`), unless other networks forecast
-                held-out parts of it better beyond chance. Several series are learned together: a list, a dict (see
-                `Series.panel`), or a DataFrame whose index has the levels series and time. A `StoredSeries`, or the
-                path of a large npy or Parquet file, is read in parts. Parameters are then chosen, and errors measured,
-                on its last 100000 steps.
-            validation: a series with the same channels, on which the one-step error is monitored. It has no influence
-                on the result. The network begins it in the zero state.
+            series: the training series. If no parameter of the network is set, one series of 3
+                steps or more is forecast by exponential smoothers (see
+                `freerun.network.smoothing`), unless other networks forecast held-out parts of it
+                better beyond chance. Several series are learned together: a list, a dict (see
+                `Series.panel`), or a DataFrame whose index has the levels series and time. A
+                `StoredSeries`, or the path of a large npy or Parquet file, is read in parts.
+                Parameters are then chosen, and errors measured, on its last 100000 steps.
+            validation: a series with the same channels, on which the one-step error is monitored.
+                It has no influence on the result. The network begins it in the zero state.
             inputs: external inputs of the training series.
-            warm_start: continue from the weights and the scaling of the last fit, with the current parameters.
+            warm_start: continue from the weights and the scaling of the last fit,
+                with the current parameters.
             progress: called as the fit proceeds.
-            checkpoint: a file that stores the state of the fit. If it exists and belongs to the same fit, the fit
-                continues from it, and gives the same bits as without interruption. `save` removes the file.
+            checkpoint: a file that stores the state of the fit. If it exists and belongs to the
+                same fit, the fit continues from it, and gives the same bits as without
+                interruption. `save` removes the file.
             checkpoint_every: minimum time between two checkpoints, in seconds.
-            policy: what is tried for the parameters that are None, instead of what `select` names; see
-                `freerun.selection.policies.Policy`.
+            policy: what is tried for the parameters that are None, instead of what `select` names;
+                see `freerun.selection.policies.Policy`.
 
         Returns:
             The estimator itself.
 
         Raises:
             SettingError: a parameter is out of range, has no effect, or does not fit the series.
-            MachineError: this machine has no GPU, or too little memory. The checkpoint stays as it was.
+            MachineError: this machine has no GPU, or too little memory.
+                The checkpoint stays as it was.
             MissingExtraError: all weights are to be trained, and JAX is not installed.
-            SeriesError: a channel is constant, there are too few steps, gaps are too long, or series do not match.
+            SeriesError: a channel is constant, there are too few steps, gaps are too long,
+                or series do not match.
             NotFittedError: `warm_start`, and there was no fit before.
             CheckpointError: the checkpoint is damaged, or belongs to another fit.
             OutputError: the checkpoint cannot be written.
             TrainingDiverged: training diverged. The last finite weights are kept.
-            KeyboardInterrupt: Ctrl-C was pressed. If training had begun, the last finite weights are kept.
+            KeyboardInterrupt: Ctrl-C was pressed. If training had begun,
+                the last finite weights are kept.
         """
         fitted = fitting.fit(
             Settings.checked(**self.get_params()),
@@ -125,16 +134,18 @@ class RNN(Parameters):
     ) -> Self:
         """Read further steps of the training series. Forecasts then continue after these steps.
 
-        Without `learn`, the weights stay as they are. With it, the readouts are those of a fit to all steps so far, by
-        recursive least squares (see `freerun.forecasting.learning`). Scaling, penalty and all other weights stay.
-        Intervals follow the one-step errors on the new steps.
+        Without `learn`, the weights stay as they are. With it, the readouts are those of a fit to
+        all steps so far, by recursive least squares (see `freerun.forecasting.learning`). Scaling,
+        penalty and all other weights stay. Intervals follow the one-step errors on the new steps.
 
         Args:
-            new: the steps that follow those read before. They may be preceded by steps that were read already.
+            new: the steps that follow those read before.
+                They may be preceded by steps that were read already.
             inputs: external inputs of these steps, and of future steps if they are known.
-            learn: whether the readouts learn from these steps. The network must be fitted with `online=True`.
-            forgetting: factor by which the weight of a step falls with each step that follows, above 0 up to 1. About
-                1 / (1 - forgetting) steps are remembered.
+            learn: whether the readouts learn from these steps.
+                The network must be fitted with `online=True`.
+            forgetting: factor by which the weight of a step falls with each step that follows,
+                above 0 up to 1. About 1 / (1 - forgetting) steps are remembered.
 
         Returns:
             The estimator itself.
@@ -142,8 +153,8 @@ class RNN(Parameters):
         Raises:
             NotFittedError: the network is not trained.
             SeriesError: channels differ, or times do not follow.
-            SettingError: the network was trained on several series, or cannot learn from further steps, or `forgetting`
-                is out of range or has no effect.
+            SettingError: the network was trained on several series, or cannot learn from further
+                steps, or `forgetting` is out of range or has no effect.
         """
         forgetting = share("forgetting", forgetting)
         if not learn and forgetting != 1.0:
@@ -153,7 +164,8 @@ class RNN(Parameters):
         return self
 
     def transfer(self, series: SeriesLike, *, inputs: SeriesLike = None, grid: tuple[int, int] | None = None) -> RNN:
-        """Put the network of a field on a field of another size, without training; see `neighbours`.
+        """Put the network of a field on a field of another size, without training;
+        see `neighbours`.
 
         Args:
             series: steps of the other field, longer than the washout, which the network reads.
@@ -165,7 +177,8 @@ class RNN(Parameters):
 
         Raises:
             NotFittedError: the network is not trained.
-            SettingError: it is not that of a field, or a neighbourhood is wider than the other field.
+            SettingError: it is not that of a field, or a
+                neighbourhood is wider than the other field.
             SeriesError: the series is too short, or has other external inputs.
         """
         other = RNN(**{**self.get_params(), "grid": grid})
@@ -175,7 +188,8 @@ class RNN(Parameters):
     def predict(self, series: SeriesLike, *, inputs: SeriesLike = None) -> Series:
         """Predict each step of a series from the steps before it (open loop).
 
-        The network begins in the zero state. The first predictions, up to the washout, are less accurate.
+        The network begins in the zero state. The first predictions, up to the washout,
+        are less accurate.
 
         Args:
             series: the series, T steps.
@@ -186,26 +200,27 @@ class RNN(Parameters):
 
         Raises:
             NotFittedError: the network is not trained.
-            SeriesError: channels differ from those of training, or the series is not longer than the washout.
+            SeriesError: channels differ from those of training,
+                or the series is not longer than the washout.
         """
         return runs.predict(self._fitted(), Series.of(series, inputs=inputs))
 
     def smooth(self, series: SeriesLike, deviation: bool = False, *, inputs: SeriesLike = None) -> Series:
         """Estimate the states behind noisy measurements from all of them, by the best network.
 
-        The network must have been fitted with `measurement_noise`. Missing measurements are bridged. With the network
-        F, measurements y, the variance r of their noise and the variance q of errors of the network, which the fit
-        estimates, the states x minimize
+        The network must have been fitted with `measurement_noise`. Missing measurements are
+        bridged. With the network F, measurements y, the variance r of their noise and the variance
+        q of errors of the network, which the fit estimates, the states x minimize
 
             sum over t of (y_t - x_t)^2 / r + sum over t of (x_{t+1} - F(x_t, x_{t-1}, ...))^2 / q,
 
-        the cost of weak-constraint 4D-Var (Tremolet, 2006). For a linear network this is the smoother of Rauch, Tung
-        and Striebel (1965).
+        the cost of weak-constraint 4D-Var (Tremolet, 2006).
+        For a linear network this is the smoother of Rauch, Tung and Striebel (1965).
 
         Args:
             series: the measurements, T steps.
-            deviation: also return the standard deviation of each state, in channels named `x_deviation`. It is that of
-                a linearized network with the variances of the fit.
+            deviation: also return the standard deviation of each state, in channels named
+                `x_deviation`. It is that of a linearized network with the variances of the fit.
             inputs: external inputs of the series.
 
         Returns:
@@ -230,22 +245,28 @@ class RNN(Parameters):
         """Generate the continuation of a series: the network reads its own output (closed loop).
 
         Args:
-            steps: number of steps to generate. After irregular times they are as long as the median step.
-            after: the series to continue, with its external inputs; None continues the training series.
-            ensemble: `best` is the run of the best network. `mean`, `median` and `trimmed` (the mean of the middle
-                half) combine the runs of all members step by step. The combination is the better forecast, but it is
-                not a trajectory of one network.
-            inputs: external inputs of the generated steps, one row per step; None if the series holds them.
+            steps: number of steps to generate. After irregular
+                times they are as long as the median step.
+            after: the series to continue, with its external inputs;
+                None continues the training series.
+            ensemble: `best` is the run of the best network. `mean`, `median` and `trimmed` (the
+                mean of the middle half) combine the runs of all members step by step. The
+                combination is the better forecast, but it is not a trajectory of one network.
+            inputs: external inputs of the generated steps, one row per step;
+                None if the series holds them.
             times: after irregular times, the times to generate values for, in place of `steps`.
 
         Returns:
-            The values that follow the series, with their times. Runs of 100000 steps and more are compiled.
-            They equal shorter runs up to rounding, so that runs of a chaotic system differ after some time.
+            The values that follow the series, with their times. Runs of 100000 steps
+            and more are compiled. They equal shorter runs up to rounding, so that runs
+            of a chaotic system differ after some time.
 
         Raises:
             NotFittedError: the network is not trained.
-            SettingError: an ensemble of one network, or no series to continue after training on several.
-            SeriesError: the run diverged, `after` does not fit, or external inputs end before the run.
+            SettingError: an ensemble of one network, or no
+                series to continue after training on several.
+            SeriesError: the run diverged, `after` does not fit,
+                or external inputs end before the run.
         """
         steps = steps_or_times("steps", steps, times)
         one_of("ensemble", ensemble, tuple(runs.COMBINED))
@@ -263,30 +284,37 @@ class RNN(Parameters):
     ) -> pd.DataFrame:
         """Forecast the next steps, with prediction intervals.
 
-        The point forecast is the free run of the network; of several members, it is the trimmed mean of their runs.
+        The point forecast is the free run of the network; of several members,
+        it is the trimmed mean of their runs.
 
-        Intervals are calibrated by the errors of such runs on parts of the training series that were left out of the
-        fit. The bounds at each horizon are quantiles of these errors (split conformal prediction). If too few errors
-        are independent, as on short series, they are quantiles of a scaled Student's t distribution. Intervals are
-        10 % wider if settings were chosen on the same parts. Intervals of exponential smoothers follow a power law of
-        the horizon, which is fitted to errors inside the training series. Coverage is not guaranteed; `backtest`
-        measures it.
+        Intervals are calibrated by the errors of such runs on parts of the training series that
+        were left out of the fit. The bounds at each horizon are quantiles of these errors
+        (split conformal prediction). If too few errors are independent, as on short series,
+        they are quantiles of a scaled Student's t distribution. Intervals are 10 % wider if
+        settings were chosen on the same parts. Intervals of exponential smoothers follow a
+        power law of the horizon, which is fitted to errors inside the training series. Coverage
+        is not guaranteed; `backtest` measures it.
 
         Args:
-            horizon: number of steps to forecast. After irregular times they are as long as the median step.
+            horizon: number of steps to forecast. After irregular
+                times they are as long as the median step.
             levels: levels of the intervals, in percent, for example 80 or (80, 95).
-            after: the series to continue, with its external inputs; None continues the training series.
-            inputs: external inputs of the steps to forecast, one row per step; None if the series holds them.
+            after: the series to continue, with its external inputs;
+                None continues the training series.
+            inputs: external inputs of the steps to forecast, one row per step;
+                None if the series holds them.
             times: after irregular times, the times to forecast, in place of `horizon`.
 
         Returns:
-            One row per step, indexed by the times that follow the series. There is a column for each channel `x`, and
-            for each level, the columns `x_low_80` and `x_high_80`.
+            One row per step, indexed by the times that follow the series. There is a column for
+            each channel `x`, and for each level, the columns `x_low_80` and `x_high_80`.
 
         Raises:
             NotFittedError: the network is not trained.
-            SettingError: a level is not between 0 and 100, or there are no errors to calibrate intervals by.
-            SeriesError: the run diverged, `after` does not fit, or external inputs end before the forecast.
+            SettingError: a level is not between 0 and 100,
+                or there are no errors to calibrate intervals by.
+            SeriesError: the run diverged, `after` does not fit,
+                or external inputs end before the forecast.
         """
         return intervals.forecast(
             self._fitted(),
@@ -313,8 +341,8 @@ class RNN(Parameters):
     ) -> Backtest:
         """Evaluate forecasts from several origins in a series (rolling-origin evaluation).
 
-        Each forecast uses data before its origin alone. The last forecast ends with the series. The estimator is not
-        fitted and does not change; its parameters are used.
+        Each forecast uses data before its origin alone. The last forecast ends with the series. The
+        estimator is not fitted and does not change; its parameters are used.
 
         Args:
             series: the series.
@@ -322,8 +350,8 @@ class RNN(Parameters):
             folds: number of forecasts.
             stride: number of steps from one origin to the next; None is the horizon.
             sliding: number of last steps before an origin to train on; None trains on all of them.
-            refit: choose settings and train anew at each origin. If false, the network of the first origin reads
-                further steps without training.
+            refit: choose settings and train anew at each origin. If false,
+                the network of the first origin reads further steps without training.
             levels: levels of the intervals whose coverage is measured, in percent.
             baselines: also evaluate last value, seasonal naive, drift and linear autoregression.
             inputs: external inputs of the series.
@@ -351,23 +379,28 @@ class RNN(Parameters):
         inputs: SeriesLike = None,
         progress: ProgressCallback | None = None,
     ) -> Anomalies:
-        """Find readings of a series that the network did not expect, and the intervals of time in which they lie.
+        """Find readings of a series that the network did not expect,
+        and the intervals of time in which they lie.
 
-        The p-value of a reading says how rarely errors as large occurred on parts of the training series that were left
-        out of the fit. It combines the errors of forecasts 1, 5 and 15 steps ahead and of all channels. Readings with
-        small p-values are flagged, and the network does not read them. See `freerun.forecasting.scanning`.
+        The p-value of a reading says how rarely errors as large occurred on parts of the training
+        series that were left out of the fit. It combines the errors of forecasts 1, 5 and 15 steps
+        ahead and of all channels. Readings with small p-values are flagged, and the network does
+        not read them. See `freerun.forecasting.scanning`.
 
-        A series whose first step follows the steps that the network has read is compared from that step on. Otherwise
-        the network begins in the zero state, and steps of the washout are not compared. In steps that it has learned
-        from, anomalies may be missed; a `SeriesWarning` says so.
+        A series whose first step follows the steps that the network has read is
+        compared from that step on. Otherwise the network begins in the zero state, and
+        steps of the washout are not compared. In steps that it has learned from,
+        anomalies may be missed; a `SeriesWarning` says so.
 
         Args:
             series: the series.
-            false_alarms: the share of normal steps that are flagged, between 0 and 1; or a number of false alarms in a
-                span of time, such as `1/D`, `2/7D` (any pandas duration) or, for times that are numbers, `1/1000`.
+            false_alarms: the share of normal steps that are flagged, between 0 and 1; or a number
+                of false alarms in a span of time, such as `1/D`, `2/7D` (any pandas duration) or,
+                for times that are numbers, `1/1000`.
             start: first step that is compared. The network reads the steps before it as they are.
-            crossfit: fit to each half of the series, and compare the other half with it. This needs no trained network;
-                the estimator is not fitted and does not change, and its parameters are used.
+            crossfit: fit to each half of the series, and compare the other half with
+                it. This needs no trained network; the estimator is not fitted and does
+                not change, and its parameters are used.
             inputs: external inputs of the series.
             progress: called as fits and comparisons proceed.
 
@@ -376,8 +409,10 @@ class RNN(Parameters):
 
         Raises:
             NotFittedError: the network is not trained, and `crossfit` is false.
-            SettingError: an argument is out of range, or there are no errors to calibrate p-values by.
-            SeriesError: channels differ, the series is not longer than the washout, or a half of it cannot be learned.
+            SettingError: an argument is out of range, or there are no errors to calibrate p-values
+                by.
+            SeriesError: channels differ, the series is not longer than the washout,
+                or a half of it cannot be learned.
         """
         observed, start = Series.of(series, inputs=inputs), whole_number("start", start, 0)
         rate = alarm_rate(false_alarms, observed)
@@ -390,15 +425,19 @@ class RNN(Parameters):
     def sample(
         self, horizon: int, paths: int = 100, after: SeriesLike = None, *, inputs: SeriesLike = None, seed: int = 0
     ) -> np.ndarray:
-        """Draw sample paths: free runs of the best network, to whose output random one-step residuals are added.
+        """Draw sample paths: free runs of the best network,
+        to whose output random one-step residuals are added.
 
-        The residuals are drawn with replacement from those of the last training steps (a residual bootstrap).
+        The residuals are drawn with replacement from those of the
+        last training steps (a residual bootstrap).
 
         Args:
             horizon: number of steps of each path.
             paths: number of paths.
-            after: the series to continue, with its external inputs; None continues the training series.
-            inputs: external inputs of the steps to come, one row per step; None if the series holds them.
+            after: the series to continue, with its external inputs;
+                None continues the training series.
+            inputs: external inputs of the steps to come, one row per step;
+                None if the series holds them.
             seed: seed of the draw.
 
         Returns:
@@ -419,7 +458,8 @@ class RNN(Parameters):
         )
 
     def score(self, series: SeriesLike, *, inputs: SeriesLike = None) -> float:
-        """Compute R^2 of the one-step predictions: 1 - (mean squared error) / (variance of the true values).
+        """Compute R^2 of the one-step predictions: 1 - (mean squared error) / (variance of the true
+        values).
 
         Squared errors and variances are averaged over channels first. The washout does not count.
 
@@ -432,7 +472,8 @@ class RNN(Parameters):
 
         Raises:
             NotFittedError: the network is not trained.
-            SeriesError: channels differ, a channel is constant, or the series is not longer than the washout.
+            SeriesError: channels differ, a channel is constant,
+                or the series is not longer than the washout.
         """
         model = self._fitted()
         observed = Series.of(series, inputs=inputs)
@@ -476,8 +517,10 @@ class RNN(Parameters):
 
         Raises:
             NotFittedError: the network is not trained.
-            SettingError: `start` is not a positive whole number, or the network has external inputs.
-            SeriesError: values are missing, channels differ, or `start` does not fit the series or the washout.
+            SettingError: `start` is not a positive whole number,
+                or the network has external inputs.
+            SeriesError: values are missing, channels differ,
+                or `start` does not fit the series or the washout.
         """
         model = self._fitted()
         observed = model.matched(Series.of(series))
@@ -485,7 +528,8 @@ class RNN(Parameters):
         return evaluation.evaluate_long_term(model, observed, start, scores.vpt)[0]
 
     def error_growth(self, series: SeriesLike, start: int, horizon: int) -> np.ndarray:
-        """Compute the errors of up to 50 free runs, one of which starts at `start` and at every 20th step after it.
+        """Compute the errors of up to 50 free runs, one of which starts at
+        `start` and at every 20th step after it.
 
         Args:
             series: the series.
@@ -493,8 +537,8 @@ class RNN(Parameters):
             horizon: number of steps of each run.
 
         Returns:
-            Root mean square over channels, in standard deviations of the series, shape (N, horizon) for N runs.
-            `freerun.plots.error_growth` plots it.
+            Root mean square over channels, in standard deviations of the series, shape (N, horizon)
+            for N runs. `freerun.plots.error_growth` plots it.
 
         Raises:
             NotFittedError: the network is not trained.
@@ -505,7 +549,8 @@ class RNN(Parameters):
         return evaluation.error_growth(self._fitted(), Series.of(series), start, horizon)
 
     def lyapunov_exponents(self, count: int = 1, steps: int = 10_000) -> tuple[float, ...]:
-        """Compute the largest Lyapunov exponents of the free run of the best network; see `freerun.dynamics`.
+        """Compute the largest Lyapunov exponents of the free run of the best network;
+        see `freerun.dynamics`.
 
         Args:
             count: number of exponents.
@@ -537,7 +582,8 @@ class RNN(Parameters):
             self._done_with = None
 
     def export(self, path: str | Path, steps: int) -> None:
-        """Write the free run of the best network as a StableHLO program; see `freerun.forecasting.export`.
+        """Write the free run of the best network as a StableHLO program;
+        see `freerun.forecasting.export`.
 
         Args:
             path: path of the file, which is replaced if it exists.
@@ -546,7 +592,8 @@ class RNN(Parameters):
         Raises:
             NotFittedError: the network is not trained.
             MissingExtraError: JAX is not installed.
-            SettingError: the network was trained with `detrend=True`, or `steps` is not a positive whole number.
+            SettingError: the network was trained with `detrend=True`,
+                or `steps` is not a positive whole number.
             OutputError: the file cannot be written.
         """
         require("train", "a StableHLO program")
@@ -564,22 +611,24 @@ class RNN(Parameters):
     ) -> None:
         """Write the networks as an ONNX file, which runs without freerun; see docs/onnx.md.
 
-        All inputs and outputs are in the units of the series, in double precision. The file also holds the state at the
-        end of the series, names, times and the version of freerun.
+        All inputs and outputs are in the units of the series, in double precision. The file also
+        holds the state at the end of the series, names, times and the version of freerun.
 
         Args:
             path: path of the file, which is replaced if it exists.
-            program: `run` reads any number of values and then runs free for any number of steps. `step` predicts one
-                step from a state and a value, without loops, for importers that know none.
-            ensemble: `best` is the best network. `mean`, `median` and `trimmed` (the mean of the middle half) combine
-                the predictions of all members step by step.
-            after: the series that is continued, with its external inputs; None continues the training series.
+            program: `run` reads any number of values and then runs free for any
+                number of steps. `step` predicts one step from a state and a value,
+                without loops, for importers that know none.
+            ensemble: `best` is the best network. `mean`, `median` and `trimmed` (the mean of the
+                middle half) combine the predictions of all members step by step.
+            after: the series that is continued, with its external inputs;
+                None continues the training series.
 
         Raises:
             NotFittedError: the network is not trained.
             MissingExtraError: the package onnx is not installed.
-            SettingError: a part of the network cannot be exported; an ensemble of one network; or no series to continue
-                after training on several.
+            SettingError: a part of the network cannot be exported; an ensemble of one network; or
+                no series to continue after training on several.
             SeriesError: `after` does not fit.
             OutputError: the file cannot be written.
         """
@@ -592,7 +641,8 @@ class RNN(Parameters):
         export_onnx(model, path, program, ensemble, base)
 
     def get_params(self, deep: bool = True) -> dict[str, Value]:
-        """Return the parameters by name. `deep` has no effect, since no parameter is an estimator."""
+        """Return the parameters by name. `deep` has no effect,
+        since no parameter is an estimator."""
         return {name: getattr(self, name) for name in self._defaults()}
 
     def set_params(self, **parameters: Value) -> Self:
@@ -625,7 +675,8 @@ class RNN(Parameters):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
 
     def __sklearn_tags__(self) -> Any:
-        """The tags of scikit-learn (1.6 and later): no target is required, and missing values are allowed."""
+        """The tags of scikit-learn (1.6 and later): no target is required,
+        and missing values are allowed."""
         from sklearn.utils import InputTags, Tags, TargetTags
 
         return Tags(None, TargetTags(required=False), input_tags=InputTags(allow_nan=True))
@@ -652,13 +703,15 @@ def load(path: str | Path, *, model: Callable[..., object] | None = None) -> RNN
 
     Args:
         path: path of the file.
-        model: the known model, if the estimator was fitted with one: `RNN(model=...)`. The file has its name alone.
+        model: the known model, if the estimator was fitted with one: `RNN(model=...)`.
+            The file has its name alone.
 
     Returns:
         The trained estimator, with the parameters that it was fitted with.
 
     Raises:
-        ModelFileError: the file does not exist, is damaged, is of a newer version, or is not a model file.
+        ModelFileError: the file does not exist, is damaged, is of a newer version,
+            or is not a model file.
         SettingError: the estimator was fitted with a known model and none is given, or the reverse.
     """
     found = load_model(path, None if model is None else KnownModel.of(model))

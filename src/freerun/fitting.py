@@ -1,7 +1,8 @@
-"""A fit from end to end: choose settings, solve or train networks, keep the members, calibrate intervals.
+"""A fit from end to end: choose settings, solve or train networks, keep the members,
+calibrate intervals.
 
-In come settings and series, out goes a `Model`. What is tried and what wins belongs to `freerun.selection`; how weights
-are trained belongs to `freerun.training`.
+In come settings and series, out goes a `Model`. What is tried and what wins belongs to
+`freerun.selection`; how weights are trained belongs to `freerun.training`.
 """
 
 from __future__ import annotations
@@ -264,7 +265,8 @@ class _Fit:
             require_fitting(plan, plan.window or steps - 1)
 
     def fitted(self, asked: Settings, choices: list[Settings] | None, policy: Policy | None) -> Fitted:
-        """Choose settings that are None, then solve, weight or train networks with the chosen ones."""
+        """Choose settings that are None, then solve,
+        weight or train networks with the chosen ones."""
         if choices is None:
             found = self.chosen(asked, policy)
         else:
@@ -330,13 +332,15 @@ class _Fit:
         return Fitted(replace(self.model(members), errors=errors, short_runs=short_runs), failure)
 
     def _enduring_first(self, solved: Iterator[_Solved], found: _Chosen) -> tuple[list[_Solved], list[_Solved]]:
-        """Keep networks: first those that endure, then those that hold for some time, then the others.
+        """Keep networks: first those that endure, then those that hold for some time,
+        then the others.
 
-        Of those that endure, the ones whose long runs vary as the series does come first, if they forecast as well as
-        the best candidate, or no worse than by chance. That is asked where the series may be a sample of a system.
+        Of those that endure, the ones whose long runs vary as the series does come first, if they
+        forecast as well as the best candidate, or no worse than by chance. That is asked where the
+        series may be a sample of a system.
 
-        Networks beyond the finalists are fitted only where none of the finalists holds. Networks with external inputs
-        are taken in order, since their inputs are not known for a long run.
+        Networks beyond the finalists are fitted only where none of the finalists holds. Networks
+        with external inputs are taken in order, since their inputs are not known for a long run.
 
         Returns:
             The networks, and those of them that endure or hold.
@@ -384,7 +388,8 @@ class _Fit:
     def solved_by_all(
         self, several: Sequence[_Solved], stored: StoredSeries
     ) -> tuple[list[Member], KeyboardInterrupt | None]:
-        """Solve the members again, by all of the stored series; after Ctrl-C, by the part that has been read."""
+        """Solve the members again, by all of the stored series; after Ctrl-C,
+        by the part that has been read."""
         solved: list[Member] = []
         began = time.perf_counter()
         for number, one in enumerate(several):
@@ -410,7 +415,8 @@ class _Fit:
         return solved, None
 
     def solve(self, plan: SolvePlan, rows: Divided | None = None) -> _Solved:
-        """Solve the readout of a plan, for the training series and without each part that calibrates intervals.
+        """Solve the readout of a plan, for the training series and
+        without each part that calibrates intervals.
 
         Args:
             plan: what is solved.
@@ -441,7 +447,8 @@ class _Fit:
     def _estimated(
         self, plan: SolvePlan, network: Network, scaling: Scaling, stretches: Sequence[tuple[int, int]]
     ) -> _Solved:
-        """Solve the readout of a plan from noisy measurements, of all the series and of what comes before each part."""
+        """Solve the readout of a plan from noisy measurements,
+        of all the series and of what comes before each part."""
         began = time.perf_counter()
         (values,) = self.units.of(plan.settings).values
         measured = plan.measured_variance(values)
@@ -464,7 +471,8 @@ class _Fit:
         rows: Divided | None = None,
         held_out: int | None = None,
     ) -> Solution:
-        """Readouts for the series, or for their recent steps where parts of `held_out` steps are left out."""
+        """Readouts for the series, or for their recent steps where
+        parts of `held_out` steps are left out."""
         panel = self.units.of(plan.settings).values
         if held_out is not None:
             panel = [scaling.apply(series) for series in recent(self.training, held_out)]
@@ -484,7 +492,8 @@ class _Fit:
         how: str = "the readout is solved exactly",
         noise: Noise | None = None,
     ) -> Member:
-        """A member whose readout is solved, and its one-step errors. `statistics` determine the readout."""
+        """A member whose readout is solved, and its one-step errors.
+        `statistics` determine the readout."""
         how = "smoothers are weighted by likelihood" if isinstance(plan, SmoothPlan) else how
         read = follow(network, noise, self.units.of(plan.settings).values, plan.washout, scaling.scale)
         history = History(epochs=[0], training_mse=[read.error], stopped=how, seconds=seconds)
@@ -537,7 +546,8 @@ class _Fit:
         )
 
     def _scaling(self, settings: Settings) -> Scaling:
-        """The scaling of networks whose weights are all trained: of a stored series, that of a sample of it."""
+        """The scaling of networks whose weights are all trained: of a stored series,
+        that of a sample of it."""
         if self.stored is None or self.before is not None:
             return self.units.of(settings).scaling
         return Scaling.fitted(self.stored.sample(), settings)
@@ -558,8 +568,8 @@ def adopted(settings: Settings, weights: Mapping[str, np.ndarray], scaling: Scal
     """Make a model of weights that were trained elsewhere, and let it read a series.
 
     Args:
-        settings: those that shape the network. By the last steps of the series, a share of `holdout`, intervals are
-            calibrated.
+        settings: those that shape the network. By the last steps of the series,
+            a share of `holdout`, intervals are calibrated.
         weights: by the names of `freerun.network.network.assemble`.
         scaling: of what the network reads.
         series: what its free runs continue.
@@ -581,7 +591,8 @@ def adopted(settings: Settings, weights: Mapping[str, np.ndarray], scaling: Scal
 
 
 def parts_of(steps: int, washout: int) -> list[tuple[int, int]]:
-    """First and last step (excluded) of the parts of a series by which a readout is solved, one after the other.
+    """First and last step (excluded) of the parts of a series by which a readout is solved,
+    one after the other.
 
     Each begins with the washout that its first error needs.
     """

@@ -1,7 +1,9 @@
-"""`KnownModel`: a model that a user knows beside the network, as an imperfect equation of the system.
+"""`KnownModel`: a model that a user knows beside the network,
+as an imperfect equation of the system.
 
-The network reads its estimates, and the readout corrects them (Pathak et al., 2018, "Hybrid forecasting of chaotic
-processes: Using machine learning in conjunction with a knowledge-based model").
+The network reads its estimates, and the readout corrects them (Pathak et al.,
+2018, "Hybrid forecasting of chaotic processes: Using machine learning in
+conjunction with a knowledge-based model").
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ class KnownModel:
 
     Attributes:
         name: `module:function`, by which messages and model files name it.
-        function: maps values of shape (..., D), in the units of the series, to an estimate of the next values, of the
-            same shape. If it needs a second argument, it gets the external inputs of the next step, shape (..., E).
-            None if only the name is known, as after reading a model file.
+        function: maps values of shape (..., D), in the units of the series, to an
+            estimate of the next values, of the same shape. If it needs a second argument,
+            it gets the external inputs of the next step, shape (..., E). None if only the
+            name is known, as after reading a model file.
     """
 
     def __init__(self, name: str, function: Callable[..., object] | None = None) -> None:
@@ -127,7 +130,8 @@ class KnownModel:
 
 
 def _path_of(function: Callable[..., object]) -> str:
-    """The name of a function, or of the class of an object that can be called, as `module:function`."""
+    """The name of a function, or of the class of an object that can be called,
+    as `module:function`."""
     named = function.func if isinstance(function, partial) else function
     kind = type(named)
     name = getattr(named, "__qualname__", kind.__qualname__)

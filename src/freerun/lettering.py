@@ -1,6 +1,8 @@
-"""Text in pictures: names of channels and files are drawn as they are, in fonts that have their characters.
+"""Text in pictures: names of channels and files are drawn as they are,
+in fonts that have their characters.
 
-Matplotlib would read `$` as the start of a formula, and draw a box for a character that its default font lacks.
+Matplotlib would read `$` as the start of a formula,
+and draw a box for a character that its default font lacks.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 MISSING_GLYPH = r"Glyph \d+|Matplotlib currently does not support"
-"""Beginning of Matplotlib's warnings on missing characters, of which it gives one per character and drawing."""
+"""Beginning of Matplotlib's warnings on missing characters,
+of which it gives one per character and drawing."""
 
 LAST_RESORT = "Last Resort"
 """Name of a font that has a box for every character, and is therefore no help."""
@@ -44,7 +47,8 @@ _warned: set[str] = set()
 
 
 class Lettered(Figure):
-    """A figure that draws boxes for missing characters without a warning, since `as_written` has given one."""
+    """A figure that draws boxes for missing characters without a warning,
+    since `as_written` has given one."""
 
     boxes = False
 
@@ -71,9 +75,10 @@ class Lettered(Figure):
 def as_written(figure: Lettered) -> Lettered:
     """Prepare all texts of a figure to be drawn as they are written.
 
-    Labels, titles, annotations and legends are not read as formulas. Long ones are broken into lines. Characters that
-    the default font lacks are drawn in other fonts of this machine; if no font has them, one warning lists them. Tick
-    labels are not changed, since they are numbers and dates.
+    Labels, titles, annotations and legends are not read as formulas. Long ones are
+    broken into lines. Characters that the default font lacks are drawn in other fonts of
+    this machine; if no font has them, one warning lists them. Tick labels are not
+    changed, since they are numbers and dates.
 
     Args:
         figure: changed in place.
@@ -152,7 +157,8 @@ def _find_missing(text: Text) -> frozenset[str]:
 
 
 def _is_visible(letter: str) -> bool:
-    """Whether a character is visible: no space, control or format character, and no variation selector."""
+    """Whether a character is visible: no space, control or format character,
+    and no variation selector."""
     is_selector = "\N{VARIATION SELECTOR-1}" <= letter <= "\N{VARIATION SELECTOR-16}"
     return not (letter.isspace() or is_selector or unicodedata.category(letter) in ("Cc", "Cf"))
 
@@ -183,7 +189,8 @@ def _find_in_font(path: str, letters: frozenset[str]) -> frozenset[str]:
 
 
 def _choose_families(letters: frozenset[str]) -> list[str]:
-    """Choose few font families that together have as many of the characters as possible, by greedy set cover."""
+    """Choose few font families that together have as many of the characters as possible,
+    by greedy set cover."""
     _register_new_fonts()
     fonts = sorted((font for font in font_manager.fontManager.ttflist if LAST_RESORT not in font.name), key=_rank_font)
     families: list[str] = []
@@ -203,7 +210,8 @@ def _choose_families(letters: frozenset[str]) -> list[str]:
 
 
 def _rank_font(font: font_manager.FontEntry) -> tuple[bool, bool, bool, int, str]:
-    """Sort key of fonts: upright before italic, proportional sans-serif fonts of normal weight first."""
+    """Sort key of fonts: upright before italic, proportional
+    sans-serif fonts of normal weight first."""
     return (
         font.style != "normal",
         "Mono" in font.name,

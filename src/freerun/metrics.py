@@ -1,8 +1,9 @@
-"""Metrics of predictions and free runs: pure functions on arrays of shape (T, D), in the units of the series.
+"""Metrics of predictions and free runs: pure functions on arrays of shape (T, D),
+in the units of the series.
 
-First come metrics of single steps, for points, quantiles and sample paths. Long-term metrics follow: they compare the
-statistics of a generated series with those of a true one. Published variants of the long-term metrics differ, so
-compare only values of the same function.
+First come metrics of single steps, for points, quantiles and sample paths. Long-term metrics
+follow: they compare the statistics of a generated series with those of a true one. Published
+variants of the long-term metrics differ, so compare only values of the same function.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ BINS = 30
 """Bins per axis of the histograms of the state space divergence (Hess et al., 2023)."""
 
 BOUND = 1e100
-"""Largest absolute value of a run that has a power spectrum, small enough that sums of squares stay finite."""
+"""Largest absolute value of a run that has a power spectrum,
+small enough that sums of squares stay finite."""
 
 MOST_BINNED = 5
-"""Most channels for which histograms are compared, since bins grow as 30^D; beyond, Gaussian mixtures are."""
+"""Most channels for which histograms are compared, since bins grow as 30^D; beyond,
+Gaussian mixtures are."""
 
 
 def _check_pair(
@@ -70,7 +73,8 @@ def mean_squared_error(truth: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def nrmse(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarray) -> float:
-    """Root mean square error divided by the standard deviation of the series; predicting the mean gives 1.
+    """Root mean square error divided by the standard deviation of the series;
+    predicting the mean gives 1.
 
     For several channels, squared errors and variances are summed over channels first.
 
@@ -87,11 +91,13 @@ def nrmse(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarray) -> f
 def valid_prediction_time(
     truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarray, threshold: float = LOST
 ) -> int:
-    """VPT: the number of steps of a free run before its error first exceeds `threshold` standard deviations.
+    """VPT: the number of steps of a free run before its error first
+    exceeds `threshold` standard deviations.
 
-    For several channels, the error is the Euclidean norm divided by the root of the summed variances (Vlachas et al.,
-    2020). Steps with a missing true value are ignored. A run that never exceeds the threshold gives its full length,
-    which is a lower bound. Multiply by the largest Lyapunov exponent per step to convert to Lyapunov times.
+    For several channels, the error is the Euclidean norm divided by the root of the summed
+    variances (Vlachas et al., 2020). Steps with a missing true value are ignored. A run that never
+    exceeds the threshold gives its full length, which is a lower bound. Multiply by the largest
+    Lyapunov exponent per step to convert to Lyapunov times.
 
     Args:
         truth: shape (T, D).
@@ -107,7 +113,8 @@ def valid_prediction_time(
 
 
 def error_growth(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarray) -> np.ndarray:
-    """Error of each step in standard deviations: the quantity that the VPT compares with its threshold.
+    """Error of each step in standard deviations:
+    the quantity that the VPT compares with its threshold.
 
     Args:
         truth: shape (..., T, D).
@@ -123,9 +130,11 @@ def error_growth(truth: np.ndarray, prediction: np.ndarray, deviation: np.ndarra
 
 
 def smape(truth: np.ndarray, prediction: np.ndarray) -> float:
-    """Symmetric mean absolute percentage error, 0 to 200: the mean of 200 |y - p| / (|y| + |p|) (as in dysts).
+    """Symmetric mean absolute percentage error, 0 to 200:
+    the mean of 200 |y - p| / (|y| + |p|) (as in dysts).
 
-    A step on which both are zero has an error of zero. An infinite prediction has an error of 200, its limit.
+    A step on which both are zero has an error of zero. An infinite prediction has an error of 200,
+    its limit.
 
     Args:
         truth: y, shape (T, D); missing values (NaN) are left out.
@@ -141,7 +150,8 @@ def smape(truth: np.ndarray, prediction: np.ndarray) -> float:
 
 
 def naive_error(training: np.ndarray, season: int = 1) -> np.ndarray:
-    """Mean of |y_t - y_{t - season}| over a series: the error of the seasonal naive forecast, by which MASE divides.
+    """Mean of |y_t - y_{t - season}| over a series: the error of the seasonal naive forecast,
+    by which MASE divides.
 
     Args:
         training: shape (T, D), NaN where a value is missing.
@@ -157,7 +167,8 @@ def naive_error(training: np.ndarray, season: int = 1) -> np.ndarray:
 
 
 def mase(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, season: int = 1) -> float:
-    """Mean absolute scaled error (Hyndman and Koehler, 2006): mean of |y - p| / `naive_error` over steps and channels.
+    """Mean absolute scaled error (Hyndman and Koehler, 2006):
+    mean of |y - p| / `naive_error` over steps and channels.
 
     Args:
         truth: y, shape (T, D); missing values (NaN) are left out.
@@ -166,11 +177,13 @@ def mase(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, season
         season: in steps; 1 is the naive forecast.
 
     Returns:
-        A value without unit, at least 0. The seasonal naive forecast gives about 1 over its first season.
+        A value without unit, at least 0. The seasonal naive
+        forecast gives about 1 over its first season.
 
     Raises:
-        SeriesError: the shapes do not match, no true value is known, or the seasonal naive forecast has no error in
-            `training`, so that there is nothing to divide by: it is constant, repeats each season, or is too short.
+        SeriesError: the shapes do not match, no true value is known, or the seasonal naive forecast
+            has no error in `training`, so that there is nothing to divide by: it is constant,
+            repeats each season, or is too short.
         SettingError: the season is not a whole number of at least 1.
     """
     truth, prediction, known = _check_known(truth, prediction)
@@ -179,11 +192,12 @@ def mase(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, season
 
 
 def rmsse(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, season: int = 1) -> float:
-    """Root mean squared scaled error (Hyndman and Koehler, 2006; with season 1 that of the M5 competition).
+    """Root mean squared scaled error (Hyndman and Koehler, 2006;
+    with season 1 that of the M5 competition).
 
-    It is the root of the mean of (y - p)^2 / q over steps and channels. For each channel, q is the mean of
-    (y_t - y_{t - season})^2 over the training series. Unlike in M5 (Makridakis et al., 2022), zeros at the start of
-    the training series count.
+    It is the root of the mean of (y - p)^2 / q over steps and channels. For each channel, q is the
+    mean of (y_t - y_{t - season})^2 over the training series. Unlike in M5 (Makridakis et al.,
+    2022), zeros at the start of the training series count.
 
     Args:
         truth: y, shape (T, D); missing values (NaN) are left out.
@@ -192,7 +206,8 @@ def rmsse(truth: np.ndarray, prediction: np.ndarray, training: np.ndarray, seaso
         season: in steps; 1 is the naive forecast.
 
     Returns:
-        A value without unit, at least 0. The seasonal naive forecast gives about 1 over its first season.
+        A value without unit, at least 0. The seasonal naive
+        forecast gives about 1 over its first season.
 
     Raises:
         SeriesError, SettingError: as `mase`.
@@ -233,7 +248,8 @@ def _check_some(truth: np.ndarray) -> np.ndarray:
 def _check_scale(
     error: Callable[[np.ndarray, int], np.ndarray], training: np.ndarray, season: int, truth: np.ndarray
 ) -> np.ndarray:
-    """Compute the error of the seasonal naive forecast in a training series, and check that it can be divided by.
+    """Compute the error of the seasonal naive forecast in a training series,
+    and check that it can be divided by.
 
     Args:
         error: computes it from the training series and the season, one value per channel.
@@ -242,7 +258,8 @@ def _check_scale(
         truth: shape (T, D), the values after the training series.
 
     Raises:
-        SeriesError: the training series has another shape, or the error of a channel is zero or unknown.
+        SeriesError: the training series has another shape,
+            or the error of a channel is zero or unknown.
         SettingError: the season is not a whole number of at least 1.
     """
     season = whole_number("season", season)
@@ -270,11 +287,13 @@ def _check_scale(
 
 
 def pinball_loss(truth: np.ndarray, quantiles: np.ndarray, levels: float | Sequence[float] | np.ndarray) -> float:
-    """Pinball loss of quantile forecasts (Koenker and Bassett, 1978): its mean over levels, steps and channels.
+    """Pinball loss of quantile forecasts (Koenker and Bassett, 1978): its mean over levels,
+    steps and channels.
 
-    For a quantile q of level a, the loss is a (y - q) where y is above q, and (1 - a) (q - y) elsewhere. It is least
-    in expectation for the true quantile. At level 0.5 it is half the absolute error. Over many levels that are evenly
-    spaced from 0 to 1, twice the mean approaches the CRPS (Gneiting and Ranjan, 2011), see `crps`.
+    For a quantile q of level a, the loss is a (y - q) where y is above q, and (1 - a) (q - y)
+    elsewhere. It is least in expectation for the true quantile. At level 0.5 it is half the
+    absolute error. Over many levels that are evenly spaced from 0 to 1, twice the mean approaches
+    the CRPS (Gneiting and Ranjan, 2011), see `crps`.
 
     Args:
         truth: y, shape (T, D); missing values (NaN) are left out.
@@ -296,24 +315,27 @@ def pinball_loss(truth: np.ndarray, quantiles: np.ndarray, levels: float | Seque
 
 
 def wql(truths: Sequence[np.ndarray], quantiles: Sequence[np.ndarray], levels: Sequence[float] | np.ndarray) -> float:
-    """Weighted quantile loss of a set of series: 2 (sum of pinball losses) / (sum of |y|), mean over levels.
+    """Weighted quantile loss of a set of series: 2 (sum of pinball losses) / (sum of |y|),
+    mean over levels.
 
-    Both sums are over all steps and channels of all series, so series with large values weigh more. For one level this
-    is the rho-risk of Salinas et al. (2020); the mean over the levels 0.1, ..., 0.9 is that of Ansari et al. (2024).
-    With the level 0.5 alone, it is the sum of absolute errors over the sum of |y|.
+    Both sums are over all steps and channels of all series, so series with large values weigh more.
+    For one level this is the rho-risk of Salinas et al. (2020); the mean over the levels 0.1, ...,
+    0.9 is that of Ansari et al. (2024). With the level 0.5 alone, it is the sum of absolute errors
+    over the sum of |y|.
 
     Args:
-        truths: y of each series, shapes (T, D); T may differ, and missing values (NaN) are left out.
-        quantiles: forecasts for each series, shapes (Q, T, D), one per level. For one series, give `[truth]` and
-            `[quantiles]`.
+        truths: y of each series, shapes (T, D); T may differ,
+            and missing values (NaN) are left out.
+        quantiles: forecasts for each series, shapes (Q, T, D), one per level. For one series,
+            give `[truth]` and `[quantiles]`.
         levels: Q levels, above 0 and below 1.
 
     Returns:
         A value without unit, at least 0.
 
     Raises:
-        SeriesError: the shapes do not match, no true value is known, or all are zero, so that there is nothing to
-            divide by.
+        SeriesError: the shapes do not match, no true value is known, or all are zero,
+            so that there is nothing to divide by.
         SettingError: a level is not between 0 and 1.
     """
     shares = _check_quantile_levels(levels)
@@ -331,25 +353,28 @@ def wql(truths: Sequence[np.ndarray], quantiles: Sequence[np.ndarray], levels: S
 
 
 def _pinball(truth: np.ndarray, quantiles: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """The pinball loss of each quantile at each step, shape (Q, T, D); NaN where the true value is missing."""
+    """The pinball loss of each quantile at each step, shape (Q, T, D);
+    NaN where the true value is missing."""
     above = truth - quantiles
     shares = levels[:, None, None]
     return np.maximum(shares * above, (shares - 1.0) * above)
 
 
 def crps(truth: np.ndarray, samples: np.ndarray, fair: bool = True) -> float:
-    """Continuous ranked probability score of sample paths (Gneiting and Raftery, 2007), mean over steps and channels.
+    """Continuous ranked probability score of sample paths (Gneiting and Raftery, 2007),
+    mean over steps and channels.
 
-    For samples x_1, ..., x_M of a step it is mean |x_i - y| - (sum over i and j of |x_i - x_j|) / (2 M (M - 1)). This
-    is the fair estimator (Ferro, 2014). Its expectation is the score of the distribution that the samples are drawn
-    from, for any M. Single values can be below 0. The standard estimator divides by 2 M^2 instead. It is the score of
-    the samples themselves, as if the truth could be nothing else, and its expectation falls with M.
+    For samples x_1, ..., x_M of a step it is mean |x_i - y| - (sum over i and j of |x_i - x_j|) /
+    (2 M (M - 1)). This is the fair estimator (Ferro, 2014). Its expectation is the score of the
+    distribution that the samples are drawn from, for any M. Single values can be below 0. The
+    standard estimator divides by 2 M^2 instead. It is the score of the samples themselves, as if
+    the truth could be nothing else, and its expectation falls with M.
 
     Args:
         truth: y, shape (T, D); missing values (NaN) are left out.
         samples: shape (M, T, D), as `RNN.sample` returns them.
-        fair: use the fair estimator, which needs at least 2 samples; otherwise the standard one. With one sample, the
-            standard one is the mean absolute error.
+        fair: use the fair estimator, which needs at least 2 samples; otherwise the standard one.
+            With one sample, the standard one is the mean absolute error.
 
     Returns:
         A score in the units of the series; lower is better. Infinity if a sample is infinite.
@@ -387,7 +412,8 @@ def _check_quantile_levels(levels: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _check_stack(truth: np.ndarray, stack: np.ndarray, name: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Convert true values and several forecasts of them to float64, shapes (T, D) and (count, T, D).
+    """Convert true values and several forecasts of them to float64, shapes (T, D) and (count, T,
+    D).
 
     Raises:
         SeriesError: they are not numbers, or have other shapes.
@@ -405,14 +431,15 @@ def _check_stack(truth: np.ndarray, stack: np.ndarray, name: str, count: int) ->
 
 
 def state_space_divergence(truth: np.ndarray, generated: np.ndarray, seed: int = 0) -> float:
-    """D_stsp, the Kullback-Leibler divergence KL(p_true || p_generated) of the distributions of states.
+    """D_stsp, the Kullback-Leibler divergence KL(p_true || p_generated) of the distributions of
+    states.
 
-    Up to 5 channels, the distributions are histograms (Hess et al., 2023). They have 30 bins per axis over
-    [min - 0.1 sd, max + 0.1 sd] of the true series. Generated states outside are left out, and 1e-5 is added to every
-    bin before normalizing.
+    Up to 5 channels, the distributions are histograms (Hess et al., 2023). They have 30 bins per
+    axis over [min - 0.1 sd, max + 0.1 sd] of the true series. Generated states outside are left
+    out, and 1e-5 is added to every bin before normalizing.
 
-    From 6 channels on, they are Gaussian mixtures with one component of covariance I at each of the first 10000 steps
-    (Koppe et al., 2019). The divergence is then estimated from 1000 samples.
+    From 6 channels on, they are Gaussian mixtures with one component of covariance I at each of the
+    first 10000 steps (Koppe et al., 2019). The divergence is then estimated from 1000 samples.
 
     Args:
         truth: shape (T, D).
@@ -420,8 +447,8 @@ def state_space_divergence(truth: np.ndarray, generated: np.ndarray, seed: int =
         seed: seed of the samples from 6 channels on.
 
     Returns:
-        The divergence in nats. It is at least 0 for histograms; for mixtures, sampling error can make it negative.
-        Infinity if the generated series is not finite or never enters the bins.
+        The divergence in nats. It is at least 0 for histograms; for mixtures, sampling error can
+        make it negative. Infinity if the generated series is not finite or never enters the bins.
     """
     truth, generated = _check_pair(truth, generated, steps=False)
     if not np.isfinite(generated).all():
@@ -455,7 +482,8 @@ def _count_bins(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[
 
 
 def _estimate_mixture_divergence(truth: np.ndarray, generated: np.ndarray, seed: int) -> float:
-    """Estimate the divergence of two Gaussian mixtures by Monte Carlo, see `state_space_divergence`."""
+    """Estimate the divergence of two Gaussian mixtures by Monte Carlo,
+    see `state_space_divergence`."""
     from scipy.special import logsumexp
 
     draw = np.random.default_rng(seed)
@@ -471,12 +499,12 @@ def _estimate_mixture_divergence(truth: np.ndarray, generated: np.ndarray, seed:
 def power_spectrum(values: np.ndarray, smoothing: float = 20.0) -> np.ndarray:
     """Smoothed power spectra of the channels, normalized to sum 1, as D_H compares them.
 
-    Each channel is standardized. The squared magnitudes of its real Fourier transform are smoothed by a Gaussian, which
-    is truncated at 4 standard deviations and reflected at the ends.
+    Each channel is standardized. The squared magnitudes of its real Fourier transform are smoothed
+    by a Gaussian, which is truncated at 4 standard deviations and reflected at the ends.
 
     Args:
-        values: shape (T, D), or pieces of one series, shape (S, T, D). Pieces are standardized together, and their
-            squared magnitudes are averaged before smoothing.
+        values: shape (T, D), or pieces of one series, shape (S, T, D). Pieces are standardized
+            together, and their squared magnitudes are averaged before smoothing.
         smoothing: standard deviation of the Gaussian, in frequency bins; 0 means no smoothing.
 
     Returns:
@@ -498,15 +526,17 @@ def power_spectrum(values: np.ndarray, smoothing: float = 20.0) -> np.ndarray:
 
 
 def within_bounds(values: np.ndarray) -> bool:
-    """Whether all values are finite, and at most `BOUND`, so that sums of their squares are finite too."""
+    """Whether all values are finite, and at most `BOUND`,
+    so that sums of their squares are finite too."""
     return float(np.abs(values).max()) <= BOUND  # false for NaN
 
 
 def spectrum_distance(truth: np.ndarray, generated: np.ndarray, smoothing: float = 20.0) -> float:
-    """D_H, the Hellinger distance of two power spectra, 0 to 1, mean over channels (Mikhaeil et al., 2022).
+    """D_H, the Hellinger distance of two power spectra, 0 to 1,
+    mean over channels (Mikhaeil et al., 2022).
 
-    For spectra p and q it is sqrt(1 - sum sqrt(p q)). Both series are cut to the length of the shorter one; see
-    `power_spectrum`.
+    For spectra p and q it is sqrt(1 - sum sqrt(p q)).
+    Both series are cut to the length of the shorter one; see `power_spectrum`.
 
     Args:
         truth: shape (T, D), or pieces of a series, shape (N, T, D).
@@ -573,9 +603,9 @@ def embedded(values: np.ndarray, dimension: int, delay: int) -> np.ndarray:
 def correlation_dimension(states: np.ndarray, seed: int = 0) -> float:
     """Correlation dimension of an attractor (Grassberger and Procaccia, 1983).
 
-    It is the slope of log C(r) over log r, where C(r) is the share of pairs of states that are closer than r. Only
-    radii with C(r) between 1e-4 and 1e-2 are used. Of a longer series, 5000 states are drawn at random. Then few
-    pairs are close only because they are close in time.
+    It is the slope of log C(r) over log r, where C(r) is the share of pairs of states that are
+    closer than r. Only radii with C(r) between 1e-4 and 1e-2 are used. Of a longer series, 5000
+    states are drawn at random. Then few pairs are close only because they are close in time.
 
     Args:
         states: shape (T, D), several channels or the delay vectors of one (`embedded`).
@@ -593,15 +623,17 @@ def correlation_dimension(states: np.ndarray, seed: int = 0) -> float:
 
 
 def largest_lyapunov_exponent(states: np.ndarray, horizon: int, exclude: int) -> float:
-    """Largest Lyapunov exponent per step, estimated from data (Rosenstein, Collins and De Luca, 1993).
+    """Largest Lyapunov exponent per step, estimated from data (Rosenstein, Collins and De Luca,
+    1993).
 
-    Each state is paired with its nearest neighbor that is more than `exclude` steps away in time. The exponent is the
-    slope of the mean logarithm of their distance over the next `horizon` steps.
+    Each state is paired with its nearest neighbor that is more than `exclude` steps away in time.
+    The exponent is the slope of the mean logarithm of their distance over the next `horizon` steps.
 
     Args:
         states: shape (T, D), several channels or the delay vectors of one (`embedded`).
         horizon: number of steps over which neighbors separate exponentially, at least 2.
-        exclude: in steps, at least a mean period, so that neighbors lie on different parts of the trajectory.
+        exclude: in steps, at least a mean period, so that neighbors
+            lie on different parts of the trajectory.
     """
     from scipy.spatial import KDTree
 

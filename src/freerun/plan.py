@@ -1,8 +1,8 @@
 """`Plan`: how one network is made and trained, with a value for every parameter.
 
-`Settings` hold what a user has set. A parameter that is None has not been chosen yet. `freerun.selection` chooses some
-of these. Defaults for the others are decided in this module alone: `settled` decides what depends on the length of the
-series, `plan_of` everything else.
+`Settings` hold what a user has set. A parameter that is None has not been chosen yet.
+`freerun.selection` chooses some of these. Defaults for the others are decided in this module alone:
+`settled` decides what depends on the length of the series, `plan_of` everything else.
 """
 
 from __future__ import annotations
@@ -27,19 +27,23 @@ FEWEST_UNITS = 20
 """Fewest hidden units that are chosen for a network whose readout is solved."""
 
 MOST_UNITS = 1000
-"""Most hidden units that are chosen for a solved readout; beyond, its factorization takes most of the time."""
+"""Most hidden units that are chosen for a solved readout; beyond,
+its factorization takes most of the time."""
 
 UNITS_PER_STEP = 2 / 3
-"""Hidden units per training step; with more, a readout that is solved on half of the series has too few rows."""
+"""Hidden units per training step; with more,
+a readout that is solved on half of the series has too few rows."""
 
 NEIGHBOURS = 1
 """Sites on each side that a site of a field reads, where nothing chooses."""
 
 RESTARTS = 4
-"""Number of seeds from which Levenberg-Marquardt trains; the network with the best free run is kept."""
+"""Number of seeds from which Levenberg-Marquardt trains;
+the network with the best free run is kept."""
 
 MOST_WASHOUT = 100
-"""Default washout of reservoirs, in steps, in which they forget the zero state; at most a tenth of a series."""
+"""Default washout of reservoirs, in steps, in which they forget the zero state;
+at most a tenth of a series."""
 
 FEWEST_READ = 2
 """Fewest first steps of a series whose errors do not count for smoothers, beside a season."""
@@ -66,14 +70,16 @@ LEAK = 0.3
 """Default leak of leaky cells, between 0 and 1."""
 
 MOST_DENSE, CONNECTIONS = 1000, 10
-"""Most units of reservoirs whose units are all connected by default. In larger ones each is connected with 10, whatever
-their size, as Lukosevicius (2012, A practical guide to applying echo state networks) advises."""
+"""Most units of reservoirs whose units are all connected by default. In larger ones each
+is connected with 10, whatever their size, as Lukosevicius (2012, A practical guide to
+applying echo state networks) advises."""
 
 STRENGTHS = (1.0, 0.5, 0.25, 0.1, 0.05)
 """Default strengths of generalized forcing and scheduled sampling, one for each stage."""
 
 SEGMENTS = (5, 20, 50, 100)
-"""Default lengths of free-run segments in steps, one for each stage after full forcing; those that fit the series."""
+"""Default lengths of free-run segments in steps, one for each stage after full forcing;
+those that fit the series."""
 
 INTERVAL = 10
 """Default number of steps from one forced step to the next in sparse forcing."""
@@ -111,19 +117,22 @@ class Plan:
 
 @dataclass(frozen=True)
 class SolvePlan(Plan):
-    """The plan of a network whose readout is solved by ridge regression; see `freerun.network.ridge`.
+    """The plan of a network whose readout is solved by ridge regression;
+    see `freerun.network.ridge`.
 
     Attributes:
         penalty: penalty on the squared weights of the readout.
-        measured: noise in measurements, in standard deviations of the channel, one for all or one for each. If there is
-            one, the readout is solved as `freerun.network.errors_in_variables` says.
+        measured: noise in measurements, in standard deviations of the channel, one for all or one
+            for each. If there is one, the readout is solved as
+            `freerun.network.errors_in_variables` says.
     """
 
     penalty: float
     measured: tuple[float, ...] = ()
 
     def measured_variance(self, values: np.ndarray) -> np.ndarray:
-        """Variance of the noise in each channel, shape (D,), in squared units of the values, shape (T, N)."""
+        """Variance of the noise in each channel, shape (D,), in squared units of the values,
+        shape (T, N)."""
         return (np.array(self.measured) * np.nanstd(values[:, : self.shape.channels], axis=0)) ** 2
 
 
@@ -145,14 +154,17 @@ class TrainPlan(Plan):
         epochs: most updates or iterations, divided among the stages of a forcing.
         learning_rate: step size of gradient methods.
         schedule: learning rate schedule of gradient methods.
-        window: number of steps of the random windows that gradient methods train on; 0 is the whole series.
+        window: number of steps of the random windows that gradient methods train on;
+            0 is the whole series.
         batch: number of windows in an update.
-        stateful: whether a window begins in the state that the network reaches there, and not in the zero state.
+        stateful: whether a window begins in the state that the network reaches there,
+            and not in the zero state.
         forcing: name of the forcing.
         strengths: forcing strengths of generalized forcing and scheduled sampling.
         interval: number of steps from one forced step to the next in sparse forcing.
         lengths: lengths of free-run segments, in steps.
-        refuse_long: whether a segment that is longer than the series is an error; otherwise, it is left out.
+        refuse_long: whether a segment that is longer than the series is an error; otherwise,
+            it is left out.
         l1: penalty on the absolute values of all weights.
         l2: penalty on the squares of all weights.
         weight_noise: standard deviation of the noise on the weights.
@@ -195,12 +207,14 @@ class TrainPlan(Plan):
 
     @property
     def uncounted(self) -> int:
-        """Number of first errors of the series, or of each window, that do not count; 0 for stateful windows."""
+        """Number of first errors of the series, or of each window, that do not count;
+        0 for stateful windows."""
         return 0 if self.stateful else self.washout
 
 
 def default_units(steps: int) -> int:
-    """Default number of hidden units for a solved readout: two for three steps, at least 20, at most 1000.
+    """Default number of hidden units for a solved readout: two for three steps, at least 20,
+    at most 1000.
 
     Args:
         steps: number of training steps.
@@ -209,21 +223,24 @@ def default_units(steps: int) -> int:
 
 
 def all_units(settings: Settings, steps: int) -> int:
-    """Hidden units for a solved readout: those given, 1000 for a field, whose sites are many rows, or the default."""
+    """Hidden units for a solved readout: those given, 1000 for a field, whose sites are many rows,
+    or the default."""
     if settings.hidden is not None:
         return settings.hidden
     return MOST_UNITS if settings.is_field else default_units(steps)
 
 
 def settled(settings: Settings, steps: int) -> Settings:
-    """Fill in defaults for the settings that are None and depend on the method or on the length of the series.
+    """Fill in defaults for the settings that are None and depend on
+    the method or on the length of the series.
 
     Args:
         settings: as given by the user and by `freerun.selection`.
         steps: number of training steps.
 
     Returns:
-        The settings with defaults. Those of single methods may still be None; `plan_of` decides them.
+        The settings with defaults. Those of single methods may still be None;
+        `plan_of` decides them.
     """
     if settings.method == "likelihood":
         alone = settings.with_(optimizer="likelihood", members=settings.members or 1, restarts=settings.restarts or 1)
@@ -265,7 +282,8 @@ def plan_of(settings: Settings, channels: int, inputs: int = 0) -> SolvePlan | S
         inputs: E, the number of external inputs.
 
     Returns:
-        A `SolvePlan` if the method is `ridge`, a `SmoothPlan` for smoothers; otherwise, a `TrainPlan`.
+        A `SolvePlan` if the method is `ridge`, a `SmoothPlan` for smoothers; otherwise,
+        a `TrainPlan`.
     """
     shape, start = _shape(settings, channels, inputs), _start(settings)
     common = settings, shape, start, settings.dtype, settings.washout or 0, settings.input_noise or 0.0

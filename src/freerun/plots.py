@@ -1,9 +1,10 @@
-"""Plots: each function draws one Matplotlib figure and returns it; `save` writes it as PNG, SVG or PDF.
+"""Plots: each function draws one Matplotlib figure and returns it; `save` writes it as PNG,
+SVG or PDF.
 
-All names of channels and titles are drawn as text, never as formulas; see `freerun.lettering`. Functions that draw
-series take them as `freerun.Series.of` does: a DataFrame, an array, a path. They share three arguments. `boundary` is
-the first step after the training part. `truth` has the true values of predicted steps. `title` is the title of the
-figure.
+All names of channels and titles are drawn as text, never as formulas; see `freerun.lettering`.
+Functions that draw series take them as `freerun.Series.of` does: a DataFrame, an array, a path.
+They share three arguments. `boundary` is the first step after the training part. `truth` has the
+true values of predicted steps. `title` is the title of the figure.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ LINES = 20_000
 """Most steps of an attractor that are drawn, since more fill the picture."""
 
 REACH = 2.0
-"""A free run is drawn up to this multiple of the range of the data above and below them, so that they stay visible."""
+"""A free run is drawn up to this multiple of the range of the data above and below them,
+so that they stay visible."""
 
 MOST_LAGS = 40
 """Most lags of an autocorrelation that are drawn."""
@@ -52,7 +54,8 @@ MOST_CYCLES = 12
 """Most cycles of a season that are drawn, the last ones."""
 
 MANY = 16
-"""Channels from which on a series or a free run is drawn as an image of channels and time; see `field`."""
+"""Channels from which on a series or a free run is drawn as an image of channels and time;
+see `field`."""
 
 MOST_PANELS = 8
 """Most channels of anomalies that are drawn."""
@@ -138,12 +141,15 @@ def free_run(
     vpt: int | None = None,
     title: str = "",
 ) -> Figure:
-    """Plot a free run, with the data before it and the true values; from `MANY` channels on by `field`.
+    """Plot a free run, with the data before it and the true values;
+    from `MANY` channels on by `field`.
 
     Args:
         run: the generated steps.
-        before: the series that the run continues. As many of its last steps are drawn as `run` has, at least 50.
-        truth: the true values of at most as many steps as `run` has; of an array, from its first step on.
+        before: the series that the run continues. As many of its last steps are drawn as `run` has,
+            at least 50.
+        truth: the true values of at most as many steps as `run` has; of an array,
+            from its first step on.
         vpt: valid prediction time in steps; marked by a line.
         title: title of the figure.
     """
@@ -197,7 +203,8 @@ def field(run: Series, truth: object = None, vpt: int | None = None, title: str 
 
 
 def _images(shown: Mapping[str, Series], marks: Sequence[Any], title: str) -> Figure:
-    """Draw series as images above each other, in common colours, with vertical lines at some times."""
+    """Draw series as images above each other, in common colours,
+    with vertical lines at some times."""
     first = next(iter(shown.values()))
     figure, grid = _new_figure(title, len(shown), [2] * len(shown))
     known = first.values[np.isfinite(first.values)]
@@ -229,11 +236,13 @@ def forecast(
     truth: object = None,
     title: str = "",
 ) -> Figure:
-    """Plot a fan chart: a forecast with its prediction intervals, after the last steps of the series.
+    """Plot a fan chart: a forecast with its prediction intervals,
+    after the last steps of the series.
 
     Args:
         table: what `RNN.forecast` returned, or the `Forecast` that it was made of.
-        before: the series that is continued. Three times as many of its steps are drawn as are forecast, at least 50.
+        before: the series that is continued. Three times as many of its
+            steps are drawn as are forecast, at least 50.
         levels: levels of the intervals to draw, in percent.
         truth: the true values; of an array, from the first step of the forecast on.
         title: title of the figure.
@@ -273,7 +282,8 @@ def forecast(
 
 
 def backtest(result: Backtest, title: str = "") -> Figure:
-    """Plot the error of the network and of the baselines over the horizon, as MASE (see `freerun.metrics.mase`).
+    """Plot the error of the network and of the baselines over the horizon,
+    as MASE (see `freerun.metrics.mase`).
 
     Args:
         result: what `RNN.backtest` returned.
@@ -328,9 +338,11 @@ def occasions(series: object, result: Backtest, title: str = "") -> Figure:
 
 
 def anomalies(found: Anomalies, title: str = "") -> Figure:
-    """Plot a series, what the network expected of it, and the intervals in which it deviates; below, the scores.
+    """Plot a series, what the network expected of it, and the intervals in which it deviates;
+    below, the scores.
 
-    The score is -log10 of the p-value. Flagged readings are dots. Of many channels, those that deviate most are drawn.
+    The score is -log10 of the p-value. Flagged readings are dots. Of many channels,
+    those that deviate most are drawn.
 
     Args:
         found: what `RNN.anomalies` returned.
@@ -361,9 +373,11 @@ def anomalies(found: Anomalies, title: str = "") -> Figure:
 
 
 def residuals(series: object, predictions: Series, title: str = "") -> Figure:
-    """Plot the errors of one-step predictions over time, their autocorrelation and their distribution.
+    """Plot the errors of one-step predictions over time,
+    their autocorrelation and their distribution.
 
-    The band of the autocorrelation holds 95 % of the values for white noise, +-1.96 / sqrt(T) (Bartlett, 1946).
+    The band of the autocorrelation holds 95 % of the values for white noise,
+    +-1.96 / sqrt(T) (Bartlett, 1946).
 
     Args:
         series: the data, T steps.
@@ -403,7 +417,8 @@ def residuals(series: object, predictions: Series, title: str = "") -> Figure:
 
 
 def seasons(series: object, season: int, ahead: np.ndarray | None = None, title: str = "") -> Figure:
-    """Plot the cycles of a season over each other, the last ones darker, and the forecast of the next one.
+    """Plot the cycles of a season over each other, the last ones darker,
+    and the forecast of the next one.
 
     Args:
         series: the data.
@@ -433,12 +448,14 @@ def seasons(series: object, season: int, ahead: np.ndarray | None = None, title:
 def attractor(truth: object, run: Series, delay: int | None = None, title: str = "") -> Figure:
     """Plot the states of the data and of a free run side by side, on the same axes.
 
-    Of several channels, the first two are drawn. A single channel is embedded with two delays (Takens, 1981).
+    Of several channels, the first two are drawn.
+    A single channel is embedded with two delays (Takens, 1981).
 
     Args:
         truth: the data.
         run: the free run.
-        delay: delay of the embedding in steps; by default a quarter of the dominant period of the data.
+        delay: delay of the embedding in steps; by default a
+            quarter of the dominant period of the data.
         title: title of the figure.
     """
     from freerun.lettering import Lettered
@@ -466,7 +483,8 @@ def attractor(truth: object, run: Series, delay: int | None = None, title: str =
 
 
 def spectra(truth: object, run: Series, title: str = "") -> Figure:
-    """Plot the power spectra of the data and of a free run, smoothed as for D_H, one panel per channel.
+    """Plot the power spectra of the data and of a free run, smoothed as for D_H,
+    one panel per channel.
 
     Args:
         truth: the data.
@@ -490,7 +508,8 @@ def spectra(truth: object, run: Series, title: str = "") -> Figure:
 
 
 def return_map(truth: object, run: Series, title: str = "") -> Figure:
-    """Plot each maximum of the first channel against the maximum before it, for the data and for a free run.
+    """Plot each maximum of the first channel against the maximum before it,
+    for the data and for a free run.
 
     Args:
         truth: the data.
@@ -514,7 +533,8 @@ def return_map(truth: object, run: Series, title: str = "") -> Figure:
 
 
 def error_growth(errors: np.ndarray, threshold: float = metrics.LOST, title: str = "") -> Figure:
-    """Plot the growth of free-run errors: the median over many starts, and the range between the quartiles.
+    """Plot the growth of free-run errors: the median over many starts,
+    and the range between the quartiles.
 
     Args:
         errors: shape (N, horizon), in standard deviations; see `RNN.error_growth`.
@@ -615,7 +635,8 @@ def _finish(figure: Lettered) -> Figure:
 
 
 def _true_values(truth: object, times: np.ndarray) -> tuple[Series | None, np.ndarray]:
-    """True values, if there are any, and when they are drawn: those without times, as of an array, from `times` on."""
+    """True values, if there are any, and when they are drawn: those without times, as of an array,
+    from `times` on."""
     if truth is None:
         return None, times
     series = Series.of(truth)
@@ -623,7 +644,8 @@ def _true_values(truth: object, times: np.ndarray) -> tuple[Series | None, np.nd
 
 
 def _values_of(series: Series, channel: str, place: int) -> np.ndarray:
-    """The values of a channel, shape (T,): that of the name, or at the place where channels came without names."""
+    """The values of a channel, shape (T,): that of the name,
+    or at the place where channels came without names."""
     return series.channel(channel).values[:, 0] if series.named else series.values[:, place]
 
 

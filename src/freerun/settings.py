@@ -1,11 +1,12 @@
 """`Settings`: every parameter of a network and its training, written once.
 
-The constructor of `freerun.RNN`, its docstring, the options of `freerun fit` and the controls of the studio are made
-from the fields of `Settings`. A field has the type, the default, the range and the description of a parameter; its
-`Parameter` has the rest.
+The constructor of `freerun.RNN`, its docstring, the options of `freerun fit` and the controls of
+the studio are made from the fields of `Settings`. A field has the type, the default, the range and
+the description of a parameter; its `Parameter` has the rest.
 
-A parameter whose default is None is chosen when the network is trained: by free runs on the last part of the training
-series where its description says "chosen", and by the rule in its description otherwise.
+A parameter whose default is None is chosen when the network is trained: by free
+runs on the last part of the training series where its description says "chosen",
+and by the rule in its description otherwise.
 """
 
 from __future__ import annotations
@@ -53,19 +54,21 @@ Device = Literal["auto", "cpu", "gpu"]
 Dtype = Literal["float64", "float32"]
 
 Ensemble = Literal["best", "mean", "median", "trimmed"]
-"""Which free run of a model with several members is given: that of the best, or their mean or median at each step, or
-the mean of the middle half of them."""
+"""Which free run of a model with several members is given: that of the best, or their mean or
+median at each step, or the mean of the middle half of them."""
 
 OnnxProgram = Literal["run", "step"]
-"""Programs that are exported to ONNX: one reads values and runs free after them, the other predicts a single step."""
+"""Programs that are exported to ONNX: one reads values and runs free after them,
+the other predicts a single step."""
 
 Missing = Literal["mask", "interpolate", "error"]
-"""What to do with missing values of a series: leave them out of training and let the network run on its own output over
-them, fill them by linear interpolation, or refuse them. Infinite values are interpolated or refused."""
+"""What to do with missing values of a series: leave them out of training and let the
+network run on its own output over them, fill them by linear interpolation, or refuse them.
+Infinite values are interpolated or refused."""
 
 Together = Literal["auto", "local", "shared"]
-"""How many series are forecast: `local` each by its own fit, `shared` by one readout for all, `auto` by the weighted
-mean of both where enough series go together."""
+"""How many series are forecast: `local` each by its own fit, `shared` by one readout for all,
+`auto` by the weighted mean of both where enough series go together."""
 
 RESERVOIRS = ("reservoir", "cycle", "delay-line", "cycle-jumps", "small-world")
 """Initial weights that are those of a reservoir, by the topology of its recurrent connections."""
@@ -124,11 +127,12 @@ Group = Literal[
     "Selection",
     "Computing",
 ]
-"""Groups of parameters: panels of `freerun fit --help`, sections of the docstring, parts of the studio."""
+"""Groups of parameters: panels of `freerun fit --help`, sections of the docstring,
+parts of the studio."""
 
 Kind = Literal["choice", "switch", "number", "text", "function"]
-"""How a value is entered: one of several names, yes or no, a number, text (one value or several with commas), or the
-name of a function to import."""
+"""How a value is entered: one of several names, yes or no, a number, text (one value or several
+with commas), or the name of a function to import."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,8 @@ class Parameter:
         group: what it belongs to.
         needs: the conditions under which it has an effect.
         shapes_weights: whether the shape of the weights or the units of the network depend on it.
-        varies_in_program: whether networks that are trained by one compiled program may differ in it.
+        varies_in_program: whether networks that are trained by one compiled program may differ in
+            it.
         searchable: whether a search may vary it.
         detail: further sentences for the docstring, which `--help` leaves out.
     """
@@ -628,7 +633,8 @@ class Settings(BaseModel):
 
     @classmethod
     def named(cls, **traits: object) -> tuple[str, ...]:
-        """The names of the parameters that have these attributes of `Parameter`: `named(shapes_weights=True)`."""
+        """The names of the parameters that have these attributes of `Parameter`:
+        `named(shapes_weights=True)`."""
         wanted = traits.items()
         names = cls.model_fields
         return tuple(n for n in names if all(getattr(cls.parameter(n), trait) == value for trait, value in wanted))
@@ -656,7 +662,8 @@ class Settings(BaseModel):
         """Settings from parameters.
 
         Raises:
-            SettingError: a parameter is unknown, out of range or without effect; the message names it.
+            SettingError: a parameter is unknown, out of range or without effect;
+                the message names it.
         """
         try:
             return cls(**parameters)
@@ -766,7 +773,8 @@ class Settings(BaseModel):
         return self.forcing or ("segments" if self.method == "levenberg-marquardt" else "full")
 
     def refuse_model(self, what: str) -> None:
-        """Refuse a known model where settings go to other processes, which do not have its function.
+        """Refuse a known model where settings go to other processes,
+        which do not have its function.
 
         Raises:
             SettingError: there is one; the message says what does not take it.

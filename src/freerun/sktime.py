@@ -1,4 +1,5 @@
-"""`RNNForecaster`: freerun as an sktime forecaster, for its pipelines, tuning and evaluation (extra `sktime`)."""
+"""`RNNForecaster`: freerun as an sktime forecaster, for its pipelines,
+tuning and evaluation (extra `sktime`)."""
 
 from __future__ import annotations
 
@@ -21,10 +22,11 @@ from sktime.forecasting.base import BaseForecaster  # noqa: E402 - after the che
 class RNNForecaster(BaseForecaster):
     """A recurrent network that forecasts a series by free runs.
 
-    In sample, step t is predicted from the steps before it (open loop). The first step has none before it, and is
-    predicted by the mean of the training series. Intervals are those of `RNN.forecast`; in sample, those one step
-    ahead. `update` reads the new steps; with `update_params=True` it fits again to all steps so far. Exogenous data
-    become external inputs, and must cover every step up to the last one that is forecast. Of a panel, sktime fits one
+    In sample, step t is predicted from the steps before it (open loop). The first step has none
+    before it, and is predicted by the mean of the training series. Intervals are those of
+    `RNN.forecast`; in sample, those one step ahead. `update` reads the new steps; with
+    `update_params=True` it fits again to all steps so far. Exogenous data become external inputs,
+    and must cover every step up to the last one that is forecast. Of a panel, sktime fits one
     forecaster per series.
 
     Args:
@@ -37,7 +39,8 @@ class RNNForecaster(BaseForecaster):
         >>> from freerun import RNN
         >>> from freerun.sktime import RNNForecaster
         >>> from sktime.datasets import load_airline
-        >>> forecaster = RNNForecaster(RNN(50, optimizer="ridge", cell="memoryless", delays=12, difference=12, l2=1e-2))
+        >>> rnn = RNN(50, optimizer="ridge", cell="memoryless", delays=12, difference=12, l2=1e-2)
+        >>> forecaster = RNNForecaster(rnn)
         >>> y_pred = forecaster.fit(load_airline()).predict(fh=[1, 2, 3])
     """
 
@@ -129,7 +132,8 @@ class RNNForecaster(BaseForecaster):
         return np.concatenate([first[None], self.rnn_.predict(self._seen).values])
 
     def _bound_in_sample(self, share: float, channel: int, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Compute lower and upper bounds in sample; for a coverage of 0, both are the prediction."""
+        """Compute lower and upper bounds in sample; for a coverage of 0,
+        both are the prediction."""
         values = self._predict_in_sample()[len(self._seen) - 1 + steps, channel]
         if not share:
             return values, values

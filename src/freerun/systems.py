@@ -1,8 +1,10 @@
-"""Synthetic series: the generators of the Theano tutorial, accurate integrators, and systems of dysts.
+"""Synthetic series: the generators of the Theano tutorial, accurate integrators,
+and systems of dysts.
 
-`mackey_glass`, `multiple_sines` and `lorenz` repeat the tutorial's generators exactly, including their coarse Euler
-steps, so that results can be compared with published numbers. `mackey_glass_rk4` and `lorenz_dop853` solve the
-equations accurately. `lorenz96` and `kuramoto_sivashinsky` are fields: their channels are the sites of a ring.
+`mackey_glass`, `multiple_sines` and `lorenz` repeat the tutorial's generators exactly, including
+their coarse Euler steps, so that results can be compared with published numbers. `mackey_glass_rk4`
+and `lorenz_dop853` solve the equations accurately. `lorenz96` and `kuramoto_sivashinsky` are
+fields: their channels are the sites of a ring.
 """
 
 from __future__ import annotations
@@ -19,19 +21,23 @@ from freerun.errors import SettingError
 from freerun.extras import require
 
 CIRCLE = 32
-"""Points of the half circle around a coefficient of ETDRK4 over which it is averaged, as in Kassam and Trefethen."""
+"""Points of the half circle around a coefficient of ETDRK4 over which it is averaged,
+as in Kassam and Trefethen."""
 
 
 def mackey_glass(steps: int, tau: int = 17, seed: int | None = None) -> Series:
-    """Generate the tutorial's Mackey-Glass series, which is also that of Jaeger's report GMD-148 (2001).
+    """Generate the tutorial's Mackey-Glass series,
+    which is also that of Jaeger's report GMD-148 (2001).
 
-    Euler steps of 0.1 integrate dx/dt = 0.2 x(t - tau) / (1 + x(t - tau)^10) - 0.1 x(t). The initial value is 1.2, and
-    the history is 1.2 with uniform noise of width 0.2. Every tenth value x is kept, and transformed to tanh(x - 1).
+    Euler steps of 0.1 integrate dx/dt = 0.2 x(t - tau) / (1 + x(t - tau)^10) - 0.1 x(t). The
+    initial value is 1.2, and the history is 1.2 with uniform noise of width 0.2. Every tenth value
+    x is kept, and transformed to tanh(x - 1).
 
     Args:
         steps: T, the length of the series.
         tau: the delay in steps; the series is chaotic from about 17.
-        seed: seed of NumPy's legacy `RandomState`, which draws the history; None draws a different one each time.
+        seed: seed of NumPy's legacy `RandomState`, which draws the history;
+            None draws a different one each time.
 
     Returns:
         A series of shape (steps, 1), dt 1.
@@ -52,7 +58,8 @@ def mackey_glass(steps: int, tau: int = 17, seed: int | None = None) -> Series:
 
 
 def multiple_sines(steps: int, seed: int | None = None) -> Series:
-    """Generate the tutorial's sum of two incommensurate sines, sin(0.2 t + phase) + sin(0.311 t + phase).
+    """Generate the tutorial's sum of two incommensurate sines,
+    sin(0.2 t + phase) + sin(0.311 t + phase).
 
     Args:
         steps: T, the length of the series.
@@ -70,8 +77,9 @@ def multiple_sines(steps: int, seed: int | None = None) -> Series:
 def lorenz(steps: int, sigma: float = 10.0, rho: float = 28.0, beta: float = 8 / 3, dt: float = 0.01) -> Series:
     """Generate the tutorial's Lorenz series by Euler steps of `dt` from (0, -0.01, 9).
 
-    The equations are dx/dt = sigma (y - x), dy/dt = x (rho - z) - y, dz/dt = x y - beta z. The tutorial's
-    `8/3` was 2 by integer division; the default here is the beta of Lorenz (1963), 2.667.
+    The equations are dx/dt = sigma (y - x), dy/dt = x (rho - z) - y, dz/dt = x y - beta z. The
+    tutorial's `8/3` was 2 by integer division; the default here is the beta of Lorenz (1963),
+    2.667.
 
     Args:
         steps: T, the length of the series.
@@ -95,12 +103,14 @@ def lorenz(steps: int, sigma: float = 10.0, rho: float = 28.0, beta: float = 8 /
 def mackey_glass_rk4(
     steps: int, tau: float = 17.0, dt: float = 1.0, start: float = 1.2, washout: int = 0, substeps: int = 100
 ) -> Series:
-    """Solve the Mackey-Glass equation accurately, by the method of steps with the classical Runge-Kutta scheme.
+    """Solve the Mackey-Glass equation accurately,
+    by the method of steps with the classical Runge-Kutta scheme.
 
-    The delayed value at the middle of a step is interpolated by cubic Hermite polynomials, so the scheme is of fourth
-    order (Bellen and Zennaro, Numerical Methods for Delay Differential Equations, 2003). With the default internal step
-    of 0.01, the error after 100 time units is below 1e-9. Later it grows by a factor of e about every 140 time units,
-    as with any method, since the solution is chaotic.
+    The delayed value at the middle of a step is interpolated by cubic Hermite polynomials, so the
+    scheme is of fourth order (Bellen and Zennaro, Numerical Methods for Delay Differential
+    Equations, 2003). With the default internal step of 0.01, the error after 100 time units is
+    below 1e-9. Later it grows by a factor of e about every 140 time units, as with any method,
+    since the solution is chaotic.
 
     Args:
         steps: T, the length of the series.
@@ -139,7 +149,8 @@ def mackey_glass_rk4(
 
 
 def _slope_at(x: list[float], slope: list[float], n: int, lag: int) -> float:
-    """Return dx/dt at internal step `n`; with a delay of one internal step, that is the current one."""
+    """Return dx/dt at internal step `n`; with a delay of one internal step,
+    that is the current one."""
     if n < len(slope):
         return slope[n]
     delayed = x[n - lag]
@@ -155,10 +166,11 @@ def lorenz_dop853(
     start: tuple[float, float, float] = (0.0, -0.01, 9.0),
     washout: int = 0,
 ) -> Series:
-    """Solve the Lorenz (1963) equations accurately by SciPy's DOP853, an explicit Runge-Kutta scheme of order 8.
+    """Solve the Lorenz (1963) equations accurately by SciPy's DOP853,
+    an explicit Runge-Kutta scheme of order 8.
 
-    Relative and absolute tolerance are 1e-12. The error in the first time unit is below 1e-10. Later it grows by a
-    factor of e every 1.1 time units (the largest Lyapunov exponent is 0.906).
+    Relative and absolute tolerance are 1e-12. The error in the first time unit is below 1e-10.
+    Later it grows by a factor of e every 1.1 time units (the largest Lyapunov exponent is 0.906).
 
     Args:
         steps: T, the length of the series.
@@ -196,10 +208,11 @@ def lorenz96(
 ) -> Series:
     """Solve the equations of Lorenz (1996) on a ring of sites, by the classical Runge-Kutta scheme.
 
-    The equations are dx_i/dt = (x_{i+1} - x_{i-2}) x_{i-1} - x_i + forcing, where sites are counted around the ring
-    (Lorenz, Predictability: a problem partly solved, 1996). With 40 sites and a forcing of 8, the largest Lyapunov
-    exponent is 1.68, so that small errors grow by a factor of e in 0.6 time units. With the default internal step of
-    0.01, the error after one time unit is below 1e-5.
+    The equations are dx_i/dt = (x_{i+1} - x_{i-2}) x_{i-1} - x_i + forcing, where sites are counted
+    around the ring (Lorenz, Predictability: a problem partly solved, 1996). With 40 sites and a
+    forcing of 8, the largest Lyapunov exponent is 1.68, so that small errors grow by a factor of e
+    in 0.6 time units. With the default internal step of 0.01, the error after one time unit is
+    below 1e-5.
 
     Args:
         steps: T, the length of the series.
@@ -244,12 +257,14 @@ def kuramoto_sivashinsky(
     seed: int = 0,
     substeps: int = 2,
 ) -> Series:
-    """Solve the Kuramoto-Sivashinsky equation on a periodic interval, by exponential time differencing (ETDRK4).
+    """Solve the Kuramoto-Sivashinsky equation on a periodic interval,
+    by exponential time differencing (ETDRK4).
 
-    The equation is u_t = -u u_x - u_xx - u_xxxx. Space is discretized by Fourier modes. The scheme is of fourth order
-    in time; its coefficients are means over a circle in the complex plane (Kassam and Trefethen, Fourth-order
-    time-stepping for stiff PDEs, SIAM J. Sci. Comput. 26, 2005). On a length of 22 the largest Lyapunov exponent is
-    about 0.048 (Edson et al., 2019), so that small errors grow by a factor of e in 21 time units.
+    The equation is u_t = -u u_x - u_xx - u_xxxx. Space is discretized by Fourier modes. The scheme
+    is of fourth order in time; its coefficients are means over a circle in the complex plane
+    (Kassam and Trefethen, Fourth-order time-stepping for stiff PDEs, SIAM J. Sci. Comput. 26,
+    2005). On a length of 22 the largest Lyapunov exponent is about 0.048 (Edson et al., 2019), so
+    that small errors grow by a factor of e in 21 time units.
 
     Args:
         steps: T, the length of the series.
@@ -303,7 +318,8 @@ def kuramoto_sivashinsky(
 
 
 def dysts(name: str, steps: int, points_per_period: int = 100) -> Series:
-    """Generate a chaotic system of the dysts collection (Gilpin, 2021), from its recorded initial condition.
+    """Generate a chaotic system of the dysts collection (Gilpin, 2021),
+    from its recorded initial condition.
 
     Args:
         name: name in `dysts.flows`, for instance `Lorenz` or `Thomas`.

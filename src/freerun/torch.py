@@ -1,9 +1,12 @@
-"""Weights of PyTorch: `nn.RNN`, `nn.GRU` or `nn.LSTM` with an `nn.Linear` on top, to freerun and back.
+"""Weights of PyTorch: `nn.RNN`, `nn.GRU` or `nn.LSTM` with an `nn.Linear` on top,
+to freerun and back.
 
-Both libraries compute the same cells (https://docs.pytorch.org/docs/stable/nn.html#recurrent-layers), with their gates
-in the same order: input, forget, cell and output of an LSTM; reset, update and candidate of a GRU. PyTorch keeps the
-transposes of the matrices. It has a bias beside the input and one beside the hidden state, which are added, but for the
-candidate of a GRU. Its linear module reads the top layer, and the readout of freerun all layers.
+Both libraries compute the same cells
+(https://docs.pytorch.org/docs/stable/nn.html#recurrent-layers), with their gates in the same
+order: input, forget, cell and output of an LSTM; reset, update and candidate of a GRU.
+PyTorch keeps the transposes of the matrices. It has a bias beside the input and one beside
+the hidden state, which are added, but for the candidate of a GRU. Its linear module reads the
+top layer, and the readout of freerun all layers.
 
 PyTorch itself is not imported. A state dict may hold its tensors or NumPy arrays.
 """
@@ -47,11 +50,13 @@ def from_state_dict(
     nonlinearity: Literal["tanh", "relu"] = "tanh",
     holdout: float = 0.0,
 ) -> RNN:
-    """Make a network of the weights of a PyTorch module, and let it read a series from the zero state.
+    """Make a network of the weights of a PyTorch module,
+    and let it read a series from the zero state.
 
-    The module has one `nn.RNN`, `nn.GRU` or `nn.LSTM` of any number of layers, and one `nn.Linear` on the hidden states
-    of the top layer. It was trained to predict the next step: from D values of step t, and E external inputs of step
-    t + 1 after them, to the D values of step t + 1. It read (value - mean) / scale.
+    The module has one `nn.RNN`, `nn.GRU` or `nn.LSTM` of any number of layers, and one
+    `nn.Linear` on the hidden states of the top layer. It was trained to predict the next step:
+    from D values of step t, and E external inputs of step t + 1 after them, to the D values of
+    step t + 1. It read (value - mean) / scale.
 
     `RNN.fit(..., warm_start=True)` trains the network further.
 
@@ -62,8 +67,8 @@ def from_state_dict(
         mean: of each of the D + E features, in their own units; None is the mean of the series.
         scale: the same; None is the standard deviation of the series (divided by T, not by T - 1).
         nonlinearity: that of `nn.RNN`. It is no part of a state dict.
-        holdout: share of the series, at its end, that the module was not trained on. By free runs over it, intervals
-            are calibrated. 0: there are no intervals.
+        holdout: share of the series, at its end, that the module was not trained on. By free runs
+            over it, intervals are calibrated. 0: there are no intervals.
 
     Returns:
         The network. Its weights are in double precision.
@@ -101,18 +106,20 @@ def from_state_dict(
 def to_state_dict(rnn: RNN, recurrent: str = "lstm", linear: str = "linear") -> dict[str, np.ndarray]:
     """Give the weights of the best network as a state dict of a PyTorch module.
 
-    The module has an `nn.RNN`, `nn.GRU` or `nn.LSTM`, and an `nn.Linear` on the hidden states of its top layer. It
-    reads and predicts standardized values: `rnn.model_.best.scaling` has the `mean` and the `scale` of the channels,
-    and `input_mean` and `input_scale` of the external inputs, which follow the values among the features.
+    The module has an `nn.RNN`, `nn.GRU` or `nn.LSTM`, and an `nn.Linear` on the hidden states of
+    its top layer. It reads and predicts standardized values: `rnn.model_.best.scaling` has the
+    `mean` and the `scale` of the channels, and `input_mean` and `input_scale` of the external
+    inputs, which follow the values among the features.
 
     Args:
-        rnn: a trained network with a simple, GRU or LSTM cell, `delays=1`, `difference=0` and `direct=False`.
+        rnn: a trained network with a simple, GRU or LSTM cell, `delays=1`,
+            `difference=0` and `direct=False`.
         recurrent: name of the recurrent module.
         linear: name of the linear module.
 
     Returns:
-        Arrays in double precision by the names of PyTorch. The bias beside the hidden state is zero, but for the
-        candidate of a GRU.
+        Arrays in double precision by the names of PyTorch.
+        The bias beside the hidden state is zero, but for the candidate of a GRU.
 
     Raises:
         NotFittedError: the network is not trained.
@@ -135,7 +142,8 @@ def to_state_dict(rnn: RNN, recurrent: str = "lstm", linear: str = "linear") -> 
 
 
 def _weights(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The weights of a state dict by their names in freerun (`cells.0.input`, ..., `readout`, `bias`).
+    """The weights of a state dict by their names in freerun (`cells.0.input`, ..., `readout`,
+    `bias`).
 
     Raises:
         SettingError: the state dict has others.
@@ -199,7 +207,8 @@ def _linear(rest: Mapping[str, np.ndarray], hidden: int) -> dict[str, np.ndarray
 
 
 def _architecture(weights: Mapping[str, np.ndarray]) -> tuple[CellName, int, int]:
-    """The cell, the number of units of a layer, and the number of layers of weights in the names of freerun."""
+    """The cell, the number of units of a layer, and the number of
+    layers of weights in the names of freerun."""
     hidden, columns = weights["cells.0.recurrent"].shape
     return GATES[columns // hidden], hidden, len(weights["readout"]) // hidden
 

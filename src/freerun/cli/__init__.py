@@ -1,12 +1,13 @@
 """The command line `freerun`, one file per command.
 
-In: arguments and files of series or models. Out: files, results on stdout, and progress, notes and errors on stderr.
-Each command parses its arguments, calls one method of `freerun.RNN` (or a function of `freerun.search`,
-`freerun.serving` or `freerun.studio`), and prints the result; the method has the same name in Python. `options` holds
-arguments that several commands share, `console` prints. Computation does not belong here: whatever a command can do,
-Python can do without it.
+In: arguments and files of series or models. Out: files, results on stdout, and progress, notes and
+errors on stderr. Each command parses its arguments, calls one method of `freerun.RNN` (or a
+function of `freerun.search`, `freerun.serving` or `freerun.studio`), and prints the result; the
+method has the same name in Python. `options` holds arguments that several commands share, `console`
+prints. Computation does not belong here: whatever a command can do, Python can do without it.
 
-A command's file is imported only when that command runs, so that `freerun --help` does not wait for JAX.
+A command's file is imported only when that command runs,
+so that `freerun --help` does not wait for JAX.
 """
 
 from __future__ import annotations
@@ -114,8 +115,8 @@ def _options(
 def main() -> None:
     """Run the command line.
 
-    A `FreerunError`, a `MemoryError` or a full disk behind stdout becomes one line on stderr and exit status 2. Any
-    other exception is a bug, and keeps its traceback.
+    A `FreerunError`, a `MemoryError` or a full disk behind stdout becomes one line on stderr and
+    exit status 2. Any other exception is a bug, and keeps its traceback.
     """
     warnings.showwarning = _show_warning
     if isinstance(sys.stdout, TextIOWrapper):

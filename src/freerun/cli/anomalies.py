@@ -76,12 +76,13 @@ def anomalies(
 ) -> None:
     """Find readings that a network did not expect, and the intervals of time in which they lie.
 
-    A p-value says how rarely errors as large occurred on parts of the training series that were left out of the fit.
-    Readings with small p-values are flagged, and the network does not read them.
+    A p-value says how rarely errors as large occurred on parts of the training
+    series that were left out of the fit. Readings with small p-values are
+    flagged, and the network does not read them.
 
-    With a model file, its networks forecast the series. Without one, each half of the series is compared with
-    forecasts of networks that learned the other half; with --from, the steps from there on with forecasts of networks
-    that learned the steps before.
+    With a model file, its networks forecast the series. Without one, each half of the series is
+    compared with forecasts of networks that learned the other half; with --from, the steps from
+    there on with forecasts of networks that learned the steps before.
 
     Example: freerun anomalies pump.freerun today.csv --false-alarms 1/D --plot today.png
 

@@ -75,13 +75,15 @@ def backtest(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Forecast a series from several points of its past, each time without what came later (rolling origin).
+    """Forecast a series from several points of its past,
+    each time without what came later (rolling origin).
 
-    MASE is the mean absolute error divided by that of the seasonal naive forecast on the training part. Below 1, the
-    network is the better of the two.
+    MASE is the mean absolute error divided by that of the seasonal naive forecast on the training
+    part. Below 1, the network is the better of the two.
 
-    A file holds many series if --id names a column, or if it has a column unique_id. Each is scored, and what is
-    printed is the aggregate. A series that cannot be scored is listed with the reason, and the others go on.
+    A file holds many series if --id names a column, or if it has a column unique_id. Each is
+    scored, and what is printed is the aggregate. A series that cannot be scored is listed with the
+    reason, and the others go on.
 
     Example: freerun backtest air.csv --horizon 12 --folds 5 --plot errors.png
 

@@ -25,7 +25,8 @@ MOST_WARNINGS = 5
 """Most kinds of warnings that are noted after a run over many series."""
 
 LINES_EVERY = 5.0
-"""Seconds between two lines of progress when stderr is not a terminal, so that log files stay short."""
+"""Seconds between two lines of progress when stderr is not a terminal,
+so that log files stay short."""
 
 
 class Console:
@@ -75,8 +76,8 @@ class Console:
         """Print what was done with many series, and note the commonest warnings.
 
         Args:
-            found: the result. Its summary is printed on stdout if there is a file of results or with `as_json`, and
-                noted otherwise.
+            found: the result. Its summary is printed on stdout if there is a file of results or
+                with `as_json`, and noted otherwise.
             done: what was done, in one word: `forecast`.
             more: further results, for JSON.
         """
@@ -137,7 +138,8 @@ class Console:
 
     @contextmanager
     def search(self) -> Iterator[tuple[Callable[[Standing], None], Callable[[Progress], None]]]:
-        """Show the progress of a search: a live table of the best trials on a terminal, plain lines otherwise.
+        """Show the progress of a search: a live table of the best trials on a terminal,
+        plain lines otherwise.
 
         Yields:
             The callbacks for the trials, and for the fit of the winner.
@@ -193,7 +195,8 @@ def _path(path: Path | None) -> str | None:
 
 
 def _terminal() -> Terminal:
-    """A rich console on stderr that prints square brackets and colons as they are, since names may hold them."""
+    """A rich console on stderr that prints square brackets and colons as they are,
+    since names may hold them."""
     from rich.console import Console as Terminal
 
     return Terminal(stderr=True, markup=False, emoji=False)

@@ -19,7 +19,8 @@ def demo(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Go through the tutorial from end to end, then show one improved run, and leave a report with pictures.
+    """Go through the tutorial from end to end, then show one improved run,
+    and leave a report with pictures.
 
     Example: freerun demo --out my-demo --series mackey-glass
     """

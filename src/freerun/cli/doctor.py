@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def doctor(as_json: Json = False, quiet: Quiet = False) -> None:
-    """Show what freerun finds on this machine: versions, cores, memory, GPU, caches, and what is missing.
+    """Show what freerun finds on this machine: versions, cores, memory, GPU, caches,
+    and what is missing.
 
     Example: freerun doctor
     """

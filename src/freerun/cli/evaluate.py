@@ -63,7 +63,8 @@ def evaluate(
 ) -> None:
     """Score one-step predictions and free runs on the steps of a series from `--from` on.
 
-    The network reads the steps before `--from`. Its free run is then compared with the steps from there on.
+    The network reads the steps before `--from`. Its free run is
+    then compared with the steps from there on.
 
     Example: freerun evaluate mg.freerun mg.csv --from 1500 --json
     """
@@ -126,7 +127,8 @@ def evaluate(
 def _long_term_table(long: LongTerm) -> dict[str, object]:
     """Format the long-term scores for people.
 
-    The floor of a divergence is its value for the true steps before the start, in place of the generated ones.
+    The floor of a divergence is its value for the true steps before the start,
+    in place of the generated ones.
     """
     spread = ", ".join(f"{exponent:.4g}" for exponent in long.lyapunov)
     return {

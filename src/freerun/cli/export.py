@@ -61,7 +61,8 @@ def export(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the free run of a network as a StableHLO program or an ONNX file, which other runtimes run, not freerun.
+    """Write the free run of a network as a StableHLO program or an ONNX file,
+    which other runtimes run, not freerun.
 
     Example: freerun export mg.freerun --onnx -o mg.onnx
 

@@ -87,15 +87,16 @@ def fit(
 
     Parameters that are not given are chosen by free runs on the last part of the training series.
 
-    --delays, --forcing-strength and --segment-lengths take one value (--delays 20), or several separated by commas
-    (--delays 0,1,2,16,17).
+    --delays, --forcing-strength and --segment-lengths take one value (--delays 20),
+    or several separated by commas (--delays 0,1,2,16,17).
 
     Example: freerun fit mg.csv --split 1500 -o mg.freerun
 
     Example: freerun fit air.csv -o air.freerun --report air.html
 
-    On Ctrl-C, or when training diverges, the last good weights are written. The same command resumes a fit that was
-    interrupted or killed, and its result is the same as without the interruption.
+    On Ctrl-C, or when training diverges, the last good weights are written.
+    The same command resumes a fit that was interrupted or killed, and its
+    result is the same as without the interruption.
     """
     import freerun
     from freerun.data.stored import StoredSeries

@@ -1,4 +1,5 @@
-"""`freerun forecast`: forecast the next steps of a model, a series or many series, with prediction intervals."""
+"""`freerun forecast`: forecast the next steps of a model, a series or many series,
+with prediction intervals."""
 
 from __future__ import annotations
 
@@ -95,15 +96,17 @@ def forecast(
 
     Intervals are computed from the errors of free runs on held-out parts of the training series.
 
-    A model file is forecast as it is. Data are fitted first, as by `freerun fit`. A file holds many series if --id
-    names a column, or if it has a column unique_id. Each of them is fitted and forecast. Where 30 or more have the
-    same frequency and seasons, one readout for all of them forecasts beside each fit. A series that cannot be fitted
-    is listed with the reason, and the others go on. The same command resumes a run that was interrupted or
-    killed, if it has an --output.
+    A model file is forecast as it is. Data are fitted first, as by `freerun fit`. A file
+    holds many series if --id names a column, or if it has a column unique_id. Each of them
+    is fitted and forecast. Where 30 or more have the same frequency and seasons, one
+    readout for all of them forecasts beside each fit. A series that cannot be fitted is
+    listed with the reason, and the others go on. The same command resumes a run that was
+    interrupted or killed, if it has an --output.
 
     Example: freerun forecast air.freerun --horizon 24 --levels 80,95 --plot fan.png
 
-    Example: freerun forecast sales.parquet --id unique_id --time ds --target y --horizon 18 -o forecasts.parquet
+    Example: freerun forecast sales.parquet --id unique_id --time ds
+    --target y --horizon 18 -o forecasts.parquet
     """
     from freerun.files.writing import require_table_format
 

@@ -197,7 +197,8 @@ NO_OPTIONS = Reading()
 
 
 def reads_series(command: Callable[..., None]) -> Callable[..., None]:
-    """Decorate a command with the options of a file of series; it receives them as one argument `reading`."""
+    """Decorate a command with the options of a file of series;
+    it receives them as one argument `reading`."""
     options = {
         "column": (Column, []),
         "time": (TimeColumn, None),
@@ -219,7 +220,8 @@ def reads_series(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Decorate a command with an option for each field of `Settings`; it receives them as one argument `settings`."""
+    """Decorate a command with an option for each field of `Settings`;
+    it receives them as one argument `settings`."""
     options = {name: (_option(name), field.default) for name, field in Settings.model_fields.items()}
     return _with_options(command, "settings", options, settings_of)
 
@@ -235,7 +237,8 @@ def settings_of(**given: Any) -> Settings:
 
 
 def known_function(path: str | None) -> Callable[..., object] | None:
-    """Import a known model by `package.module:function`, from the working directory or an installed package.
+    """Import a known model by `package.module:function`,
+    from the working directory or an installed package.
 
     Raises:
         SettingError: there is no such module or function.
@@ -316,7 +319,8 @@ def open_data(path: Path, reading: Reading) -> LongTable | Path | Table | Rows:
         reading: how to read it.
 
     Returns:
-        The table of many series, if `--id` names a column or the file has the column `unique_id`. Otherwise, what a
+        The table of many series, if `--id` names a column or the file has the column `unique_id`.
+        Otherwise, what a
         single series is read from: see `read_opened`.
 
     Raises:
@@ -339,7 +343,8 @@ def open_data(path: Path, reading: Reading) -> LongTable | Path | Table | Rows:
 
 
 def read_opened(found: Path | Table | Rows, reading: Reading) -> Series | StoredSeries:
-    """Read the one series of a file that `open_data` has opened; one that is too large for memory is read in parts.
+    """Read the one series of a file that `open_data` has opened;
+    one that is too large for memory is read in parts.
 
     Args:
         found: what `open_data` returned.
@@ -378,7 +383,8 @@ def read_training(
 ) -> tuple[Series | StoredSeries | list[Series], Series | None]:
     """Read the training series and the validation series.
 
-    A single npy or Parquet file that is too large for memory becomes a `StoredSeries`, which is read in parts.
+    A single npy or Parquet file that is too large for memory becomes a `StoredSeries`,
+    which is read in parts.
 
     Args:
         paths: the files.
@@ -389,7 +395,8 @@ def read_training(
         The training series (one, or a list of them), and the validation series or None.
 
     Raises:
-        SettingError: `split` with several series, or an option that needs the whole of a large file.
+        SettingError: `split` with several series, or an option that needs the whole of a large
+            file.
         SeriesError: a file cannot be read or used.
     """
     from freerun.data.series import Series
@@ -551,7 +558,8 @@ def require_writable(*paths: Path | None, read: Sequence[Path | None] = ()) -> N
         read: files that are read, which no output may overwrite.
 
     Raises:
-        OutputError: the folder of a path is missing, the path is a folder, or it is a file that is read.
+        OutputError: the folder of a path is missing, the path is a folder,
+            or it is a file that is read.
     """
     from freerun.files.writing import refuse_overwriting, require_folder
 

@@ -38,7 +38,8 @@ def predict(
 ) -> None:
     """Predict every step of a series from the steps before it (open loop).
 
-    Each row has the time of the step that it predicts. The first step of the series has no prediction.
+    Each row has the time of the step that it predicts.
+    The first step of the series has no prediction.
 
     Example: freerun predict mg.freerun mg.csv -o onestep.csv --plot onestep.png
     """

@@ -78,10 +78,11 @@ def search(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Search for the settings whose free runs are best on parts of the series that the network was not fitted to.
+    """Search for the settings whose free runs are best on parts of the
+    series that the network was not fitted to.
 
-    The same command again resumes an interrupted search. Run on several machines with the same --storage, it shares one
-    study among them. The winner is fitted to the whole series.
+    The same command again resumes an interrupted search. Run on several machines with the same
+    --storage, it shares one study among them. The winner is fitted to the whole series.
 
     Example: freerun search mg.csv --split 1500 --trials 100 -o best.freerun --report search.html
     """

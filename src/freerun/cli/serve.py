@@ -85,7 +85,8 @@ def serve(
 ) -> None:
     """Serve models over HTTP: forecasts, free runs, predictions and updates; needs freerun[serve].
 
-    The address /docs describes the requests, and /openapi.json does so for programs. Ctrl-C ends the service.
+    The address /docs describes the requests, and /openapi.json does so for programs.
+    Ctrl-C ends the service.
 
     Example: freerun serve air.freerun sales.freerun --port 9000
 

@@ -38,8 +38,8 @@ def smooth(
 ) -> None:
     """Estimate the states behind the noisy measurements of a series, from all of them.
 
-    The model must have been fitted with the noise in measurements: `freerun fit --cell memoryless --measurement-noise`.
-    Missing measurements are bridged.
+    The model must have been fitted with the noise in measurements: `freerun fit --cell memoryless
+    --measurement-noise`. Missing measurements are bridged.
 
     Example: freerun smooth lorenz.freerun lorenz.csv -o states.csv --plot states.png
     """

@@ -1,4 +1,5 @@
-"""`freerun studio`: serve the local web pages on which series are forecast and networks are trained."""
+"""`freerun studio`: serve the local web pages on which series
+are forecast and networks are trained."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def studio(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Open pages on which to forecast a series, and to watch a network learn; needs freerun[studio].
+    """Open pages on which to forecast a series, and to watch a network learn;
+    needs freerun[studio].
 
     Example: freerun studio --folder my-runs
     """

@@ -40,7 +40,8 @@ def update(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Read new steps, so that forecasts start after them; the weights stay, or learn from them (--learn).
+    """Read new steps, so that forecasts start after them; the weights stay,
+    or learn from them (--learn).
 
     Example: freerun update air.freerun 1961.csv --learn
     """

@@ -1,4 +1,5 @@
-"""Computing resources: processor cores, memory, devices, compiled programs, and processes that share work.
+"""Computing resources: processor cores, memory, devices, compiled programs,
+and processes that share work.
 
 cores      cores and memory of this machine, and threads for NumPy
 programs   precision and device of JAX, and its compiled programs

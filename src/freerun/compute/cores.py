@@ -55,8 +55,8 @@ def limit_cores(most: int) -> Iterator[None]:
 def thread_map(function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
     """Apply a function to items on several threads, one per core, and yield the results in order.
 
-    Linear algebra runs on the thread that calls it. If every thread used all cores, it would be many times slower. The
-    last bits of a sum would also depend on the number of cores.
+    Linear algebra runs on the thread that calls it. If every thread used all cores, it would be
+    many times slower. The last bits of a sum would also depend on the number of cores.
     """
     count = min(usable_cores(), MOST_THREADS, max(1, len(items)))
     with one_thread_each():
@@ -69,7 +69,8 @@ def thread_map(function: Callable[[Item], Result], items: Sequence[Item]) -> Ite
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Run the linear algebra of NumPy and SciPy on the thread that calls it, within this context."""
+    """Run the linear algebra of NumPy and SciPy on the thread that calls it,
+    within this context."""
     with libraries().limit(limits=1):
         yield
 
@@ -87,7 +88,8 @@ CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 def physical_memory() -> int:
-    """Return the memory of this machine or container in bytes; 8 GiB if the system does not report it."""
+    """Return the memory of this machine or container in bytes;
+    8 GiB if the system does not report it."""
     try:
         machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

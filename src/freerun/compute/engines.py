@@ -26,7 +26,8 @@ PATIENCE = 300.0
 """Seconds to wait for a scheduler that stops answering. A scheduler restarts in less."""
 
 FIRST_ANSWER = 10.0
-"""Seconds to wait for the first answer of a scheduler. Without one, the address is probably wrong."""
+"""Seconds to wait for the first answer of a scheduler. Without one,
+the address is probably wrong."""
 
 RETRIES = 3
 """Most times that a task goes to another worker because its worker died."""
@@ -41,11 +42,12 @@ class Engine(Protocol):
         """Run a function on each task, and yield results as tasks finish.
 
         Args:
-            function: a function at the top level of a module, so that it can be sent to other processes.
+            function: a function at the top level of a module,
+                so that it can be sent to other processes.
             tasks: its arguments, one per call.
             threads: whether the function may run in several threads of a process at once.
-            ahead: most unfinished tasks for each worker. Further tasks are taken from `tasks` as others finish, so that
-                they do not fill the memory. None takes all at once.
+            ahead: most unfinished tasks for each worker. Further tasks are taken from `tasks` as
+                others finish, so that they do not fill the memory. None takes all at once.
 
         Yields:
             The index of a task, with its result or with the `FreerunError` that it ended in.
@@ -58,12 +60,14 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """Runs tasks in this process: in threads on all cores if they allow it, one by one otherwise."""
+    """Runs tasks in this process: in threads on all cores if they allow it,
+    one by one otherwise."""
 
     def run_tasks(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], threads: bool, ahead: int | None = None
     ) -> Iterator[tuple[int, Result | FreerunError]]:
-        """See `Engine.run_tasks`. Without `threads`, a task is taken when the one before it is finished."""
+        """See `Engine.run_tasks`. Without `threads`,
+        a task is taken when the one before it is finished."""
         if threads:
             forget_programs()
             yield from enumerate(thread_map(function, list(tasks)))
@@ -79,8 +83,9 @@ class LocalEngine:
 class DaskEngine:
     """Runs tasks on the workers of a Dask cluster.
 
-    A worker runs one task per thread if tasks allow threads, and one task at a time otherwise. The task of a worker
-    that dies goes to another worker. After a scheduler was away, unfinished tasks are submitted to it again.
+    A worker runs one task per thread if tasks allow threads, and one task at a time otherwise. The
+    task of a worker that dies goes to another worker. After a scheduler was away, unfinished tasks
+    are submitted to it again.
     """
 
     def __init__(self, scheduler: str | None, workers: int | None) -> None:
@@ -199,7 +204,8 @@ _exclusive = Lock()
 
 
 def _run_task(function: Callable[[Task], Result], task: Task, threads: bool) -> Result:
-    """Run a task on a worker: on one core, or, without `threads`, alone and on a core for each thread of the worker."""
+    """Run a task on a worker: on one core, or, without `threads`,
+    alone and on a core for each thread of the worker."""
     from distributed import get_worker
 
     most = 1 if threads else get_worker().state.nthreads
@@ -209,7 +215,8 @@ def _run_task(function: Callable[[Task], Result], task: Task, threads: bool) -> 
 
 
 def forget_programs() -> None:
-    """Drop compiled programs if there are too many. JAX is not imported: before it is, there are none."""
+    """Drop compiled programs if there are too many. JAX is not imported: before it is,
+    there are none."""
     programs = sys.modules.get("freerun.compute.programs")
     if programs is not None:
         programs.forget_programs()

@@ -1,4 +1,5 @@
-"""Examine this machine: versions, cores, memory, GPU, the cache of programs, and optional packages."""
+"""Examine this machine: versions, cores, memory, GPU, the cache of programs,
+and optional packages."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
 `ProcessEngine` runs many tasks in several of them. `WorkerProcess` is one of them.
 
-The processes are plain Python processes that receive tasks by a pipe. They do not import the user's script, as those of
-`multiprocessing` do. Scripts therefore need no guard (`if __name__ == "__main__"`), and notebooks work.
+The processes are plain Python processes that receive tasks by a pipe. They do not import the user's
+script, as those of `multiprocessing` do. Scripts therefore need no guard (`if __name__ ==
+"__main__"`), and notebooks work.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 ATTEMPTS = 2
-"""Most processes that a task is given to. A task may end its process, for instance for lack of memory."""
+"""Most processes that a task is given to. A task may end its process,
+for instance for lack of memory."""
 
 SERVE = "from freerun.compute.processes import serve; serve()"
 """The Python code that a process runs."""
@@ -123,8 +125,9 @@ class WorkerProcess:
         package = str(Path(__file__).parents[2])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = os.environ | dict.fromkeys(ONE_THREAD, "1") | {"PYTHONPATH": os.pathsep.join(paths)}
-        # -P leaves the current folder out of the path, where a file of the user may have the name of a module. In a
-        # session of its own, the process does not get the Ctrl-C that is meant for its parent.
+        # -P leaves the current folder out of the path, where a file of the user may
+        # have the name of a module. In a session of its own, the process does not get
+        # the Ctrl-C that is meant for its parent.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", SERVE],
             env=environment,

@@ -1,7 +1,8 @@
 """Precision and device of JAX, and compiled programs in memory and on disk.
 
-Precision and device are set within a context. Two settings hold for the whole process: the folder of compiled programs,
-and how XLA compiles loops of small steps. They are made when freerun first uses JAX, unless the user has made them.
+Precision and device are set within a context. Two settings hold for the whole process: the folder
+of compiled programs, and how XLA compiles loops of small steps. They are made when freerun first
+uses JAX, unless the user has made them.
 """
 
 from __future__ import annotations
@@ -30,21 +31,24 @@ CACHE = "FREERUN_CACHE"
 SMALL_LOOP_BYTES = 64 * 1024
 """XLA compiles a loop into one function if each step reads and writes at most this many bytes.
 
-Its own limit, 1 KB, admits the smallest networks only. The steps of others are interpreted, which takes most of their
-time.
+Its own limit, 1 KB, admits the smallest networks only. The steps of others are interpreted,
+which takes most of their time.
 """
 
 MOST_KEPT = 256 * 2**20
 """Most bytes of compiled programs on disk; the oldest are removed first."""
 
 MOST_IN_MEMORY = 200
-"""Most programs of `call_in_parallel` in memory. Each takes memory maps, whose number the system limits."""
+"""Most programs of `call_in_parallel` in memory. Each takes memory maps,
+whose number the system limits."""
 
 MOST_MAPS = 30_000
-"""Number of memory maps of this process from which on programs are dropped; systems allow about 65000."""
+"""Number of memory maps of this process from which on programs are dropped;
+systems allow about 65000."""
 
 ON_ONE_CORE = {"xla_cpu_multi_thread_eigen": False, "xla_disable_hlo_passes": "cpu-parallel-task-assigner"}
-"""Compiler options of programs that run in parallel (see `call_in_parallel`): each stays on one thread."""
+"""Compiler options of programs that run in parallel (see `call_in_parallel`):
+each stays on one thread."""
 
 
 def jitted(function: Callable[..., Any], **options: Any) -> Any:
@@ -63,11 +67,13 @@ def jitted(function: Callable[..., Any], **options: Any) -> Any:
 def computing(dtype: str, device: Device = "cpu") -> Iterator[None]:
     """Set the precision and the device of JAX within this context.
 
-    On a GPU, matrix products use full single precision, and not TF32, which has a mantissa of ten bits.
+    On a GPU, matrix products use full single precision, and not TF32,
+    which has a mantissa of ten bits.
 
     Args:
         dtype: `float64` or `float32`.
-        device: `cpu`, `gpu` or `auto`. `auto` is the processor here; training decides when to use a GPU.
+        device: `cpu`, `gpu` or `auto`. `auto` is the processor here;
+            training decides when to use a GPU.
 
     Raises:
         MachineError: there is no GPU.
@@ -82,7 +88,8 @@ def computing(dtype: str, device: Device = "cpu") -> Iterator[None]:
 
 
 def _bind_context(function: Callable[[Item], Result]) -> Callable[[Item], Result]:
-    """Wrap a function so that it has the precision, device and core limit of this context in any thread."""
+    """Wrap a function so that it has the precision,
+    device and core limit of this context in any thread."""
     # JAX's options have no types
     wide = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue] - JAX makes these names at run time
     device, most = current_device(), usable_cores()
@@ -102,8 +109,8 @@ def call_in_parallel(program: Any, static: tuple[Hashable, ...], calls: Calls) -
     """Call a program several times in parallel, on as many cores as memory allows.
 
     Args:
-        program: a program that was jitted with the options `ON_ONE_CORE`. Apart from some matrix products, a call then
-            runs on a single thread.
+        program: a program that was jitted with the options `ON_ONE_CORE`. Apart from some matrix
+            products, a call then runs on a single thread.
         static: the static arguments, which come first and are the same for all calls.
         calls: the other arguments of each call.
 
@@ -114,9 +121,11 @@ def call_in_parallel(program: Any, static: tuple[Hashable, ...], calls: Calls) -
 
 
 def prepare_calls(program: Any, static: tuple[Hashable, ...], like: Calls) -> Callable[[Calls], list[Any]]:
-    """Compile a program for several calls, and return a function that makes them as `call_in_parallel` does.
+    """Compile a program for several calls, and return a function
+    that makes them as `call_in_parallel` does.
 
-    The function must be called in the same thread and context, with arguments of the shapes of `like`.
+    The function must be called in the same thread and context,
+    with arguments of the shapes of `like`.
     """
     compiled = [_compile(program, static, arguments) for arguments in like]
     needed = max(one.memory for one in compiled)
@@ -169,7 +178,8 @@ def _compile(program: Any, static: tuple[Hashable, ...], arguments: tuple[Any, .
 
 
 def forget_programs() -> None:
-    """Drop the compiled programs of freerun from memory if there are too many; the user's own programs stay."""
+    """Drop the compiled programs of freerun from memory if there are too many;
+    the user's own programs stay."""
     if len(_programs) > MOST_IN_MEMORY or _memory_maps() > MOST_MAPS:
         _programs.clear()
         for program in _jitted:
@@ -198,7 +208,8 @@ def current_device() -> Any:
 
 
 def device_memory(device: Device) -> int:
-    """Return the memory of this machine or of its GPU in bytes; 8 GiB if the system does not report it.
+    """Return the memory of this machine or of its GPU in bytes;
+    8 GiB if the system does not report it.
 
     Raises:
         MachineError: there is no GPU.
@@ -240,7 +251,8 @@ class _Process:
     """The state of this process.
 
     Attributes:
-        stuck: whether it was forked after JAX had started threads. A fork does not copy threads, so JAX would hang.
+        stuck: whether it was forked after JAX had started threads. A fork does not copy threads,
+            so JAX would hang.
     """
 
     stuck = False
@@ -276,7 +288,8 @@ def _set_up() -> None:
 
 
 def _compile_small_loops_whole() -> None:
-    """Raise XLA's limit of small loops to `SMALL_LOOP_BYTES`, unless XLA has started or the user has set options."""
+    """Raise XLA's limit of small loops to `SMALL_LOOP_BYTES`,
+    unless XLA has started or the user has set options."""
     flags = os.environ.get("XLA_FLAGS", "")
     if not backends_are_initialized() and "xla_backend_extra_options" not in flags:
         option = f"--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold={SMALL_LOOP_BYTES}"
@@ -302,7 +315,8 @@ def _keep_compiled_programs() -> None:
 
 
 def cache_folder() -> Path | None:
-    """Return the folder of compiled programs that `FREERUN_CACHE` names, or the default one; None if it is `off`."""
+    """Return the folder of compiled programs that `FREERUN_CACHE` names, or the default one;
+    None if it is `off`."""
     from platformdirs import user_cache_path
 
     wanted = os.environ.get(CACHE, "")

@@ -1,9 +1,12 @@
-"""Data: converts files, tables and arrays to a validated `Series`, and a `Series` to files and standardised values.
+"""Data: converts files, tables and arrays to a validated `Series`,
+and a `Series` to files and standardised values.
 
 intake       converts any input to `Rows`; interchange converts tables and arrays of other libraries
 io/          reads and writes files, one module for each format
-table        holds named columns; columns has helpers for their cells, wide rejects tables in wide format
-timecolumn   finds the column of times; dates, clocks, months and monthnames parse it, numerals parses numbers
+table        holds named columns; columns has helpers for their cells
+wide         rejects tables in wide format
+timecolumn   finds the column of times; dates, clocks, months and monthnames parse it
+numerals     parses numbers
 dateparts    reads times from columns of their parts, such as year and week
 rows         holds values with names and times, in their original order
 steps        sorts rows by time and places them on a regular grid; timeline continues times

@@ -32,11 +32,13 @@ NUMERIC_TIMES = "numbers as times"
 """Kind of numeric times that came with the data, for messages."""
 
 OVERLAP = 5
-"""Smallest number of different steps in an overlap of old and new steps; fewer may be equal by chance."""
+"""Smallest number of different steps in an overlap of old and new steps;
+fewer may be equal by chance."""
 
 
 def match_names(wanted: Sequence[str], names: Sequence[str], what: str) -> list[int]:
-    """Find the positions of the wanted names in `names`, which must hold the same names in any order.
+    """Find the positions of the wanted names in `names`,
+    which must hold the same names in any order.
 
     Args:
         wanted: names that are needed.
@@ -81,7 +83,8 @@ def align_inputs(series: Series, rows: Rows) -> np.ndarray:
         Shape (T + F, E).
 
     Raises:
-        SeriesError: a step has no row, a row lies between two steps, or the times have different kinds.
+        SeriesError: a step has no row, a row lies between two steps,
+            or the times have different kinds.
     """
     if not _found_by_time(series, rows):
         return rows.values
@@ -137,13 +140,15 @@ def align_future_inputs(series: Series, rows: Rows, steps: int | None) -> np.nda
 
 
 def future_times(series: Series, rows: Rows, steps: int, wanted: object = None) -> np.ndarray:
-    """Find the times of the next steps of a series of irregular times, for which there are external inputs.
+    """Find the times of the next steps of a series of irregular times,
+    for which there are external inputs.
 
     Args:
         series: the series.
         rows: external inputs.
         steps: number of future steps for which they have rows.
-        wanted: the times at which the series goes on; None takes those of the rows, if they have times.
+        wanted: the times at which the series goes on; None takes those of the rows,
+            if they have times.
 
     Returns:
         Shape (steps,).
@@ -197,7 +202,8 @@ def _first_after(series: Series, times: np.ndarray) -> int:
 
 
 def require_same_steps(series: Series, other: Series) -> None:
-    """Raise an error if two series with times have different kinds of times or different time steps.
+    """Raise an error if two series with times have different kinds of times or different time
+    steps.
 
     Raises:
         SeriesError: the kinds or the time steps differ.
@@ -219,7 +225,8 @@ def require_same_steps(series: Series, other: Series) -> None:
 
 
 def require_same_clock(series: Series, other: Series) -> None:
-    """Raise an error if the times of two series have no common origin, which a trend over time requires.
+    """Raise an error if the times of two series have no common origin,
+    which a trend over time requires.
 
     Args:
         series: the series whose trend is to be removed.
@@ -250,7 +257,8 @@ def _starts_with(series: Series, other: Series) -> bool:
 
 
 def can_compare_times(series: Series, before: Series) -> bool:
-    """Whether times determine which steps of a series follow another one; numeric times can follow generated ones."""
+    """Whether times determine which steps of a series follow another one;
+    numeric times can follow generated ones."""
     return series.timed and (before.timed or _describe_times(series) == NUMERIC_TIMES)
 
 
@@ -260,18 +268,20 @@ def is_same_time(series: Series, time: Time, other: Time) -> bool:
 
 
 def follows(series: Series, before: Series) -> bool:
-    """Whether the first step of a series is, by its time, the one after the last step of another, of regular steps."""
+    """Whether the first step of a series is, by its time, the one after the last step of another,
+    of regular steps."""
     if before.irregular:
         return False
     return can_compare_times(series, before) and is_same_time(before, series.times[0], before.following_times(1)[0])
 
 
 def count_steps_read(series: Series, before: Series) -> int:
-    """Count the first steps of a series that are not after the last step of `before`, which was read already.
+    """Count the first steps of a series that are not after the last step of `before`,
+    which was read already.
 
-    They are counted by time if the times can be compared, and by value otherwise. `before` may hold only the last of
-    the steps that were read; its generated times then give the number of earlier ones. A `SeriesWarning` reports
-    steps whose values have changed.
+    They are counted by time if the times can be compared, and by value otherwise. `before` may hold
+    only the last of the steps that were read; its generated times then give the number of earlier
+    ones. A `SeriesWarning` reports steps whose values have changed.
 
     Raises:
         SeriesError: the series begins with the steps that were read, but a few values have changed.
@@ -296,7 +306,8 @@ def count_steps_read(series: Series, before: Series) -> int:
 
 
 def _find_part(part: Series, series: Series) -> int:
-    """Find the step of a series at which the values of `part` begin; 0 if it does not contain them."""
+    """Find the step of a series at which the values of `part` begin;
+    0 if it does not contain them."""
     ends = np.flatnonzero(_equal_rows(series.values[len(part) - 1 :], part.values[-1:]))
     return next((int(at) for at in ends if _equal_rows(series.values[at : at + len(part)], part.values).all()), 0)
 
@@ -307,7 +318,8 @@ def _equal_rows(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _warn_of_overlap(series: Series, before: Series) -> None:
-    """Warn if the first new steps without times have the values of the last steps that were read before."""
+    """Warn if the first new steps without times have the values of
+    the last steps that were read before."""
     for count in range(min(len(series), len(before)), OVERLAP - 1, -1):
         rows = series.values[:count]
         if _equal_rows(rows, before.values[-count:]).all() and len(np.unique(rows, axis=0)) >= OVERLAP:

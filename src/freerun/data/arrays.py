@@ -10,7 +10,8 @@ from freerun.errors import SeriesError
 from freerun.settings import Missing
 
 NEAR = 3.0
-"""Largest distance of a free run from the range of a series, in standard deviations of the channel."""
+"""Largest distance of a free run from the range of a series,
+in standard deviations of the channel."""
 
 
 def as_matrix(data: object) -> np.ndarray:
@@ -23,7 +24,8 @@ def as_matrix(data: object) -> np.ndarray:
         Shape (T, D); NaN where a value is missing.
 
     Raises:
-        SeriesError: the data are text, times or complex numbers, are empty, or have more than two dimensions.
+        SeriesError: the data are text, times or complex numbers, are empty,
+            or have more than two dimensions.
     """
     try:
         given = np.asarray(data)
@@ -82,13 +84,15 @@ def handle_missing(values: np.ndarray, missing: Missing) -> np.ndarray:
 
     Args:
         values: shape (T, D).
-        missing: `error` raises an error, `interpolate` interpolates linearly per channel, `mask` changes nothing.
+        missing: `error` raises an error, `interpolate` interpolates linearly per channel,
+            `mask` changes nothing.
 
     Returns:
         Shape (T, D).
 
     Raises:
-        SeriesError: values are missing or infinite (`error`), or a channel has no finite value (`interpolate`).
+        SeriesError: values are missing or infinite (`error`),
+            or a channel has no finite value (`interpolate`).
     """
     if np.isfinite(values).all() or missing == "mask":
         return values
@@ -106,8 +110,8 @@ def handle_missing(values: np.ndarray, missing: Missing) -> np.ndarray:
 def interpolated(values: np.ndarray) -> np.ndarray:
     """Replace missing and infinite values by linear interpolation over steps, column by column.
 
-    Values before the first and after the last finite value are filled with that value. A column without finite values
-    is unchanged.
+    Values before the first and after the last finite value are filled with that value.
+    A column without finite values is unchanged.
 
     Args:
         values: shape (T, D).

@@ -88,8 +88,8 @@ def _parse_offset(text: str) -> int:
 def add_clock(days: np.ndarray, name: str, cells: Sequence[object]) -> np.ndarray | None:
     """Add the times of day, or hours, of another column to days.
 
-    If no day occurs twice and the column has no name of `CLOCKS`, its times of day are taken as measurements, such as
-    times of sunrise, unless all are equal.
+    If no day occurs twice and the column has no name of `CLOCKS`, its times of day are taken as
+    measurements, such as times of sunrise, unless all are equal.
 
     Args:
         days: shape (T,), `datetime64`.
@@ -97,7 +97,8 @@ def add_clock(days: np.ndarray, name: str, cells: Sequence[object]) -> np.ndarra
         cells: T cells of the other column.
 
     Returns:
-        Shape (T,), `datetime64`; None if the other column holds no times of day, or the days have a time already.
+        Shape (T,), `datetime64`; None if the other column holds no times of day,
+        or the days have a time already.
     """
     if (days != days.astype("datetime64[D]")).any():
         return None

@@ -20,7 +20,8 @@ def holds_objects(cells: Cells) -> bool:
 
 
 def holds_times(cells: Cells) -> bool:
-    """Whether cells are a pandas Series of dates, periods or durations, with or without a time zone."""
+    """Whether cells are a pandas Series of dates, periods or durations,
+    with or without a time zone."""
     if isinstance(cells, list):
         return False
     return getattr(cells.dtype, "kind", "O") in "mM" or "period" in str(cells.dtype)  # pyright: ignore[reportAttributeAccessIssue] - the same

@@ -1,4 +1,5 @@
-"""Reads times whose parts are columns of their own: a year and a month, a quarter, a week or a day, and finer parts."""
+"""Reads times whose parts are columns of their own: a year and a month, a quarter, a week or a day,
+and finer parts."""
 
 from __future__ import annotations
 
@@ -64,9 +65,10 @@ class TimeParts(NamedTuple):
 def read_parts(table: Table, free: Sequence[str]) -> TimeParts | None:
     """Read times from the parts of dates in separate columns.
 
-    There is a year and a part of it: a month, a quarter, a half, a week of ISO 8601, or a day of the year. Days, hours,
-    minutes and seconds follow without a gap. A day without a month is a day of the year. It divides a year only where
-    years repeat: otherwise it may be what was measured in each year.
+    There is a year and a part of it: a month, a quarter, a half, a week of ISO 8601, or
+    a day of the year. Days, hours, minutes and seconds follow without a gap. A day
+    without a month is a day of the year. It divides a year only where years repeat:
+    otherwise it may be what was measured in each year.
 
     Args:
         table: the table to search.

@@ -1,4 +1,5 @@
-"""Parses dates: any usual order of day, month and year, two-digit years, whole numbers, quarters and weeks."""
+"""Parses dates: any usual order of day, month and year, two-digit years, whole numbers,
+quarters and weeks."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ YEARS = range(1500, 2200)
 """Possible years of a whole number such as 201501 or 20150131."""
 
 LATE_YEARS = range(1850, 2200)
-"""Possible years of a whole number with hours; a smaller range, which excludes seconds since 1970."""
+"""Possible years of a whole number with hours; a smaller range,
+which excludes seconds since 1970."""
 
 UNIT = "us"
 """Resolution of parsed times as a NumPy unit, microseconds."""
@@ -68,7 +70,8 @@ FORMS = (
     re.compile(rf"(?P<month>{NAME})\.?[-/ ,']{{0,2}}(?P<year>\d{{4}})"),
     SHORT,
 )
-"""Dates with a four-digit year or the name of a month. The two digits of `SHORT` may also be a day."""
+"""Dates with a four-digit year or the name of a month.
+The two digits of `SHORT` may also be a day."""
 
 PART_OF_YEAR = re.compile(r"(\d{4})[-/: ]?([QMHSW])(\d{1,2})", re.IGNORECASE)
 """A year and its quarter, month, half-year or week, such as 2015Q1."""
@@ -92,7 +95,8 @@ ALIKE = 1.25
 """Factor of unevenness within which two orders of day and month are ambiguous."""
 
 UNORDERED = 100.0
-"""Factor by which the unevenness of times increases if they are neither ascending nor descending."""
+"""Factor by which the unevenness of times increases if they are neither ascending nor
+descending."""
 
 PARTS = {"Q": (4, 3), "H": (2, 6), "S": (2, 6), "M": (12, 1)}
 """Quarters, half-years (semesters) and months: their number in a year, and the months of each."""
@@ -126,9 +130,10 @@ class NotADate:
 def parse_dates(cells: Sequence[object]) -> Dates | NotADate:
     """Parse the cells of a column as dates.
 
-    A date may be ISO 8601; day, month and year in any order, with a four-digit or two-digit year; a date with the name
-    of a month; a quarter, half-year or week (2015Q1, 2015-W05); or a whole number such as 201501 or 20150131. Periods
-    become their first day. Ambiguous dates are not parsed.
+    A date may be ISO 8601; day, month and year in any order, with a four-digit or
+    two-digit year; a date with the name of a month; a quarter, half-year or week
+    (2015Q1, 2015-W05); or a whole number such as 201501 or 20150131. Periods become
+    their first day. Ambiguous dates are not parsed.
 
     Args:
         cells: T strings, numbers, or objects such as `datetime`.
@@ -177,8 +182,8 @@ def looks_like_date(cell: object) -> bool:
 def parse_compact_dates(cells: Sequence[object]) -> np.ndarray | None:
     """Parse numbers that are all months, or all days with or without a time.
 
-    Months are written as 201501, 2015.01 or 1.2015. Days are written as 20150131, or with the hour as 2015013123, or
-    also with minutes and seconds.
+    Months are written as 201501, 2015.01 or 1.2015. Days are written as 20150131, or with the hour
+    as 2015013123, or also with minutes and seconds.
 
     Args:
         cells: T numbers or strings.
@@ -231,7 +236,8 @@ def _to_text(cell: object) -> str:
 
 
 def _parse_uniform(cells: Sequence[object], texts: Sequence[str]) -> Dates | None:
-    """Parse cells that are all date objects, all whole numbers, or all ISO 8601 without an offset; None otherwise."""
+    """Parse cells that are all date objects, all whole numbers, or all ISO 8601 without an offset;
+    None otherwise."""
     dated = [cell for cell in cells if isinstance(cell, date | np.datetime64)]
     if len(dated) == len(cells):
         import pandas as pd
@@ -250,7 +256,8 @@ def _parse_uniform(cells: Sequence[object], texts: Sequence[str]) -> Dates | Non
 
 
 def _find_ambiguous(texts: Sequence[str]) -> NotADate | None:
-    """Find the first date that is ambiguous or written in another form than the others; None if there is none."""
+    """Find the first date that is ambiguous or written in another form than the others;
+    None if there is none."""
     numeric = [NUMERIC.fullmatch(text) is not None for text in texts]
     if any(numeric) and not all(numeric):
         return NotADate(
@@ -271,7 +278,8 @@ def _find_ambiguous(texts: Sequence[str]) -> NotADate | None:
 
 
 def _parse_written(text: str) -> _Written | None:
-    """Parse a date with a four-digit year, the name of a month, or a part of a year; None for anything else."""
+    """Parse a date with a four-digit year, the name of a month, or a part of a year;
+    None for anything else."""
     if len(text) > MOST_CHARACTERS or not any(map(str.isdigit, text)):
         return None
     for form in FORMS:
@@ -303,14 +311,16 @@ ORDERS: dict[str, Callable[[int, int, int], tuple[int, int, int]]] = {
     "day": lambda first, second, third: (third, second, first),
     "year": lambda first, second, third: (first, second, third),
 }
-"""Functions from the three numbers of a date to year, month and day, by the part that comes first."""
+"""Functions from the three numbers of a date to year, month and day,
+by the part that comes first."""
 
 
 def _parse_numeric(texts: Sequence[str]) -> list[_Written | None] | NotADate:
     """Parse dates of three numbers, in the one order of day, month and year that fits all of them.
 
-    If the numbers are separated by points, the day comes first. Otherwise a number above 12 determines the order. If
-    there is none, the order with the more even times is used. A two-digit year may also come first.
+    If the numbers are separated by points, the day comes first. Otherwise a number above 12
+    determines the order. If there is none, the order with the more even times is used. A two-digit
+    year may also come first.
     """
     found = [entry for text in texts if (entry := NUMERIC.fullmatch(text))]
     short = all(len(entry[4]) == 2 for entry in found)
@@ -348,7 +358,8 @@ def _parse_numeric(texts: Sequence[str]) -> list[_Written | None] | NotADate:
 def _rate_unevenness(written: Sequence[_Written | None]) -> float:
     """Rate how uneven times are: the longest time step divided by the shortest.
 
-    Unsorted times are rated `UNORDERED` times higher. The rating is infinite if a date does not exist.
+    Unsorted times are rated `UNORDERED` times higher.
+    The rating is infinite if a date does not exist.
     """
     instants = [_to_instant(entry) for entry in _complete_years(written)]
     if None in instants:
@@ -362,8 +373,9 @@ def _rate_unevenness(written: Sequence[_Written | None]) -> float:
 def _complete_years(written: Sequence[_Written | None]) -> list[_Written | None]:
     """Complete two-digit years to four digits.
 
-    Years that ascend or descend from row to row continue across the turn of a century. The century is the latest in
-    which the earliest year is not in the future, and the latest year is at most `AHEAD` years in the future.
+    Years that ascend or descend from row to row continue across the turn of a century. The century
+    is the latest in which the earliest year is not in the future, and the latest year is at most
+    `AHEAD` years in the future.
     """
     full: list[_Written | None] = list(written)
     rows = [(row, entry) for row, entry in enumerate(written) if entry is not None and entry.short]

@@ -43,7 +43,8 @@ def to_rows(data: object, options: ReadOptions) -> Rows:
 
 
 def _rows_of_pandas(data: pd.DataFrame | pd.Series, options: ReadOptions) -> Rows:
-    """Convert a pandas DataFrame or Series to rows; the name of a Series becomes the name of the channel."""
+    """Convert a pandas DataFrame or Series to rows;
+    the name of a Series becomes the name of the channel."""
     if is_table(data):
         return Table.of_frame(data).rows(options)
     rows = Table.of_frame(data.to_frame("x" if data.name is None else data.name)).rows(options)

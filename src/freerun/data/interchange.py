@@ -1,4 +1,5 @@
-"""Converts tables and arrays of other libraries (polars, Arrow, xarray, torch, ...) without importing them."""
+"""Converts tables and arrays of other libraries (polars, Arrow, xarray, torch,
+...) without importing them."""
 
 from __future__ import annotations
 
@@ -29,10 +30,12 @@ def is_table(data: object) -> TypeGuard[pd.DataFrame]:
 
 
 def as_pandas(data: Any) -> pd.DataFrame | pd.Series | None:
-    """Convert a table of any library to a pandas DataFrame or Series; None if the data are not a table.
+    """Convert a table of any library to a pandas DataFrame or Series;
+    None if the data are not a table.
 
-    Tables are converted by the Arrow C stream (`__arrow_c_stream__`) or the dataframe interchange protocol
-    (`__dataframe__`). Arrays of xarray are converted by xarray, which keeps the coordinates.
+    Tables are converted by the Arrow C stream (`__arrow_c_stream__`) or the
+    dataframe interchange protocol (`__dataframe__`). Arrays of xarray are
+    converted by xarray, which keeps the coordinates.
 
     Args:
         data: any object.
@@ -80,7 +83,8 @@ def as_array(data: Any) -> Any:
 
 
 def _normalize_pandas(data: object) -> pd.DataFrame | pd.Series | None:
-    """Convert an index or extension array to a Series, and keep a DataFrame or Series; None for a scalar.
+    """Convert an index or extension array to a Series, and keep a DataFrame or Series;
+    None for a scalar.
 
     Raises:
         SeriesError: the object is of another pandas type.
@@ -115,7 +119,8 @@ def _convert_xarray(data: Any) -> pd.DataFrame | pd.Series | None:
 
 
 def _convert_arrow(data: Any) -> pd.DataFrame | pd.Series:
-    """Convert an object with an Arrow C stream to a DataFrame, or to a Series if it is one column."""
+    """Convert an object with an Arrow C stream to a DataFrame,
+    or to a Series if it is one column."""
     import pyarrow as pa
 
     if hasattr(data, "column_names") or hasattr(data, "columns") or isinstance(data, pa.RecordBatchReader):

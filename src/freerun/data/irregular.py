@@ -1,10 +1,12 @@
-"""Irregular times: the length of each step is an external input, which a network reads as it reads the values.
+"""Irregular times: the length of each step is an external input,
+which a network reads as it reads the values.
 
-The length of step t is the time from row t - 1 to row t. To predict row t, a network reads it beside the values, so
-that nothing is resampled. It is known in advance: a free run goes on with the median step, or at times that are given.
+The length of step t is the time from row t - 1 to row t. To predict row t, a network reads it
+beside the values, so that nothing is resampled. It is known in advance: a free run goes on with the
+median step, or at times that are given.
 
-A long pause among short steps is bridged by rows without values, a median step apart, over which a network runs on its
-own output, as it does over gaps of regular series.
+A long pause among short steps is bridged by rows without values, a median step apart, over which a
+network runs on its own output, as it does over gaps of regular series.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ from freerun.data.timeline import Time, shown
 from freerun.errors import SeriesError
 
 TIME_STEP = "time_step"
-"""Name of the external input that holds the lengths of steps, in the unit of the times; in seconds for dates."""
+"""Name of the external input that holds the lengths of steps, in the unit of the times;
+in seconds for dates."""
 
 PAUSE = 10.0
 """A step longer than this many median steps is a pause."""
 
 RARE = 0.05
-"""Largest share of steps that are pauses; if more are as long, that is how the series is sampled."""
+"""Largest share of steps that are pauses; if more are as long,
+that is how the series is sampled."""
 
 MOST_BRIDGED = 100_000
 """Most rows without values in a pause."""
@@ -111,7 +115,8 @@ def with_lengths(
     """Make the lengths of steps the last external input.
 
     Args:
-        inputs: external inputs of T steps and of F future steps, shape (T + F, E), with the lengths or without.
+        inputs: external inputs of T steps and of F future steps, shape (T + F, E),
+            with the lengths or without.
         names: E names.
         times: shape (T,).
         dt: the median step, which future steps have where the inputs hold no lengths.
@@ -135,7 +140,8 @@ def continue_irregular(last: Time, steps: np.ndarray) -> np.ndarray:
 
 
 def divide(times: np.ndarray, last: Time, longest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Divide the steps to given times into equal parts that are no longer than a network has learned.
+    """Divide the steps to given times into equal parts that are no longer than a network has
+    learned.
 
     Args:
         times: shape (N,), ascending, after `last`.

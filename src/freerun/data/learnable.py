@@ -1,7 +1,8 @@
-"""Whether series can be learned: their channels match, they have enough values, no long gap and no constant channel.
+"""Whether series can be learned: their channels match, they have enough values,
+no long gap and no constant channel.
 
-`learnable` is the one check of a fit. It raises an error for what cannot be learned, and warns of readings that look
-wrong. `from_first_values` is the part of it that says nothing.
+`learnable` is the one check of a fit. It raises an error for what cannot be learned, and warns of
+readings that look wrong. `from_first_values` is the part of it that says nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ FEWEST_VALUES = 3
 """Fewest values of a channel that smoothers forecast."""
 
 SMALL = 0.01
-"""Standard deviation of a series, as a share of the largest, below which a network of both forecasts it badly: the
-errors of a monthly series beside one 100 times as large double, and its intervals are 100 times as wide."""
+"""Standard deviation of a series, as a share of the largest, below which a network of both
+forecasts it badly: the errors of a monthly series beside one 100 times as large double, and its
+intervals are 100 times as wide."""
 
 FEWEST_KNOWN = 10
 """Fewest known values of a channel; half of its steps where that is fewer."""
@@ -44,7 +46,8 @@ def learnable(
         smooth: whether smoothers may forecast the series, which need fewer values.
 
     Returns:
-        The series, their channels in the order of the first. Steps before the first value of a series are left out.
+        The series, their channels in the order of the first.
+        Steps before the first value of a series are left out.
 
     Raises:
         SeriesError: a series cannot be learned, or not with the others; the message says why.
@@ -61,7 +64,8 @@ def learnable(
 def from_first_values(
     training: Sequence[Series], validation: Series | None, settings: Settings, smooth: bool
 ) -> tuple[Series, ...]:
-    """Leave out the steps before the first value of each series, and refuse those that cannot be learned.
+    """Leave out the steps before the first value of each series,
+    and refuse those that cannot be learned.
 
     Args, Raises: see `learnable`.
 
@@ -125,7 +129,8 @@ def require_steps(name: str, series: Series, washout: int) -> None:
 
 
 def _require_differences(series: Series, settings: Settings) -> None:
-    """Refuse a series that has no differences of the lags that are asked for, whatever the washout is."""
+    """Refuse a series that has no differences of the lags that are asked for,
+    whatever the washout is."""
     needed = sum(settings.differences) + 2
     if settings.differences and len(series) < needed:
         raise SeriesError(
@@ -135,7 +140,8 @@ def _require_differences(series: Series, settings: Settings) -> None:
 
 
 def _matched(training: Sequence[Series], validation: Series | None) -> tuple[tuple[Series, ...], Series | None]:
-    """The series that are learned together and the one that is watched, their channels in the order of the first.
+    """The series that are learned together and the one that is watched,
+    their channels in the order of the first.
 
     Raises:
         SeriesError: one has other channels, other external inputs or other steps than the first.
@@ -163,13 +169,15 @@ def _from_first_value(series: Series) -> Series:
 
 
 def _at(series: Series, step: int) -> str:
-    """The time of a step as a message names it; of series without times, the number of the step as the user counts."""
+    """The time of a step as a message names it; of series without times,
+    the number of the step as the user counts."""
     time = series.calendar.shown(series.times[step])
     return time if "times" in (series.given or ()) else f"step {time}"
 
 
 def _warn_of_small_series(training: Sequence[Series], settings: Settings) -> None:
-    """Say which series vary little beside the others, for which one network has one scaling and one size of errors."""
+    """Say which series vary little beside the others,
+    for which one network has one scaling and one size of errors."""
     values = [
         np.log(np.where(series.values > 0, series.values, np.nan)) if settings.log else series.values
         for series in training
@@ -187,7 +195,8 @@ def _warn_of_small_series(training: Sequence[Series], settings: Settings) -> Non
 
 
 def _warn_of_constant_inputs(training: Sequence[Series]) -> None:
-    """Say which external inputs have one value, so that a network cannot learn what others would do."""
+    """Say which external inputs have one value, so that a
+    network cannot learn what others would do."""
     inputs = np.concatenate([series.inputs[: len(series)] for series in training])
     for name, column in zip(training[0].input_names, inputs.T, strict=True):
         if (column == column[0]).all():
@@ -198,7 +207,8 @@ def _warn_of_constant_inputs(training: Sequence[Series]) -> None:
 
 
 def _refuse_gaps_in_field(series: Series) -> None:
-    """Refuse a field with missing values, which would be missing in the windows of all sites around them."""
+    """Refuse a field with missing values, which would be missing in
+    the windows of all sites around them."""
     if not np.isfinite(series.values).all():
         step, channel = np.argwhere(~np.isfinite(series.values))[0]
         raise SeriesError(
@@ -226,7 +236,8 @@ def _require_values(series: Series) -> None:
 
 
 def _refuse_long_gap(series: Series, longest: int, solved: bool) -> None:
-    """Refuse a gap in a channel; where the readout is solved, which leaves such steps out, a gap in all channels."""
+    """Refuse a gap in a channel; where the readout is solved, which leaves such steps out,
+    a gap in all channels."""
     length, start, channel = longest_gap(series)
     whose = f"channel {channel!r}"
     if solved and len(series.channels) > 1:

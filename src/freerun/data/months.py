@@ -96,8 +96,8 @@ def _find_anchor(months: np.ndarray, days: np.ndarray) -> tuple[str, int] | None
     """Find which days of their months dates are.
 
     Returns:
-        The suffix of the pandas frequency, and the day. The day is 0 for first and last days (S, E), and for first and
-        last working days (BS, BE). None if the dates are different days.
+        The suffix of the pandas frequency, and the day. The day is 0 for first and last days (S,
+        E), and for first and last working days (BS, BE). None if the dates are different days.
     """
     first, last = months.astype("datetime64[D]"), _last_days(months)
     numbers = ((days - first) / np.timedelta64(1, "D")).astype(int) + 1

@@ -1,4 +1,5 @@
-"""Parses numbers in text: decimal commas, thousands separators, currencies, percent, and missing values."""
+"""Parses numbers in text: decimal commas, thousands separators, currencies, percent,
+and missing values."""
 
 from __future__ import annotations
 
@@ -82,10 +83,12 @@ INFINITE = {f"{sign}{word}": float(f"{sign}inf") for sign in ("", "+", "-") for 
 """Infinite numbers by text, in lower case."""
 
 DECISIVE = 0.5
-"""Minimum difference of the total change of two readings of 1,001, in decades, that decides between them."""
+"""Minimum difference of the total change of two readings of 1,001, in decades,
+that decides between them."""
 
 SEVERAL = 2
-"""Minimum number of different whole numbers without a separator that makes thousands separators likely."""
+"""Minimum number of different whole numbers without a separator
+that makes thousands separators likely."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ class Numerals:
 
     Attributes:
         decimal: decimal sign; the other one of comma and point separates thousands.
-        doubtful: a cell whose number is ambiguous because the decimal sign is uncertain; None if there is none.
+        doubtful: a cell whose number is ambiguous because the decimal sign is uncertain;
+            None if there is none.
     """
 
     decimal: Decimals = "."
@@ -104,9 +108,10 @@ class Numerals:
     def of(cls, columns: Sequence[Sequence[object]], default: Decimals | None = None) -> Numerals:
         """Detect the decimal sign of a table from all columns.
 
-        A cell such as `1,5`, `1.234,5` or `1,234,567` has only one reading, which determines the sign for the table.
-        If all cells are like `1,001`, the reading with the smaller changes from row to row is used: after `985`, it is
-        a thousand and one. If that reading is unexpected, or no reading has smaller changes, the cell is doubtful.
+        A cell such as `1,5`, `1.234,5` or `1,234,567` has only one reading, which determines the
+        sign for the table. If all cells are like `1,001`, the reading with the smaller changes from
+        row to row is used: after `985`, it is a thousand and one. If that reading is unexpected, or
+        no reading has smaller changes, the cell is doubtful.
 
         Args:
             columns: cells of each column.
@@ -182,7 +187,8 @@ def is_missing(cell: object) -> bool:
 
 
 def _to_float(cell: object) -> float | None:
-    """Convert an object other than a string to a number: NaN if it is missing, None if it is not a number."""
+    """Convert an object other than a string to a number: NaN if it is missing,
+    None if it is not a number."""
     if cell is None or str(cell) in ("<NA>", "NaT"):
         return math.nan
     if isinstance(cell, Real | Decimal | np.bool_):
@@ -194,7 +200,8 @@ def _to_float(cell: object) -> float | None:
 
 
 def _strip_number(cell: object) -> str | None:
-    """Remove currency, percent sign and spaces from a number in text; None if the text is not a number."""
+    """Remove currency, percent sign and spaces from a number in text;
+    None if the text is not a number."""
     if not isinstance(cell, str) or not any(map(str.isdigit, cell)):
         return None
     text = cell.strip().translate(MINUS)
@@ -227,7 +234,8 @@ def _strip_if_number(cell: object) -> str | None:
 
 
 def _parse_with(body: str, decimal: Decimals) -> float | None:
-    """Parse a stripped number with the given decimal sign; None if it is not valid with that sign."""
+    """Parse a stripped number with the given decimal sign;
+    None if it is not valid with that sign."""
     other: Decimals = "," if decimal == "." else "."
     whole, point, fraction = body.partition(decimal)
     if other in fraction or decimal in fraction:
@@ -251,10 +259,11 @@ def _decides(cell: str, decimal: Decimals) -> bool:
 
 
 def _decide_by_size(columns: Sequence[Sequence[object]], sign: Decimals, default: Decimals | None) -> Numerals:
-    """Decide the decimal sign of cells such as 1,001 by the changes from row to row and by the expected sign.
+    """Decide the decimal sign of cells such as 1,001 by the changes
+    from row to row and by the expected sign.
 
-    It is rare that all fractions of a column have exactly three digits. If some cells of the column have no sign, and
-    at least `SEVERAL` different values, the sign therefore separates thousands.
+    It is rare that all fractions of a column have exactly three digits. If some cells of the column
+    have no sign, and at least `SEVERAL` different values, the sign therefore separates thousands.
 
     Args:
         columns: cells of each column.

@@ -28,7 +28,8 @@ APART = 0.1
 """Minimum distance of a fill value from all other values, as a share of its absolute value."""
 
 DISTANT = 20.0
-"""Minimum distance of a glitch from the median, in units of the range from the 10 % to the 90 % quantile."""
+"""Minimum distance of a glitch from the median,
+in units of the range from the 10 % to the 90 % quantile."""
 
 MOST_GLITCHES = 0.02
 """Largest share of glitches in a channel; a higher share is a property of the series."""
@@ -37,7 +38,8 @@ STUCK = 10
 """Minimum length of a run of a stuck sensor, in steps."""
 
 STUCK_SHARE = 0.25
-"""Largest share of a series in a run of a stuck sensor; longer runs are a property of the series."""
+"""Largest share of a series in a run of a stuck sensor;
+longer runs are a property of the series."""
 
 MOST_PLACES = 3
 """Largest number of steps that a message lists."""
@@ -46,8 +48,8 @@ MOST_PLACES = 3
 def replace_fill_values(values: np.ndarray, channels: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """Replace fill values by NaN.
 
-    A number of `FILL_VALUES` is a fill value if it occurs several times in its channel, and its distance from all other
-    values exceeds their range.
+    A number of `FILL_VALUES` is a fill value if it occurs several times in its channel, and its
+    distance from all other values exceeds their range.
 
     Args:
         values: shape (T, D).
@@ -82,13 +84,15 @@ def replace_fill_values(values: np.ndarray, channels: Sequence[str]) -> tuple[np
 
 
 def _finite_range(column: np.ndarray) -> np.ndarray:
-    """Return the smallest and the largest finite value, shape (2,); shape (0,) if there are none."""
+    """Return the smallest and the largest finite value, shape (2,);
+    shape (0,) if there are none."""
     known = column[np.isfinite(column)]
     return np.array([known.min(), known.max()]) if len(known) else known
 
 
 def refuse_fill_values(inputs: np.ndarray, names: Sequence[str]) -> None:
-    """Raise an error if external inputs contain fill values; external inputs must be known at all steps.
+    """Raise an error if external inputs contain fill values;
+    external inputs must be known at all steps.
 
     Args:
         inputs: shape (T + F, E).
@@ -150,7 +154,8 @@ def warn_of_oddities(series: Series, verb: str, first: int = 0, place: str = "")
 
 
 def _find_glitches(values: np.ndarray) -> np.ndarray:
-    """Return the indices of outliers; empty if more than `MOST_GLITCHES` of the values are that far from the median."""
+    """Return the indices of outliers; empty if more than `MOST_GLITCHES` of
+    the values are that far from the median."""
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
     size = max(high - low, 1e-9 * abs(middle))
     if size == 0:
@@ -167,7 +172,8 @@ def _find_longest_constant(values: np.ndarray) -> tuple[int, int]:
 
 
 def _is_stuck(values: np.ndarray, length: int) -> bool:
-    """Whether a run of equal values is a fault: it is long, but elsewhere the value changes at nearly every step."""
+    """Whether a run of equal values is a fault: it is long,
+    but elsewhere the value changes at nearly every step."""
     repeats = int((values[1:] == values[:-1]).sum()) - (length - 1)
     return length >= STUCK and length <= STUCK_SHARE * len(values) and repeats <= 0.05 * len(values)
 

@@ -39,10 +39,11 @@ def panel_of(data: object, inputs: object = None) -> tuple[Series, ...]:
     """Convert data to one or several series.
 
     Args:
-        data: data of one series, see `Series.of`; or a list, tuple or dict of such data; or a table or file with a
-            column `unique_id`; or a DataFrame whose index has two levels, the name of the series and the time.
-        inputs: external inputs. For several series, a collection of the same length, with the same order or names. A
-            list of column names applies to all series.
+        data: data of one series, see `Series.of`; or a list, tuple or dict of such data; or a table
+            or file with a column `unique_id`; or a DataFrame whose index has two levels, the name
+            of the series and the time.
+        inputs: external inputs. For several series, a collection of the same length, with the same
+            order or names. A list of column names applies to all series.
 
     Returns:
         The series, in the order of the data.
@@ -77,7 +78,8 @@ def panel_of(data: object, inputs: object = None) -> tuple[Series, ...]:
 
 
 def fingerprint(panel: Sequence[Series]) -> str:
-    """Compute a SHA-256 hash of the names, values, inputs and times of the series, in hexadecimal digits."""
+    """Compute a SHA-256 hash of the names, values, inputs and times of the series,
+    in hexadecimal digits."""
     content = hashlib.sha256()
     for series in panel:
         content.update(repr((series.channels, series.input_names, series.shape, series.times.dtype.str)).encode())
@@ -89,7 +91,8 @@ def fingerprint(panel: Sequence[Series]) -> str:
 def fingerprints(
     training: Sequence[Series], learned: Sequence[Series], validation: Series | None, model: KnownModel | None
 ) -> dict[str, str | None]:
-    """Hashes of all data of a fit: of the series that it learns, of those that it watches, and of what a model says.
+    """Hashes of all data of a fit: of the series that it learns, of those that it watches,
+    and of what a model says.
 
     Args:
         training: the series that are learned.
@@ -137,7 +140,8 @@ def _split_by_column(frame: pd.DataFrame | pd.Series) -> Parts | None:
 
 
 def _split_by_level(frame: Any) -> Parts:
-    """Split a DataFrame whose index has two levels, the name of the series and the time, into DataFrames by name."""
+    """Split a DataFrame whose index has two levels, the name of the series and the time,
+    into DataFrames by name."""
     levels, names = frame.index.levels, frame.index.names
     if len(levels) > 2:
         raise SeriesError(
@@ -162,7 +166,8 @@ def _split_by_level(frame: Any) -> Parts:
 
 
 def _rate_as_times(level: Any) -> int:
-    """Rate whether the labels of an index level are times: 0 for no, `PERHAPS` for perhaps, `DATES` for yes."""
+    """Rate whether the labels of an index level are times: 0 for no, `PERHAPS` for perhaps,
+    `DATES` for yes."""
     level = normalize_index(level)
     if not len(level):
         return 0

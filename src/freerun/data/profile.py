@@ -13,11 +13,12 @@ from freerun.data.series import Series
 from freerun.settings import Settings
 
 NOISY = 1e-2
-"""Observation noise, in standard deviations of the series, that does the work of noise on the inputs."""
+"""Observation noise, in standard deviations of the series,
+that does the work of noise on the inputs."""
 
 SEGMENT, SHORTEST_SEGMENT = 256, 16
-"""Most and fewest steps of the segments whose spectra are averaged to estimate noise; an eighth of the series between
-them. A series of fewer than two segments says nothing of its noise."""
+"""Most and fewest steps of the segments whose spectra are averaged to estimate noise; an eighth of
+the series between them. A series of fewer than two segments says nothing of its noise."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,15 @@ class Profile:
         inputs: E, external inputs.
         complete: whether no value is missing.
         dated: whether its times are dates, as those of business and weather are.
-        noises: standard deviation of the noise in each channel of the first series, in standard deviations of it.
-        seasons: after how many steps the first series repeats itself, ascending; empty for no season.
+        noises: standard deviation of the noise in each channel of the first series,
+            in standard deviations of it.
+        seasons: after how many steps the first series repeats itself, ascending;
+            empty for no season.
         positive: whether all values are positive.
         parameters: how many external inputs are parameters of a system; see `parameters_of`.
         varies: whether the first series varies to its end; see `keeps_varying`.
-        in_memory: whether these are all steps that are learned, and not the end of a series larger than memory.
+        in_memory: whether these are all steps that are learned,
+            and not the end of a series larger than memory.
     """
 
     steps: int
@@ -95,7 +99,8 @@ def parameters_of(training: Sequence[Series]) -> tuple[int, ...]:
 
 
 def keeps_varying(series: Series) -> bool:
-    """Whether each channel varies as much in the last third of a series as before, within a factor of 2."""
+    """Whether each channel varies as much in the last third of a series as before,
+    within a factor of 2."""
     last = series.values[-max(2, len(series) // 3) :]
     return bool((deviation_or_zero(last) > series.deviation / 2).all())
 
@@ -113,8 +118,8 @@ def noise_shares(series: Series) -> np.ndarray:
 def observation_noise(values: np.ndarray) -> np.ndarray:
     """Estimate the standard deviation of white noise in each channel of values: an upper bound.
 
-    It is the level of the upper quarter of the power spectrum (Welch's method, Hann window, halves of segments shared),
-    where a smooth system has no power.
+    It is the level of the upper quarter of the power spectrum (Welch's method, Hann window, halves
+    of segments shared), where a smooth system has no power.
 
     Args:
         values: shape (T, D); segments in which one is missing are left out.

@@ -1,4 +1,5 @@
-"""`Rows`: values with names and times in their original order; and `ReadOptions`: how data are read."""
+"""`Rows`: values with names and times in their original order; and `ReadOptions`:
+how data are read."""
 
 from __future__ import annotations
 
@@ -25,16 +26,18 @@ class ReadOptions:
 
     Attributes:
         columns: columns that become channels; all columns of numbers if empty.
-        time: column of the times; None means that it is detected: the index, a column of dates, or a first column with
-            a name in `TIME_COLUMNS`.
-        id: column that identifies several series, or `column=name` for one of them; None means `unique_id`, if that
-            column exists.
+        time: column of the times; None means that it is detected: the index, a column of dates, or
+            a first column with a name in `TIME_COLUMNS`.
+        id: column that identifies several series, or `column=name` for one of them;
+            None means `unique_id`, if that column exists.
         missing: treatment of missing values; see `freerun.settings.Missing`.
-        resample: average over steps of this length, a pandas frequency for dates or a number for numeric times. `rows`
-            makes each row one step and ignores the times. None requires regular times.
+        resample: average over steps of this length, a pandas frequency for dates
+            or a number for numeric times. `rows` makes each row one step and
+            ignores the times. None requires regular times.
         zone: time zone of local times without an offset, such as `Europe/Berlin`.
         decimal: decimal sign; None means that it is detected.
-        irregular: whether the times are kept as they are, and the lengths of steps are an external input.
+        irregular: whether the times are kept as they are,
+            and the lengths of steps are an external input.
 
     Raises:
         SettingError: an option has a wrong type or an unknown value, or contradicts another.
@@ -91,7 +94,8 @@ class Rows:
         times: shape (T,); 0, 1, 2, ... if the data have none.
         calendar: calendar of the times.
         timed: whether the times came with the data.
-        labelled: whether rows can be matched by time. A pandas index 0, 1, 2, ... is labelled, but not timed.
+        labelled: whether rows can be matched by time. A pandas index 0, 1, 2, ... is labelled,
+            but not timed.
     """
 
     values: np.ndarray

@@ -1,4 +1,5 @@
-"""`Scaling`: takes the logarithm, removes a linear trend and standardises each channel; and the inverse."""
+"""`Scaling`: takes the logarithm, removes a linear trend and standardises each channel;
+and the inverse."""
 
 from __future__ import annotations
 
@@ -15,28 +16,33 @@ from freerun.known import KnownModel
 from freerun.settings import Settings
 
 ROUNDING = 1e-13
-"""A channel is constant if its standard deviation is at most this share of its largest absolute value."""
+"""A channel is constant if its standard deviation is at most
+this share of its largest absolute value."""
 
 LARGEST = 1e150
-"""Largest absolute value; the square of larger values, or of values below the reciprocal, leaves double precision."""
+"""Largest absolute value; the square of larger values, or of values below the reciprocal,
+leaves double precision."""
 
 TREATMENT = ("log", "detrend", "differences", "standardize", "nonnegative", "is_field")
 """What of the settings of a network decides its units."""
 
 FAR = 1e3
-"""A known model is asked about values up to this many standard deviations from the mean; a run beyond has diverged."""
+"""A known model is asked about values up to this many standard deviations from the mean;
+a run beyond has diverged."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """The map x -> (f(x) - mean - slope * (time - origin)) / scale of each channel; f is the logarithm or the identity.
+    """The map x -> (f(x) - mean - slope * (time - origin)) / scale of each channel;
+    f is the logarithm or the identity.
 
     External inputs are standardised separately, to mean 0 and standard deviation 1.
 
     Attributes:
         mean: shape (D,), in the units of f(x).
         scale: shape (D,), positive, in the units of f(x).
-        slope: shape (D,), in the units of f(x) per unit of time (days for dates); zeros without detrending.
+        slope: shape (D,), in the units of f(x) per unit of time (days for dates);
+            zeros without detrending.
         origin: time at which the trend is zero, as a number (days since 1970 for dates).
         log: whether f is the logarithm.
         nonnegative: whether negative results become zero.
@@ -57,17 +63,20 @@ class Scaling:
     def fitted(cls, panel: Sequence[Series], settings: Settings) -> Scaling:
         """Fit one scaling to all series; missing values are ignored.
 
-        The sites of a field have one scaling in common: the mean and the standard deviation over all of them.
+        The sites of a field have one scaling in common:
+        the mean and the standard deviation over all of them.
 
-        With differencing, `scale` is the standard deviation of the differences, unless they are constant.
+        With differencing, `scale` is the standard deviation of the differences,
+        unless they are constant.
 
         Args:
             panel: series with equal channels and external inputs.
-            settings: `log`, `detrend`, `differences`, `standardize`, `nonnegative` and `neighbours` are used.
+            settings: `log`, `detrend`, `differences`, `standardize`,
+                `nonnegative` and `neighbours` are used.
 
         Raises:
-            SeriesError: a channel is constant, has values that are not positive and `log` is set, or negative values
-                and `nonnegative` is set.
+            SeriesError: a channel is constant, has values that are not positive and `log` is set,
+                or negative values and `nonnegative` is set.
         """
         for series in panel:
             refuse_constant(series)
@@ -93,10 +102,12 @@ class Scaling:
         return cls(mean, scale, slope, origin, settings.log, inputs.mean(axis=0), input_scale, nonnegative)
 
     def apply(self, series: Series) -> np.ndarray:
-        """Compute the inputs of a network: the standardised values, and the external inputs of the next step.
+        """Compute the inputs of a network: the standardised values,
+        and the external inputs of the next step.
 
         Returns:
-            Shape (T, D + E). Missing values are NaN. The external inputs of step T are NaN if they are unknown.
+            Shape (T, D + E). Missing values are NaN. The external
+            inputs of step T are NaN if they are unknown.
 
         Raises:
             SeriesError: a value has no logarithm, and `log` is set.
@@ -165,12 +176,15 @@ class Standardized:
 
 
 class Units:
-    """Brings series to the units of networks, once for each way to treat their values. Threads may share it.
+    """Brings series to the units of networks, once for each way to treat their values.
+    Threads may share it.
 
     Args:
         panel: the series.
-        scaling: the scaling of all networks, where training goes on; None fits one for each treatment.
-        fitted_to: the series that scalings are fitted to, of which `panel` has parts; None takes `panel`.
+        scaling: the scaling of all networks, where training goes on;
+            None fits one for each treatment.
+        fitted_to: the series that scalings are fitted to, of which `panel` has parts;
+            None takes `panel`.
     """
 
     def __init__(
@@ -216,7 +230,8 @@ class ScaledModel:
     def __call__(self, values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         """Estimate the next values in closed loop.
 
-        The model is asked only about values within `FAR` standard deviations. A run that is beyond has diverged.
+        The model is asked only about values within `FAR` standard deviations.
+        A run that is beyond has diverged.
 
         Args:
             values: standardised, shape (S, D).
@@ -282,7 +297,8 @@ def differenced(values: np.ndarray, differences: tuple[int, ...]) -> np.ndarray:
 
 
 def varies(series: Series) -> np.ndarray:
-    """Whether each channel varies by more than rounding, shape (D,); one without any value does not."""
+    """Whether each channel varies by more than rounding, shape (D,);
+    one without any value does not."""
     with np.errstate(over="ignore", invalid="ignore"):
         return deviation_or_zero(series.values) > ROUNDING * _largest(series)
 
@@ -296,8 +312,8 @@ def refuse_constant(series: Series) -> None:
     """Raise an error if a channel is constant; missing values are ignored.
 
     Raises:
-        SeriesError: a channel is constant up to rounding, all its values are missing, or their squares overflow or
-            underflow double precision.
+        SeriesError: a channel is constant up to rounding, all its values are missing, or their
+            squares overflow or underflow double precision.
     """
     refuse_empty(series)
     for name, varied, largest in zip(series.channels, varies(series), _largest(series), strict=True):
@@ -328,7 +344,8 @@ def _deviation(values: np.ndarray, common: bool) -> np.ndarray:
 
 
 def deviation_or_zero(values: np.ndarray) -> np.ndarray:
-    """Compute the standard deviation of each channel without missing values; 0 if all values are missing.
+    """Compute the standard deviation of each channel without missing values;
+    0 if all values are missing.
 
     All differences of a channel can be missing even if some of its values are not.
     """
@@ -344,7 +361,8 @@ def to_numbers(times: np.ndarray) -> np.ndarray:
 
 
 def _fit_line(times: np.ndarray, values: np.ndarray, detrend: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Fit a line to each channel by least squares; return its intercept and slope (0 without `detrend`)."""
+    """Fit a line to each channel by least squares;
+    return its intercept and slope (0 without `detrend`)."""
     slope = np.zeros(values.shape[1])
     if detrend:
         for channel, column in enumerate(values.T):

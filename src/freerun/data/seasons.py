@@ -20,14 +20,16 @@ LEAST = 0.3
 """Minimum autocorrelation at the seasonal period."""
 
 LEAST_RISE = 0.1
-"""Minimum rise of the autocorrelation from its lowest value before to its peak at the seasonal period."""
+"""Minimum rise of the autocorrelation from its lowest value
+before to its peak at the seasonal period."""
 
 CYCLES = 3
 """Minimum number of seasonal periods in a series whose autocorrelation shows them."""
 
 CYCLES_BY_CALENDAR = 1.3
-"""Minimum number of seasonal periods in a series whose calendar suggests them, as in `freerun.network.seasonal`. On
-months of M1 and M3 cut to 16 and 20 steps, errors of smoothers are 10 to 20 % smaller than without a season."""
+"""Minimum number of seasonal periods in a series whose calendar suggests them, as in
+`freerun.network.seasonal`. On months of M1 and M3 cut to 16 and 20 steps, errors of smoothers are
+10 to 20 % smaller than without a season."""
 
 
 def season_of(series: Series) -> int | None:
@@ -39,11 +41,13 @@ def season_of(series: Series) -> int | None:
 def seasons_of(series: Series) -> tuple[int, ...]:
     """Find the seasonal periods of a series.
 
-    They follow from the frequency of the times if it is in `CALENDAR`. Otherwise the period is the lag of the first
-    peak of the autocorrelation of the first channel that is as high as the highest beyond chance.
+    They follow from the frequency of the times if it is in `CALENDAR`. Otherwise the
+    period is the lag of the first peak of the autocorrelation of the first channel that
+    is as high as the highest beyond chance.
 
     Returns:
-        The periods in steps, ascending; empty if there are none, or if the steps have different lengths.
+        The periods in steps, ascending; empty if there are none,
+        or if the steps have different lengths.
     """
     if series.irregular:
         return ()
@@ -55,11 +59,12 @@ def seasons_of(series: Series) -> tuple[int, ...]:
 
 
 def _find_by_autocorrelation(values: np.ndarray) -> int | None:
-    """Find the lag >= 2 of the first high peak of the autocorrelation of detrended values; None if there is none.
+    """Find the lag >= 2 of the first high peak of the autocorrelation of detrended values;
+    None if there is none.
 
-    For white noise the autocorrelation has a standard error of 1 / sqrt(T) (Bartlett, 1946). A peak that rises by less
-    than three of them is a bump of noise. Peaks within two of them of the highest are as high; multiples of the period
-    are among these.
+    For white noise the autocorrelation has a standard error of 1 / sqrt(T) (Bartlett, 1946). A peak
+    that rises by less than three of them is a bump of noise. Peaks within two of them of the
+    highest are as high; multiples of the period are among these.
 
     Args:
         values: shape (T,); NaN where a value is missing.
@@ -87,7 +92,8 @@ def _find_by_autocorrelation(values: np.ndarray) -> int | None:
 
 
 def autocovariance(values: np.ndarray, lags: int) -> np.ndarray:
-    """Compute the sums over t of x_t x_{t - lag} for lags 0 to `lags` - 1, by the fast Fourier transform.
+    """Compute the sums over t of x_t x_{t - lag} for lags 0 to `lags` - 1,
+    by the fast Fourier transform.
 
     Args:
         values: shape (T,); no value is missing.

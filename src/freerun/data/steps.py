@@ -1,4 +1,5 @@
-"""Steps: sorts rows by time, infers a regular time step and finds steps without a row, or keeps irregular times."""
+"""Steps: sorts rows by time, infers a regular time step and finds steps without a row,
+or keeps irregular times."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ OFF_GRID = 0.1
 """Largest distance of regular times from an even grid, in steps."""
 
 SINGLE = 0.5
-"""Smallest share of differences of one step in regular times; the others are longer because steps have no row."""
+"""Smallest share of differences of one step in regular times;
+the others are longer because steps have no row."""
 
 MOST_STEPS_PER_ROW = 5
 """Largest number of steps per row; with more, nearly all steps would have no row."""
@@ -32,7 +34,8 @@ WEEK = 7
 """Days of a week; also the smallest number of rows from which working days are inferred."""
 
 LONGEST_DURATION = 100_000
-"""Longest duration whose parts of a day are written, in days; `timedelta` and pandas have limits."""
+"""Longest duration whose parts of a day are written, in days;
+`timedelta` and pandas have limits."""
 
 WEEKDAYS = ("THU", "FRI", "SAT", "SUN", "MON", "TUE", "WED")
 """Weekdays from 1970-01-01, as in pandas frequencies such as `W-SUN`."""
@@ -99,7 +102,8 @@ def regularize(times: np.ndarray, calendar: Calendar) -> Steps:
 
 
 def keep_irregular(times: np.ndarray, calendar: Calendar) -> Steps:
-    """Sort rows by time and keep their times, with rows added where there are pauses; see `freerun.data.irregular`.
+    """Sort rows by time and keep their times, with rows added where there are pauses;
+    see `freerun.data.irregular`.
 
     Args:
         times: shape (R,), the time of each row, in any order.
@@ -175,7 +179,8 @@ def _fit_grid(times: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calend
     """Fit a regular grid to ascending times.
 
     Returns:
-        The number of the step of each time, from 0, shape (T,); the calendar with the frequency; and the time step.
+        The number of the step of each time, from 0, shape (T,); the calendar with the frequency;
+        and the time step.
 
     Raises:
         SeriesError: the times are irregular.
@@ -241,7 +246,8 @@ def _place_on_frequency(times: np.ndarray, calendar: Calendar) -> np.ndarray:
 
 
 def _fit_calendar(local: np.ndarray, calendar: Calendar) -> tuple[np.ndarray, Calendar] | None:
-    """Fit a grid of months or working days to dates; return step numbers and calendar, or None if neither fits."""
+    """Fit a grid of months or working days to dates; return step numbers and calendar,
+    or None if neither fits."""
     months = fit_months(local)
     if months is not None and _is_mostly_consecutive(months.places):
         return months.places, replace(calendar, frequency=months.frequency, day=months.day)
@@ -312,7 +318,8 @@ def _refuse_duplicates(ascending: np.ndarray, times: np.ndarray, calendar: Calen
 
 
 def _clocks_change(times: np.ndarray, dt: np.timedelta64) -> bool:
-    """Whether all times are hours of Sundays at which daylight saving time may change, and `dt` is at most an hour."""
+    """Whether all times are hours of Sundays at which daylight saving time may change,
+    and `dt` is at most an hour."""
     days = times.astype("datetime64[D]")
     hours = (times - days) // np.timedelta64(1, "h")
     sunday = (days - np.datetime64("1970-01-04")) / np.timedelta64(WEEK, "D") % 1 == 0

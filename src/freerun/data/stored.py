@@ -1,4 +1,5 @@
-"""`StoredSeries`: a series in a file that is read in parts, because it may be larger than memory."""
+"""`StoredSeries`: a series in a file that is read in parts,
+because it may be larger than memory."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ ENDING = 100_000
 class StoredSeries:
     """A series in an npy or Parquet file, of which any part can be read as a `Series`.
 
-    Of an npy file, only the part is held in memory. Of a Parquet file, the row groups of the part are held in memory.
+    Of an npy file, only the part is held in memory. Of a Parquet file,
+    the row groups of the part are held in memory.
 
     Args:
         path: path of the file.
@@ -51,7 +53,8 @@ class StoredSeries:
         channels: names of the channels.
 
     Raises:
-        SeriesFileError: the file does not exist, is damaged, or has a format that cannot be read in parts.
+        SeriesFileError: the file does not exist, is damaged,
+            or has a format that cannot be read in parts.
     """
 
     def __init__(self, path: str | Path, columns: Sequence[str] = (), time: str | None = None) -> None:
@@ -74,7 +77,8 @@ class StoredSeries:
 
         Args:
             path: path of the file.
-            columns: columns of a Parquet file that become channels; all columns of numbers if empty.
+            columns: columns of a Parquet file that become channels;
+                all columns of numbers if empty.
             time: column of the times; see `Series.of`.
 
         Raises:
@@ -127,7 +131,8 @@ class StoredSeries:
         return self.between(max(0, len(self) - ENDING), len(self))
 
     def sample(self) -> list[Series]:
-        """Read a sample of `SAMPLED` evenly spaced parts of `SAMPLE` steps; or the whole series, if it is not longer.
+        """Read a sample of `SAMPLED` evenly spaced parts of `SAMPLE` steps; or the whole series,
+        if it is not longer.
 
         Parts in which a channel is constant are left out, unless all parts are like that.
         """

@@ -1,6 +1,7 @@
 """`Table`: named columns of cells, and their conversion to `Rows`.
 
-Every file with a table, and every DataFrame, is converted to a `Table` before it becomes a `Series`.
+Every file with a table, and every DataFrame,
+is converted to a `Table` before it becomes a `Series`.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Table:
             source: path of the file, for messages; empty for a table in memory.
 
         Raises:
-            SeriesError: there are no rows, names are duplicated, or the column names have several levels.
+            SeriesError: there are no rows, names are duplicated,
+                or the column names have several levels.
         """
         index = frame.index if frame.index.nlevels > 1 or not is_count(frame.index) else None
         table = cls({}, True, index, source)
@@ -80,8 +82,9 @@ class Table:
             options: the columns to read, and how to read them.
 
         Raises:
-            SeriesError: a column does not exist or is not numeric, the table holds several series, or the column of
-                times is ambiguous. A `SeriesFileError` with file, line and column if the table comes from a file.
+            SeriesError: a column does not exist or is not numeric, the table holds several series,
+                or the column of times is ambiguous. A `SeriesFileError` with file, line and column
+                if the table comes from a file.
         """
         if options.id is None and UNIQUE_ID in self.columns and UNIQUE_ID not in options.columns:
             options = replace(options, id=UNIQUE_ID)
@@ -245,14 +248,15 @@ class Table:
                 self.fault(f"no column {name!r}; there are: {shown}{more}")
 
     def id_column(self, time: str | None = None) -> str | None:
-        """Find the column with the name of the series of each row, if the table holds several in long format.
+        """Find the column with the name of the series of each row,
+        if the table holds several in long format.
 
         Args:
             time: column of the times; None means that it is detected.
 
         Returns:
-            `unique_id` if there is such a column. Otherwise, the first column that makes times unique; None if times
-            are unique by themselves, or cannot be read.
+            `unique_id` if there is such a column. Otherwise, the first column that makes times
+            unique; None if times are unique by themselves, or cannot be read.
         """
         if UNIQUE_ID in self.columns:
             return UNIQUE_ID
@@ -264,14 +268,16 @@ class Table:
         return None if found is None else found[0]
 
     def _long_format(self, times: FoundTimes, channels: Sequence[str]) -> tuple[str, str, int] | None:
-        """Find a column for each of whose values times are unique, as in long format, where they are not by themselves.
+        """Find a column for each of whose values times are unique, as in long format,
+        where they are not by themselves.
 
         Args:
             times: the times.
             channels: columns that are selected as channels, which name no series.
 
         Returns:
-            The name of the column, its first cell, and the number of its values; None if there is none.
+            The name of the column, its first cell, and the number of its values;
+            None if there is none.
         """
         unique, places = np.unique(times.times, return_inverse=True)
         if len(unique) == len(times.times):
@@ -284,7 +290,8 @@ class Table:
         return None
 
     def detect_numerals(self, options: ReadOptions) -> Numerals:
-        """Detect how numbers are written, from the selected columns and a possible numeric column of times."""
+        """Detect how numbers are written, from the selected columns
+        and a possible numeric column of times."""
         if options.decimal is not None:
             return Numerals(options.decimal)
         first = options.time or next(iter(self.columns))
@@ -334,7 +341,8 @@ class Table:
         return np.array(numbers, np.float64)
 
     def _refuse_text(self, name: str, cells: Cells, numbers: Sequence[float | None], numerals: Numerals) -> NoReturn:
-        """Raise an error for the first cell that is not a number, with advice that depends on the other cells."""
+        """Raise an error for the first cell that is not a number,
+        with advice that depends on the other cells."""
         row = numbers.index(None)
         advice = "choose the columns to read by name (--column), or the column that names several series (--id)"
         if Numerals(OTHER[numerals.decimal]).number(cells[row]) is not None:
@@ -346,7 +354,8 @@ class Table:
         self.refuse(name, row, f"is not a number; {advice}")
 
     def _refuse_mixed_units(self, name: str, cells: Cells, numbers: Sequence[float | None]) -> None:
-        """Raise an error if the numbers of a column have different units, such as percent and a currency."""
+        """Raise an error if the numbers of a column have different units,
+        such as percent and a currency."""
         units = [find_unit(cell) for cell in cells]
         if not any(units):
             return

@@ -28,7 +28,8 @@ TIME_COLUMNS = {"time", "t", "date", "datetime", "timestamp", "ds", "year", "qua
 TIME_COLUMNS |= {"index"}
 TIME_COLUMNS |= {"date_time", "epoch", "unix", "unixtime", "jahr", "monat", "tag", "datum", "zeit", "zeitpunkt"}
 TIME_COLUMNS |= {"an", "année", "annee", "temps", "año", "ano", "fecha", "tiempo", "anno", "tempo", "jaar", "tijd"}
-"""Names of a first column that holds the times, without the unit, in lower case; unless it is selected as a channel."""
+"""Names of a first column that holds the times, without the unit, in lower case;
+unless it is selected as a channel."""
 
 ROW_NUMBERS = {"", "unnamed: 0", "index", "rownames", "row.names", "row"}
 """Names of a first column that may hold row numbers, in lower case."""
@@ -60,9 +61,9 @@ class FoundTimes:
 def find_times(table: Table, time: str | None, channels: Sequence[str], numerals: Numerals) -> FoundTimes:
     """Find the times of a table.
 
-    The first of these that exists is used: the column that the user names; the index; a column of dates; columns with
-    parts of dates, such as year and month, or year and week; a column of whole numbers that are dates; a first column
-    with a name in `TIME_COLUMNS`.
+    The first of these that exists is used: the column that the user names; the index; a column of
+    dates; columns with parts of dates, such as year and month, or year and week; a column of whole
+    numbers that are dates; a first column with a name in `TIME_COLUMNS`.
 
     Args:
         table: the table to search.
@@ -100,7 +101,8 @@ def find_times(table: Table, time: str | None, channels: Sequence[str], numerals
 
 
 def _read_named(table: Table, name: str, numerals: Numerals) -> FoundTimes:
-    """Read the times of the column that the user names; of years that repeat, with the months or weeks beside them."""
+    """Read the times of the column that the user names; of years that repeat,
+    with the months or weeks beside them."""
     if name.lower() in DATE_PARTS["year"] and _repeats(table.columns[name]):
         parts = read_parts(table, [*table.columns])
         if parts is not None and name in parts.columns:
@@ -116,7 +118,8 @@ def _read_index(table: Table, index: pd.Index) -> FoundTimes:
 
 
 def _read_first(table: Table, first: str, numbered: tuple[str, ...], numerals: Numerals) -> FoundTimes:
-    """Read times that are not dates from the first column, or from the second one if the first holds row numbers."""
+    """Read times that are not dates from the first column,
+    or from the second one if the first holds row numbers."""
     second = [*table.columns][len(numbered)]
     if numbered and len(table.columns) > 2 and _strip_unit(second) in TIME_COLUMNS:
         found = _read_column(table, second, numerals)
@@ -160,7 +163,8 @@ def _is_dated(cells: Cells) -> bool:
 
 
 def _is_compact(cells: Cells) -> bool:
-    """Whether a column holds whole numbers that are dates, such as 20150131, and at least two different ones."""
+    """Whether a column holds whole numbers that are dates, such as 20150131,
+    and at least two different ones."""
     first = str(first_value(cells)).strip().removesuffix(".0")
     if not (first.isdigit() and len(first) in COMPACT):
         return False

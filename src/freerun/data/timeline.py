@@ -1,4 +1,5 @@
-"""Times of a series: conversion from and to pandas, time zones, continuation, resampling, and display."""
+"""Times of a series: conversion from and to pandas, time zones, continuation, resampling,
+and display."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Time = Any
-"""A time or a duration: a number, or a `datetime64` or `timedelta64` of NumPy, whose arithmetic has no common type."""
+"""A time or a duration: a number, or a `datetime64` or `timedelta64` of NumPy,
+whose arithmetic has no common type."""
 
 LAST_YEAR = np.datetime64("9999", "Y")
 """Last year of dates; later years have more than four digits."""
@@ -29,7 +31,8 @@ MOST_STEPS_PER_ROW = 1000
 """Most steps for each row that rows are averaged over; with more, hardly any step has a value."""
 
 STEP_BYTES = 64
-"""Least memory of a step that is continued, in bytes: its time, and its values in several arrays."""
+"""Least memory of a step that is continued, in bytes: its time,
+and its values in several arrays."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ def from_index(index: pd.Index) -> tuple[np.ndarray, Calendar]:
         index: T labels.
 
     Returns:
-        The times, shape (T,), as numbers or `datetime64` in UTC, and their calendar. The times have shape (0,) if the
-        index is 0, 1, 2, ...
+        The times, shape (T,), as numbers or `datetime64` in UTC, and their calendar.
+        The times have shape (0,) if the index is 0, 1, 2, ...
 
     Raises:
         SeriesError: the index has several levels, or its labels are not times.
@@ -130,7 +133,8 @@ def _normalize_frequency(frequency: str | None) -> str | None:
 
 
 def normalize_index(index: pd.Index) -> pd.Index:
-    """Convert an index of categories, objects or Arrow types to a NumPy type of numbers or times, if possible."""
+    """Convert an index of categories, objects or Arrow types to a NumPy type of numbers or times,
+    if possible."""
     import pandas as pd
 
     if isinstance(index, pd.MultiIndex):
@@ -153,7 +157,8 @@ def normalize_times(times: object, calendar: Calendar) -> tuple[np.ndarray, Cale
 
     Args:
         times: an array, list or pandas index of T times.
-        calendar: calendar that the user gives; the default calendar is replaced by that of the times.
+        calendar: calendar that the user gives; the default
+            calendar is replaced by that of the times.
 
     Returns:
         The times, shape (T,), and their calendar.
@@ -194,7 +199,8 @@ def is_numbered(index: pd.Index) -> bool:
 
 
 def to_index(times: np.ndarray, calendar: Calendar) -> pd.Index:
-    """Convert times, shape (T,), to a pandas index with the time zone, periods or durations of the calendar."""
+    """Convert times, shape (T,), to a pandas index with the time zone,
+    periods or durations of the calendar."""
     import pandas as pd
 
     if calendar.spans:
@@ -208,7 +214,8 @@ def to_index(times: np.ndarray, calendar: Calendar) -> pd.Index:
 
 
 def drawn_times(index: pd.Index) -> np.ndarray:
-    """Convert an index to times for plots, shape (T,): starts of periods, local times, durations in seconds."""
+    """Convert an index to times for plots, shape (T,): starts of periods, local times,
+    durations in seconds."""
     import pandas as pd
 
     if isinstance(index, pd.PeriodIndex):
@@ -258,7 +265,8 @@ def continue_times(times: np.ndarray, dt: Time, calendar: Calendar, steps: int) 
         Shape (steps,).
 
     Raises:
-        SeriesError: the last time is after the year 9999 or out of bounds, or the times do not fit into memory.
+        SeriesError: the last time is after the year 9999 or out of bounds,
+            or the times do not fit into memory.
     """
     dated = times.dtype.kind == "M"
     try:
@@ -281,7 +289,8 @@ def _continue_times(times: np.ndarray, dt: Time, calendar: Calendar, steps: int)
     if times.dtype.kind != "M" or calendar.frequency is None:
         return times[-1] + dt * np.arange(1, steps + 1)
     local = to_local(times[-1:], calendar.zone)[0]
-    # the first days of months are continued as other days of months are, which is many times faster than by pandas
+    # the first days of months are continued as other days of months are,
+    # which is many times faster than by pandas
     day = calendar.day or (1 if calendar.frequency.endswith("MS") and _is_first_of_month(local) else 0)
     if day and not calendar.periods and MONTHLY.fullmatch(calendar.frequency):
         local = continue_months(local, calendar.frequency, day, steps)
@@ -318,11 +327,12 @@ def resample(values: np.ndarray, times: np.ndarray, calendar: Calendar, rule: st
         values: shape (T, D).
         times: shape (T,), in any order.
         calendar: calendar of the times.
-        rule: length of a step: a pandas frequency (`D`, `h`, `MS`, ...) for dates, a number for numeric times.
+        rule: length of a step: a pandas frequency (`D`, `h`, `MS`, ...) for dates,
+            a number for numeric times.
 
     Raises:
-        SeriesError: the rule is not a frequency, or not a positive number for numeric times; or there are more than
-            `MOST_STEPS_PER_ROW` steps for each row.
+        SeriesError: the rule is not a frequency, or not a positive number for numeric times; or
+            there are more than `MOST_STEPS_PER_ROW` steps for each row.
     """
     import pandas as pd
 

@@ -1,7 +1,8 @@
 """Archives: arrays and JSON in one safetensors file with a checksum.
 
-Model files and checkpoints are archives. Files from unknown sources are safe to read. Nothing in them is executed, as
-it would be with pickle, and reading takes no more memory than a small multiple of the file size.
+Model files and checkpoints are archives. Files from unknown sources are safe to read.
+Nothing in them is executed, as it would be with pickle, and reading takes no more
+memory than a small multiple of the file size.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ LONGEST_HEADER = 100_000_000
 
 
 def looks_like_archive(path: Path) -> bool:
-    """Whether the first bytes of a file are those of a safetensors file: the length of a header, and JSON."""
+    """Whether the first bytes of a file are those of a safetensors file: the length of a header,
+    and JSON."""
     try:
         with path.open("rb") as file:
             begin = file.read(9)
@@ -60,7 +62,8 @@ def write_archive(path: str | Path, header: Mapping[str, JSONValue], arrays: Map
 
 def pack(header: Mapping[str, JSONValue], arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return the bytes of an archive; see `write_archive`."""
-    # safetensors writes the memory of an array as it is, which is wrong for arrays that are not contiguous
+    # safetensors writes the memory of an array as it is,
+    # which is wrong for arrays that are not contiguous
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     return safetensors.numpy.save(contiguous, metadata=_make_metadata(json.dumps(header), contiguous))
 

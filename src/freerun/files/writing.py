@@ -1,4 +1,5 @@
-"""Write files atomically: a temporary file is written first, then renamed. Also, results as JSON and tables."""
+"""Write files atomically: a temporary file is written first, then renamed. Also,
+results as JSON and tables."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ JSON = dict[str, JSONValue]
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`. It replaces `path` if the context ends without an error.
+    """Yield a temporary path in the folder of `path`.
+    It replaces `path` if the context ends without an error.
 
     The temporary path has the suffix of `path`: some writers choose the format by it.
 
@@ -83,10 +85,12 @@ _WRITERS: dict[str, Callable[[pd.DataFrame, Path], object]] = {
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a table, without its index, to a CSV, Parquet or JSON file. The suffix of `path` selects the format.
+    """Write a table, without its index, to a CSV, Parquet or JSON file.
+    The suffix of `path` selects the format.
 
     Raises:
-        OutputError: the suffix is unknown, two columns have one name, or the file cannot be written.
+        OutputError: the suffix is unknown, two columns have one name,
+            or the file cannot be written.
     """
     require_table_format(path)
     twice = table.columns[table.columns.duplicated()]

@@ -1,7 +1,7 @@
 """Forecasting with trained networks.
 
-The functions take a model and series, and return predictions, free runs, intervals and scores. None changes weights,
-but for `learning`.
+The functions take a model and series, and return predictions, free runs, intervals and scores.
+None changes weights, but for `learning`.
 
 model       the result of a fit
 words       a model in words

@@ -1,4 +1,5 @@
-"""`Anomalies`: the p-values of the readings of a series, and the intervals of time in which they deviate."""
+"""`Anomalies`: the p-values of the readings of a series,
+and the intervals of time in which they deviate."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ class Anomaly:
         score: -log10 of that: 3 is a reading that is expected once in 1000 steps.
         channel: the channel that deviates most at the step of that p-value.
         peak: the time of that step.
-        expected: what was expected of that channel at that step, before the run that deviates most began.
+        expected: what was expected of that channel at that step,
+            before the run that deviates most began.
         observed: the reading.
     """
 
@@ -60,8 +62,10 @@ class Anomalies:
         channel_p: p-values of each channel, shape (T, D).
         expected: one-step forecasts, shape (T, D).
         flagged: whether a step is flagged, shape (T,).
-        channel: the index of the channel of the run that deviates most and ends with a step, shape (T,).
-        length: how many of the last steps of that run deviate, shape (T,); 0 where a step is not flagged.
+        channel: the index of the channel of the run that deviates most and ends with a step,
+            shape (T,).
+        length: how many of the last steps of that run deviate, shape (T,);
+            0 where a step is not flagged.
         run_expected: what was expected of that channel before that run began, shape (T,).
     """
 
@@ -95,7 +99,8 @@ class Anomalies:
         return [f.name for f in fields(cls) if f.name not in ("series", "rate")]
 
     def followed_by(self, later: Anomalies) -> Anomalies:
-        """Join the first steps of a series, and all of it, of which the steps after these are taken."""
+        """Join the first steps of a series, and all of it,
+        of which the steps after these are taken."""
         arrays = {
             name: np.concatenate([getattr(self, name), getattr(later, name)[len(self.p) :]]) for name in self._arrays()
         }
@@ -110,7 +115,8 @@ class Anomalies:
     def spans(self) -> tuple[tuple[int, int], ...]:
         """First and last step of each interval.
 
-        An interval has the steps of a run that ends with a flagged step; those that overlap or touch are one.
+        An interval has the steps of a run that ends with a flagged step;
+        those that overlap or touch are one.
         """
         parts: list[tuple[int, int]] = []
         for end in np.flatnonzero(self.flagged).tolist():
@@ -139,8 +145,8 @@ class Anomalies:
         """Make the table of all steps.
 
         Returns:
-            One row per step, with its time as index: `p`, `flagged`, then for each channel `x` the reading `x`, its
-            one-step forecast `x_expected`, and `x_p`.
+            One row per step, with its time as index: `p`, `flagged`, then for each channel `x` the
+            reading `x`, its one-step forecast `x_expected`, and `x_p`.
         """
         import pandas as pd
 
@@ -152,19 +158,22 @@ class Anomalies:
         return table
 
     def table(self) -> pd.DataFrame:
-        """Make the table of intervals: one row for each, with the attributes of `Anomaly` as columns."""
+        """Make the table of intervals: one row for each,
+        with the attributes of `Anomaly` as columns."""
         import pandas as pd
 
         names = [f.name for f in fields(Anomaly)]
         return pd.DataFrame([asdict(one) for one in self.intervals], columns=names)
 
     def p_values(self) -> Series:
-        """The p-values as a series: `p`, and `x_p` for each channel `x`; NaN where a step is not compared."""
+        """The p-values as a series: `p`, and `x_p` for each channel `x`;
+        NaN where a step is not compared."""
         values = np.concatenate([self.p[:, None], self.channel_p], axis=1)
         return replace(self.series, values=values, channels=("p", *(f"{name}_p" for name in self.series.channels)))
 
     def write(self, path: str | Path) -> None:
-        """Write the table of intervals to a CSV, Parquet or JSON file. The suffix of `path` selects the format.
+        """Write the table of intervals to a CSV, Parquet or JSON file.
+        The suffix of `path` selects the format.
 
         Raises:
             OutputError: the suffix is unknown, or the file cannot be written.

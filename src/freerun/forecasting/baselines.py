@@ -1,8 +1,9 @@
 """Simple forecasts, for comparison with networks: pure functions on arrays.
 
-Each function takes values of shape (T, D), a horizon in steps, and the season in steps (1 for none). It returns a
-forecast of shape (horizon, D). Missing values are interpolated first. The definitions are those of Hyndman and
-Athanasopoulos, Forecasting: Principles and Practice (2021), section 5.2.
+Each function takes values of shape (T, D), a horizon in steps, and the season in steps
+(1 for none). It returns a forecast of shape (horizon, D). Missing values are
+interpolated first. The definitions are those of Hyndman and Athanasopoulos, Forecasting:
+Principles and Practice (2021), section 5.2.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ def seasonal_naive(values: np.ndarray, horizon: int, season: int = 1) -> np.ndar
 def autoregression(values: np.ndarray, horizon: int, season: int = 1) -> np.ndarray:
     """Forecast each channel by a linear autoregression with intercept, fitted by least squares.
 
-    The order is that of the lowest AIC (Akaike, 1974), n log(variance of the residuals) + 2 * order, over the same n
-    steps for all orders. Orders go up to 25, or to season + 1 if that is more. The forecast iterates the one-step
-    prediction.
+    The order is that of the lowest AIC (Akaike, 1974), n log(variance of the residuals) + 2 *
+    order, over the same n steps for all orders. Orders go up to 25, or to season + 1 if that is
+    more. The forecast iterates the one-step prediction.
     """
     known = interpolated(values)
     return np.column_stack([_autoregression(column, horizon, season) for column in known.T])

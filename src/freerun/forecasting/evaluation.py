@@ -37,8 +37,9 @@ class Evaluation:
         start: first step that is scored. The network reads the steps before it.
         steps: number of steps that are scored.
         one_step_mse: mean squared error of one-step predictions, in squared units of the series.
-        nrmse84: error of the 84th step of free runs, divided by the standard deviation of the whole series. It is the
-            root mean square over runs that start every 20 steps from `start` on. None if no run fits.
+        nrmse84: error of the 84th step of free runs, divided by the standard deviation of
+            the whole series. It is the root mean square over runs that start every 20
+            steps from `start` on. None if no run fits.
         nrmse84_starts: number of these runs, at most 50.
         vpt: valid prediction time of the free run from `start` to the end of the series, in steps.
         smape: symmetric mean absolute percentage error of that run, 0 to 200.
@@ -70,8 +71,8 @@ def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Seri
         The scores, and the free run from `start` to the end of the series; NaN after an overflow.
 
     Raises:
-        SeriesError: channels differ, `start` is outside the series, there are too few steps before it, or no value is
-            known from it on.
+        SeriesError: channels differ, `start` is outside the series,
+            there are too few steps before it, or no value is known from it on.
     """
     series = model.matched(series)
     before, truth = series.split(start)
@@ -98,19 +99,24 @@ def evaluate(model: Model, series: Series, start: int) -> tuple[Evaluation, Seri
 class LongTerm:
     """Scores of a long free run: how closely its statistics resemble those of the series.
 
-    The run has 1.25 times as many steps as the series from `start` on. Its first fifth is dropped. See
-    `freerun.metrics` for the measures.
+    The run has 1.25 times as many steps as the series from `start` on. Its first fifth is dropped.
+    See `freerun.metrics` for the measures.
 
     Attributes:
         steps: number of steps of the run that are compared.
-        pe20: PE(20), the mean squared error 20 steps ahead, from every scored step; None if none fits.
+        pe20: PE(20), the mean squared error 20 steps ahead, from every scored step;
+            None if none fits.
         state_space_divergence: D_stsp of the run and the scored steps.
-        state_space_floor: D_stsp of the steps before `start` and the scored steps, the value for true data.
+        state_space_floor: D_stsp of the steps before `start` and the scored steps,
+            the value for true data.
         spectrum_distance: D_H of the run and the scored steps.
-        spectrum_floor: D_H of the steps before `start` and the scored steps, the value for true data.
+        spectrum_floor: D_H of the steps before `start` and the scored steps,
+            the value for true data.
         lyapunov: the D largest Lyapunov exponents of the closed loop, per step, descending.
-        vpt_lyapunov_times: valid prediction time in Lyapunov times; None if no exponent is positive.
-        endured: whether the run stays within 3 standard deviations of the range of the steps before `start`.
+        vpt_lyapunov_times: valid prediction time in Lyapunov times;
+            None if no exponent is positive.
+        endured: whether the run stays within 3 standard deviations
+            of the range of the steps before `start`.
     """
 
     steps: int
@@ -165,7 +171,8 @@ def evaluate_long_term(model: Model, series: Series, start: int, vpt: int) -> tu
 
 
 def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: int) -> tuple[float, ...]:
-    """Compute the largest Lyapunov exponents of the closed loop of the best network; see `freerun.dynamics`.
+    """Compute the largest Lyapunov exponents of the closed loop of the best network;
+    see `freerun.dynamics`.
 
     Args:
         model: the trained networks.
@@ -178,8 +185,8 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
 
     Raises:
         MissingExtraError: JAX is not installed.
-        SettingError: the network has external inputs, so that its closed loop is not autonomous, a known model, or is
-            that of a field.
+        SettingError: the network has external inputs, so that its closed loop is not autonomous,
+            a known model, or is that of a field.
     """
     require("train", "the Lyapunov exponents of a network")
     import jax.numpy as jnp
@@ -204,10 +211,11 @@ def lyapunov_exponents(model: Model, after: Series | None, steps: int, count: in
 
 
 def free_run_error(model: Model, series: Series, start: int, horizon: int = HORIZON) -> float:
-    """Compute the NRMSE of free runs at a horizon: the error of their last step over the standard deviation.
+    """Compute the NRMSE of free runs at a horizon:
+    the error of their last step over the standard deviation.
 
-    Squared errors are averaged over up to 50 runs, one at `start` and at every 20th step after it. They are divided by
-    the variance of the series, summed over channels.
+    Squared errors are averaged over up to 50 runs, one at `start` and at every 20th step after it.
+    They are divided by the variance of the series, summed over channels.
 
     Raises:
         SeriesError: no run of that length fits.
@@ -239,7 +247,8 @@ def errors_ahead(model: Model, series: Series, starts: np.ndarray, horizon: int)
         horizon: number of steps of each run.
 
     Returns:
-        Shape (N, horizon), in the units of the series. NaN if a true value is missing, infinity after an overflow.
+        Shape (N, horizon), in the units of the series. NaN if a true value is missing,
+        infinity after an overflow.
     """
     member = model.best
     at = starts[:, None] + np.arange(horizon)

@@ -1,7 +1,8 @@
 """Export of a trained network as a StableHLO program, which runs without freerun.
 
-The file holds the free run of the best network, weights included, as serialized by `jax.export`. In JAX,
-`jax.export.deserialize(content).call(values)` runs it. Its `mlir_module()` is StableHLO code for other compilers.
+The file holds the free run of the best network, weights included, as serialized by
+`jax.export`. In JAX, `jax.export.deserialize(content).call(values)` runs it. Its
+`mlir_module()` is StableHLO code for other compilers.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ PLATFORMS = ("cpu", "cuda", "tpu")
 def export(model: Model, path: str | Path, steps: int) -> None:
     """Write the free run of the best network as a program.
 
-    The first argument of the program is the series to continue, shape (t, D) with t >= washout + 2, in its own units
-    and without missing values. If the network has external inputs, the second argument holds those of these steps and
-    of the generated steps, shape (t + steps, E). The result holds the generated values, shape (steps, D).
+    The first argument of the program is the series to continue, shape (t, D) with t >= washout + 2,
+    in its own units and without missing values. If the network has external inputs, the second
+    argument holds those of these steps and of the generated steps, shape (t + steps, E). The result
+    holds the generated values, shape (steps, D).
 
     Args:
         model: the trained networks.
@@ -36,8 +38,8 @@ def export(model: Model, path: str | Path, steps: int) -> None:
         steps: number of steps that the program generates.
 
     Raises:
-        SettingError: `detrend=True`; the trend depends on dates, which the program does not get; or a known model, or
-            the network of a field.
+        SettingError: `detrend=True`; the trend depends on dates, which the program does not get;
+            or a known model, or the network of a field.
         OutputError: the file cannot be written.
     """
     member = model.best

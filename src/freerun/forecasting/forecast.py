@@ -48,8 +48,8 @@ class Forecast:
         """Make the table that `RNN.forecast` returns.
 
         Returns:
-            One row per step. The columns are the channels, then for each level the lower and the upper bound of every
-            channel.
+            One row per step. The columns are the channels,
+            then for each level the lower and the upper bound of every channel.
 
         Raises:
             SettingError: a channel has the name of a bound.
@@ -69,12 +69,13 @@ class Forecast:
     def of_frame(cls, table: pd.DataFrame, channels: Sequence[str] | None = None) -> Forecast:
         """Read a table of `to_frame` back.
 
-        The order of its columns is checked as a whole, since a channel may itself be named `x_low_80`. A table without
-        bounds has channels alone.
+        The order of its columns is checked as a whole, since a channel may itself be named
+        `x_low_80`. A table without bounds has channels alone.
 
         Args:
             table: the table.
-            channels: names that are channels if all columns are among them; None if they are not known.
+            channels: names that are channels if all columns are among them;
+                None if they are not known.
         """
         columns, values = list(table.columns), table.to_numpy()
         for count in range(len(columns) if channels and set(columns) <= set(channels) else 1, len(columns)):

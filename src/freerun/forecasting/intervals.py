@@ -1,18 +1,18 @@
 """Forecasts with prediction intervals, and sample paths.
 
-The half widths of intervals of networks come from errors of free runs on parts of the training series that were left
-out of the fit. There is one half width for each horizon and channel. Those of smoothers follow a power law; see
-`growth_in_sample`.
+The half widths of intervals of networks come from errors of free runs on parts of the training
+series that were left out of the fit. There is one half width for each horizon and channel. Those of
+smoothers follow a power law; see `growth_in_sample`.
 
-If n errors are independent and n is large enough for the level, the half width is a quantile of the absolute errors at
-this horizon and its neighbors: the ceil((n + 1) * level)-th smallest of n. This is split conformal prediction (Vovk et
-al., 2005; for forecasts: Stankeviciute et al., 2021).
+If n errors are independent and n is large enough for the level, the half width is a quantile of the
+absolute errors at this horizon and its neighbors: the ceil((n + 1) * level)-th smallest of n. This
+is split conformal prediction (Vovk et al., 2005; for forecasts: Stankeviciute et al., 2021).
 
-Otherwise, as on short series, the half width is a quantile of Student's t distribution with mean zero. Its scale is the
-root mean square of the errors.
+Otherwise, as on short series, the half width is a quantile of Student's t distribution with mean
+zero. Its scale is the root mean square of the errors.
 
-If settings were chosen on the same parts, errors are multiplied by 1.1. The errors of one series are dependent, so that
-coverage is not guaranteed.
+If settings were chosen on the same parts, errors are multiplied by 1.1. The errors of one series
+are dependent, so that coverage is not guaranteed.
 """
 
 from __future__ import annotations
@@ -54,28 +54,33 @@ ORIGINS = 32
 """Most such runs on each part that was left out."""
 
 ORIGINS_OF_FIELD, SITES = 4, 16
-"""Most such runs of a field, and most of its sites whose errors are kept; the intervals of all sites are the same."""
+"""Most such runs of a field, and most of its sites whose errors are kept;
+the intervals of all sites are the same."""
 
 PANEL = 8
 """Most series of a panel on which intervals are calibrated, since each takes time."""
 
 NEIGHBOURS = 8
-"""Errors at horizon h are pooled with those of h // 8 horizons on each side, since neighbors have similar errors."""
+"""Errors at horizon h are pooled with those of h // 8 horizons on each side,
+since neighbors have similar errors."""
 
 OPTIMISM = 1.1
-"""Ratio of future errors to errors on parts that settings were chosen on, measured on 21 series of no benchmark."""
+"""Ratio of future errors to errors on parts that settings were chosen on,
+measured on 21 series of no benchmark."""
 
 WIDER = 1.15
-"""Ratio of the scale of errors after a series to their mean absolute size inside it. This and the next five constants
-were chosen by the quantile losses and the coverage of intervals on M1 and half of M3. On the other half of M3, losses
-are 1.4 % lower than by root mean squares without weights and prior."""
+"""Ratio of the scale of errors after a series to their mean absolute size inside it. This
+and the next five constants were chosen by the quantile losses and the coverage of
+intervals on M1 and half of M3. On the other half of M3, losses are 1.4 % lower than by
+root mean squares without weights and prior."""
 
 TAILS, LIGHTER = 2, 60
 """Degrees of freedom of errors: 2, and one more for every 60 steps of the series."""
 
 MEMORY, SHARE_OF_MEMORY = 15, 1 / 8
-"""Steps in which the weight of an error falls by the factor e: at least 15, and an eighth of the series. M1 and M3 have
-hardly a series that is longer than 130 steps; longer ones need more errors for a steady scale."""
+"""Steps in which the weight of an error falls by the factor e: at least 15, and an
+eighth of the series. M1 and M3 have hardly a series that is longer than 130 steps;
+longer ones need more errors for a steady scale."""
 
 USUAL, PRIOR = 0.7, 100
 """Usual exponent of the growth of errors, and its weight in errors at horizons a factor e apart."""
@@ -93,14 +98,16 @@ FEWEST_LEFT = 3
 """Fewest steps to solve the readout on when a part is left out to calibrate intervals."""
 
 FAR_VALUE = 1000.0
-"""Distance of a forecast from the range of the series, in lengths of that range, from which on it is not believed."""
+"""Distance of a forecast from the range of the series, in lengths of that range,
+from which on it is not believed."""
 
 PATHS = 200
 """Number of sample paths that show how intervals widen beyond the calibrated horizons."""
 
 
 def ensemble_of(members: Sequence[Member]) -> Ensemble:
-    """How the runs of members are combined to a point forecast: the trimmed mean, if there are several."""
+    """How the runs of members are combined to a point forecast: the trimmed mean,
+    if there are several."""
     return "best" if len(members) == 1 else "trimmed"
 
 
@@ -142,15 +149,17 @@ def _warn_of_far_values(base: Series, run: Series) -> None:
 def interval(model: Model, base: Series, run: Series, level: float, read: bool) -> tuple[np.ndarray, np.ndarray]:
     """Compute prediction intervals around a free run.
 
-    Beyond the calibrated horizons, half widths grow in proportion to the standard deviation of sample paths. Of
-    irregular times, the horizon is the time since the end of the series in median steps.
+    Beyond the calibrated horizons, half widths grow in proportion to the
+    standard deviation of sample paths. Of irregular times, the horizon is the
+    time since the end of the series in median steps.
 
     Args:
         model: the trained networks.
         base: the series that the run continues.
         run: the point forecast.
         level: level in percent.
-        read: whether the networks read `base` first; otherwise, they continue from their last state.
+        read: whether the networks read `base` first; otherwise,
+            they continue from their last state.
 
     Returns:
         Lower and upper bounds, each of shape (steps, D).
@@ -179,7 +188,8 @@ def _horizons(base: Series, steps: int) -> np.ndarray:
 
 
 def around(values: np.ndarray, widths: np.ndarray, scaling: Scaling) -> tuple[np.ndarray, np.ndarray]:
-    """The lower and the upper bounds around values, from half widths in the units of the series or of its logarithm."""
+    """The lower and the upper bounds around values,
+    from half widths in the units of the series or of its logarithm."""
     if scaling.log:
         return values * np.exp(-widths), values * np.exp(widths)
     low = values - widths
@@ -195,7 +205,8 @@ def half_widths_of(model: Model, steps: int, share: float) -> np.ndarray:
         share: share of true values that intervals should cover, 0 to 1.
 
     Returns:
-        Shape (H, D). H is `steps` for smoothers, and the number of calibrated horizons for networks.
+        Shape (H, D). H is `steps` for smoothers, and the number of calibrated horizons for
+        networks.
 
     Raises:
         SettingError: there are no errors to calibrate intervals by.
@@ -234,17 +245,17 @@ def _refuse_uncalibrated(model: Model) -> NoReturn:
 def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
     """Compute the half widths of intervals; see the docstring of this module.
 
-    Errors of overlapping runs are nearly equal. Of N runs, (N + H) / (h + 2) count as independent at index h, but no
-    more than there are. If these are too few for a quantile, Student's t distribution replaces it, with as many degrees
-    of freedom.
+    Errors of overlapping runs are nearly equal. Of N runs, (N + H) / (h + 2) count as independent
+    at index h, but no more than there are. If these are too few for a quantile, Student's t
+    distribution replaces it, with as many degrees of freedom.
 
     Args:
         errors: shape (N, H, D), NaN where an error is missing.
         share: share of true values that intervals should cover, 0 to 1.
 
     Returns:
-        Shape (H, D). Horizons without an error have the widths between those of their neighbors, a channel without any
-        has NaN.
+        Shape (H, D). Horizons without an error have the widths between those of their neighbors,
+        a channel without any has NaN.
     """
     from scipy.special import stdtrit
 
@@ -271,18 +282,21 @@ def half_widths(errors: np.ndarray, share: float) -> np.ndarray:
 def errors_left_out(
     members: Sequence[Member], without: Sequence[Sequence[Member]], training: Sequence[Series], count: int, chosen: bool
 ) -> np.ndarray:
-    """Compute the errors of forecasts on parts of the training series that were left out of the fit.
+    """Compute the errors of forecasts on parts of the training series that were left out of the
+    fit.
 
     Args:
         members: the networks.
-        without: for each member, the networks that were fitted without one of the last stretches in turn.
+        without: for each member, the networks that were fitted
+            without one of the last stretches in turn.
         training: the training series.
         count: number of steps of a stretch.
-        chosen: whether settings were chosen on these stretches. Errors are then multiplied by `OPTIMISM`.
+        chosen: whether settings were chosen on these stretches.
+            Errors are then multiplied by `OPTIMISM`.
 
     Returns:
-        Truth minus forecast, shape (N, H, D), or (N, H, 1) for a field, in the units of the series or of its logarithm.
-        Empty if the series is too short to leave out a stretch.
+        Truth minus forecast, shape (N, H, D), or (N, H, 1) for a field, in the units of the series
+        or of its logarithm. Empty if the series is too short to leave out a stretch.
     """
     channels = training[0].shape[1]
     horizon = max(1, min(MOST_CALIBRATED, 2 * count // 3))
@@ -302,11 +316,12 @@ def errors_left_out(
 def parts_left_out(
     members: Sequence[Member], without: Sequence[Sequence[Member]], training: Sequence[Series], count: int
 ) -> Iterator[tuple[list[Member], Series]]:
-    """The parts of the training series that were left out of the fit; see `errors_left_out` for the arguments.
+    """The parts of the training series that were left out of the fit;
+    see `errors_left_out` for the arguments.
 
     Yields:
-        Networks that were fitted without the last `count` steps of a series, and that series. Nothing if the series are
-        too short to leave out a part.
+        Networks that were fitted without the last `count` steps of a series, and that series.
+        Nothing if the series are too short to leave out a part.
     """
     shortest = min(map(len, training))
     washout = max(member.washout for member in members)
@@ -321,9 +336,11 @@ def parts_left_out(
 def kept_errors(
     errors: Sequence[np.ndarray], training: Sequence[Series], members: Sequence[Member], chosen: bool
 ) -> np.ndarray:
-    """Join the errors of several parts, shape (N, H, D) each; see `errors_left_out` for the other arguments.
+    """Join the errors of several parts, shape (N, H, D) each;
+    see `errors_left_out` for the other arguments.
 
-    Errors beyond the range of the series are clipped. Of a field, those of some sites are kept, as one channel.
+    Errors beyond the range of the series are clipped. Of a field, those of some sites are kept,
+    as one channel.
     """
     channels = training[0].shape[1]
     most = _largest_error(training, members[0].scaling.log)
@@ -335,9 +352,11 @@ def kept_errors(
 
 
 def _largest_error(training: Sequence[Series], log: bool) -> np.ndarray:
-    """The largest error of a run that stays within `NEAR` standard deviations of the range of the series, shape (D,).
+    """The largest error of a run that stays within `NEAR` standard
+    deviations of the range of the series, shape (D,).
 
-    Runs of networks that are kept stay there. One that is fitted without a part of the series may diverge.
+    Runs of networks that are kept stay there. One that is fitted
+    without a part of the series may diverge.
     """
     values = np.concatenate([series.values for series in training])
     values = np.log(values) if log else values
@@ -347,13 +366,13 @@ def _largest_error(training: Sequence[Series], log: bool) -> np.ndarray:
 def rescaled(model: Model, errors: np.ndarray, weights: np.ndarray, weight: float) -> Model:
     """Rescale the errors that calibrate intervals by one-step errors on further steps.
 
-    The mean square of the errors one step ahead becomes the weighted mean of what it was and of the new ones. Errors at
-    all horizons are multiplied by the same factor for each channel.
+    The mean square of the errors one step ahead becomes the weighted mean of what it was and of the
+    new ones. Errors at all horizons are multiplied by the same factor for each channel.
 
     Args:
         model: the trained networks, which have not learned from the further steps yet.
-        errors: their one-step errors, in the units of the series or of its logarithm, shape (n, D); NaN where a value
-            is missing.
+        errors: their one-step errors, in the units of the series or of its logarithm, shape (n, D);
+            NaN where a value is missing.
         weights: of the new squared errors, shape (n,).
         weight: of the mean square of the errors so far, in steps.
     """
@@ -375,7 +394,8 @@ def rescaled(model: Model, errors: np.ndarray, weights: np.ndarray, weight: floa
 
 
 def _one_step_power(model: Model) -> np.ndarray | None:
-    """Mean square of the errors one step ahead by which intervals are calibrated, shape (D,); None without them."""
+    """Mean square of the errors one step ahead by which intervals are calibrated, shape (D,);
+    None without them."""
     if model.growth is not None:
         return model.growth.scale**2
     if not model.errors.size:
@@ -386,13 +406,15 @@ def _one_step_power(model: Model) -> np.ndarray | None:
 
 
 def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
-    """Fit the growth of errors with the horizon to forecasts from many steps of the training series.
+    """Fit the growth of errors with the horizon to forecasts from many steps of the training
+    series.
 
-    Smoothers have a few gains and the state in which they begin, so that nothing is left out of the fit. A line is
-    fitted to the logarithm of the mean absolute errors against that of the horizon. Late errors count more than early
-    ones, since the size of errors changes; see `MEMORY`. Outliers count as the largest error at their horizon that is
-    usual. The slope of the line is shrunk to `USUAL`, the less the more errors there are. Steps before the first change
-    of a series, as the zeros of a product that comes later, say nothing of the errors after it, and are left out.
+    Smoothers have a few gains and the state in which they begin, so that nothing is left out of the
+    fit. A line is fitted to the logarithm of the mean absolute errors against that of the horizon.
+    Late errors count more than early ones, since the size of errors changes; see `MEMORY`. Outliers
+    count as the largest error at their horizon that is usual. The slope of the line is shrunk to
+    `USUAL`, the less the more errors there are. Steps before the first change of a series, as the
+    zeros of a product that comes later, say nothing of the errors after it, and are left out.
 
     Args:
         members: networks of smoothers.
@@ -415,7 +437,8 @@ def growth_in_sample(members: Sequence[Member], series: Series) -> ErrorGrowth:
 
 
 def _first_changes(values: np.ndarray) -> np.ndarray:
-    """The first step of each channel whose value is not that of the steps before, shape (D,); at least 1.
+    """The first step of each channel whose value is not that of the steps before, shape (D,);
+    at least 1.
 
     Args:
         values: shape (T, D), NaN where a value is missing; no channel is constant.
@@ -426,10 +449,11 @@ def _first_changes(values: np.ndarray) -> np.ndarray:
 
 
 def _power_law(errors: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Fit scale and exponent to absolute errors and their weights, both of shape (N, H); see `growth_in_sample`.
+    """Fit scale and exponent to absolute errors and their weights, both of shape (N, H);
+    see `growth_in_sample`.
 
-    Errors are NaN where a value is missing. Those at horizon h share most of their steps with their neighbors, so that
-    1 / sqrt(h) of them count as independent.
+    Errors are NaN where a value is missing. Those at horizon h share most of their steps with their
+    neighbors, so that 1 / sqrt(h) of them count as independent.
     """
     weights = np.where(np.isfinite(errors), weights, 0.0)
     total = weights.sum(axis=0)
@@ -458,8 +482,8 @@ def run_errors(members: Sequence[Member], series: Series, starts: np.ndarray, ho
         horizon: number of steps of each run.
 
     Returns:
-        Truth minus forecast, in the units of the series or of its logarithm, shape (N, horizon, D); NaN after the end
-        of the series.
+        Truth minus forecast, in the units of the series or of its logarithm, shape (N, horizon, D);
+        NaN after the end of the series.
     """
     steps = starts[:, None] + np.arange(horizon)
     at = np.minimum(steps, len(series) - 1)
@@ -480,8 +504,9 @@ def sample(model: Model, horizon: int, paths: int, after: Series | None, inputs:
 def _sample_paths(model: Model, base: Series, steps: int, paths: int, seed: int, read: bool) -> np.ndarray:
     """Sample paths that continue `base`, shape (paths, steps, D).
 
-    What is random is drawn from the residuals of the last training steps. In a network that reads states behind noisy
-    measurements it is normal: its own error is added in each step, and the noise to what is measured of the path.
+    What is random is drawn from the residuals of the last training steps. In a network that reads
+    states behind noisy measurements it is normal: its own error is added in each step, and the
+    noise to what is measured of the path.
     """
     ((member, start),) = run_starts(model, base, read, best=True)
     scaling, random, size = member.scaling, np.random.default_rng(seed), (paths, steps)
@@ -507,10 +532,12 @@ def _sample_paths(model: Model, base: Series, steps: int, paths: int, seed: int,
 
 
 def _residuals(model: Model, member: Member) -> np.ndarray:
-    """Standardized errors of one-step predictions of the last training steps, with mean zero, shape (N, D).
+    """Standardized errors of one-step predictions of the last training steps, with mean zero,
+    shape (N, D).
 
-    A network that learns on line fits the last steps more closely than it predicts further ones, the more so the faster
-    it forgets. Its residuals get the mean square of the errors that calibrate intervals.
+    A network that learns on line fits the last steps more closely than it predicts
+    further ones, the more so the faster it forgets. Its residuals get the mean
+    square of the errors that calibrate intervals.
     """
     recent, scaling = model.recent, member.scaling
     residuals = scaling.apply(recent)[1:, : recent.shape[1]] - one_step_outputs(member, recent)

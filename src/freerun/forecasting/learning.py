@@ -4,13 +4,14 @@ With rows a_t = (hidden states, 1, window) and targets b_t, the readout W after 
 
     sum over t of w_t |a_t W - b_t|^2 / (sum over t of w_t) + penalty * (sum of squares of W).
 
-The weight w_t is L^(T - t) for steps that were learned after the fit, with a forgetting factor L. All steps of the fit
-have the weight L^n after n further steps. This is recursive least squares with exponential forgetting in its
-square-root form (Haykin, Adaptive Filter Theory): the triangular factor R of the rows is multiplied by sqrt(L), and a
-QR factorization joins new rows to it. The inverse of R' R, whose update loses symmetry in rounding, does not occur.
-The penalty does not fade as data are forgotten, so that weights in directions without data stay bounded. With L = 1,
-the readout is that of a fit to all steps. FORCE learning (Sussillo and Abbott, 2009) updates readouts by the same
-algorithm while the network reads its own output; here it reads the data.
+The weight w_t is L^(T - t) for steps that were learned after the fit, with a forgetting factor L.
+All steps of the fit have the weight L^n after n further steps. This is recursive least squares with
+exponential forgetting in its square-root form (Haykin, Adaptive Filter Theory): the triangular
+factor R of the rows is multiplied by sqrt(L), and a QR factorization joins new rows to it. The
+inverse of R' R, whose update loses symmetry in rounding, does not occur. The penalty does not fade
+as data are forgotten, so that weights in directions without data stay bounded. With L = 1, the
+readout is that of a fit to all steps. FORCE learning (Sussillo and Abbott, 2009) updates readouts
+by the same algorithm while the network reads its own output; here it reads the data.
 
 Smoothers are weighted by their likelihood, whose errors are discounted in the same way.
 """
@@ -33,8 +34,8 @@ from freerun.network.smoothing import SmootherErrors
 from freerun.plan import SolvePlan
 
 AT_ONCE = 0.05
-"""Share of the steps learned so far that are learned at once. The errors of what is learned at once, by which intervals
-are rescaled, are those of the network before."""
+"""Share of the steps learned so far that are learned at once. The errors of what is learned at
+once, by which intervals are rescaled, are those of the network before."""
 
 
 def learn(model: Model, new: Series, forgetting: float) -> Model:
@@ -42,11 +43,14 @@ def learn(model: Model, new: Series, forgetting: float) -> Model:
 
     Args:
         model: the trained networks, fitted with `online=True`.
-        new: the steps that follow those read before. They may be preceded by steps that were read already.
-        forgetting: factor by which the weight of a squared error falls with each further step, above 0 up to 1.
+        new: the steps that follow those read before.
+            They may be preceded by steps that were read already.
+        forgetting: factor by which the weight of a squared error falls with each further step,
+            above 0 up to 1.
 
     Returns:
-        The model after these steps. Its intervals are rescaled by the one-step errors before each step was learned.
+        The model after these steps. Its intervals are rescaled by the
+        one-step errors before each step was learned.
 
     Raises:
         SeriesError: channels differ, or times do not follow.
@@ -75,7 +79,8 @@ def _learned(model: Model, series: Series, known: int, forgetting: float) -> Mod
     discount = forgetting ** np.arange(steps - 1.0, -1.0, -1.0)
 
     def learned(member: Member) -> tuple[Member, np.ndarray]:
-        """The member after these steps, and its one-step predictions of them before, in the units of the series."""
+        """The member after these steps, and its one-step predictions of them before,
+        in the units of the series."""
         values, read = read_further(member, series, known - 1)
         outputs, state = numpy_runs.follow(member.network, read[:-1], member.run_start.state)
         start = RunStart(state, read[-1, :channels].astype(np.float64))

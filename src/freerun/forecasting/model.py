@@ -42,9 +42,11 @@ class Member:
         scaling: conversion from the units of the series to those of the network.
         run_start: start of a free run after the training series, or after the steps read since.
         history: training history.
-        statistics: the sums that determine the readout, for on-line learning; None if they were not kept.
-        noise: in the measurements and in the network, if it was fitted to the states behind noisy measurements. It then
-            reads what the measurements say of the states, and not the measurements themselves.
+        statistics: the sums that determine the readout, for on-line learning;
+            None if they were not kept.
+        noise: in the measurements and in the network, if it was fitted to the states
+            behind noisy measurements. It then reads what the measurements say of the
+            states, and not the measurements themselves.
     """
 
     settings: Settings
@@ -70,10 +72,12 @@ class Member:
 class ErrorGrowth:
     """How the errors of forecasts grow with the horizon, for models of smoothers.
 
-    The error h steps ahead is scale * h^exponent times a number drawn from Student's t distribution.
+    The error h steps ahead is scale * h^exponent times a number drawn from Student's t
+    distribution.
 
     Attributes:
-        scale: of the errors one step ahead, shape (D,), in the units of the series or of its logarithm.
+        scale: of the errors one step ahead, shape (D,),
+            in the units of the series or of its logarithm.
         exponent: 0 for a level that never changes, 0.5 for a random walk; shape (D,).
         freedom: degrees of freedom.
     """
@@ -83,7 +87,8 @@ class ErrorGrowth:
     freedom: float
 
     def half_widths(self, steps: int, share: float) -> np.ndarray:
-        """Compute the half widths of intervals that cover a share of the true values, shape (steps, D)."""
+        """Compute the half widths of intervals that cover a share of the true values,
+        shape (steps, D)."""
         from scipy.special import stdtrit
 
         ahead = np.arange(1, steps + 1)[:, None]
@@ -92,10 +97,11 @@ class ErrorGrowth:
 
 @dataclass(frozen=True)
 class ShortRuns:
-    """Errors of runs of few steps, by which p-values of readings are calibrated; see `freerun.forecasting.short_runs`.
+    """Errors of runs of few steps, by which p-values of readings are calibrated;
+    see `freerun.forecasting.short_runs`.
 
-    They are in the units of the series or of its logarithm, truth minus forecast, NaN where a value is missing. The
-    last axis has length 1 for a field, whose sites have them in common.
+    They are in the units of the series or of its logarithm, truth minus forecast, NaN where a value
+    is missing. The last axis has length 1 for a field, whose sites have them in common.
 
     Attributes:
         one_step: errors one step ahead, shape (M, D).
@@ -119,12 +125,13 @@ class Model:
         members: the trained networks, the best first.
         recent: the last steps that were read, at most `RECENT`, in their own units.
         trained_on: number of training series.
-        errors: errors of free runs on parts of the training series that were left out of the fit, by horizon, shape
-            (N, H, D), or (N, H, 1) for a field, whose sites have them in common. They are in the units of the series or
-            of its logarithm; NaN where a value is missing.
-        growth: the growth of errors with the horizon, for smoothers; None for networks, whose intervals `errors` give.
-        short_runs: errors of short runs, by which p-values of readings are calibrated; None if no part of the training
-            series was left out.
+        errors: errors of free runs on parts of the training series that were left out of the fit,
+            by horizon, shape (N, H, D), or (N, H, 1) for a field, whose sites have them in common.
+            They are in the units of the series or of its logarithm; NaN where a value is missing.
+        growth: the growth of errors with the horizon, for smoothers; None for networks,
+            whose intervals `errors` give.
+        short_runs: errors of short runs, by which p-values of readings are calibrated;
+            None if no part of the training series was left out.
     """
 
     settings: Settings
@@ -144,8 +151,8 @@ class Model:
         """Bring the channels and external inputs of a series into the order of training.
 
         Raises:
-            SeriesError: channels, external inputs or, if a trend was removed, time steps differ; or all values are
-                missing.
+            SeriesError: channels, external inputs or, if a trend was removed, time steps differ;
+                or all values are missing.
         """
         if not np.isfinite(series.values).any():
             raise SeriesError("the series has no value at all: give one of which some values are known")
@@ -203,7 +210,8 @@ class Model:
         """Find the first step of a series that follows the training series.
 
         Returns:
-            Its index; None if the series does not contain the end of the training series, or ends with it.
+            Its index; None if the series does not contain the end of the training series,
+            or ends with it.
         """
         return self.learned_in(series) % len(series) or None
 

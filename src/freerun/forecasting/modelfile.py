@@ -105,11 +105,13 @@ def load_model(path: str | Path, known: KnownModel | None = None) -> Model:
 
     Args:
         path: path of the file.
-        known: the known model, if the networks were fitted with one. Without its function, they cannot be run.
+        known: the known model, if the networks were fitted with one. Without its function,
+            they cannot be run.
 
     Raises:
         SettingError: a known model is given, and the networks were fitted without one.
-        ModelFileError: the file does not exist, is damaged, is of another version, or is not a model file.
+        ModelFileError: the file does not exist, is damaged, is of another version,
+            or is not a model file.
     """
     path = Path(path)
     if not path.is_file():
@@ -193,7 +195,8 @@ def _groups_of(statistics: Triangle | SmootherErrors | None) -> list[list[int]] 
 
 
 def _statistics_arrays(statistics: Triangle | SmootherErrors | None) -> dict[str, Any]:
-    """The arrays of the sums that determine a readout. Of triangular factors, the rows of the upper triangle."""
+    """The arrays of the sums that determine a readout. Of triangular factors,
+    the rows of the upper triangle."""
     match statistics:
         case None:
             return {}
@@ -291,7 +294,8 @@ def _model(given: JSON, arrays: dict[str, np.ndarray]) -> Model:
 
 
 def _given(header: _Header, times: np.ndarray, dt: Any) -> frozenset[str]:
-    """Which of the names and times the user gave. Before format 4, these are those that differ from the defaults."""
+    """Which of the names and times the user gave. Before format 4,
+    these are those that differ from the defaults."""
     if header.given is not None:
         return frozenset(header.given)
     named = {
@@ -303,7 +307,8 @@ def _given(header: _Header, times: np.ndarray, dt: Any) -> frozenset[str]:
 
 
 def _without_limits(arrays: dict[str, np.ndarray], members: int) -> dict[str, np.ndarray]:
-    """Add to the arrays of an older file the limits of its smoothers, which are none, and their excess of zero."""
+    """Add to the arrays of an older file the limits of its smoothers, which are none,
+    and their excess of zero."""
     arrays = dict(arrays)
     for prefix in (f"{i}." for i in range(members)):
         gains = arrays.get(f"{prefix}network.cells.0.level")
@@ -356,7 +361,8 @@ def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, chann
 def _statistics(
     arrays: dict[str, np.ndarray], prefix: str, groups: list[list[int]] | None, network: Network
 ) -> Triangle | SmootherErrors | None:
-    """Make the sums that determine the readout of a network, and check them; None if the file has none."""
+    """Make the sums that determine the readout of a network, and check them;
+    None if the file has none."""
     hidden, channels = network.readout.shape
     if groups is None:
         if f"{prefix}losses" not in arrays:
@@ -374,7 +380,8 @@ def _statistics(
 
 
 def _upper(arrays: dict[str, np.ndarray], name: str, size: int) -> np.ndarray:
-    """An upper triangular matrix, of whose triangle the file has the rows, in the order that LAPACK reads."""
+    """An upper triangular matrix, of whose triangle the file has the rows,
+    in the order that LAPACK reads."""
     rows = _finite_array(arrays, name, size * (size + 1) // 2)
     factor = np.zeros((size, size), rows.dtype, order="F")
     factor[np.triu_indices(size)] = rows

@@ -1,13 +1,16 @@
-"""Export of trained networks to ONNX: a program that predicts a step, and one that reads values and runs free.
+"""Export of trained networks to ONNX: a program that predicts a step,
+and one that reads values and runs free.
 
-Both compute in the units of the series. Logarithm, trend, standardization, differences and the ensemble are part of the
-graph. A state is a vector that holds the states of all networks that run, one after the other. Of each network, these
-are the parts of `freerun.network.onnx_steps.Layout`, the value that it reads next, and, if a trend was removed, the
-number of steps since the end of the series. The value that it reads next is its own prediction until another one is
-given. A network that reads noisy measurements has the belief of its filter as its state instead.
+Both compute in the units of the series. Logarithm, trend, standardization, differences and the
+ensemble are part of the graph. A state is a vector that holds the states of all networks that run,
+one after the other. Of each network, these are the parts of `freerun.network.onnx_steps.Layout`,
+the value that it reads next, and, if a trend was removed, the number of steps since the end of the
+series. The value that it reads next is its own prediction until another one is given. A network
+that reads noisy measurements has the belief of its filter as its state instead.
 
-Opset 17 of 2022 has all operators that are needed, so that runtimes and importers of the last years read the files:
-onnxruntime from 1.12 on, onnxruntime-web, and Mathematica, which documents opsets up to 18.
+Opset 17 of 2022 has all operators that are needed, so that runtimes and importers of
+the last years read the files: onnxruntime from 1.12 on, onnxruntime-web, and
+Mathematica, which documents opsets up to 18.
 """
 
 from __future__ import annotations
@@ -42,7 +45,8 @@ LARGEST_FILE = 2_000_000_000
 """Most bytes of weights; a file of Protobuf holds 2 GiB."""
 
 LOOKED_AHEAD = 400
-"""Steps that have to be equally long if a trend was removed; more than a year of days, in which clocks are changed."""
+"""Steps that have to be equally long if a trend was removed; more than a year of days,
+in which clocks are changed."""
 
 ROUNDING = 8
 """Most units in the last place of a time by which a step may differ from the others."""
@@ -52,7 +56,8 @@ DOUBLE = np.dtype(np.float64)
 
 @dataclass(frozen=True)
 class Trend:
-    """What is taken from values before they are standardized, as a function of the number of steps since the start.
+    """What is taken from values before they are standardized,
+    as a function of the number of steps since the start.
 
     Attributes:
         level: shape (D,), at the last step of the series.
@@ -84,7 +89,8 @@ class Trend:
 
 @dataclass(frozen=True)
 class Runner:
-    """A network in a graph. It runs in its own precision; what comes in and goes out is double precision.
+    """A network in a graph. It runs in its own precision;
+    what comes in and goes out is double precision.
 
     Attributes:
         graph: the graph.
@@ -108,12 +114,14 @@ class Runner:
 
     @property
     def climbs(self) -> bool:
-        """Whether a trend was removed. The last part of the state is then the number of steps since the start."""
+        """Whether a trend was removed. The last part of the state is
+        then the number of steps since the start."""
         return bool(self.trend.climb.any())
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """The shapes of all parts of its state, in their order: layers, what it read, what it reads next, steps."""
+        """The shapes of all parts of its state, in their order: layers, what it read,
+        what it reads next, steps."""
         return [*self.layout.shapes, (1, self.member.network.channels), *([(1, 1)] if self.climbs else [])]
 
     def start(self, run_start: RunStart, base: Series) -> np.ndarray:
@@ -150,7 +158,8 @@ class Runner:
         return self._unscaled(output, following), following
 
     def given(self, parts: list[Tensor], values: Tensor) -> list[Tensor]:
-        """Replace what the network reads next by given values, shape (1, D), but for those that are NaN."""
+        """Replace what the network reads next by given values, shape (1, D),
+        but for those that are NaN."""
         inside = len(self.layout.shapes)
         read = self.graph.where(self._missing(values), parts[inside], self._scaled(values, parts))
         return [*parts[:inside], read, *parts[inside + 1 :]]
@@ -176,7 +185,8 @@ class Runner:
         return [] if inputs is None else [((inputs - scaling.input_mean) / scaling.input_scale).to(self.dtype)]
 
     def _counted(self, parts: list[Tensor]) -> list[Tensor]:
-        """The number of steps since the start after one more of them, if it is a part of the state."""
+        """The number of steps since the start after one more of them,
+        if it is a part of the state."""
         return [parts[-1] + 1.0] if self.climbs else []
 
     def _taken(self, parts: list[Tensor]) -> Tensor | np.ndarray:
@@ -185,7 +195,8 @@ class Runner:
 
 
 class FilteringRunner(Runner):
-    """A network that reads noisy measurements through a Kalman filter; see `freerun.network.onnx_filter`."""
+    """A network that reads noisy measurements through a Kalman filter;
+    see `freerun.network.onnx_filter`."""
 
     @property
     def dtype(self) -> DType:
@@ -199,7 +210,8 @@ class FilteringRunner(Runner):
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """The mean and the covariance of the last values, the external inputs at the steps before, steps."""
+        """The mean and the covariance of the last values, the external inputs at the steps before,
+        steps."""
         network = self.member.network
         count, channels = network.depth + 1, network.channels
         inputs = [(network.depth, network.inputs)] if network.depth and network.inputs else []
@@ -223,7 +235,8 @@ class FilteringRunner(Runner):
         return self._unscaled(output, following), following
 
     def given(self, parts: list[Tensor], values: Tensor) -> list[Tensor]:
-        """Correct what is known of the step by measurements, shape (1, D), but for those that are NaN."""
+        """Correct what is known of the step by measurements, shape (1, D),
+        but for those that are NaN."""
         read, missing = self._scaled(values, parts), self._missing(values)
         return [*onnx_filter.measured(self.noise, parts[0], parts[1], read, missing), *parts[2:]]
 

@@ -1,8 +1,10 @@
-"""p-values: how rare a statistic is among those of errors on held-out steps, and how several p-values are combined.
+"""p-values: how rare a statistic is among those of errors on held-out steps,
+and how several p-values are combined.
 
-A p-value of n calibrating statistics is the share of these that are as large, the new one among them: (1 + k) / (n + 1)
-(conformal p-values; Vovk et al., 2005). It is valid for exchangeable errors, and never below 1 / (n + 1). Smaller ones
-come from a generalized Pareto distribution, fitted to the largest statistics, as in SPOT (Siffer et al., 2017).
+A p-value of n calibrating statistics is the share of these that are as large, the new one among
+them: (1 + k) / (n + 1) (conformal p-values; Vovk et al., 2005). It is valid for exchangeable
+errors, and never below 1 / (n + 1). Smaller ones come from a generalized Pareto distribution,
+fitted to the largest statistics, as in SPOT (Siffer et al., 2017).
 """
 
 from __future__ import annotations
@@ -16,22 +18,24 @@ FEWEST_IN_TAIL = 5
 """Fewest statistics that a tail is fitted to."""
 
 PRIOR_SHAPE, PRIOR_WEIGHT = 0.5, 10.0
-"""Prior of the shape of a tail, and its weight in statistics, as in Pareto smoothing (Vehtari et al., 2024)."""
+"""Prior of the shape of a tail, and its weight in statistics,
+as in Pareto smoothing (Vehtari et al., 2024)."""
 
 OUTLYING, HEAVY, MOST_OUTLYING = 0.01, 0.15, 0.05
-"""An error is outlying if it is larger than a bound, which the largest of n draws from a tail of shape `HEAVY` exceeds
-with this probability. If more than this share of the errors are outlying, none is taken to be. Student's t with 7
-degrees of freedom has such a tail."""
+"""An error is outlying if it is larger than a bound, which the largest of n draws from a tail of
+shape `HEAVY` exceeds with this probability. If more than this share of the errors are outlying,
+none is taken to be. Student's t with 7 degrees of freedom has such a tail."""
 
 LIGHTEST = -0.1
-"""Least shape of a tail. A lighter one ends soon, and errors a little larger than any so far would be impossible."""
+"""Least shape of a tail. A lighter one ends soon,
+and errors a little larger than any so far would be impossible."""
 
 TINY = 1e-15
 """Smallest p-value; smaller ones cannot be distinguished."""
 
 LARGEST = 0.99
-"""p-values above this are combined as this one, so that one of them does not hide a small one (truncated Cauchy
-combination; Fang et al., 2023)."""
+"""p-values above this are combined as this one, so that one of them does not hide a small one
+(truncated Cauchy combination; Fang et al., 2023)."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,9 @@ class Calibrated:
     def by(cls, values: np.ndarray) -> Calibrated:
         """Fit the tail to values of the statistic, shape (n,); NaN is a missing one.
 
-        Outlying values are left out: a training series may have anomalies itself, and similar ones would not be found.
-        The tail has the min(n / 5, 3 sqrt(n)) largest of the others (Vehtari et al., 2024).
+        Outlying values are left out: a training series may have anomalies itself, and
+        similar ones would not be found. The tail has the min(n / 5, 3 sqrt(n))
+        largest of the others (Vehtari et al., 2024).
         """
         known = _without_outlying(np.sort(values[np.isfinite(values)]))
         count = int(min(len(known) / 5, 3 * math.sqrt(len(known))))
@@ -73,7 +78,8 @@ class Calibrated:
         return 1 / (len(self.known) + 1) if self.begin == math.inf else TINY
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """The p-values of new values of the statistic, of the same shape; NaN where a value is missing."""
+        """The p-values of new values of the statistic, of the same shape;
+        NaN where a value is missing."""
         count = len(self.known)
         if not count:
             return np.full(values.shape, np.nan)
@@ -94,9 +100,11 @@ class Calibrated:
 
 
 def _without_outlying(ascending: np.ndarray) -> np.ndarray:
-    """Leave out values that are outlying, by a generalized Pareto distribution of those above the median.
+    """Leave out values that are outlying, by a generalized
+    Pareto distribution of those above the median.
 
-    Its scale is such that a fifth of all values exceed the quantile 0.8, which outlying ones hardly move.
+    Its scale is such that a fifth of all values exceed the quantile 0.8,
+    which outlying ones hardly move.
     """
     if len(ascending) < FEWEST_IN_TAIL:
         return ascending
@@ -108,10 +116,12 @@ def _without_outlying(ascending: np.ndarray) -> np.ndarray:
 
 
 def fit_pareto(excesses: np.ndarray) -> tuple[float, float]:
-    """Fit a generalized Pareto distribution, whose survival function is (1 + shape * x / scale)^(-1 / shape).
+    """Fit a generalized Pareto distribution, whose survival function is (1 + shape * x / scale)^(-1
+    / shape).
 
-    The estimator is a posterior mean (Zhang and Stephens, 2009), which needs no search and exists for few values. Its
-    shape is drawn to `PRIOR_SHAPE`, by as much as `PRIOR_WEIGHT` values would (Vehtari et al., 2024).
+    The estimator is a posterior mean (Zhang and Stephens, 2009), which needs no search and
+    exists for few values. Its shape is drawn to `PRIOR_SHAPE`, by as much as
+    `PRIOR_WEIGHT` values would (Vehtari et al., 2024).
 
     Args:
         excesses: n values, ascending; those above the lower quartile are above 0.
@@ -138,8 +148,8 @@ def _quarter(ascending: np.ndarray) -> float:
 def combined(p: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
     """Combine p-values by the Cauchy combination (Liu and Xie, 2020).
 
-    The mean of cot(pi p) has a standard Cauchy distribution if the p-values are independent. Its upper tail is nearly
-    the same under any dependence, so that small combined p-values are valid.
+    The mean of cot(pi p) has a standard Cauchy distribution if the p-values are independent. Its
+    upper tail is nearly the same under any dependence, so that small combined p-values are valid.
 
     Args:
         p: p-values above 0; NaN is a missing one.

@@ -1,7 +1,7 @@
 """One-step predictions (open loop) and free runs (closed loop) of a model.
 
-Step t is predicted from steps 0 to t - 1. A free run after a series of T steps begins with step T. Its first value is
-the one-step prediction from step T - 1. The network then reads its own output.
+Step t is predicted from steps 0 to t - 1. A free run after a series of T steps begins with step T.
+Its first value is the one-step prediction from step T - 1. The network then reads its own output.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ from freerun.plan import plan_of
 from freerun.settings import Ensemble
 
 FAR_INPUT = 10.0
-"""Standard deviations beyond the values that were read, from which on an external input is far from them."""
+"""Standard deviations beyond the values that were read,
+from which on an external input is far from them."""
 
 MOST_AT_ONCE = 1000
 """Most free runs in a batch, since each takes memory."""
 
 
 def _trimmed_mean(runs: np.ndarray) -> np.ndarray:
-    """The mean of the middle half at each step, like `scipy.stats.trim_mean`, whose import takes longer than a fit."""
+    """The mean of the middle half at each step, like `scipy.stats.trim_mean`,
+    whose import takes longer than a fit."""
     left_out = len(runs) // 4
     return np.sort(runs, axis=0)[left_out : len(runs) - left_out].mean(axis=0)
 
@@ -105,21 +107,24 @@ def run_start_after(network: Network, scaling: Scaling, series: Series, noise: N
         network: the network.
         scaling: of the series.
         series: the series.
-        noise: in the series and in the network, if the network reads states behind noisy measurements.
+        noise: in the series and in the network, if the network reads states behind noisy
+            measurements.
     """
     values = reading.fill_inputs(scaling.apply(series), series.shape[1])
     return RunStart(*reading.start_after(network, noise, values))
 
 
 def covariance_after(member: Member, series: Series) -> np.ndarray:
-    """The covariance of what a network that reads noisy measurements knows of the last states of a series."""
+    """The covariance of what a network that reads noisy measurements
+    knows of the last states of a series."""
     assert member.noise is not None
     values = reading.fill_inputs(member.scaling.apply(series), series.shape[1])
     return assimilation.covariance_after(member.network, member.noise, values)
 
 
 def states_before(member: Member, values: np.ndarray, at: np.ndarray) -> tuple[State, np.ndarray]:
-    """Where free runs from the steps `at` start along standardized values, shape (T, N), NaN where one is missing."""
+    """Where free runs from the steps `at` start along standardized values, shape (T, N),
+    NaN where one is missing."""
     if member.noise is not None:
         return assimilation.states_before(member.network, member.noise, values, at)
     return numpy_runs.states_before(member.network, numpy_runs.filled(member.network, values), at)
@@ -131,7 +136,8 @@ class Ahead(NamedTuple):
     Attributes:
         base: the series that the run continues, with the external inputs of the steps.
         steps: their number.
-        kept: places of the steps that were asked for, shape (N,), where steps to given times are divided; else None.
+        kept: places of the steps that were asked for, shape (N,),
+            where steps to given times are divided; else None.
     """
 
     base: Series
@@ -159,11 +165,12 @@ def generate(
     Args:
         model: the trained networks.
         steps: number of steps to generate, at least 1; None where `times` are given.
-        after: a series to continue, longer than the washout, which the networks read from the zero state. None
-            continues the training series.
-        inputs: external inputs of the generated steps, see `Series.with_coming_inputs`; None if the series holds them.
-        ensemble: `best` is the run of the best network. `mean`, `median` and `trimmed` combine the runs of all members
-            step by step.
+        after: a series to continue, longer than the washout,
+            which the networks read from the zero state. None continues the training series.
+        inputs: external inputs of the generated steps, see `Series.with_coming_inputs`;
+            None if the series holds them.
+        ensemble: `best` is the run of the best network. `mean`,
+            `median` and `trimmed` combine the runs of all members step by step.
         times: the times of the steps, for networks of irregular times.
 
     Returns:
@@ -171,7 +178,8 @@ def generate(
 
     Raises:
         SeriesError: the run diverged, `after` does not fit, or external inputs end before the run.
-        SettingError: an ensemble of one network, or no series to continue after training on several.
+        SettingError: an ensemble of one network, or no series to continue after training on
+            several.
     """
     ahead = ahead_of(model, steps, after, inputs, times)
     return ahead.asked(run_along(model, ahead, after is not None, ensemble))
@@ -194,8 +202,9 @@ def run_along(model: Model, ahead: Ahead, read: bool, ensemble: Ensemble) -> Ser
 def ahead_of(model: Model, steps: int | None, after: Series | None, inputs: object, times: object = None) -> Ahead:
     """The next steps after a series: their number or their times.
 
-    Steps to given times that are longer than those of training are divided, and the networks run on their own output
-    in between. Where other external inputs are needed they are not, since these are not known in between.
+    Steps to given times that are longer than those of training are divided, and the networks run on
+    their own output in between. Where other external inputs are needed they are not, since these
+    are not known in between.
 
     Raises:
         SettingError: times are given, and the networks were trained on regular steps.
@@ -277,7 +286,8 @@ def require_ensemble(model: Model, ensemble: Ensemble) -> None:
 
 
 def base_of(model: Model, after: Series | None, inputs: object, steps: int, times: object = None) -> Series:
-    """Return the series that a free run continues, with the external inputs of the `steps` steps after it.
+    """Return the series that a free run continues,
+    with the external inputs of the `steps` steps after it.
 
     Networks of irregular times go on at `times`; None takes those of the inputs, or median steps.
 
@@ -299,7 +309,8 @@ def run_starts(model: Model, base: Series, read: bool, best: bool) -> list[tuple
     Args:
         model: the trained networks.
         base: the series that the runs continue.
-        read: whether the networks read `base` from the zero state; otherwise, they continue from their last state.
+        read: whether the networks read `base` from the zero state; otherwise,
+            they continue from their last state.
         best: whether only the best network runs.
 
     Returns:
@@ -334,7 +345,8 @@ def require_known_inputs(base: Series, steps: int) -> None:
 
 
 def _run_free(member: Member, start: RunStart, base: Series, steps: int) -> np.ndarray:
-    """A free run after `base`, in the units of the series, shape (steps, D); NaN where it is not finite."""
+    """A free run after `base`, in the units of the series, shape (steps, D);
+    NaN where it is not finite."""
     known = member.scaling.scaled_inputs(inputs_ahead(base, steps))
     values = engines.free_run(member.network, start.state, start.value, steps, known)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -353,7 +365,8 @@ def update(model: Model, new: Series) -> Model:
 
     Args:
         model: the trained networks.
-        new: the steps that follow those read before. They may be preceded by steps that were read already.
+        new: the steps that follow those read before.
+            They may be preceded by steps that were read already.
 
     Returns:
         The model at the end of these steps.
@@ -384,13 +397,16 @@ def require_one_series(model: Model) -> None:
 
 
 def transferred(model: Model, series: Series, grid: tuple[int, int] | None = None) -> Model:
-    """Put the networks of a field on another field, with more sites or fewer, and let them read a series of it.
+    """Put the networks of a field on another field, with more sites or fewer,
+    and let them read a series of it.
 
-    The weights, the scaling and the errors that give intervals are those of a site, so that they stay.
+    The weights, the scaling and the errors that give intervals are those of a site,
+    so that they stay.
 
     Args:
         model: networks of a field.
-        series: the other field, longer than the washout, which the networks read from the zero state.
+        series: the other field, longer than the washout,
+            which the networks read from the zero state.
         grid: rows and columns of the other field; None for a ring.
 
     Returns:
@@ -420,7 +436,8 @@ def transferred(model: Model, series: Series, grid: tuple[int, int] | None = Non
 
 
 def _start_after(member: Member, series: Series, step: int) -> RunStart:
-    """Read a series from `step` to its end, and return the new start. `step` is that of the current start."""
+    """Read a series from `step` to its end, and return the new start.
+    `step` is that of the current start."""
     if member.noise is not None:
         return run_start_after(member.network, member.scaling, series, member.noise)
     _, read = read_further(member, series, step)
@@ -429,10 +446,12 @@ def _start_after(member: Member, series: Series, step: int) -> RunStart:
 
 
 def read_further(member: Member, series: Series, step: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compute what a network reads of a series from `step` on, which is the step of its current start.
+    """Compute what a network reads of a series from `step` on,
+    which is the step of its current start.
 
     Returns:
-        The standardized values, and the same with its own predictions where a value is missing, both of shape (n, N).
+        The standardized values, and the same with its own predictions where a value is missing,
+        both of shape (n, N).
     """
     channels = len(member.run_start.value)
     values = reading.fill_inputs(member.scaling.apply(series)[step:], channels)

@@ -1,18 +1,21 @@
 """Finds anomalies: readings that networks did not expect.
 
-Each reading is compared with what was expected of it 1, 5 and 15 steps before. The statistic of a run is the absolute
-median of the errors of its steps, which a slow fault moves and a few readings do not; of one step, it is the absolute
-error. Its p-value says how rare such a statistic was on parts of the training series that were left out of the fit. The
-p-values of the runs that end with a reading, and of its channels, are combined.
+Each reading is compared with what was expected of it 1, 5 and 15 steps before. The statistic of a
+run is the absolute median of the errors of its steps, which a slow fault moves and a few readings
+do not; of one step, it is the absolute error. Its p-value says how rare such a statistic was on
+parts of the training series that were left out of the fit. The p-values of the runs that end with a
+reading, and of its channels, are combined.
 
-A reading is flagged if its p-value is at most the rate of false alarms. Where its error one step ahead alone is as
-rare, the networks read their own forecast in its place, as for a missing value, so that a fault does not change what
-they expect. After `MOST_REPLACED` of them, the networks read the data for as many steps, or for the washout if that is
-longer: by then they have forgotten a wrong forecast, and follow a level that stays. Readings that only longer runs flag
-are read, so that the networks follow a slow fault, and soon follow the series after it.
+A reading is flagged if its p-value is at most the rate of false alarms. Where its error one step
+ahead alone is as rare, the networks read their own forecast in its place, as for a missing value,
+so that a fault does not change what they expect. After `MOST_REPLACED` of them, the networks read
+the data for as many steps, or for the washout if that is longer: by then they have forgotten a
+wrong forecast, and follow a level that stays. Readings that only longer runs flag are read, so that
+the networks follow a slow fault, and soon follow the series after it.
 
-Errors of forecasts after steps without readings are larger. They are compared with the errors of such forecasts. After
-more than `MOST_REPLACED` steps without readings, there is no p-value until the next reading.
+Errors of forecasts after steps without readings are larger. They are compared with
+the errors of such forecasts. After more than `MOST_REPLACED` steps without readings,
+there is no p-value until the next reading.
 """
 
 from __future__ import annotations
@@ -37,10 +40,12 @@ from freerun.network.network import State
 from freerun.training.history import Progress, ProgressCallback
 
 HORIZONS = (1, 5, LONGEST)
-"""Numbers of steps of the runs that readings are compared with, odd so that a median is one of the errors."""
+"""Numbers of steps of the runs that readings are compared with,
+odd so that a median is one of the errors."""
 
 MOSTLY_FLAGGED, FEWEST_JUDGED = 0.2, 100
-"""Share of flagged steps from which on a series is unlike the one that was learned, and fewest steps to say so."""
+"""Share of flagged steps from which on a series is unlike the one that was learned,
+and fewest steps to say so."""
 
 MOST_AT_ONCE = 256
 """Most steps that are compared at once, before one of them is flagged."""
@@ -49,7 +54,8 @@ MOST_AT_ONCE = 256
 def anomalies(
     model: Model, observed: Series, rate: float, start: int, progress: ProgressCallback | None = None
 ) -> Anomalies:
-    """Find anomalies in a series, which may follow the steps that the networks have read; see `freerun.RNN.anomalies`.
+    """Find anomalies in a series, which may follow the steps that the networks have read;
+    see `freerun.RNN.anomalies`.
 
     Raises:
         SettingError: there are no errors to calibrate p-values by.
@@ -78,12 +84,14 @@ def scan(
         model: the trained networks.
         series: the series, matched to the model.
         rate: the share of normal steps that are flagged.
-        first: first step that is compared. Steps before it are read as they are, and so are those of the washout.
+        first: first step that is compared. Steps before it are read as they are,
+            and so are those of the washout.
         progress: called as the comparison proceeds.
 
     Raises:
         SettingError: there are no errors to calibrate p-values by.
-        SeriesError: the series is not longer than the washout, or ends before the first step that is compared.
+        SeriesError: the series is not longer than the washout,
+            or ends before the first step that is compared.
     """
     if model.short_runs is None:
         raise SettingError(
@@ -146,7 +154,8 @@ class _Scanner:
         self.found = Anomalies.nothing(series, rate)
 
     def run(self, progress: ProgressCallback | None) -> None:
-        """Compare all steps. After a step that is flagged, few are compared at once, since others may follow."""
+        """Compare all steps. After a step that is flagged, few are compared at once,
+        since others may follow."""
         size, first, total, began = 1, self.at, len(self.series), time.perf_counter()
         while self.at < total:
             gap = int(self.gaps[np.searchsorted(self.gaps, self.at)])
@@ -187,7 +196,8 @@ class _Scanner:
 
         Args:
             steps: shape (n,).
-            ahead: forecasts of the `LONGEST` steps after each step from `steps[0] - 1 - LONGEST` on.
+            ahead: forecasts of the `LONGEST` steps after each step from `steps[0] - 1 - LONGEST`
+                on.
         """
         p = np.full((len(steps), len(HORIZONS), self.truth.shape[1]), np.nan)
         for number, horizon in enumerate(HORIZONS):
@@ -248,8 +258,9 @@ def statistic(errors: np.ndarray) -> np.ndarray:
 def deviating(errors: np.ndarray) -> int:
     """Count the last steps of a run that deviate.
 
-    A step deviates if its error is at least half of their median, to the same side. Of the last steps of the run, as
-    many are taken that the number of those that deviate exceeds that of the others by most.
+    A step deviates if its error is at least half of their median, to the same side.
+    Of the last steps of the run, as many are taken that the number of those that
+    deviate exceeds that of the others by most.
 
     Args:
         errors: shape (H,).
@@ -260,7 +271,8 @@ def deviating(errors: np.ndarray) -> int:
 
 
 class _Calibration:
-    """The distributions of the statistic, by the length of a run and the steps without readings before it."""
+    """The distributions of the statistic, by the length of a run and
+    the steps without readings before it."""
 
     def __init__(self, errors: ShortRuns) -> None:
         self.errors = errors
@@ -285,7 +297,8 @@ class _Calibration:
         return p
 
     def calibrated(self, horizon: int, before: int, channel: int) -> Calibrated:
-        """The distribution of the statistic of runs of `horizon` steps, after `before` steps without readings."""
+        """The distribution of the statistic of runs of `horizon` steps,
+        after `before` steps without readings."""
         key = horizon, before, channel
         if key not in self.known:
             first = horizon == 1 and before == 0
@@ -295,7 +308,8 @@ class _Calibration:
 
 
 class _Reader:
-    """A network that reads a series from the zero state, and its own forecasts where values are missing.
+    """A network that reads a series from the zero state,
+    and its own forecasts where values are missing.
 
     Args:
         member: the network.
@@ -319,7 +333,8 @@ class _Reader:
         self.state = numpy_runs.state_after(network, self.rows[: first - 1], start)
 
     def runs(self, first: int, stop: int) -> np.ndarray:
-        """Forecast from the steps before `first` to `stop`, in the units of the series, shape (n, `LONGEST`, D)."""
+        """Forecast from the steps before `first` to `stop`, in the units of the series,
+        shape (n, `LONGEST`, D)."""
         state, value = self.starts(first, stop)
         at = np.minimum(np.arange(first, stop)[:, None] + np.arange(LONGEST), len(self.rows) - 1)
         ahead = self.rows[at.T - 1, self.channels :]
@@ -329,13 +344,15 @@ class _Reader:
             return self.member.scaling.undo(self.outputs.astype(np.float64), self.series.times[at])
 
     def starts(self, first: int, stop: int) -> tuple[State, np.ndarray]:
-        """Where runs from the steps before `first` to `stop` start: a batch of states, and values, shape (n, D)."""
+        """Where runs from the steps before `first` to `stop` start: a batch of states, and values,
+        shape (n, D)."""
         rows = self.rows[first - 1 : stop]
         self.states, values = numpy_runs.states_before(self.member.network, rows, np.arange(len(rows)), self.state)
         return _of_batch(self.states, slice(len(rows) - 1)), values[:-1]
 
     def advance(self, step: int, replaced: np.ndarray) -> None:
-        """Read the steps up to `step`, the last one without the channels that are replaced, shape (D,)."""
+        """Read the steps up to `step`, the last one without the channels that are replaced,
+        shape (D,)."""
         row, output = self.rows[step, : self.channels], self.outputs[step - self.first, 0]
         row[:] = np.where((replaced & np.isfinite(output)) | np.isnan(row), np.nan_to_num(output), row)
         self.state = numpy_runs.alone(_of_batch(self.states, slice(step - self.first + 1, None)))

@@ -34,7 +34,8 @@ def network_in_words(model: Model) -> str:
 
 
 def why_chosen(model: Model) -> str | None:
-    """Name the criterion by which the networks of a model were chosen; None if there was no choice."""
+    """Name the criterion by which the networks of a model were chosen;
+    None if there was no choice."""
     settings = model.best.settings
     if settings.cell == "smoothing":
         return "exponential smoothing; networks take its place where they are better beyond chance"

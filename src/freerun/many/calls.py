@@ -1,4 +1,5 @@
-"""`forecast_many` and `backtest_many`: a forecast, or a backtest, of each series of a table in long format."""
+"""`forecast_many` and `backtest_many`: a forecast, or a backtest,
+of each series of a table in long format."""
 
 from __future__ import annotations
 
@@ -58,39 +59,43 @@ def forecast_many(
 ) -> Forecasts:
     """Forecast each series of a table in long format.
 
-    A series is fitted as by `RNN(**settings).fit(series)`. Where 30 series or more have the same frequency and seasons,
-    one readout is solved on all of them, and forecasts each beside its own fit. A series that cannot be fitted is
-    refused with the reason, and the others go on. Series may have steps of different lengths; each is forecast by
-    `horizon` of its own.
+    A series is fitted as by `RNN(**settings).fit(series)`. Where 30 series or more have the same
+    frequency and seasons, one readout is solved on all of them, and forecasts each beside its own
+    fit. A series that cannot be fitted is refused with the reason, and the others go on. Series may
+    have steps of different lengths; each is forecast by `horizon` of its own.
 
     Args:
-        data: a DataFrame of pandas, polars, Arrow or another library; the path of a file; or a folder of Parquet files.
-            Parquet files are read in parts and may be larger than memory.
+        data: a DataFrame of pandas, polars, Arrow or another library; the path of a file; or a
+            folder of Parquet files. Parquet files are read in parts and may be larger than memory.
         horizon: number of steps to forecast.
         id: column that names the series; None means `unique_id`.
         time: column of the times; None means that it is found as `Series.of` finds it.
         target: columns to forecast; by default, all columns of numbers.
-        inputs: columns of external inputs. The last rows of a series, in which only inputs have values, are future
-            steps.
+        inputs: columns of external inputs. The last rows of a series,
+            in which only inputs have values, are future steps.
         levels: levels of the intervals, in percent.
         missing: see `Series.of`.
         resample: see `Series.of`.
         zone: see `Series.of`.
         decimal: see `Series.of`.
         workers: number of processes on this machine; None takes all cores, 1 this process.
-        scheduler: address of a Dask scheduler whose workers are used instead, such as `tcp://host:8786`.
-        output: Parquet or CSV file of the forecasts. Results are first written to a folder beside it, so that the same
-            call resumes a run that was killed. None keeps them in memory.
-        refused: Parquet or CSV file of the refusals. None means a CSV file beside `output`, if there are refusals.
+        scheduler: address of a Dask scheduler whose workers are used instead,
+            such as `tcp://host:8786`.
+        output: Parquet or CSV file of the forecasts. Results are first written to a folder beside
+            it, so that the same call resumes a run that was killed. None keeps them in memory.
+        refused: Parquet or CSV file of the refusals. None means a CSV file beside `output`,
+            if there are refusals.
         progress: called as series are finished.
-        together: `local` forecasts each series by its own fit; `shared` by the shared readout alone, without a fit;
-            `auto` by the weighted mean of both, 2 to 1. With `auto`, a series keeps the forecast of its own fit if
-            fewer than 30 go with it, or if its fit chose a network in the place of smoothers. So do all series of
-            tables with external inputs, and with settings of a network.
-        static: columns of static covariates, which have one value for each series: numbers, or categories as text. The
-            shared readout reads them.
-        shared: the shared readouts of an earlier call, as they were returned (`Forecasts.shared`), or a file of them.
-            A file that does not exist yet is written. None solves them on this table.
+        together: `local` forecasts each series by its own fit; `shared` by the shared readout
+            alone, without a fit; `auto` by the weighted mean of both, 2 to 1. With `auto`, a series
+            keeps the forecast of its own fit if fewer than 30 go with it, or if its fit chose a
+            network in the place of smoothers. So do all series of tables with external inputs, and
+            with settings of a network.
+        static: columns of static covariates, which have one value for each series: numbers, or
+            categories as text. The shared readout reads them.
+        shared: the shared readouts of an earlier call, as they were returned
+            (`Forecasts.shared`), or a file of them. A file that does not exist yet is
+            written. None solves them on this table.
         **settings: parameters of `RNN`.
 
     Returns:
@@ -204,7 +209,8 @@ def _find_shared_model(
     parts: Parts,
     progress: ProgressCallback | None,
 ) -> SharedModel:
-    """Return the shared readouts that are given, read them from a file, or solve them on the table."""
+    """Return the shared readouts that are given, read them from a file,
+    or solve them on the table."""
     if isinstance(known, SharedModel):
         return known
     if known is not None and known.exists():
@@ -335,7 +341,8 @@ def _run(
 ) -> Kind:
     """Run a task, and write its results.
 
-    After Ctrl-C, the results so far are written. The parts then stay, and the same call continues the run.
+    After Ctrl-C, the results so far are written. The parts then stay,
+    and the same call continues the run.
     """
     began = clock.perf_counter()
     run = Run(task, reading.table, parts)

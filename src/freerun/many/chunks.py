@@ -103,8 +103,8 @@ class Chunk:
         """Convert the rows of all series at once.
 
         Returns:
-            The rows. None if each series has to be read by itself: one of them has a fault, or times are in text or in
-            several columns.
+            The rows. None if each series has to be read by itself: one of them has a fault,
+            or times are in text or in several columns.
         """
         times = [self.table.columns[name] for name in columns.times]
         try:
@@ -151,7 +151,8 @@ def _to_series(rows: Rows, columns: Columns, options: ReadOptions) -> Series:
     """Convert the rows of one series.
 
     Raises:
-        SeriesError: the rows are no series, or its times are of another kind than those of the table.
+        SeriesError: the rows are no series, or its times are of another kind than those of the
+            table.
     """
     series = Series.of_rows(rows, options)
     clock = Clock.of(series)
@@ -164,7 +165,8 @@ def _to_series(rows: Rows, columns: Columns, options: ReadOptions) -> Series:
 
 
 def divide(rows: Sequence[int] | np.ndarray, cost: int = 1) -> list[tuple[int, int]]:
-    """Divide series into chunks. The division depends on the table alone, so that a run can be resumed.
+    """Divide series into chunks. The division depends on the table alone,
+    so that a run can be resumed.
 
     Args:
         rows: number of rows of each series, shape (series,).

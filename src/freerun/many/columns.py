@@ -95,21 +95,23 @@ class Columns:
         return tuple(dict.fromkeys((*self.times, *self.targets, *self.inputs, *self.static)))
 
     def read_options(self, options: ReadOptions) -> ReadOptions:
-        """Return options that read one series, or several one below the other: these columns, and no id."""
+        """Return options that read one series, or several one below the other: these columns,
+        and no id."""
         time = self.times[0] if len(self.times) == 1 else None
         return replace(options, columns=(*self.targets, *self.inputs), time=time, id=None)
 
 
 def find_id(names: Sequence[str], asked: str | None) -> str | None:
-    """Return the column with the name of the series: the one that is asked for, or `unique_id` if it is there."""
+    """Return the column with the name of the series: the one that is asked for,
+    or `unique_id` if it is there."""
     return asked if asked is not None else (UNIQUE_ID if UNIQUE_ID in names else None)
 
 
 def choose_columns(head: Table, options: ReadOptions, inputs: Sequence[str], static: Sequence[str] = ()) -> Columns:
     """Choose the columns by the first series of a table.
 
-    The first one of them that can be read decides. The times, and the channels if none are given, are found as in a
-    table of a single series.
+    The first one of them that can be read decides. The times, and the channels if none are given,
+    are found as in a table of a single series.
 
     Args:
         head: the first rows of the table, with all of its columns.

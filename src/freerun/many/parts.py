@@ -1,8 +1,9 @@
 """`Parts`: the results of chunks, kept in memory or on disk, and joined in the end.
 
-On disk, each chunk is a Parquet file in a folder beside the output. It is written as a whole or not at all. Its name
-holds the number of the chunk and a hash of its content and of the task. A run therefore continues where another one
-ended. Chunks whose data or task have changed are computed anew.
+On disk, each chunk is a Parquet file in a folder beside the output. It is written as
+a whole or not at all. Its name holds the number of the chunk and a hash of its
+content and of the task. A run therefore continues where another one ended. Chunks
+whose data or task have changed are computed anew.
 """
 
 from __future__ import annotations
@@ -112,7 +113,8 @@ class PartsOnDisk(Parts):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
     def is_stale(self, number: int) -> bool:
-        """Whether another run has left a result of a chunk with this number, and of other data or another task."""
+        """Whether another run has left a result of a chunk with this number,
+        and of other data or another task."""
         return any(name.startswith(f"{number:06d}-") for name in self._earlier)
 
     def report(self, number: int, key: str) -> Report | None:
@@ -169,7 +171,8 @@ def require_format(path: Path) -> None:
 
 
 def write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
-    """Write tables one below the other, as Parquet or CSV by the suffix of the path; nothing if there are none.
+    """Write tables one below the other, as Parquet or CSV by the suffix of the path;
+    nothing if there are none.
 
     Raises:
         OutputError: the file cannot be written.

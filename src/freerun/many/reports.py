@@ -36,7 +36,8 @@ class MessageCounts:
             self.add(other.examples[bare], count)
 
     def commonest(self) -> dict[str, int]:
-        """Return the number of sentences of each kind by the first one of the kind, the commonest first."""
+        """Return the number of sentences of each kind by the first one of the kind,
+        the commonest first."""
         return {self.examples[bare]: count for bare, count in self.counts.most_common()}
 
 

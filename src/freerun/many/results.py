@@ -34,8 +34,8 @@ class Summary:
         seconds: time, in seconds.
         methods: number of series by method, the commonest first; empty for backtests.
         steps: number of series by the time between two steps, as a pandas frequency.
-        reasons: number of series by the reason of their refusal, the commonest first. Reasons that differ in numbers
-            alone are counted together.
+        reasons: number of series by the reason of their refusal, the commonest first. Reasons that
+            differ in numbers alone are counted together.
         warnings: number of warnings by their text, counted in the same way.
     """
 
@@ -96,7 +96,8 @@ class Results:
 
     @cached_property
     def refused(self) -> Any:
-        """The series that were refused: name and reason, in a table of the library that the data were given in."""
+        """The series that were refused: name and reason,
+        in a table of the library that the data were given in."""
         return _of_library(self._library, refusals_table(self._columns.id, self._refusals))
 
     def _rows(self) -> pa.Table | None:
@@ -155,10 +156,11 @@ class Forecasts(Results):
 
     @cached_property
     def forecasts(self) -> Any:
-        """The forecasts in long format, in a table of the library that the data were given in (pandas for a path).
+        """The forecasts in long format, in a table of the library that
+        the data were given in (pandas for a path).
 
-        The columns are the name of the series, the time, and those of `RNN.forecast`: the point forecast under the name
-        of the target, and the bounds, such as `y_low_80` and `y_high_80`.
+        The columns are the name of the series, the time, and those of `RNN.forecast`: the point
+        forecast under the name of the target, and the bounds, such as `y_low_80` and `y_high_80`.
         """
         import pyarrow as pa
 
@@ -181,7 +183,8 @@ class Scores(Results):
 
     @cached_property
     def scores(self) -> Any:
-        """The scores of each series and method, in a table of the library that the data were given in.
+        """The scores of each series and method, in a table of
+        the library that the data were given in.
 
         The columns are the name of the series, `method`, `season`, and those of `Backtest.table`.
         """
@@ -194,10 +197,10 @@ class Scores(Results):
         """Aggregate the scores over the series.
 
         Returns:
-            One row per method, the lowest mean MASE first: the number of series, mean and median of MASE, mean of sMAPE
-            and of the coverage of intervals, the share of series on which the method has the lowest MASE in percent,
-            and seconds for all series. Series whose MASE is infinite, since they are constant before the first
-            forecast, do not count.
+            One row per method, the lowest mean MASE first: the number of series, mean and median of
+            MASE, mean of sMAPE and of the coverage of intervals, the share of series on which the
+            method has the lowest MASE in percent, and seconds for all series. Series whose MASE is
+            infinite, since they are constant before the first forecast, do not count.
         """
         import pandas as pd
 
@@ -223,7 +226,8 @@ class Scores(Results):
 
 
 def _of_library(library: str, table: pa.Table) -> Any:
-    """Convert a table to the library that the data were given in: polars, Arrow, or pandas for all others."""
+    """Convert a table to the library that the data were given in: polars, Arrow,
+    or pandas for all others."""
     if library == "polars":
         import polars
 

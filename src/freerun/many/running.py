@@ -47,7 +47,8 @@ class Run:
         self._task, self._table, self._parts = task, table, parts
         self._bounds = divide(table.rows, task.cost)
         self._running: dict[int, tuple[int, tuple[object, ...], str]] = {}
-        """Number, names and key of each chunk that is being computed, by the order in which they were taken."""
+        """Number, names and key of each chunk that is being computed,
+        by the order in which they were taken."""
         self.reports: dict[int, Report] = {}
         self.resumed = self.lost = 0
 

@@ -1,8 +1,9 @@
 """`SharedReadout`: one linear readout for many series, solved once over all steps of all of them.
 
-There is one readout for each step ahead. It forecasts how far a series will be from the level that its smoothers have
-now, in mean absolute changes. It is solved by ridge regression. `Moments` are the sums that this needs. They are added
-up chunk by chunk, so that memory does not grow with the number of series.
+There is one readout for each step ahead. It forecasts how far a series will be from the
+level that its smoothers have now, in mean absolute changes. It is solved by ridge
+regression. `Moments` are the sums that this needs. They are added up chunk by chunk, so that
+memory does not grow with the number of series.
 
 Series are forecast together if they have the same frequency and the same seasons: a `Group`.
 
@@ -27,15 +28,17 @@ MOST_FEATURES = 300
 """Most features, of which each category of a static covariate is one."""
 
 REACH = 1 / 3
-"""Steps ahead that have a readout of their own, as a share of the median length of the series. Later steps stay at the
-distance from the level that the last of these has."""
+"""Steps ahead that have a readout of their own, as a share of the median length of the series.
+Later steps stay at the distance from the level that the last of these has."""
 
 SKIPPED = 0.1
-"""Share of the steps of a series that are left out at its beginning, where states still depend on their start."""
+"""Share of the steps of a series that are left out at its beginning,
+where states still depend on their start."""
 
 PENALTY = 5.0
-"""The penalty of step k is `PENALTY` / (median length - k), times 1 + `FEW` / number of series; features are
-standardized, and errors are means over the steps. It was chosen on M1 and half of M3, like `REACH` and `SKIPPED`."""
+"""The penalty of step k is `PENALTY` / (median length - k), times 1 + `FEW` / number of series;
+features are standardized, and errors are means over the steps. It was chosen on M1 and half of M3,
+like `REACH` and `SKIPPED`."""
 
 FEW = 10.0
 """Number of series at which the penalty is twice that of many."""
@@ -44,7 +47,8 @@ UNUSUAL = 5.0
 """Features of a forecast are clipped to this many standard deviations from their means."""
 
 BEYOND = 2.0
-"""How far forecasts may leave the range of a series without its season, in its standard deviations."""
+"""How far forecasts may leave the range of a series without its season,
+in its standard deviations."""
 
 
 @dataclass(frozen=True, order=True)
@@ -143,8 +147,8 @@ def regression_rows(states: States, names: Sequence[str], steps: int) -> tuple[n
         steps: K, number of steps ahead.
 
     Returns:
-        Features with a constant 1, shape (rows, F + 1), and targets, shape (rows, K), which are NaN where a value is
-        missing or after the end.
+        Features with a constant 1, shape (rows, F + 1), and targets, shape (rows, K),
+        which are NaN where a value is missing or after the end.
     """
     count = len(states.values)
     first = min(max(1, int(SKIPPED * count)), max(0, count - 2))
@@ -188,7 +192,8 @@ class SharedReadout:
     series: int
 
     def forecast(self, states: States, horizon: int) -> np.ndarray:
-        """Forecast the next steps of a series, in mean absolute changes without its season, shape (horizon,)."""
+        """Forecast the next steps of a series, in mean absolute changes without its season,
+        shape (horizon,)."""
         read = np.clip((_select_features(states, self.names)[-1] - self.mean) / self.deviation, -UNUSUAL, UNUSUAL)
         ahead = states.level[-1] + self.bias + (read * self.weights).sum(axis=1)
         ahead = ahead[np.minimum(np.arange(horizon), len(ahead) - 1)]
@@ -197,7 +202,8 @@ class SharedReadout:
         return np.clip(ahead, known.min() - margin, known.max() + margin)
 
     def errors(self, horizon: int) -> np.ndarray:
-        """The root mean square of errors, shape (horizon,). After step K it grows as that of a random walk does."""
+        """The root mean square of errors, shape (horizon,).
+        After step K it grows as that of a random walk does."""
         steps = np.arange(1, horizon + 1)
         own = self.error[np.minimum(steps, len(self.error)) - 1]
         return own * np.sqrt(np.maximum(1.0, steps / len(self.error)))
@@ -221,7 +227,8 @@ def solve(moments: Moments) -> SharedReadout:
 def _solve_step(
     moments: Moments, step: int, penalty: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Solve one step ahead. Returns means, deviations, weights, bias and error; see `SharedReadout`."""
+    """Solve one step ahead. Returns means, deviations, weights, bias and error;
+    see `SharedReadout`."""
     gram, cross = moments.gram[step], moments.cross[step]
     count = max(gram[-1, -1], 1.0)
     mean, target = gram[:-1, -1] / count, cross[-1] / count

@@ -1,9 +1,9 @@
 """`States`: what one readout for many series reads of each of them, in units that all series share.
 
-A channel is taken to the logarithm where all of its values are positive. Its seasonal terms are subtracted, and it is
-divided by its mean absolute change. A network of exponential smoothers then reads it, as in
-`freerun.network.smoothing`. The readout reads the last changes, how far the level of the smoothers is from the value,
-their slope, and a few statistics of the past.
+A channel is taken to the logarithm where all of its values are positive. Its seasonal terms are
+subtracted, and it is divided by its mean absolute change. A network of exponential smoothers then
+reads it, as in `freerun.network.smoothing`. The readout reads the last changes, how far the level
+of the smoothers is from the value, their slope, and a few statistics of the past.
 
 Shapes: T steps, F features, G smoothers.
 """
@@ -31,7 +31,8 @@ LARGEST_CHANGE = 6.0
 """Largest change, slope or distance from the level that is read, in mean absolute changes."""
 
 PRIOR_STEPS = 3
-"""Steps without a change that count as seen before the first, so that statistics of a few steps are small."""
+"""Steps without a change that count as seen before the first,
+so that statistics of a few steps are small."""
 
 PRIOR_SQUARES = 8.0
 """Sum of squared changes that counts as seen before the first step."""
@@ -50,9 +51,11 @@ class States:
     Attributes:
         features: what the readout reads after each step, shape (T, F).
         level: level of the smoothers after each step, shape (T,), in mean absolute changes.
-        values: the channel without its season, shape (T,), in mean absolute changes; NaN where a value is missing.
+        values: the channel without its season, shape (T,), in mean absolute changes;
+            NaN where a value is missing.
         scale: the mean absolute change, in the units of the channel or of its logarithm.
-        terms: the seasonal terms, the first for step 0, shape (m,), in the units of the channel or of its logarithm.
+        terms: the seasonal terms, the first for step 0, shape (m,),
+            in the units of the channel or of its logarithm.
         log: whether the logarithm was taken.
         names: the names of the features.
     """
@@ -86,7 +89,8 @@ def states_of(values: np.ndarray, periods: Sequence[int], static: Mapping[str, f
     Args:
         values: shape (T,); NaN where a value is missing. At least one is not.
         periods: the steps of each season, ascending.
-        static: numbers that do not change along the series, by their names; they are further features.
+        static: numbers that do not change along the series, by their names;
+            they are further features.
     """
     log = bool((np.nan_to_num(values, nan=1.0) > 0).all())
     values = np.log(values) if log else np.asarray(values, np.float64)
@@ -116,7 +120,8 @@ def lags_of(periods: Sequence[int]) -> int:
 
 @cache
 def _network() -> Network:
-    """Return the network that reads all series: smoothers of one channel, without a season, whose slopes are damped."""
+    """Return the network that reads all series: smoothers of one channel, without a season,
+    whose slopes are damped."""
     grid = smoothing.gains(0, slopes=True)
     damped = grid.damping < 1
     grid = Gains(grid.level[damped], grid.trend[damped], grid.damping[damped], grid.season[damped])
@@ -124,7 +129,8 @@ def _network() -> Network:
 
 
 def _smooth(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute level and slope after each step, weighted by the likelihood of the smoothers along the whole series.
+    """Compute level and slope after each step, weighted by the likelihood
+    of the smoothers along the whole series.
 
     Args:
         values: none of them missing, shape (T,).

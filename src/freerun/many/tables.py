@@ -1,8 +1,10 @@
-"""`LongTable`: the series of a table in long format, in memory or in Parquet files that are read in parts.
+"""`LongTable`: the series of a table in long format,
+in memory or in Parquet files that are read in parts.
 
-A table in memory is sorted by series. Parquet files are read twice: first the column with the names of the series, to
-count rows, then all columns that are needed. If the rows of a series lie in several places of a large file, they are
-gathered in temporary files, each of which fits into memory.
+A table in memory is sorted by series. Parquet files are read twice: first the column
+with the names of the series, to count rows, then all columns that are needed. If the
+rows of a series lie in several places of a large file, they are gathered in
+temporary files, each of which fits into memory.
 """
 
 from __future__ import annotations
@@ -87,8 +89,8 @@ def open_table(data: Any) -> LongTable:
     """Open a table in long format.
 
     Args:
-        data: a DataFrame of pandas, polars, Arrow or another library; or the path of a file, or of a folder of Parquet
-            files.
+        data: a DataFrame of pandas, polars, Arrow or another library; or the path of a file,
+            or of a folder of Parquet files.
 
     Raises:
         SeriesError: the data are no table, or cannot be read.
@@ -164,7 +166,8 @@ class _MemoryTable(LongTable):
 def _parse_texts(table: Table, columns: Columns, options: ReadOptions) -> Table:
     """Parse columns of text as a whole. All cells of a column together tell its format.
 
-    A column that cannot be parsed as a whole stays as it is; the series with the fault is found later.
+    A column that cannot be parsed as a whole stays as it is;
+    the series with the fault is found later.
 
     Raises:
         SeriesError: numbers are ambiguous.
@@ -249,7 +252,8 @@ class _ParquetTable(LongTable):
             yield Table.of_frame(_to_frame(rows.slice(0, count))).select(*self._columns.read)
 
     def _read_rows(self) -> Iterator[tuple[pa.Table, np.ndarray]]:
-        """Yield the needed columns of the rows that have the name of a series, and the number of the series of each."""
+        """Yield the needed columns of the rows that have the name of a series,
+        and the number of the series of each."""
         import pyarrow as pa
 
         assert self._columns is not None
@@ -306,7 +310,8 @@ class _ParquetTable(LongTable):
             (folder / str(number)).unlink()
 
     def _encode(self, column: Any) -> np.ndarray:
-        """Return the number of the series of each row, -1 where its name is missing. New names get the next numbers."""
+        """Return the number of the series of each row, -1 where its name is missing.
+        New names get the next numbers."""
         coded = column.dictionary_encode()
         indices = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         used, first = np.unique(indices, return_index=True)

@@ -1,7 +1,7 @@
 """Tasks: a forecast, or a backtest, of one series and of a chunk of them.
 
-A series is fitted as `RNN.fit` fits it, on one core. An error of a series is the reason of its refusal; the other
-series go on.
+A series is fitted as `RNN.fit` fits it, on one core.
+An error of a series is the reason of its refusal; the other series go on.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ class ForecastTask(Task[Forecast]):
         return found.model, forecast, method_of(found.model)
 
     def table(self, names: Sequence[object], found: Sequence[Forecast]) -> pd.DataFrame:
-        """Make a table with a row for each step: the name of the series, the time, the columns of `RNN.forecast`."""
+        """Make a table with a row for each step: the name of the series, the time,
+        the columns of `RNN.forecast`."""
         import pandas as pd
 
         tables = [one.to_frame() for one in found]
@@ -172,7 +173,8 @@ class BacktestTask(Task["pd.DataFrame"]):
         return table, ""
 
     def table(self, names: Sequence[object], found: Sequence[pd.DataFrame]) -> pd.DataFrame:
-        """Make a table with a row for each series and method: the columns of `Backtest.table`, and the season."""
+        """Make a table with a row for each series and method: the columns of `Backtest.table`,
+        and the season."""
         import pandas as pd
 
         table = pd.concat(found, ignore_index=True)

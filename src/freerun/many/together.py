@@ -1,12 +1,14 @@
-"""Forecasts of many series together: one readout for each group of series, beside the forecast of each alone.
+"""Forecasts of many series together: one readout for each group of series,
+beside the forecast of each alone.
 
-A first pass over the table adds up the moments of the series, group by group. The readouts are then solved, and a
-second pass forecasts. `SharedModel` is what the first pass leaves behind. It can be kept in a file, and forecasts new
-series without a fit.
+A first pass over the table adds up the moments of the series, group by group. The readouts are then
+solved, and a second pass forecasts. `SharedModel` is what the first pass leaves behind. It can be
+kept in a file, and forecasts new series without a fit.
 
-On M1 and M3, the mean of the two forecasts with the weight `WEIGHT` has 0.7 to 1.5 % less error (MASE) than that of
-each series alone, and 2 % less if pasts are cut to 24 steps. With 10 series it has as much. On months cut to 16, the
-mean with the weight `WEIGHT_OF_SHORT` has 13 to 22 % less, also with 10 series.
+On M1 and M3, the mean of the two forecasts with the weight `WEIGHT` has 0.7 to 1.5 % less
+error (MASE) than that of each series alone, and 2 % less if pasts are cut to 24 steps. With
+10 series it has as much. On months cut to 16, the mean with the weight `WEIGHT_OF_SHORT`
+has 13 to 22 % less, also with 10 series.
 """
 
 from __future__ import annotations
@@ -38,21 +40,23 @@ from freerun.selection.candidates import can_smooth, leaves_networks_open
 from freerun.settings import Settings, Together
 
 WEIGHT, FEWEST_SERIES = 1 / 3, 30
-"""Weight of the shared readout in the mean, and fewest series of a group that uses it. With weights from 0.2 to 0.5,
-errors on M1 and M3 are within 0.4 % of the least."""
+"""Weight of the shared readout in the mean, and fewest series of a group that uses it. With weights
+from 0.2 to 0.5, errors on M1 and M3 are within 0.4 % of the least."""
 
 SHORT, WEIGHT_OF_SHORT, FEWEST_SHORT = 2, 2 / 3, 10
-"""The same for series of less than 2 of their shortest seasons. Alone, such a series tells little of its season."""
+"""The same for series of less than 2 of their shortest seasons. Alone,
+such a series tells little of its season."""
 
 FREEDOM = 5
-"""Degrees of freedom of Student's t distribution, by which errors are spread: of some series they are larger than of
-others."""
+"""Degrees of freedom of Student's t distribution, by which errors are spread:
+of some series they are larger than of others."""
 
 ALONE = "the series was forecast alone"
 """Consequence for a series whose static covariates cannot be read, for a warning."""
 
 OUTSIDE, SPENT = 1.1, 4
-"""How errors after a series of T steps compare with those inside it: `OUTSIDE` * (1 + `SPENT` / T)."""
+"""How errors after a series of T steps compare with those inside it:
+`OUTSIDE` * (1 + `SPENT` / T)."""
 
 YEARS = ("Y", "YS", "YE", "BYS", "BYE", "A", "AS")
 """Frequencies of years, as pandas names them."""
@@ -152,8 +156,8 @@ def why_not_together(settings: Settings, columns: Columns, together: Together) -
 def groups_of(series: Series, settings: Settings) -> list[Group]:
     """Return the group of each channel of a series.
 
-    Seasons follow from the frequency alone where it tells them, so that short series go with long ones. Years have
-    none.
+    Seasons follow from the frequency alone where it tells them,
+    so that short series go with long ones. Years have none.
     """
     frequency = (series.calendar.frequency or "").partition("-")[0]
     if settings.season is not None:
@@ -166,7 +170,8 @@ def groups_of(series: Series, settings: Settings) -> list[Group]:
 
 
 def encode(static: Covariates) -> dict[str, float]:
-    """Encode static covariates as features: numbers as they are, and 1 for the category of a text (one-hot)."""
+    """Encode static covariates as features: numbers as they are,
+    and 1 for the category of a text (one-hot)."""
     return {
         f"{name}={value}" if isinstance(value, str) else name: 1.0 if isinstance(value, str) else float(value)
         for name, value in static.items()
@@ -259,7 +264,8 @@ SHARED = "shared readout"
 
 
 def weight_of(readout: SharedReadout | None, group: Group, steps: int) -> float:
-    """Return the weight of a shared readout beside the forecast of a series alone; 0 if too few series go together.
+    """Return the weight of a shared readout beside the forecast of a series alone;
+    0 if too few series go together.
 
     Args:
         readout: that of the group, if there is one.
@@ -278,13 +284,14 @@ def _describe_group(group: Group) -> str:
 
 
 def half_widths(readout: SharedReadout, states: States, horizon: int, share: float) -> np.ndarray:
-    """Compute half widths of the intervals of a shared readout, in mean absolute changes of the series.
+    """Compute half widths of the intervals of a shared readout,
+    in mean absolute changes of the series.
 
-    They are quantiles of Student's t distribution, scaled to the root mean square of the errors. These are errors
-    inside of series whose smoothers were weighted on all of it. After T steps, errors are larger by the factor
-    `OUTSIDE` * (1 + `SPENT` / T). The m seasonal terms cost m - 1 of T degrees of freedom, a factor of
-    sqrt(T / (T - m + 1)). On M1 and M3, intervals of 80 and 95 % cover 84 to 88 and 95 to 97 %; on pasts cut to 16
-    steps 79 and 93 %.
+    They are quantiles of Student's t distribution, scaled to the root mean square of the errors.
+    These are errors inside of series whose smoothers were weighted on all of it. After T steps,
+    errors are larger by the factor `OUTSIDE` * (1 + `SPENT` / T). The m seasonal terms cost m - 1
+    of T degrees of freedom, a factor of sqrt(T / (T - m + 1)). On M1 and M3, intervals of 80 and 95
+    % cover 84 to 88 and 95 to 97 %; on pasts cut to 16 steps 79 and 93 %.
 
     Args:
         readout: the readout.
@@ -305,7 +312,8 @@ def half_widths(readout: SharedReadout, states: States, horizon: int, share: flo
 
 
 def _mix(forecast: Forecast, ahead: np.ndarray, weights: np.ndarray, scaling: Scaling) -> Forecast:
-    """Combine two forecasts by their weighted mean. Intervals move with it, except lower bounds at zero.
+    """Combine two forecasts by their weighted mean. Intervals move with it,
+    except lower bounds at zero.
 
     Args:
         forecast: that of the series alone.
@@ -329,7 +337,8 @@ def _mix(forecast: Forecast, ahead: np.ndarray, weights: np.ndarray, scaling: Sc
 
 
 def sum_moments(work: tuple[TogetherTask, Chunk]) -> dict[Group, Moments]:
-    """Add up the moments of the series of a chunk, group by group. Series that are refused do not count.
+    """Add up the moments of the series of a chunk, group by group.
+    Series that are refused do not count.
 
     Args:
         work: the task and the chunk.

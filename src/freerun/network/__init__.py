@@ -30,6 +30,6 @@ pytrees     registration of networks as pytrees
 seasonal    seasonal terms of a series
 monomials   monomials of numbers
 
-`nonlinearities` has those of NumPy. The modules from `lattice` to `smoothing`, those of ONNX, and `seasonal` do not
-import JAX. This package does not know series, settings or training.
+`nonlinearities` has those of NumPy. The modules from `lattice` to `smoothing`, those of ONNX, and
+`seasonal` do not import JAX. This package does not know series, settings or training.
 """

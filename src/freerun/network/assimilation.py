@@ -1,22 +1,26 @@
-"""States behind noisy measurements: a network that predicts the next step stands between noise and signal.
+"""States behind noisy measurements: a network that predicts the
+next step stands between noise and signal.
 
 The measurements y_t of a system whose states are x_t, shape (D,), are
 
     y_t = x_t + noise of variance r,    x_{t+1} = F(x_t, x_{t-1}, ...) + error of variance q,
 
-where F is a network that reads the last values alone. Given all of a series, the most likely states minimize
+where F is a network that reads the last values alone. Given all of a series,
+the most likely states minimize
 
     J(x) = sum over t of (y_t - x_t)^2 / r  +  sum over t of (x_{t+1} - F(x_t, ...))^2 / q,
 
-the cost of weak-constraint 4D-Var (Tremolet, 2006). `posterior` minimizes it by Gauss-Newton steps. Their equations are
-banded, so that a step is exact and takes a time in proportion to the length of the series. For a linear network one
-step gives the smoother of Rauch, Tung and Striebel (1965). The precision of the states is the banded matrix itself.
+the cost of weak-constraint 4D-Var (Tremolet, 2006). `posterior` minimizes it by Gauss-Newton steps.
+Their equations are banded, so that a step is exact and takes a time in proportion to the length of
+the series. For a linear network one step gives the smoother of Rauch, Tung and Striebel (1965). The
+precision of the states is the banded matrix itself.
 
-Given the past alone, `filtered` estimates the last states by the extended Kalman filter (Jazwinski, 1970). Free runs
-and predictions begin there. A missing value is a measurement without weight, in both.
+Given the past alone, `filtered` estimates the last states by the extended Kalman
+filter (Jazwinski, 1970). Free runs and predictions begin there. A missing value
+is a measurement without weight, in both.
 
-Shapes: T steps; N = D + E numbers read in a step, D channels and E external inputs; K = depth + 1 values that a
-prediction depends on.
+Shapes: T steps; N = D + E numbers read in a step, D channels and E external inputs;
+K = depth + 1 values that a prediction depends on.
 """
 
 from __future__ import annotations
@@ -37,8 +41,8 @@ CONVERGED = 1e-8
 """Relative change of the cost below which Gauss-Newton steps end."""
 
 LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
-"""Damping of a Gauss-Newton step that would raise the cost, relative to the diagonal (Marquardt, 1963). It grows and
-shrinks tenfold."""
+"""Damping of a Gauss-Newton step that would raise the cost, relative to the diagonal (Marquardt,
+1963). It grows and shrinks tenfold."""
 
 REMEMBERED = 500
 """Steps before the first run that the filter reads; it forgets where it began."""
@@ -47,7 +51,8 @@ GUESSED_BY = 5_000
 """Most steps by which the smoothness of a first guess is chosen."""
 
 SMOOTHNESS = tuple(10.0**exponent for exponent in range(-5, 5))
-"""Variances of the second differences of a first guess of the states, relative to that of the noise."""
+"""Variances of the second differences of a first guess of the states,
+relative to that of the noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +73,8 @@ class Linear(NamedTuple):
 
     Attributes:
         outputs: shape (M, D).
-        slopes: derivative of each output by each value that it depends on, shape (M, K, D, D): entry [m, k, a, b] is
-            that of output a by channel b, k steps before the current one.
+        slopes: derivative of each output by each value that it depends on, shape (M, K, D, D):
+            entry [m, k, a, b] is that of output a by channel b, k steps before the current one.
     """
 
     outputs: np.ndarray
@@ -111,7 +116,8 @@ def linearized(network: Network, inputs: np.ndarray, past: np.ndarray) -> Linear
 
 
 def _gradient(network: Network, seen: np.ndarray, hidden: list[np.ndarray], channel: int) -> np.ndarray:
-    """The derivative of an output by the window, shape (M, window), layer by layer from the top down."""
+    """The derivative of an output by the window, shape (M, window),
+    layer by layer from the top down."""
     sizes = np.cumsum([cell.hidden for cell in network.cells])
     weights = np.split(network.readout[:, channel], sizes[:-1])
     gradient: np.ndarray | float = 0.0
@@ -128,9 +134,10 @@ class Posterior:
 
     Attributes:
         mean: the most likely states, shape (T, D).
-        factor: lower Cholesky factor of their precision, in the banded form of `scipy.linalg.cholesky_banded`: shape
-            (bands, T * D), the states step by step.
-        surprise: -2 times the logarithm of the likelihood of the measurements, up to a constant, by Laplace's method.
+        factor: lower Cholesky factor of their precision, in the banded form of
+            `scipy.linalg.cholesky_banded`: shape (bands, T * D), the states step by step.
+        surprise: -2 times the logarithm of the likelihood of the measurements, up to a constant,
+            by Laplace's method.
     """
 
     mean: np.ndarray
@@ -149,10 +156,11 @@ class Posterior:
         return self.mean + away.reshape(self.mean.shape)
 
     def deviation(self) -> np.ndarray:
-        """Compute the standard deviation of each state, shape (T, D), from the inverse of the precision.
+        """Compute the standard deviation of each state, shape (T, D),
+        from the inverse of the precision.
 
-        Only the entries of the inverse inside the band are computed, from the last to the first (Takahashi et al.,
-        1973).
+        Only the entries of the inverse inside the band are computed,
+        from the last to the first (Takahashi et al., 1973).
         """
         bands, size = self.factor.shape
         below = bands - 1
@@ -177,12 +185,13 @@ def posterior(network: Network, noise: Noise, values: np.ndarray, guess: np.ndar
     Args:
         network: a network without recurrent weights.
         noise: of the measurements and of the network.
-        values: what was measured, and the external inputs, shape (T, N); NaN where a measurement is missing. T is more
-            than the depth of the network plus one.
+        values: what was measured, and the external inputs, shape (T, N); NaN where a measurement is
+            missing. T is more than the depth of the network plus one.
         guess: where the search begins, shape (T, D); None begins at `smooth_guess`.
 
     Returns:
-        The states. The first of them, up to the depth of the network, are known by measurements and by what follows.
+        The states. The first of them, up to the depth of the network,
+        are known by measurements and by what follows.
     """
     from scipy.linalg import cho_solve_banded
 
@@ -239,10 +248,11 @@ class _Problem:
         return float(counts @ np.log(self.noise.measured) + predicted * np.log(self.noise.model).sum())
 
     def equations(self, states: np.ndarray, linear: Linear) -> tuple[np.ndarray, np.ndarray]:
-        """Half the second derivative of the cost, lower bands of shape ((K + 1) D, T D), and half its gradient, (T, D).
+        """Half the second derivative of the cost, lower bands of shape ((K + 1) D, T D),
+        and half its gradient, (T, D).
 
-        A prediction couples the state that it predicts with the K states that it is made from. The contributions of all
-        predictions to one entry of one pair of these lie D apart in a band.
+        A prediction couples the state that it predicts with the K states that it is made from. The
+        contributions of all predictions to one entry of one pair of these lie D apart in a band.
         """
         channels, (steps, _) = self.channels, states.shape
         errors, predicted = states[self.before :] - linear.outputs, len(linear.outputs)
@@ -263,7 +273,8 @@ class _Problem:
         return bands, gradient
 
     def _add(self, bands: np.ndarray, pairs: np.ndarray, earlier: int, apart: int) -> None:
-        """Add products, shape (D, D, M), of states `apart` steps from each other to the bands of the lower triangle."""
+        """Add products, shape (D, D, M), of states `apart` steps from each
+        other to the bands of the lower triangle."""
         channels, predicted = self.channels, pairs.shape[-1]
         for later in range(channels):
             for channel in range(channels):
@@ -285,8 +296,8 @@ def _factor(precision: np.ndarray, damping: float) -> np.ndarray:
 def smooth_guess(values: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Guess states without a network: a smoothing spline through each channel, with gaps bridged.
 
-    The second differences of the states are noise, which makes a discrete smoothing spline (Whittaker, 1923). How
-    smooth it is, is chosen by the likelihood (Kitagawa and Gersch, 1984).
+    The second differences of the states are noise, which makes a discrete smoothing spline
+    (Whittaker, 1923). How smooth it is, is chosen by the likelihood (Kitagawa and Gersch, 1984).
 
     Args:
         values: measurements, shape (T, D), T at least 3; NaN where one is missing.
@@ -308,19 +319,23 @@ def smooth_guess(values: np.ndarray, variance: np.ndarray) -> np.ndarray:
 
 
 def _straight_on(dtype: np.dtype) -> Network:
-    """The network without hidden units that goes on in a straight line: x_{t+1} = 2 x_t - x_{t-1}."""
+    """The network without hidden units that goes on in a straight line:
+    x_{t+1} = 2 x_t - x_{t-1}."""
     direct = np.array([[2.0], [-1.0]], dtype)
     return Network((), np.empty((0, 1), dtype), np.zeros(1, dtype), direct, (0, 1))
 
 
 def states_before(network: Network, noise: Noise, values: np.ndarray, at: np.ndarray) -> tuple[State, np.ndarray]:
-    """Estimate from the past alone where free runs start, as `numpy_runs.states_before` does for exact values.
+    """Estimate from the past alone where free runs start,
+    as `numpy_runs.states_before` does for exact values.
 
     Args:
         network: a network without recurrent weights.
         noise: of the measurements and of the network.
-        values: what was measured, and the external inputs, shape (T, N); NaN where a measurement is missing.
-        at: the first step of each of S runs, shape (S,). Its measurement is read, and none after it.
+        values: what was measured, and the external inputs, shape (T, N);
+            NaN where a measurement is missing.
+        at: the first step of each of S runs, shape (S,). Its measurement is read,
+            and none after it.
 
     Returns:
         The states before the steps `at`, as a batch, and the values of these steps, shape (S, D).
@@ -331,7 +346,8 @@ def states_before(network: Network, noise: Noise, values: np.ndarray, at: np.nda
 
 
 def _starts(network: Network, estimated: np.ndarray, values: np.ndarray, at: np.ndarray) -> tuple[State, np.ndarray]:
-    """The states before the steps `at`, and the values there, from the last K states at each step, (T, K, D)."""
+    """The states before the steps `at`, and the values there, from the last K states at each step,
+    (T, K, D)."""
     channels, depth, dtype = network.bias.shape[0], network.depth, network.bias.dtype
     inputs = np.concatenate([np.zeros((depth, network.inputs)), values[:, channels:]])
     known = inputs[at[:, None] + np.arange(depth)]
@@ -353,7 +369,8 @@ def covariance_after(network: Network, noise: Noise, values: np.ndarray) -> np.n
 
 
 def predict(network: Network, noise: Noise, values: np.ndarray) -> np.ndarray:
-    """Predict the next value after each step from measurements up to it, shape (T, D); see `filtered`."""
+    """Predict the next value after each step from measurements up to it, shape (T, D);
+    see `filtered`."""
     steps = np.arange(len(values))
     states, value = _starts(network, filtered(network, noise, values).means, values, steps)
     ahead = values[None, :, network.bias.shape[0] :] if network.inputs else None
@@ -373,9 +390,11 @@ class Filtered(NamedTuple):
 
 
 def filtered(network: Network, noise: Noise, values: np.ndarray) -> Filtered:
-    """Estimate the last K states at each step, from measurements up to it, by the extended Kalman filter.
+    """Estimate the last K states at each step, from measurements up to it,
+    by the extended Kalman filter.
 
-    Before the first measurement the states are those of the network at rest, zero, with the variance of the series.
+    Before the first measurement the states are those of the network at rest, zero,
+    with the variance of the series.
 
     Args:
         network, noise, values: see `states_before`.

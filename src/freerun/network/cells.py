@@ -4,12 +4,13 @@ A cell with H units and D inputs computes its next carry as
 
     carry_t = update(elementwise, carry_{t-1}, h_{t-1} @ recurrent, x_t @ input + bias).
 
-The hidden state h is the first entry of the carry. The update acts on each unit by itself; the loops rely on that for
-their speed. A cell with gates has one affine map for each gate. Their columns stand one after the other, A = gates * H
-in all. The polynomial cell has no weights: its affine map is the input itself, A = D.
+The hidden state h is the first entry of the carry. The update acts on each unit by itself; the
+loops rely on that for their speed. A cell with gates has one affine map for each gate. Their
+columns stand one after the other, A = gates * H in all. The polynomial cell has no weights: its
+affine map is the input itself, A = D.
 
-A class says all of a kind of cell that needs no derivative: which weights it has, how they are drawn, and its step in
-NumPy. `freerun.network.jax_cells` has its step in JAX, with the derivatives.
+A class says all of a kind of cell that needs no derivative: which weights it has, how they are
+drawn, and its step in NumPy. `freerun.network.jax_cells` has its step in JAX, with the derivatives.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ Shapes = dict[str, tuple[int, ...]]
 """The shapes of weights by field name."""
 
 MOST_MONOMIALS = 5000
-"""Most monomials of a polynomial cell; the readout of 5000 takes a minute to solve, and 200 MB for each factor."""
+"""Most monomials of a polynomial cell; the readout of 5000 takes a minute to solve,
+and 200 MB for each factor."""
 
 CYCLES, FEWEST_READ = 8, 32
-"""Smoothers begin in the state that the first 8 seasons of a series suggest, or its first 32 steps if that is more.
-With 6 seasons errors on M1 and M3 grow by 0.4 %, with all of the series they stay the same."""
+"""Smoothers begin in the state that the first 8 seasons of a series suggest, or its
+first 32 steps if that is more. With 6 seasons errors on M1 and M3 grow by 0.4 %, with
+all of the series they stay the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +59,8 @@ class AnyCell:
         memoryless: whether a step does not depend on the carry.
         gates: number of affine maps.
         additive: whether the update depends on the sum of the two parts of the affine map alone.
-        grows: whether runs grow beyond all bounds once they leave the data, faster than exponentially.
+        grows: whether runs grow beyond all bounds once they leave the data,
+            faster than exponentially.
         static: names of the fields that are not weights.
     """
 
@@ -68,7 +72,8 @@ class AnyCell:
 
     @classmethod
     def sized(cls, shape: Shape) -> Shape:
-        """The architecture, with the hidden units that follow from the rest of it; as it is where none do.
+        """The architecture, with the hidden units that follow from the rest of it;
+        as it is where none do.
 
         Raises:
             SettingError: there would be too many.
@@ -94,7 +99,8 @@ class AnyCell:
 
     @classmethod
     def draw_vector(cls, name: str, size: int, start: Start, draw: Draw) -> np.ndarray:
-        """Draw a vector of weights. Biases of a reservoir are uniform on +-`bias_scale`; all others are zero."""
+        """Draw a vector of weights. Biases of a reservoir are uniform on +-`bias_scale`;
+        all others are zero."""
         if name == "bias" and start.reservoir:
             return draw.uniform(-start.bias_scale, start.bias_scale, size)
         return np.zeros(size)
@@ -141,7 +147,8 @@ class AnyCell:
         raise NotImplementedError(f"{type(self).__name__} does not define `step`, its step in NumPy")
 
     def pulled_back(self, inputs: Array, hidden: Array, gradient: Array) -> Array:
-        """Carry derivatives by the hidden state of a cell without memory back to its input, in NumPy.
+        """Carry derivatives by the hidden state of a cell without memory back to its input,
+        in NumPy.
 
         Args:
             inputs: what the cell read, shape (*S, D).
@@ -211,9 +218,9 @@ class Cell(AffineCell):
 class MemorylessCell(Cell):
     """A layer without recurrent weights: h_t = f(x_t @ input + bias).
 
-    Its only memory is the window of delayed values that the network reads. The network is then a NARX network (Lin,
-    Horne, Tino and Giles, 1996). With random weights and a solved readout, it is an extreme learning machine (Huang et
-    al., 2006).
+    Its only memory is the window of delayed values that the network reads. The network is then a
+    NARX network (Lin, Horne, Tino and Giles, 1996). With random weights and a solved readout, it is
+    an extreme learning machine (Huang et al., 2006).
     """
 
     memoryless: ClassVar[bool] = True
@@ -243,7 +250,10 @@ class RecurrentCell(Cell):
 
 
 class SimpleCell(RecurrentCell):
-    """The simple recurrent cell (Elman, 1990): h_t = f(h_{t-1} @ recurrent + x_t @ input + bias)."""
+    """The simple recurrent cell (Elman, 1990).
+
+    h_t = f(h_{t-1} @ recurrent + x_t @ input + bias).
+    """
 
     def step(self, carry: Carry, drive: Array) -> Carry:
         return (self.activated(carry[0] @ self.recurrent + drive),)
@@ -251,10 +261,13 @@ class SimpleCell(RecurrentCell):
 
 @dataclass(frozen=True, eq=False)
 class LeakyCell(RecurrentCell):
-    """Leaky integrators (Jaeger et al., 2007): h_t = (1 - leak) h_{t-1} + leak f(h_{t-1} @ recurrent + ...).
+    """Leaky integrators (Jaeger et al., 2007).
+
+    h_t = (1 - leak) h_{t-1} + leak f(h_{t-1} @ recurrent + ...).
 
     Attributes:
-        logit: shape (H,). The leak of each unit is sigmoid(logit), so that it stays between 0 and 1 in training.
+        logit: shape (H,). The leak of each unit is sigmoid(logit),
+            so that it stays between 0 and 1 in training.
     """
 
     logit: Float[Array, " H"]
@@ -314,7 +327,8 @@ class GRUCell(RecurrentCell):
 class LSTMCell(RecurrentCell):
     """Long short-term memory (Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000).
 
-    The gates i, f, o are sigmoids of affine maps, and g is the non-linearity of one. The new carry (h', c') is
+    The gates i, f, o are sigmoids of affine maps, and g is the non-linearity of one.
+    The new carry (h', c') is
 
         c' = f c + i g,    h' = o nonlinearity(c').
 
@@ -345,11 +359,12 @@ class PiecewiseLinearCell(AffineCell):
 
         z_t = diagonal * z_{t-1} + phi(z_{t-1} @ expand) @ shrink + x_t @ input + bias
 
-    The non-linearity is phi(s) = relu(s + threshold). The clipped cell has phi(s) = relu(s + threshold) - relu(s). Its
-    free run is bounded if |diagonal| < 1.
+    The non-linearity is phi(s) = relu(s + threshold). The clipped cell has phi(s) = relu(s +
+    threshold) - relu(s). Its free run is bounded if |diagonal| < 1.
 
-    The hidden state is (z, phi), of length H = M + L, so that a single affine map computes both parts. The diagonal is
-    drawn uniformly on 0.5 to 1. Thresholds are drawn from the standard normal distribution.
+    The hidden state is (z, phi), of length H = M + L, so that a single affine map computes both
+    parts. The diagonal is drawn uniformly on 0.5 to 1. Thresholds are drawn from the standard
+    normal distribution.
 
     Attributes:
         input: shape (D, M).
@@ -411,21 +426,24 @@ class PiecewiseLinearCell(AffineCell):
 
 @dataclass(frozen=True, eq=False)
 class SmoothingCell(AffineCell):
-    """Exponential smoothers side by side: level, damped trend and additive season (Holt, 1957; Winters, 1960).
+    """Exponential smoothers side by side: level, damped trend and additive season (Holt, 1957;
+    Winters, 1960).
 
-    Each unit keeps a level l, a slope b and a ring of seasonal terms s. Its hidden state is its forecast of the value
-    that it reads next, h = l + damping * b + s_1. With the error d_t = x_t @ input + bias - h_{t-1}, the update is
+    Each unit keeps a level l, a slope b and a ring of seasonal terms s. Its hidden state is its
+    forecast of the value that it reads next, h = l + damping * b + s_1. With the error d_t = x_t @
+    input + bias - h_{t-1}, the update is
 
         l_t = l_{t-1} + damping * b_{t-1} + level * d_t
         b_t = damping * b_{t-1} + trend * d_t
         s_t = s_{t-period} + season * d_t
 
-    in the error correction form of Hyndman et al. (2008), Forecasting with Exponential Smoothing, section 2.5.
-    `freerun.network.smoothing` has the gains.
+    in the error correction form of Hyndman et al. (2008), Forecasting with Exponential Smoothing,
+    section 2.5. `freerun.network.smoothing` has the gains.
 
-    An error beyond a limit is read as the limit, so that an outlier moves the forecasts little (robust exponential
-    smoothing; Gelper, Fried and Croux, 2010). A level that has shifted is followed all the same: with each further
-    error in a row that is beyond on the same side, the limit doubles. Within the limits the cell is linear.
+    An error beyond a limit is read as the limit, so that an outlier moves the forecasts little
+    (robust exponential smoothing; Gelper, Fried and Croux, 2010). A level that has shifted is
+    followed all the same: with each further error in a row that is beyond on the same side, the
+    limit doubles. Within the limits the cell is linear.
 
     Attributes:
         input: shape (D, H); a unit reads one channel.
@@ -435,7 +453,8 @@ class SmoothingCell(AffineCell):
         damping: factor of the slope in each step, 0 to 1, shape (H,); 0 for no slope.
         season: gains of the seasonal terms, shape (H,).
         limit: largest error that is read as it is, positive, shape (H,).
-        periods: the steps of each season, ascending. The ring has the terms of all of them, over the longest.
+        periods: the steps of each season, ascending. The ring has the terms of all of them,
+            over the longest.
         memoryless, gates, additive, static: see `AffineCell`.
     """
 
@@ -469,16 +488,16 @@ class SmoothingCell(AffineCell):
     def rest(self, dtype: DType = np.float64) -> Carry:
         """Forecast, level, slope, excess, and the seasonal terms of the next `period` steps: zeros.
 
-        The excess is zero after an error within the limit. After one beyond, it is the factor by which the limit of the
-        next error on the same side grows, with the sign of that side.
+        The excess is zero after an error within the limit. After one beyond, it is the factor by
+        which the limit of the next error on the same side grows, with the sign of that side.
         """
         return super().rest(dtype) * (4 + self.period)
 
     def start(self, inputs: Array, dtype: DType = np.float64) -> Carry:
         """The carry in which smoothers begin to read a series, found from its first steps.
 
-        Seasonal terms are those of `seasonal_terms`. Level and slope are those that the smoothers reach when they read
-        the rest backwards (backcasting; Box and Jenkins, 1976).
+        Seasonal terms are those of `seasonal_terms`. Level and slope are those that the smoothers
+        reach when they read the rest backwards (backcasting; Box and Jenkins, 1976).
 
         Args:
             inputs: what the network will read, shape (T, *S, D); NaN where a value is missing.
@@ -536,11 +555,12 @@ class SmoothingCell(AffineCell):
 
 @dataclass(frozen=True, eq=False)
 class PolynomialCell(AnyCell):
-    """Monomials of the input, with no weights at all: h_t holds those of degree 2 to `degree` of x_t.
+    """Monomials of the input, with no weights at all:
+    h_t holds those of degree 2 to `degree` of x_t.
 
-    The input is the window of delayed values, so that the network is a nonlinear vector autoregression, also called
-    next generation reservoir computing (Gauthier, Bollt, Griffith and Barbosa, 2021). Direct connections are its linear
-    part, the bias of the readout its constant.
+    The input is the window of delayed values, so that the network is a nonlinear vector
+    autoregression, also called next generation reservoir computing (Gauthier, Bollt, Griffith and
+    Barbosa, 2021). Direct connections are its linear part, the bias of the readout its constant.
 
     Attributes:
         inputs: D, the length of the input.

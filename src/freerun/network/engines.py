@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 COMPILED = 100_000
 """Number of steps from which on a single run is compiled.
 
-NumPy takes 25 to 60 microseconds per step. JAX takes 0.3 (15 units) to 10 (1000 units), after 1.5 s of importing and
-compiling.
+NumPy takes 25 to 60 microseconds per step. JAX takes 0.3 (15 units) to 10 (1000 units),
+after 1.5 s of importing and compiling.
 """
 
 
 def free_run(network: Network, state: State, value: np.ndarray, steps: int, future_inputs: np.ndarray) -> np.ndarray:
-    """Run in closed loop, with the faster engine; fields, and with a known model or sparse weights, in NumPy.
+    """Run in closed loop, with the faster engine; fields, and with a known model or sparse weights,
+    in NumPy.
 
     Without the extra `train`, all runs are in NumPy.
 

@@ -1,17 +1,19 @@
 """Readouts solved from noisy measurements: errors in variables, by expectation-maximization.
 
-A network that learns to predict noisy values from noisy values learns too small slopes (regression dilution; Fuller,
-1987). What it should learn is how the states behind the measurements go on. So two steps take turns (Ghahramani and
-Roweis, 1999):
+A network that learns to predict noisy values from noisy values learns too small slopes (regression
+dilution; Fuller, 1987). What it should learn is how the states behind the measurements go on. So
+two steps take turns (Ghahramani and Roweis, 1999):
 
-- Expectation: the states are estimated from all measurements, given the network; see `freerun.network.assimilation`.
-- Maximization: the readout is solved by ridge regression on states drawn from their posterior. The variance of its
-  errors on these is the new q. The variance of the measurements around them is the new r.
+- Expectation: the states are estimated from all measurements, given the network;
+  see `freerun.network.assimilation`.
+- Maximization: the readout is solved by ridge regression on states drawn from
+  their posterior. The variance of its errors on these is the new q. The variance
+  of the measurements around them is the new r.
 
-Draws, and not the most likely states, keep what is uncertain in the states out of the network (stochastic EM; Celeux
-and Diebolt, 1985). Where the errors of the network are small, EM takes many rounds. So q is moved further than it says,
-by a power of its change (adaptive overrelaxation; Salakhutdinov and Roweis, 2003). The round whose network makes the
-measurements most likely is kept.
+Draws, and not the most likely states, keep what is uncertain in the states out of the network
+(stochastic EM; Celeux and Diebolt, 1985). Where the errors of the network are small, EM takes many
+rounds. So q is moved further than it says, by a power of its change (adaptive overrelaxation;
+Salakhutdinov and Roweis, 2003). The round whose network makes the measurements most likely is kept.
 """
 
 from __future__ import annotations
@@ -35,16 +37,19 @@ LARGEST_MOVE = 10.0
 """Largest factor of that move."""
 
 LEAST_ERROR = 1e-10
-"""Smallest q in squared units of the network: below, rounding spoils the equations of the states."""
+"""Smallest q in squared units of the network: below,
+rounding spoils the equations of the states."""
 
 LEAST_MEASURED, MOST_MEASURED = 0.5, 1.5
 """Bounds of r, as multiples of what it is at the start."""
 
 MOST_ESTIMATED = 5_000
-"""Most steps of a series that all rounds go over: a round of these takes 0.1 processor seconds with 100 units."""
+"""Most steps of a series that all rounds go over:
+a round of these takes 0.1 processor seconds with 100 units."""
 
 ROUNDS_OF_ALL = 4
-"""Rounds over all of a longer series after those over its end. On two Lorenz series of 10000 steps 8 gain nothing."""
+"""Rounds over all of a longer series after those over its end.
+On two Lorenz series of 10000 steps 8 gain nothing."""
 
 PATIENCE = 3
 """Rounds without a better one after which rounds end."""
@@ -58,7 +63,8 @@ class Estimate:
         network: its readout is solved.
         noise: of the measurements and of the network.
         states: the posterior of the states, in the units of the network.
-        surprise: -2 times the logarithm of the likelihood of the measurements, for each number that is predicted.
+        surprise: -2 times the logarithm of the likelihood of the measurements,
+            for each number that is predicted.
         rounds: how many there were.
     """
 
@@ -82,7 +88,8 @@ def estimate(
 
     Args:
         network: a network without recurrent weights. Its readout has no effect.
-        values: standardized measurements and external inputs, shape (T, N); NaN where a measurement is missing.
+        values: standardized measurements and external inputs, shape (T, N);
+            NaN where a measurement is missing.
         measured: variance of the noise in each channel, shape (D,), from which r begins.
         penalty: on the squares of the readout.
         rounds: at most.
@@ -120,10 +127,11 @@ def estimate(
 def estimate_long(
     network: Network, values: np.ndarray, measured: np.ndarray, penalty: float, seed: int = 0
 ) -> Estimate:
-    """Solve the readout of a network from noisy measurements, as `estimate` does, of a series of any length.
+    """Solve the readout of a network from noisy measurements, as `estimate` does,
+    of a series of any length.
 
-    The rounds go over the last 5000 steps. Four more go over all of the series. They begin with the states of all of it
-    that the network tells by then.
+    The rounds go over the last 5000 steps. Four more go over all of the series. They begin with the
+    states of all of it that the network tells by then.
 
     Args:
         network, values, measured, penalty, seed: see `estimate`.

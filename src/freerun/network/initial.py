@@ -1,11 +1,12 @@
 """Initial weights: normal, Glorot uniform, orthogonal, and those of reservoirs.
 
-Weights are drawn from NumPy's legacy `RandomState(seed)`, whose stream never changes. They are drawn layer by layer, in
-the order input, recurrent, readout. A seed therefore gives the same weights on every machine, and the weights of the
-tutorial can be reproduced.
+Weights are drawn from NumPy's legacy `RandomState(seed)`, whose stream never changes. They are
+drawn layer by layer, in the order input, recurrent, readout. A seed therefore gives the same
+weights on every machine, and the weights of the tutorial can be reproduced.
 
-The recurrent weights of a reservoir are drawn from a second generator. Reservoirs that differ in their inputs therefore
-share them. `freerun.network.topologies` says which units of a reservoir are connected.
+The recurrent weights of a reservoir are drawn from a second generator. Reservoirs
+that differ in their inputs therefore share them. `freerun.network.topologies` says
+which units of a reservoir are connected.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from freerun.network.sparse import Sparse
 from freerun.network.topologies import EVEN, TOPOLOGIES, Draw
 
 SPARSE_FROM, DENSEST = 200, 0.1
-"""Units from which on recurrent weights are stored as a sparse matrix, where at most this share of them is not zero. A
-product with the hidden state of 300 units then takes 9 microseconds instead of 22, of 1000 units 15 instead of 200."""
+"""Units from which on recurrent weights are stored as a sparse matrix, where at most this share of
+them is not zero. A product with the hidden state of 300 units then takes 9 microseconds instead of
+22, of 1000 units 15 instead of 200."""
 
 Matrix = Callable[[Draw, str, int, int], np.ndarray]
-"""Draws a matrix, given its name (`input`, `recurrent`, `readout`, `shrink` or `expand`), its rows and its columns."""
+"""Draws a matrix, given its name (`input`, `recurrent`, `readout`, `shrink` or `expand`),
+its rows and its columns."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,10 @@ class Start:
     Attributes:
         name: a key of `MATRICES`, or of `TOPOLOGIES` for reservoirs.
         seed: seed of the draws.
-        spectral_radius: spectral radius of the recurrent weights of a reservoir; of a delay line their value.
-        input_scale: for a reservoir, the standard deviation of x_t @ input if the values x_t are standardized.
+        spectral_radius: spectral radius of the recurrent weights of a reservoir;
+            of a delay line their value.
+        input_scale: for a reservoir, the standard deviation of x_t @ input if the values x_t are
+            standardized.
         bias_scale: for a reservoir, biases are uniform on +-bias_scale.
         leak: leak of leaky cells, between 0 and 1.
         connectivity: share of the units that a unit of a reservoir is connected with.
@@ -55,15 +60,16 @@ class Start:
 
     @property
     def reservoir(self) -> bool:
-        """Whether recurrent weights stay as they are drawn, so that they have a topology and a spectral radius."""
+        """Whether recurrent weights stay as they are drawn,
+        so that they have a topology and a spectral radius."""
         return self.name in TOPOLOGIES
 
 
 def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Network:
     """Draw the weights of a network.
 
-    The bias of the readout and the direct connections are zero, and so is the readout of a reservoir. The cells say how
-    their vectors are drawn.
+    The bias of the readout and the direct connections are zero, and so is the readout of a
+    reservoir. The cells say how their vectors are drawn.
 
     Args:
         shape: the architecture.
@@ -99,7 +105,8 @@ def initial_network(shape: Shape, start: Start, dtype: str = "float64") -> Netwo
 
 
 def tutorial(draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
-    """Draw as in the tutorial: normal, with standard deviation 0.02 for recurrent weights and 0.01 for all others."""
+    """Draw as in the tutorial: normal, with standard deviation 0.02 for
+    recurrent weights and 0.01 for all others."""
     return draw.normal(0.0, 0.02 if name == "recurrent" else 0.01, (rows, columns))
 
 
@@ -111,7 +118,8 @@ def glorot(draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
 
 
 def orthogonal(draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
-    """Draw orthogonal recurrent matrices from the Haar measure (Mezzadri, 2007), and all others by `glorot`."""
+    """Draw orthogonal recurrent matrices from the Haar measure (Mezzadri, 2007),
+    and all others by `glorot`."""
     if name != "recurrent":
         return glorot(draw, name, rows, columns)
     q, r = np.linalg.qr(draw.normal(size=(rows, columns)))
@@ -125,8 +133,9 @@ MATRICES: dict[str, Matrix] = {"tutorial": tutorial, "glorot": glorot, "orthogon
 def _draw_matrix(start: Start, draw: Draw, name: str, rows: int, columns: int) -> np.ndarray:
     """Draw a matrix.
 
-    Inputs of a reservoir are normal with standard deviation input_scale / sqrt(rows). With a topology of equal weights,
-    they are input_scale / sqrt(rows) with random signs (Rodan and Tino, 2011).
+    Inputs of a reservoir are normal with standard deviation input_scale /
+    sqrt(rows). With a topology of equal weights, they are input_scale / sqrt(rows)
+    with random signs (Rodan and Tino, 2011).
     """
     if not start.reservoir:
         return MATRICES[start.name](draw, name, rows, columns)
@@ -136,7 +145,8 @@ def _draw_matrix(start: Start, draw: Draw, name: str, rows: int, columns: int) -
 
 
 def _draw_recurrent(start: Start, seed: int, size: int) -> np.ndarray | Sparse:
-    """Draw the recurrent weights of a reservoir: an array, or a `Sparse` where its products are faster."""
+    """Draw the recurrent weights of a reservoir: an array,
+    or a `Sparse` where its products are faster."""
     if start.name == "reservoir" and start.connectivity == 1.0:
         return start.spectral_radius * _draw_unit_radius(seed, size)
     drawn = _draw_topology(start.name, seed, size, max(1, round(start.connectivity * size)))
@@ -153,6 +163,7 @@ def _draw_topology(name: str, seed: int, size: int, connections: int) -> Sparse:
 
 @lru_cache(maxsize=8)
 def _draw_unit_radius(seed: int, size: int) -> np.ndarray:
-    """Draw a normal matrix and scale it to spectral radius 1. Cached, since its eigenvalues take most of the time."""
+    """Draw a normal matrix and scale it to spectral radius 1. Cached,
+    since its eigenvalues take most of the time."""
     normal = Draw(seed).normal(size=(size, size))
     return normal / np.abs(np.linalg.eigvals(normal)).max()

@@ -1,7 +1,7 @@
 """One step of a cell in JAX: the two parts of its affine map, and its update.
 
-`RULES` has one entry for each class of cells. Updates act on arrays whose leading axis is the units: shape (H,) for one
-sequence, (H, S) for a batch of S sequences.
+`RULES` has one entry for each class of cells. Updates act on arrays whose leading axis is the
+units: shape (H,) for one sequence, (H, S) for a batch of S sequences.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ RULES: dict[type[AnyCell], Rule[Any]] = {
         lambda cell: polynomial_update(cell.degree), drive=lambda cell, inputs: inputs
     ),
 }
-"""The rule of each class of cells. A dictionary cannot say that keys and values are of one class."""
+"""The rule of each class of cells. A dictionary cannot say that keys and values are of one
+class."""
 
 
 def rule_of(cell: Kind) -> Rule[Kind]:
@@ -146,7 +147,8 @@ def linear_part(cell: AnyCell) -> AnyCell:
 
 
 def mix(cell: AnyCell, hidden: Float[Array, "*T H"]) -> Float[Array, "*T A"]:
-    """The recurrent part of the affine map, h_{t-1} @ recurrent; zero for a cell without recurrent weights."""
+    """The recurrent part of the affine map, h_{t-1} @ recurrent;
+    zero for a cell without recurrent weights."""
     if rule_of(cell).recurrent is None:
         return jnp.zeros((*hidden.shape[:-1], cell.columns), hidden.dtype)
     return hidden @ recurrent_of(cell)

@@ -1,14 +1,16 @@
 """Runs of a network in JAX: open loop, forced, and closed loop.
 
-In open loop, the network reads data. In closed loop, it reads its own output. In a forced run, it reads a mixture of
-both. Every run has derivatives with respect to the weights, the data and the state.
+In open loop, the network reads data. In closed loop, it reads its own output.
+In a forced run, it reads a mixture of both. Every run has derivatives with
+respect to the weights, the data and the state.
 
-In a forced or free run, the output returns to the input through the readout and the input weights. Both maps are
-affine. The derivative rule therefore has the form that `freerun.network.recurrence` describes: the terms that do not
-depend on the tangent of the step before are computed for all steps at once.
+In a forced or free run, the output returns to the input through the readout and the input
+weights. Both maps are affine. The derivative rule therefore has the form that
+`freerun.network.recurrence` describes: the terms that do not depend on the tangent of the step
+before are computed for all steps at once.
 
-Shapes: T steps; N = D + E numbers read in a step, D channels and E external inputs; H hidden states of all layers.
-*S stands for a batch axis that may be absent.
+Shapes: T steps; N = D + E numbers read in a step, D channels and E external inputs; H hidden states
+of all layers. *S stands for a batch axis that may be absent.
 """
 
 from __future__ import annotations
@@ -58,7 +60,8 @@ def windows(network: Network, inputs: Float[Array, "T *S N"], past: Float[Array,
 
 
 def output(network: Network, hidden: Float[Array, "*T H"], window: Window) -> Float[Array, "*T D"]:
-    """Compute predictions of the next values, shape (*T, D), from hidden states and the windows of the same steps."""
+    """Compute predictions of the next values, shape (*T, D),
+    from hidden states and the windows of the same steps."""
     outputs = multiply_rows(lambda rows: rows @ network.readout, hidden) + network.bias
     direct = network.direct
     if direct is not None:
@@ -91,7 +94,8 @@ def read(
 
 
 def read_on(network: Network, inputs: Float[Array, "T N"], state: State) -> tuple[Float[Array, "T H"], Window, State]:
-    """Run in open loop, and return the hidden states, the windows, and the state after the last step."""
+    """Run in open loop, and return the hidden states, the windows,
+    and the state after the last step."""
     carries, hidden, window = read(network, inputs, state)
     return hidden, window, _state_after(state, carries, inputs)
 
@@ -102,8 +106,8 @@ def predict(network: Network, inputs: Float[Array, "T *S N"], state: State | Non
     Args:
         network: the network.
         inputs: one sequence, shape (T, N), or a batch of S sequences, shape (T, S, N).
-        state: the state before the first step; None is the zero state. For a batch, the entries of its carries have
-            shape (S, H), and its past has shape (depth, S, N).
+        state: the state before the first step; None is the zero state. For a batch, the entries of
+            its carries have shape (S, H), and its past has shape (depth, S, N).
 
     Returns:
         Shape (T, *S, D).
@@ -170,7 +174,8 @@ def _advance(network: Network, state: State, value: Array, updates: Sequence[Cal
 
 
 def _state_after(state: State, carries: tuple[Carry, ...], inputs: Float[Array, "T N"]) -> State:
-    """The state after the last step, from the state before the first, the carries after all steps, and the inputs."""
+    """The state after the last step, from the state before the first, the carries after all steps,
+    and the inputs."""
     past = jnp.concatenate([state.past, inputs])[inputs.shape[0] :]
     return State(jax.tree.map(lambda entry: entry[-1], carries), past)
 
@@ -226,14 +231,16 @@ def forced_on(
     inputs: Float[Array, "T N"],
     strength: Float[Array, "T S"],
 ) -> tuple[Float[Array, "T D"], StepResult]:
-    """Run `forced_loop`, and return its outputs, and the state and output from which a next run continues."""
+    """Run `forced_loop`, and return its outputs,
+    and the state and output from which a next run continues."""
     carries, outputs = forced_loop(network, state, value, inputs, strength)
     known = mix_inputs(inputs, shift(value, outputs), strength)
     return outputs, (_state_after(state, carries, known), outputs[-1])
 
 
 def _forced(network: Network, state: State, value: Array, inputs: Array, strength: Array) -> Float[Array, "T D"]:
-    """The outputs of `forced_loop`, computed step by step, or parallel in time if `network.parallel`."""
+    """The outputs of `forced_loop`, computed step by step,
+    or parallel in time if `network.parallel`."""
     if not network.parallel:
         return forced_loop(network, state, value, inputs, strength)[1]
 
@@ -254,16 +261,19 @@ def forced_loop(
     inputs: Float[Array, "T N"],
     strength: Float[Array, "T S"],
 ) -> tuple[tuple[Carry, ...], Float[Array, "T D"]]:
-    """Run on mixtures of data and output: step t reads strength_t * data_t + (1 - strength_t) * output_{t-1}.
+    """Run on mixtures of data and output: step t reads strength_t *
+    data_t + (1 - strength_t) * output_{t-1}.
 
-    This is generalized teacher forcing (Doya, 1992; Hess et al., 2023). Strength 1 is the open loop, 0 the closed loop.
+    This is generalized teacher forcing (Doya, 1992; Hess et al., 2023).
+    Strength 1 is the open loop, 0 the closed loop.
 
     Args:
         network: the network.
         state: the state before the first step.
         value: the output of the step before the first, shape (D,).
         inputs: the data, shape (T, N). External inputs, the last E columns, are not mixed.
-        strength: the forcing strength of each step, for each channel (S = D) or for all channels (S = 1).
+        strength: the forcing strength of each step, for each channel (S = D) or for all channels (S
+            = 1).
 
     Returns:
         For each layer, the carry after each step, and the output of each step, shape (T, D).
@@ -285,9 +295,10 @@ def _forced_loop_jvp(primals: tuple[PyTree, ...], tangents: tuple[PyTree, ...]) 
 
         dr_t = k_t + (1 - alpha_t) dy_{t-1},    k_t = alpha_t dx_t + dalpha_t (x_t - y_{t-1}).
 
-    Each layer has the tangent dh_t = f'(a_t) (dh_{t-1} @ W + dr_t @ V + b_t), where b_t holds the tangents of the
-    weights; the output has dy_t = dh_t @ R + c_t, with c_t = h_t @ dR + dbias. After the run, k_t, b_t, c_t and the
-    slopes f'(a_t) are computed for all steps at once. A second loop then computes the tangents.
+    Each layer has the tangent dh_t = f'(a_t) (dh_{t-1} @ W + dr_t @ V + b_t), where b_t holds the
+    tangents of the weights; the output has dy_t = dh_t @ R + c_t, with c_t = h_t @ dR + dbias.
+    After the run, k_t, b_t, c_t and the slopes f'(a_t) are computed for all steps at once. A second
+    loop then computes the tangents.
     """
     network, state, value, inputs, strength = primals
     d_network, d_state, d_value, d_inputs, d_strength = tangents
@@ -313,8 +324,8 @@ class LinearSteps(NamedTuple):
     """Linearized steps of a network.
 
     Attributes:
-        layers: for each layer, the linearization of its update, and the tangent of its carry that comes from the
-            tangent of its weights (b_t in `_forced_loop_jvp`).
+        layers: for each layer, the linearization of its update, and the tangent of its carry that
+            comes from the tangent of its weights (b_t in `_forced_loop_jvp`).
         output: the tangent of the output that comes from the tangent of the readout (c_t).
     """
 
@@ -354,7 +365,8 @@ def _linearize_steps(
 
 
 def _linear_step(network: Network, linear: LinearSteps, state: State, value: Array) -> StepResult:
-    """Map the tangents of the state and of what a step reads to those of the next state and of the output."""
+    """Map the tangents of the state and of what a step reads to
+    those of the next state and of the output."""
 
     def updated(slope: PyTree, known: Carry) -> Callable[..., Carry]:
         return lambda *tangents: jax.tree.map(jnp.add, slope(*tangents), known)

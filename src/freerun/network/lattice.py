@@ -1,9 +1,10 @@
 """`Lattice`: the sites of a field, and which of them a network reads that all sites share.
 
-The channels of a field are the sites of a ring or of a grid. One small network predicts the next value of one site from
-the values around it. All sites share its weights, so that it does not matter where on the lattice something happens
-(translation invariance). Pathak et al. (Physical Review Letters 120, 2018) couple reservoirs in this way; Parlitz and
-Merkwirth (Physical Review Letters 84, 2000) predict fields from local windows.
+The channels of a field are the sites of a ring or of a grid. One small network predicts the next
+value of one site from the values around it. All sites share its weights, so that it does not matter
+where on the lattice something happens (translation invariance). Pathak et al. (Physical Review
+Letters 120, 2018) couple reservoirs in this way; Parlitz and Merkwirth (Physical Review Letters 84,
+2000) predict fields from local windows.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Lattice:
     """The sites of a field, and the neighbourhood that the network of a site reads.
 
     Attributes:
-        extent: the number of sites of a ring, (D,), or rows and columns of a grid, whose sites are numbered row by row.
+        extent: the number of sites of a ring, (D,), or rows and columns of a grid,
+            whose sites are numbered row by row.
         neighbours: sites on each side, along each axis.
         boundary: `periodic` joins the ends; `no-flux` mirrors the sites beyond the edge.
     """
@@ -45,7 +47,8 @@ class Lattice:
 
     @property
     def width(self) -> int:
-        """W, the number of sites of a neighbourhood: a row of 2 n + 1 on a ring, a square of (2 n + 1)^2 on a grid."""
+        """W, the number of sites of a neighbourhood: a row of 2 n + 1 on a ring,
+        a square of (2 n + 1)^2 on a grid."""
         return (2 * self.neighbours + 1) ** len(self.extent)
 
     def around(self) -> np.ndarray:
@@ -56,7 +59,8 @@ class Lattice:
         """Arrange what is read of each step by sites.
 
         Args:
-            values: the values of all sites at each lag, and the external inputs, shape (*T, L, D + E).
+            values: the values of all sites at each lag, and the external inputs, shape (*T, L,
+                D + E).
 
         Returns:
             Shape (*T, D, L * (W + E)). External inputs are the same at all sites.

@@ -1,8 +1,9 @@
 """Monomials of numbers: how many there are, and their values.
 
-The monomials of degree d in K numbers x_1, ..., x_K are the products x_i x_j ... of d of them, with repetition, in
-lexicographic order: x_1 x_1, x_1 x_2, ..., x_K x_K for d = 2. Those of degree d that begin with x_i are x_i times those
-of degree d - 1 that begin with x_i or a later number, which stand side by side at the end of their block.
+The monomials of degree d in K numbers x_1, ..., x_K are the products x_i x_j ... of d of them, with
+repetition, in lexicographic order: x_1 x_1, x_1 x_2, ..., x_K x_K for d = 2. Those of degree d that
+begin with x_i are x_i times those of degree d - 1 that begin with x_i or a later number, which
+stand side by side at the end of their block.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 
 def count(numbers: int, degree: int) -> int:
-    """The number of monomials of degree 2 to `degree` in K = `numbers` numbers: C(K + degree, degree) - K - 1."""
+    """The number of monomials of degree 2 to `degree` in K = `numbers` numbers: C(K + degree,
+    degree) - K - 1."""
     return comb(numbers + degree, degree) - numbers - 1
 
 
@@ -28,8 +30,8 @@ def products(numbers: int, degree: int) -> tuple[tuple[tuple[int, int, int], ...
     """How the monomials of each degree from 2 on follow from those of the degree before.
 
     Returns:
-        For each degree, triples (factor, first, last): the next monomials are number `factor` times the monomials
-        `first` to `last` - 1. The K numbers themselves are monomials 0 to K - 1.
+        For each degree, triples (factor, first, last): the next monomials are number `factor` times
+        the monomials `first` to `last` - 1. The K numbers themselves are monomials 0 to K - 1.
     """
     found = list[tuple[tuple[int, int, int], ...]]()
     first, last = 0, numbers
@@ -56,7 +58,8 @@ def values(numbers: Array, degree: int) -> np.ndarray:
 
 
 def pulled_back(numbers: np.ndarray, found: np.ndarray, gradient: np.ndarray, degree: int) -> np.ndarray:
-    """Carry derivatives by monomials back to the numbers that they are made of, from the last product to the first.
+    """Carry derivatives by monomials back to the numbers that they are made of,
+    from the last product to the first.
 
     Args:
         numbers: shape (*S, K).

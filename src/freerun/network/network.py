@@ -23,7 +23,8 @@ class State(NamedTuple):
 
     Attributes:
         cells: the carry of each layer.
-        past: what the network read last, oldest first, shape (depth, N) with depth = max(lags) + sum(differences).
+        past: what the network read last, oldest first, shape (depth,
+            N) with depth = max(lags) + sum(differences).
     """
 
     cells: tuple[Carry, ...]
@@ -58,10 +59,11 @@ class Window(NamedTuple):
     """The inputs of the first layer and of the direct connections.
 
     Attributes:
-        seen: the differenced values and the external inputs at each lag, and the estimate of a known model,
-            concatenated, shape (*T, K); of a field those around each site, shape (*T, sites, K).
-        base: what is added to the output, shape (*T, D): the estimate of a known model, or the next value minus its
-            difference; None without either.
+        seen: the differenced values and the external inputs at each lag, and the
+            estimate of a known model, concatenated, shape (*T, K); of a field
+            those around each site, shape (*T, sites, K).
+        base: what is added to the output, shape (*T, D): the estimate of a known model, or the next
+            value minus its difference; None without either.
     """
 
     seen: Array
@@ -70,27 +72,32 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A recurrent network that predicts the next value of a series: y_t = h_t @ readout + bias + w_t @ direct.
+    """A recurrent network that predicts the next value of a series:
+    y_t = h_t @ readout + bias + w_t @ direct.
 
-    The output y_t predicts x_{t+1}. At step t, the network reads N = D + E numbers: the values x_t of the D channels,
-    and the E external inputs of step t + 1. The window w_t is the concatenation of what was read at steps t - lag, for
-    each lag. Everything before the first step is zero.
+    The output y_t predicts x_{t+1}. At step t, the network reads N = D + E numbers: the values x_t
+    of the D channels, and the E external inputs of step t + 1. The window w_t is the concatenation
+    of what was read at steps t - lag, for each lag. Everything before the first step is zero.
 
-    The window is the input of the first layer and of the direct connections. The input of each further layer is the
-    hidden state of the layer below. The vector h_t is the concatenation of the hidden states of all layers.
+    The window is the input of the first layer and of the direct connections. The input of each
+    further layer is the hidden state of the layer below. The vector h_t is the concatenation of the
+    hidden states of all layers.
 
-    With differences d1, d2, ..., the window holds (1 - B^d1)(1 - B^d2) ... x instead of x, where B is the backshift
-    operator. The readout then predicts the next difference. The output is that prediction plus x_{t+1} minus its
-    difference, which depends on past values alone.
+    With differences d1, d2, ..., the window holds (1 - B^d1)(1 - B^d2) ... x instead of x, where B
+    is the backshift operator. The readout then predicts the next difference. The output is that
+    prediction plus x_{t+1} minus its difference, which depends on past values alone.
 
-    With a known model, the output is its estimate of x_{t+1} plus what the readout predicts, which is then the error of
-    the estimate. The window also holds the estimate, minus x_{t+1} without its difference if there are differences
-    (Pathak et al., 2018, where the readout also reads the estimate).
+    With a known model, the output is its estimate of x_{t+1} plus what the readout
+    predicts, which is then the error of the estimate. The window also holds the estimate,
+    minus x_{t+1} without its difference if there are differences (Pathak et al., 2018,
+    where the readout also reads the estimate).
 
-    The network of a field predicts one site, so that D = 1 in the shapes of its weights. Its windows, hidden states and
-    carries have one more axis, that of the sites, after those of a batch. `Lattice` says what a site reads.
+    The network of a field predicts one site, so that D = 1 in the shapes of its weights. Its
+    windows, hidden states and carries have one more axis, that of the sites, after those of a
+    batch. `Lattice` says what a site reads.
 
-    All arrays are weights. A stack of networks of one shape is a `Network` whose arrays have one more leading axis.
+    All arrays are weights. A stack of networks of one shape is a `Network`
+    whose arrays have one more leading axis.
 
     Attributes:
         cells: the layers, from the bottom up.
@@ -101,7 +108,8 @@ class Network:
         inputs: E, the number of external inputs.
         differences: lags of the differences, in steps.
         parallel: whether JAX runs are computed parallel in time; see `freerun.network.parallel`.
-        known: the known model; None if there is none. The NumPy engine alone runs networks with one.
+        known: the known model; None if there is none.
+            The NumPy engine alone runs networks with one.
         lattice: the sites of a field; None if the channels are no field.
         static: names of the fields that are not weights.
     """
@@ -163,7 +171,8 @@ class Network:
         return replace(self, readout=readout, bias=bias, direct=direct)
 
     def rest(self, several: tuple[int, ...] = ()) -> State:
-        """The zero state. `several` is the shape of a batch: its past then has shape (depth, *several, N)."""
+        """The zero state. `several` is the shape of a batch: its past then has shape (depth,
+        *several, N)."""
         past = np.zeros((self.depth, *several, self.channels + self.inputs), self.bias.dtype)
         return State(tuple(self.at_sites(cell.rest(self.bias.dtype)) for cell in self.cells), past)
 
@@ -174,13 +183,15 @@ class Network:
         return tuple(np.broadcast_to(entry, (self.lattice.sites, *entry.shape)) for entry in carry)
 
     def seen(self, values: Array) -> Array:
-        """Arrange the values and external inputs at each lag, shape (*T, L, N), as `Window.seen`."""
+        """Arrange the values and external inputs at each lag, shape (*T, L, N),
+        as `Window.seen`."""
         if self.lattice is None:
             return values.reshape(*values.shape[:-2], -1)
         return self.lattice.gathered(values)
 
     def over_channels(self, outputs: Array) -> Array:
-        """Arrange outputs by channels, shape (*T, D); those of a field come site by site, shape (*T, sites, 1)."""
+        """Arrange outputs by channels, shape (*T, D); those of a field come site by site,
+        shape (*T, sites, 1)."""
         return outputs if self.lattice is None else outputs[..., 0]
 
 
@@ -191,7 +202,8 @@ def _dense(cell: AnyCell) -> AnyCell:
 
 
 def left_out(differences: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Compute how a value follows from its difference: x_{t+1} = difference + sum of coefficient * x_{t - back}.
+    """Compute how a value follows from its difference:
+    x_{t+1} = difference + sum of coefficient * x_{t - back}.
 
     Args:
         differences: lags d1, d2, ... of the differences (1 - B^d1)(1 - B^d2) ... x.

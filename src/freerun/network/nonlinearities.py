@@ -1,4 +1,5 @@
-"""Non-linearities of hidden units in NumPy; `freerun.network.updates` has those of JAX, with their derivatives."""
+"""Non-linearities of hidden units in NumPy; `freerun.network.updates` has those of JAX,
+with their derivatives."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
 
 
 def tanh(a: Array) -> Array:
-    """The hyperbolic tangent as 2 / (1 + exp(-2 a)) - 1, which NumPy computes faster; its error is below 4e-16."""
+    """The hyperbolic tangent as 2 / (1 + exp(-2 a)) - 1, which NumPy computes faster;
+    its error is below 4e-16."""
     b = np.multiply(a, -2.0)
     np.exp(b, out=b)
     b += 1.0
@@ -45,4 +47,5 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
     "softplus": lambda value: -np.expm1(-value),
     "identity": np.ones_like,
 }
-"""The derivatives of the non-linearities by name, as functions of the value f(a): f'(a) = slope(f(a))."""
+"""The derivatives of the non-linearities by name, as functions of the value f(a):
+f'(a) = slope(f(a))."""

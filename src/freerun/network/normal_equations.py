@@ -1,11 +1,14 @@
-"""Readouts of wide networks by the normal equations: sums of products of rows, and a Cholesky factorization.
+"""Readouts of wide networks by the normal equations: sums of products of rows,
+and a Cholesky factorization.
 
-With n rows A of F columns, targets B and a penalty, the readout solves (A'A / n + penalty I) W = A'B / n. The products
-take n F^2 operations, a QR factorization (`freerun.network.ridge`) 2 n F^2 and a solution by it F^3 more. With 4000
-columns, the products of 2000 rows take 1.06 s and their reduction by QR 2.9 s (one core of an AMD EPYC, 2026-11-30).
+With n rows A of F columns, targets B and a penalty, the readout solves (A'A / n + penalty I) W =
+A'B / n. The products take n F^2 operations, a QR factorization (`freerun.network.ridge`) 2 n F^2
+and a solution by it F^3 more. With 4000 columns, the products of 2000 rows take 1.06 s and their
+reduction by QR 2.9 s (one core of an AMD EPYC, 2026-11-30).
 
-The sums square the condition number. Relative errors of the readout are at most about eps * trace(A'A / n) / penalty.
-Readouts are therefore solved so only if the penalty is far above eps times that trace.
+The sums square the condition number. Relative errors of the readout are at most
+about eps * trace(A'A / n) / penalty. Readouts are therefore solved so only if the
+penalty is far above eps times that trace.
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ from freerun.network.network import Network
 from freerun.network.ridge import NOT_FINITE, Solution, rows_of
 
 WIDE = 2000
-"""Columns from which on the normal equations are taken. The default has at most about 1000, and keeps QR."""
+"""Columns from which on the normal equations are taken. The default has at most about 1000,
+and keeps QR."""
 
 SAFE = 1000.0
-"""The penalty has to be at least this many times eps * trace: errors of the readout are then below a thousandth in the
-directions in which the data say least, and far smaller in all others."""
+"""The penalty has to be at least this many times eps * trace: errors of the readout are then below
+a thousandth in the directions in which the data say least, and far smaller in all others."""
 
 
 def suit(network: Network, panel: Sequence[np.ndarray], penalty: float) -> bool:
@@ -54,7 +58,8 @@ def solve(
 ) -> Solution:
     """Solve the readout of a network for complete series, and without each of several stretches.
 
-    Features that are larger than `suit` expects, such as those of unbounded units, are reduced by QR instead.
+    Features that are larger than `suit` expects, such as those of unbounded units,
+    are reduced by QR instead.
 
     Args:
         network, panel, washout, penalty, noise, seed, stretches: see `freerun.network.ridge.solve`.
@@ -80,7 +85,8 @@ def solve(
 
 
 class _Sums:
-    """Sums of products of the features and targets of n rows: the upper triangle of (A, B)' (A, B)."""
+    """Sums of products of the features and targets of n rows: the upper triangle of (A, B)'
+    (A, B)."""
 
     def __init__(self) -> None:
         self.products: np.ndarray | None = None
@@ -108,7 +114,8 @@ class _Sums:
         self.count += len(features)
 
     def precise(self, network: Network, penalty: float) -> bool:
-        """Whether the penalty is far above the rounding of the sums; also where they are not finite."""
+        """Whether the penalty is far above the rounding of the sums;
+        also where they are not finite."""
         assert self.products is not None
         channels = network.bias.shape[0]
         trace = float(np.trace(self.products[:-channels, :-channels])) / self.count

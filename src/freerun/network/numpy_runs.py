@@ -1,14 +1,17 @@
-"""Runs of a network in NumPy: open loop, closed loop, and closed loop with given values, in batches.
+"""Runs of a network in NumPy: open loop, closed loop, and closed loop with given values,
+in batches.
 
-This engine serves everything that needs no derivative. It compiles nothing and does not import JAX.
-`freerun.network.jax_runs` computes the same with derivatives. A test compares the two for every cell.
+This engine serves everything that needs no derivative. It compiles nothing and
+does not import JAX. `freerun.network.jax_runs` computes the same with
+derivatives. A test compares the two for every cell.
 
-A batch has S runs: carries have shape (S, H), and the past has shape (depth, S, N). A step of a batch is one matrix
-product. Networks that differ in their readouts alone also run in one batch, for instance those of several penalties.
-The sites of a field are one more axis, after that of the runs: carries of shape (S, sites, H).
+A batch has S runs: carries have shape (S, H), and the past has shape (depth, S, N). A step of a
+batch is one matrix product. Networks that differ in their readouts alone also run in one batch, for
+instance those of several penalties. The sites of a field are one more axis, after that of the runs:
+carries of shape (S, sites, H).
 
-Shapes: T steps; N = D + E numbers read in a step, D channels and E external inputs; H hidden states of all layers.
-*S stands for a batch axis that may be absent.
+Shapes: T steps; N = D + E numbers read in a step, D channels and E external inputs; H hidden states
+of all layers. *S stands for a batch axis that may be absent.
 """
 
 from __future__ import annotations
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
     from freerun.network.updates import Array, Carry
 
 NUMBERS_AT_ONCE = 10_000_000
-"""Most numbers of the carries along a series that are in memory at once (80 MB): 10000 steps of 1000 units."""
+"""Most numbers of the carries along a series that are in memory at once (80 MB):
+10000 steps of 1000 units."""
 
 
 class Readouts(NamedTuple):
@@ -121,7 +125,8 @@ def output(network: Network, hidden: Array, window: Window) -> Array:
 
 
 def start_of(network: Network, inputs: Array) -> State:
-    """The state in which the network begins to read a series: zero, except that smoothers begin close to the series.
+    """The state in which the network begins to read a series: zero,
+    except that smoothers begin close to the series.
 
     Args:
         network: the network.
@@ -171,7 +176,8 @@ def read(network: Network, inputs: Array, state: State | None = None) -> Reading
 
 
 def _open_loop(cell: AnyCell, inputs: Array, carry: Carry) -> Carry:
-    """Run a cell over T steps; return the carry after each step. Each entry has a leading axis of length T."""
+    """Run a cell over T steps; return the carry after each step.
+    Each entry has a leading axis of length T."""
     drive = cell.drive(inputs)
     if cell.memoryless:
         return cell.step(carry, drive)
@@ -211,7 +217,8 @@ def follow(network: Network, inputs: Array, state: State | None = None) -> tuple
 def read_in_pieces(
     network: Network, inputs: Array, state: State | None = None, piece: int | None = None
 ) -> Iterator[Reading]:
-    """Run in open loop, and yield a `Reading` for each `piece` steps; None takes as many as fit `NUMBERS_AT_ONCE`."""
+    """Run in open loop, and yield a `Reading` for each `piece` steps;
+    None takes as many as fit `NUMBERS_AT_ONCE`."""
     state = start_of(network, inputs) if state is None else state
     if piece is None:
         numbers = sum(entry.size for carry in state.cells for entry in carry)
@@ -291,14 +298,17 @@ def run(
         state: the state of each run before the step of `value`.
         value: the last known value of each run, shape (S, D).
         steps: number of values to generate.
-        future_inputs: external inputs of the generated steps, shape (steps, E) for all runs, or (steps, S, E).
+        future_inputs: external inputs of the generated steps, shape (steps, E) for all runs,
+            or (steps, S, E).
         given: values that replace outputs, shape (steps, S, D). NaN keeps the output.
-        shocks: numbers that are added to the outputs before the network reads them, shape (steps, S, D).
-        readouts: R readouts, each of which makes all S runs; None is the readout of the network, R = 1.
+        shocks: numbers that are added to the outputs before the network reads them, shape (steps,
+            S, D).
+        readouts: R readouts, each of which makes all S runs; None is the readout of the network,
+            R = 1.
 
     Returns:
-        The generated values, shape (R, S, steps, D), and the state at the end. A run that overflows continues with
-        infinity or NaN.
+        The generated values, shape (R, S, steps, D), and the state at the end.
+        A run that overflows continues with infinity or NaN.
     """
     loop = _Loop(network, state, value, steps, future_inputs, readouts)
     with np.errstate(all="ignore"):
@@ -310,7 +320,8 @@ def run(
 class _Loop:
     """A batch of closed loops.
 
-    One array holds all that the networks read, the latest step first. A window of evenly spaced lags is a slice of it.
+    One array holds all that the networks read, the latest step first.
+    A window of evenly spaced lags is a slice of it.
     """
 
     def __init__(
@@ -436,11 +447,13 @@ def filled(network: Network, inputs: Array, state: State | None = None) -> np.nd
 
     Args:
         network: the network.
-        inputs: what the network reads, shape (T, N), NaN where a value is missing. External inputs must be complete.
+        inputs: what the network reads, shape (T, N), NaN where a value is missing.
+            External inputs must be complete.
         state: the state before the first step; None is that of `start_of`.
 
     Returns:
-        The inputs without missing values, shape (T, N). A value that is missing in the first step is zero, the mean.
+        The inputs without missing values, shape (T, N).
+        A value that is missing in the first step is zero, the mean.
     """
     channels = network.channels
     inputs = np.array(inputs, network.bias.dtype)
@@ -467,7 +480,8 @@ def filled(network: Network, inputs: Array, state: State | None = None) -> np.nd
 
 
 def filled_by(network: Network, readouts: Readouts, inputs: Array) -> np.ndarray:
-    """Fill missing values with the predictions of the candidate in the middle, and external inputs by interpolation.
+    """Fill missing values with the predictions of the candidate in the middle,
+    and external inputs by interpolation.
 
     Args:
         network: the network.

@@ -1,7 +1,7 @@
 """One rule for each kind of cell in ONNX: the step of a cell as nodes of a graph.
 
-Tensors have shape (S, H): S is the number of sites of a field, and 1 without a field. `freerun.network.cells` has the
-formulas, and the same steps in NumPy.
+Tensors have shape (S, H): S is the number of sites of a field, and 1 without a field.
+`freerun.network.cells` has the formulas, and the same steps in NumPy.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from freerun.network.updates import Array
 
 Carry = list[Tensor]
-"""What a cell keeps between two steps; the first entry is its hidden state. Nothing for a cell without memory."""
+"""What a cell keeps between two steps; the first entry is its hidden state.
+Nothing for a cell without memory."""
 
 
 Kind = TypeVar("Kind", bound=AnyCell)
@@ -45,7 +46,8 @@ class Rule(Generic[Kind]):
     """How ONNX runs a class of cells.
 
     Attributes:
-        step: makes the next hidden state and the next carry of the cell, its carry and its input, shape (S, D).
+        step: makes the next hidden state and the next carry of the cell, its carry and its input,
+            shape (S, D).
         carried: the shapes of the carry, given the cell and S.
     """
 
@@ -86,8 +88,8 @@ def _driven(cell: AffineCell, inputs: Tensor) -> Tensor:
 def _mixed(hidden: Tensor, recurrent: Array | Sparse) -> Tensor:
     """The recurrent part of the affine map, shape (S, A).
 
-    Of a sparse matrix, each unit gathers the hidden states that it is connected to. Units with fewer connections than
-    others gather the first hidden state with a weight of zero.
+    Of a sparse matrix, each unit gathers the hidden states that it is connected to. Units with
+    fewer connections than others gather the first hidden state with a weight of zero.
     """
     if not isinstance(recurrent, Sparse):
         return hidden @ np.asarray(recurrent)
@@ -201,4 +203,5 @@ RULES: dict[type[AnyCell], Rule[Any]] = {
     SmoothingCell: Rule(_smoothing, _smoothing_carried),
     PolynomialCell: Rule(_polynomial, lambda cell, sites: []),
 }
-"""The rule of each class of cells. A dictionary cannot say that keys and values are of one class."""
+"""The rule of each class of cells. A dictionary cannot say that keys and values are of one
+class."""

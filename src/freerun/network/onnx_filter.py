@@ -1,8 +1,9 @@
-"""The extended Kalman filter of noisy measurements in ONNX; see `freerun.network.assimilation.filtered`.
+"""The extended Kalman filter of noisy measurements in ONNX;
+see `freerun.network.assimilation.filtered`.
 
-The state is the belief about the last K = depth + 1 values: their mean, shape (K, D), the current one first, and their
-covariance, shape (K D, K D). Both are in double precision. Networks whose measurements are filtered have no recurrent
-weights, so that all derivatives follow from one window.
+The state is the belief about the last K = depth + 1 values: their mean, shape (K, D), the current
+one first, and their covariance, shape (K D, K D). Both are in double precision. Networks whose
+measurements are filtered have no recurrent weights, so that all derivatives follow from one window.
 """
 
 from __future__ import annotations
@@ -127,7 +128,8 @@ def measured(noise: Noise, mean: Tensor, covariance: Tensor, values: Tensor, mis
 
 
 def _linear_windows(network: Network) -> tuple[np.ndarray, np.ndarray]:
-    """How the window, shape (W, K D), and what is added to the output, (D, K D), follow from the last K values."""
+    """How the window, shape (W, K D), and what is added to the output, (D, K D),
+    follow from the last K values."""
     count, channels = network.depth + 1, network.channels
     known = np.zeros((count, count * channels, channels + network.inputs))
     known[:, :, :channels] = np.eye(count * channels).reshape(-1, count, channels).transpose(1, 0, 2)[::-1]

@@ -1,7 +1,8 @@
 """`Graph` and `Tensor`: the nodes of an ONNX graph, written as formulas.
 
-A `Tensor` is the result of a node. Its operators, and the methods of `Graph`, append nodes to the graph: `a @ b + c` is
-a matrix product followed by a sum. All are operators of ONNX opset 17 that onnxruntime computes in double precision.
+A `Tensor` is the result of a node. Its operators, and the methods of `Graph`, append nodes to the
+graph: `a @ b + c` is a matrix product followed by a sum. All are operators of ONNX opset 17 that
+onnxruntime computes in double precision.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ COUNT, TRUTH = np.dtype(np.int64), np.dtype(np.bool_)
 """Types of sizes and indices, and of conditions."""
 
 WIDE = 128
-"""Rows of a matrix from which on its transpose is stored. In double precision onnxruntime multiplies a row by a matrix
-of 1000 rows and columns in 2.5 ms, and the transposed matrix by a column in 0.7 ms."""
+"""Rows of a matrix from which on its transpose is stored. In double precision
+onnxruntime multiplies a row by a matrix of 1000 rows and columns in 2.5 ms, and the
+transposed matrix by a column in 0.7 ms."""
 
 Body = Callable[["Tensor", list["Tensor"]], tuple[list["Tensor"], "Tensor"]]
-"""One step of a loop: from its number and what is carried to what is carried on, and what the loop collects."""
+"""One step of a loop: from its number and what is carried to what is carried on,
+and what the loop collects."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,8 @@ class Tensor:
     Attributes:
         graph: the graph.
         name: its name in the graph.
-        dtype: type of its numbers. An array beside a tensor in a formula is a constant of this type.
+        dtype: type of its numbers. An array beside a tensor in a formula is a constant of this
+            type.
     """
 
     graph: Graph
@@ -73,15 +77,17 @@ class Tensor:
         return self.graph.apply("Slice", self, *bounds)
 
     def of_length(self, count: Tensor) -> Tensor:
-        """The same, refused as it runs if it has another length than `count`, shape (1,), along the first axis.
+        """The same, refused as it runs if it has another length than `count`, shape (1,),
+        along the first axis.
 
-        `Split` checks the sum of the lengths of its parts, of which there is one here. A `Reshape` would check too, but
-        onnxruntime leaves out those that it takes to change nothing.
+        `Split` checks the sum of the lengths of its parts, of which there is one here. A `Reshape`
+        would check too, but onnxruntime leaves out those that it takes to change nothing.
         """
         return self.graph.apply("Split", self, count, axis=0)
 
     def taken(self, indices: Operand, axis: int = 0) -> Tensor:
-        """The places of an array of indices along an axis, whose dimensions take the place of that axis."""
+        """The places of an array of indices along an axis,
+        whose dimensions take the place of that axis."""
         return self.graph.apply("Gather", self, self.graph.tensor(indices, COUNT), axis=axis)
 
     def shaped(self, *shape: int) -> Tensor:
@@ -104,7 +110,8 @@ Operand = Tensor | np.ndarray | float
 
 
 class Graph:
-    """A graph under construction: its constants, and its nodes in the order in which they compute."""
+    """A graph under construction: its constants,
+    and its nodes in the order in which they compute."""
 
     def __init__(self) -> None:
         self.constants: list[TensorProto] = []
@@ -114,7 +121,8 @@ class Graph:
 
     @property
     def nodes(self) -> list[NodeProto]:
-        """The nodes of the graph that is being built: of the body of a loop inside of it, otherwise its own."""
+        """The nodes of the graph that is being built: of the body of a loop inside of it,
+        otherwise its own."""
         return self._open[-1]
 
     @property
@@ -211,7 +219,8 @@ class Graph:
         return after, collected
 
     def info(self, tensor: Tensor, shape: Sequence[int | str] | None = None, text: str = "") -> ValueInfoProto:
-        """The declaration of an input or an output; a name in place of a number is a size that is not fixed."""
+        """The declaration of an input or an output; a name in place of
+        a number is a size that is not fixed."""
         return helper.make_tensor_value_info(
             tensor.name, helper.np_dtype_to_tensor_dtype(tensor.dtype), shape, doc_string=text
         )
@@ -237,10 +246,12 @@ class Graph:
 
 
 class _Inside:
-    """Nodes that are appended in this context make a graph inside of another one; it reads tensors of both."""
+    """Nodes that are appended in this context make a graph inside of another one;
+    it reads tensors of both."""
 
     def __init__(self, graphs: list[list[NodeProto]]) -> None:
-        """Begin no graph yet; `graphs` are the nodes of those under construction, the innermost last."""
+        """Begin no graph yet; `graphs` are the nodes of those under construction,
+        the innermost last."""
         self._graphs = graphs
 
     def __enter__(self) -> list[NodeProto]:

@@ -1,6 +1,8 @@
-"""The step of a network in ONNX: what `freerun.network.numpy_runs` computes for one step, as nodes of a graph.
+"""The step of a network in ONNX: what `freerun.network.numpy_runs` computes for one step,
+as nodes of a graph.
 
-Tensors have two dimensions. The first is that of a single row, or of the sites where a field is read site by site.
+Tensors have two dimensions. The first is that of a single row,
+or of the sites where a field is read site by site.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from freerun.network.onnx_graph import Tensor
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the state of a network lies in a vector: the carries of all layers, then what was read last.
+    """Where the state of a network lies in a vector: the carries of all layers,
+    then what was read last.
 
     Attributes:
         carries: the shapes of the carry of each layer.
@@ -89,7 +92,8 @@ def step(network: Network, layout: Layout, state: list[Tensor], read: Tensor) ->
 
 
 def outputs_of(network: Network, hidden: list[Tensor], window: Tensor, base: Tensor | None) -> Tensor:
-    """The outputs, shape (1, D), given the hidden states of all layers, the window, and what is added."""
+    """The outputs, shape (1, D), given the hidden states of all layers, the window,
+    and what is added."""
     features, weights = list(hidden), [np.asarray(network.readout)]
     if network.direct is not None:
         features.append(window)
@@ -102,7 +106,8 @@ def outputs_of(network: Network, hidden: list[Tensor], window: Tensor, base: Ten
 
 
 def window_of(network: Network, known: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The window, shape (1, K) or (sites, K), and what is added to the output; see `numpy_runs.windows`.
+    """The window, shape (1, K) or (sites, K), and what is added to the output;
+    see `numpy_runs.windows`.
 
     Args:
         network: the network.
@@ -128,7 +133,8 @@ def window_of(network: Network, known: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def _rows(network: Network, seen: Tensor, given: Tensor | None) -> Tensor:
-    """The values and external inputs at each lag, shapes (L, D) and (L, E), as a row, shape (1, K)."""
+    """The values and external inputs at each lag, shapes (L, D) and (L, E), as a row, shape (1,
+    K)."""
     both = seen if given is None else seen.graph.joined([seen, given], axis=1)
     return both.shaped(1, -1)
 

@@ -1,18 +1,20 @@
 """Parallel in time: a long run as pieces that are computed in parallel, for GPUs.
 
-A run is cut into K pieces. A piece maps the state before it, s_k, and its inputs x_k to the next state: s_{k+1} =
-f(s_k, x_k). These K equations determine the states s_1, ..., s_K. This is multiple shooting (Bellen and Zennaro, 1989);
-Lim, Zhu, Selfridge and Kasim (2024) use pieces of one step. Newton's method solves the equations. An iteration runs all
-pieces in parallel from the current states, with their Jacobians J_k. It then solves the linear recurrence
+A run is cut into K pieces. A piece maps the state before it, s_k, and its inputs x_k to the next
+state: s_{k+1} = f(s_k, x_k). These K equations determine the states s_1, ..., s_K. This is multiple
+shooting (Bellen and Zennaro, 1989); Lim, Zhu, Selfridge and Kasim (2024) use pieces of one step.
+Newton's method solves the equations. An iteration runs all pieces in parallel from the current
+states, with their Jacobians J_k. It then solves the linear recurrence
 
     d_{k+1} = d_k @ J_k + r_k,    r_k = f(s_k, x_k) - s_{k+1},
 
-and adds d_k to s_k. A composition of affine maps is affine, so a parallel scan solves the recurrence in log K rounds.
-The derivatives of the states solve the same recurrence with another r. In reverse mode it runs backward.
+and adds d_k to s_k. A composition of affine maps is affine, so a parallel scan solves the
+recurrence in log K rounds. The derivatives of the states solve the same recurrence with another r.
+In reverse mode it runs backward.
 
-Few iterations suffice if the network forgets its state (Gonzalez, Kozachkov, Zoltowski, Clarkson and Linderman, 2025).
-Networks do so that read data, or mixtures with enough data in them. If the iteration does not converge, the pieces run
-one after the other.
+Few iterations suffice if the network forgets its state (Gonzalez, Kozachkov, Zoltowski, Clarkson
+and Linderman, 2025). Networks do so that read data, or mixtures with enough data in them. If the
+iteration does not converge, the pieces run one after the other.
 """
 
 from __future__ import annotations
@@ -38,11 +40,13 @@ PIECE = 32
 """Number of steps of a piece."""
 
 MOST_ITERATIONS = 20
-"""Most iterations of Newton's method; if it has not converged then, the pieces run one after the other."""
+"""Most iterations of Newton's method; if it has not converged then,
+the pieces run one after the other."""
 
 
 def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Carry:
-    """Run a cell along one sequence or a batch, parallel in time; arguments and result as in `recurrence.open_loop`."""
+    """Run a cell along one sequence or a batch, parallel in time;
+    arguments and result as in `recurrence.open_loop`."""
     if cell.memoryless:
         return recurrence.open_loop(cell, inputs, carry)
     if inputs.ndim == 3:
@@ -58,7 +62,8 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
 
 
 def join_pieces(steps: int, along: Float[Array, "L K D"]) -> Float[Array, "T D"]:
-    """Join K pieces of L steps to one sequence of `steps` steps, without the padding of the last piece."""
+    """Join K pieces of L steps to one sequence of `steps` steps,
+    without the padding of the last piece."""
     return along.swapaxes(0, 1).reshape(-1, along.shape[-1])[:steps]
 
 
@@ -66,8 +71,9 @@ def join_pieces(steps: int, along: Float[Array, "L K D"]) -> Float[Array, "T D"]
 def solve_starts(run: Run, weights: PyTree, first: PyTree, read: PyTree) -> PyTree:
     """Compute the states before K pieces: s_1 = first, s_{k+1} = run(weights, s_k, x_k).
 
-    The result equals that of a loop up to rounding. Newton's method stops when no number changes by more than a tenth
-    of the square root of the machine epsilon, and each iteration squares the error.
+    The result equals that of a loop up to rounding. Newton's method stops when
+    no number changes by more than a tenth of the square root of the machine
+    epsilon, and each iteration squares the error.
 
     Args:
         run: computes the state after a piece.
@@ -109,8 +115,9 @@ def solve_starts(run: Run, weights: PyTree, first: PyTree, read: PyTree) -> PyTr
 def _starts_jvp(run: Run, primals: tuple[PyTree, ...], tangents: tuple[PyTree, ...]) -> tuple[PyTree, PyTree]:
     """The derivative of `solve_starts`.
 
-    Differentiating s_{k+1} = f(weights, s_k, x_k) gives the recurrence ds_{k+1} = ds_k @ J_k + c_k with ds_1 = dfirst.
-    Here c_k is the tangent of f at a fixed state s_k, from the tangents of the weights and the inputs.
+    Differentiating s_{k+1} = f(weights, s_k, x_k) gives the recurrence ds_{k+1} = ds_k @ J_k + c_k
+    with ds_1 = dfirst. Here c_k is the tangent of f at a fixed state s_k, from the tangents of the
+    weights and the inputs.
     """
     weights, first, read = primals
     d_weights, d_first, d_read = tangents
@@ -147,7 +154,8 @@ def solve_recurrence(slopes: Float[jax.Array, "K n n"], known: Float[jax.Array, 
 
 
 def _compose(slopes: Float[jax.Array, "K n n"], known: Float[jax.Array, "K n"]) -> Float[jax.Array, "K n"]:
-    """Apply the affine maps d -> d @ slopes_k + known_k one after the other, from zero; return all K values."""
+    """Apply the affine maps d -> d @ slopes_k + known_k one after the other, from zero;
+    return all K values."""
 
     def then(one: tuple[jax.Array, jax.Array], after: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         (a, b), (c, d) = one, after
@@ -159,7 +167,8 @@ def _compose(slopes: Float[jax.Array, "K n n"], known: Float[jax.Array, "K n"]) 
 def _linearize_pieces(
     run: Run, weights: PyTree, restore: Callable[[jax.Array], PyTree], states: Float[jax.Array, "K n"], read: PyTree
 ) -> tuple[Float[jax.Array, "K n"], Float[jax.Array, "K n n"]]:
-    """The states after all pieces, and their Jacobians J_k: entry (i, j) is the derivative of s'_j by s_i."""
+    """The states after all pieces, and their Jacobians J_k: entry (i,
+    j) is the derivative of s'_j by s_i."""
 
     def piece(state: jax.Array, read: PyTree) -> tuple[jax.Array, jax.Array]:
         end, push = jax.linearize(lambda state: ravel_pytree(run(weights, restore(state), read))[0], state)

@@ -1,7 +1,9 @@
-"""A network reads a series: where it stands after it, and how well it predicted each step from those before.
+"""A network reads a series: where it stands after it,
+and how well it predicted each step from those before.
 
-A network that knows the noise in measurements reads what they say of the states behind them (`assimilation`). Any other
-network reads the values as they are, and its own prediction where one is missing (`numpy_runs`).
+A network that knows the noise in measurements reads what they say of the states behind them
+(`assimilation`). Any other network reads the values as they are, and its own prediction where one
+is missing (`numpy_runs`).
 
 Shapes: T steps; N = D + E numbers read in a step, D channels and E external inputs.
 """
@@ -19,7 +21,8 @@ from freerun.network.assimilation import Noise
 from freerun.network.network import Network, State
 
 FILTERED = 5000
-"""Most steps of a series along which states are filtered to measure one-step errors, since each takes 0.3 ms."""
+"""Most steps of a series along which states are filtered to measure one-step errors,
+since each takes 0.3 ms."""
 
 SCORED = 100_000
 """Most values of a field, steps times sites, whose one-step errors are measured."""
@@ -44,9 +47,9 @@ def follow(
 ) -> Followed:
     """Read series to their ends.
 
-    Errors are averaged over the steps of all series, then over channels. Washouts and missing values do not count. Of
-    networks that read states behind noisy measurements, it is that of the last 5000 steps; of a field, that of its last
-    100000 values.
+    Errors are averaged over the steps of all series, then over channels. Washouts and missing
+    values do not count. Of networks that read states behind noisy measurements, it is that of the
+    last 5000 steps; of a field, that of its last 100000 values.
 
     Args:
         network: the network.
@@ -66,12 +69,14 @@ def follow(
 
 
 def start_after(network: Network, noise: Noise | None, values: np.ndarray) -> tuple[State, np.ndarray]:
-    """Where a free run after a series starts: the state before its last step, and the value of that step, shape (D,).
+    """Where a free run after a series starts: the state before its last step,
+    and the value of that step, shape (D,).
 
     Args:
         network: the network.
         noise: in the measurements, if the network knows it.
-        values: standardized, shape (T, N); NaN where a value is missing, and complete external inputs.
+        values: standardized, shape (T, N); NaN where a value is missing,
+            and complete external inputs.
     """
     if noise is not None:
         state, value = assimilation.states_before(network, noise, values, np.array([len(values) - 1]))
@@ -98,7 +103,8 @@ def fill_inputs(values: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _read_through(network: Network, noise: Noise | None, values: np.ndarray) -> tuple[np.ndarray, State, np.ndarray]:
-    """Predictions of the last steps whose errors are measured, and where a run after the series starts."""
+    """Predictions of the last steps whose errors are measured,
+    and where a run after the series starts."""
     most = _most_scored(network, noise)
     if most is None:
         known = numpy_runs.filled(network, values)

@@ -1,13 +1,13 @@
 """Loops over time steps, and cells that run along a sequence.
 
-Each loop that training differentiates has a derivative rule of its own. A cell computes h_t = f(a_t) with the affine
-map a_t = h_{t-1} @ W + u_t. The tangent of h_t is
+Each loop that training differentiates has a derivative rule of its own. A cell computes h_t =
+f(a_t) with the affine map a_t = h_{t-1} @ W + u_t. The tangent of h_t is
 
     dh_t = f'(a_t) * (dh_{t-1} @ W + b_t),    b_t = h_{t-1} @ dW + du_t.
 
-The terms b_t do not depend on the tangent of the step before. One matrix product computes all of them before the loop.
-JAX transposes this rule for reverse mode. The gradient of W is then one matrix product after the backward loop, instead
-of a rank-one update in each step.
+The terms b_t do not depend on the tangent of the step before. One matrix product computes all of
+them before the loop. JAX transposes this rule for reverse mode. The gradient of W is then one
+matrix product after the backward loop, instead of a rank-one update in each step.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ Weights = tuple[Array, Array, Array]
 """The recurrent weights, the input weights and the bias of a cell."""
 
 UNROLL = 8
-"""Steps per iteration of a loop on a GPU, where an iteration takes longer to start than a step takes to compute."""
+"""Steps per iteration of a loop on a GPU, where an iteration takes longer
+to start than a step takes to compute."""
 
 Maps = Callable[[Array, Array], tuple[Array, Array]]
-"""Computes the two parts of the affine map, h_{t-1} @ W and u_t, from the hidden state and the input of a step."""
+"""Computes the two parts of the affine map, h_{t-1} @ W and u_t,
+from the hidden state and the input of a step."""
 
 
 def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Carry:
@@ -47,8 +49,8 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
         carry: the carry before the first step. Each entry has shape (H,), or (S, H).
 
     Returns:
-        The carry after each step. Each entry has a leading axis of length T. Entry 0 holds the hidden states, shape
-        (T, *S, H).
+        The carry after each step. Each entry has a leading axis of length T.
+        Entry 0 holds the hidden states, shape (T, *S, H).
 
     Raises:
         TypeError: JAX has no rule for this class of cells.
@@ -67,7 +69,8 @@ def open_loop(cell: AnyCell, inputs: Float[Array, "T *S D"], carry: Carry) -> Ca
 
 
 def in_pieces(consume: Callable[[State, PyTree], State], state: State, arrays: PyTree, length: int) -> State:
-    """Fold `consume` over consecutive pieces of arrays. Memory holds the intermediate values of one piece at a time.
+    """Fold `consume` over consecutive pieces of arrays.
+    Memory holds the intermediate values of one piece at a time.
 
     Args:
         consume: returns the state after a piece, given the state before it and the piece.
@@ -115,10 +118,11 @@ def _run_rows(
 def _run_rows_jvp(
     update: Update, additive: bool, primals: tuple[PyTree, ...], tangents: tuple[PyTree, ...]
 ) -> tuple[Carry, Carry]:
-    """The derivative of `_run_rows`: dh_t = f'(a_t) * (dh_{t-1} @ W + b_t), b_t = h_{t-1} @ dW + du_t.
+    """The derivative of `_run_rows`: dh_t = f'(a_t) * (dh_{t-1} @ W + b_t),
+    b_t = h_{t-1} @ dW + du_t.
 
-    The first loop runs the cell and keeps the slopes f'(a_t). One matrix product then gives b_t for all steps. The
-    second loop computes the tangents.
+    The first loop runs the cell and keeps the slopes f'(a_t). One matrix product then gives b_t for
+    all steps. The second loop computes the tangents.
     """
     elementwise, recurrent, drive, carry = primals
     d_elementwise, d_recurrent, d_drive, d_carry = tangents
@@ -130,7 +134,8 @@ def _run_rows_jvp(
 
 
 def _maps_of_rows(recurrent: Array) -> Maps:
-    """The two parts of the affine map for sequences that are rows. The input of a step is its drive u_t."""
+    """The two parts of the affine map for sequences that are rows.
+    The input of a step is its drive u_t."""
     return lambda hidden, u: (hidden @ recurrent, u)
 
 
@@ -145,8 +150,9 @@ def _run_columns(
 ) -> Carry:
     """Run a gated cell along a batch of S sequences that are the columns of its arrays.
 
-    Each gate is then a contiguous block of memory, and the weights are the left factor of each product. XLA compiles
-    this layout to faster code. The loop reads the inputs and not their drive, which would be the largest array.
+    Each gate is then a contiguous block of memory, and the weights are the left factor of each
+    product. XLA compiles this layout to faster code. The loop reads the inputs and not their drive,
+    which would be the largest array.
 
     Args:
         update, additive: see `_run_rows`.
@@ -168,9 +174,10 @@ def _run_columns_jvp(
 ) -> tuple[Carry, Carry]:
     """The derivative of `_run_columns`; the rule is that of `_run_rows`, transposed.
 
-    With the input weights V and the bias c, the drive is u_t = V^T x_t + c, and its tangent is
-    du_t = dV^T x_t + dc + V^T dx_t. The bias is the weight of an input that is always 1. If the update is additive,
-    b_t = dW^T h_{t-1} + dV^T x_t + dc is a single matrix product, and so is the gradient of all weights.
+    With the input weights V and the bias c, the drive is u_t = V^T x_t + c, and its tangent is du_t
+    = dV^T x_t + dc + V^T dx_t. The bias is the weight of an input that is always 1. If the update
+    is additive, b_t = dW^T h_{t-1} + dV^T x_t + dc is a single matrix product, and so is the
+    gradient of all weights.
     """
     elementwise, weights, inputs, carry = primals
     d_elementwise, (d_recurrent, d_input, d_bias), d_inputs, d_carry = tangents
@@ -190,13 +197,15 @@ def _run_columns_jvp(
 
 
 def _maps_of_columns(recurrent: Array, driven: Array, bias: Array) -> Maps:
-    """The two parts of the affine map for sequences that are columns. The barrier keeps transpositions out of loops."""
+    """The two parts of the affine map for sequences that are columns.
+    The barrier keeps transpositions out of loops."""
     recurrent_t, input_t = lax.optimization_barrier((recurrent.T, driven.T))
     return lambda hidden, x: (recurrent_t @ hidden, input_t @ x + bias[:, None])
 
 
 def _by_columns(weights: Float[Array, "K L"], columns: Float[Array, "T K S"]) -> Float[Array, "T L S"]:
-    """Multiply the columns of all steps by weights, weights^T @ columns_t, as one product of two matrices."""
+    """Multiply the columns of all steps by weights, weights^T @ columns_t,
+    as one product of two matrices."""
     steps, _, several = columns.shape
     products = weights.T @ columns.swapaxes(0, 1).reshape(-1, steps * several)
     return products.reshape(-1, steps, several).swapaxes(0, 1)
@@ -213,7 +222,8 @@ def loop(
 
 
 def _scan_updates(update: Update, elementwise: Elementwise, maps: Maps, carry: Carry, read: Array) -> Carry:
-    """The carry after each step, stacked. `maps` gives the affine map, and `read` holds the inputs of all steps."""
+    """The carry after each step, stacked. `maps` gives the affine map,
+    and `read` holds the inputs of all steps."""
 
     def step(before: Carry, now: Array) -> tuple[Carry, Carry]:
         after = update(elementwise, before, *maps(before[0], now))
@@ -249,7 +259,8 @@ def _scan_tangents(
         d_elementwise: tangents of the parameters of the update.
         mix: multiplies the tangent of a hidden state by the recurrent weights.
         d_carry: tangent of the carry before the first step.
-        d_maps: the terms of the tangents of the affine map that are known before the loop: h_{t-1} @ dW and du_t.
+        d_maps: the terms of the tangents of the affine map that are known before the loop:
+            h_{t-1} @ dW and du_t.
         additive: whether the two terms may be added before the loop.
     """
     outside, d_drive = d_maps
@@ -315,7 +326,8 @@ def mix_inputs(data: Float[Array, "*T N"], output: Float[Array, "*T D"], alpha: 
     """The forced input alpha * data + (1 - alpha) * output.
 
     Args:
-        data: the first D columns are mixed with the output. The others are external inputs and stay as they are.
+        data: the first D columns are mixed with the output.
+            The others are external inputs and stay as they are.
         output: the output of the network.
         alpha: forcing strength, of each channel (S = D) or of all channels (S = 1).
 
@@ -328,5 +340,6 @@ def mix_inputs(data: Float[Array, "*T N"], output: Float[Array, "*T D"], alpha: 
 
 
 def shift(first: PyTree, rest: PyTree) -> PyTree:
-    """The values before each step: `first`, then those after each step but the last. Both arguments are pytrees."""
+    """The values before each step: `first`, then those after each step but the last.
+    Both arguments are pytrees."""
     return jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), first, rest)

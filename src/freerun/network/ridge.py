@@ -1,13 +1,14 @@
-"""Ridge regression of the readout; all other weights stay as they were drawn (Jaeger, 2001; Huang et al., 2006).
+"""Ridge regression of the readout; all other weights stay as they were drawn (Jaeger, 2001;
+Huang et al., 2006).
 
 With rows A = (hidden states, 1, window) and targets B, the readout W minimizes
 
     (sum of squares of A W - B) / (number of errors) + penalty * (sum of squares of W).
 
-The rows are reduced by a QR factorization (Golub and Van Loan, Matrix Computations, 5.2), a piece at a time. It is more
-accurate than the normal equations, and its memory does not grow with the length of the series. The triangular factor R
-replaces the rows, and further rows can be appended to it. Cross-validation, the final fit and the calibration of
-intervals therefore share their work.
+The rows are reduced by a QR factorization (Golub and Van Loan, Matrix Computations, 5.2), a piece
+at a time. It is more accurate than the normal equations, and its memory does not grow with the
+length of the series. The triangular factor R replaces the rows, and further rows can be appended to
+it. Cross-validation, the final fit and the calibration of intervals therefore share their work.
 """
 
 from __future__ import annotations
@@ -33,13 +34,15 @@ BLOCK = 32
 """Columns per block of LAPACK's tpqrt; 16 to 64 take the same time."""
 
 SINGULAR = 10
-"""Number of penalties from which on one singular value decomposition replaces a QR factorization per penalty.
+"""Number of penalties from which on one singular value decomposition
+replaces a QR factorization per penalty.
 
 With 100 to 1000 columns, a singular value decomposition takes as long as 11 to 15 factorizations.
 """
 
 ROWS_AT_ONCE = 2_000
-"""Steps that are reduced at a time. With 1000 units, 20000 at once took 1.4 times as long, and ten times the memory."""
+"""Steps that are reduced at a time. With 1000 units, 20000 at once took 1.4 times as long,
+and ten times the memory."""
 
 NOT_FINITE = (
     "the hidden states are not finite at the weights drawn, so that no readout can be solved; standardize the series, "
@@ -54,10 +57,12 @@ ROWS_PER_FEATURE = 20
 """Rows of a field for each feature of its readout from which on steps are left out."""
 
 ROUNDS = 3
-"""How often a readout is solved again after missing values are filled with the predictions of the network."""
+"""How often a readout is solved again after missing values are
+filled with the predictions of the network."""
 
 FAR = 1e3
-"""Largest prediction that fills a missing value, in standard deviations; a larger one has diverged."""
+"""Largest prediction that fills a missing value, in standard deviations;
+a larger one has diverged."""
 
 
 def washout_of(washout: int, panel: Sequence[np.ndarray]) -> int:
@@ -100,7 +105,8 @@ class Rows:
         features: hidden states, 1, and the window if there are direct connections, shape (n, F).
         targets: target values of the readout, shape (n, D); zero where they are missing.
         counts: whether the error counts, shape (n, D).
-        steps: step of each target, counted from the end of its series, shape (n,); 1 is the last step.
+        steps: step of each target, counted from the end of its series, shape (n,);
+            1 is the last step.
     """
 
     features: np.ndarray
@@ -113,7 +119,8 @@ class Rows:
         return Rows(self.features[which], self.targets[which], self.counts[which], self.steps[which])
 
     def by_sites(self) -> Rows:
-        """Rows of steps, whose features have shape (n, sites, F), as rows of steps and sites, shape (n * sites, F)."""
+        """Rows of steps, whose features have shape (n, sites, F), as rows of steps and sites,
+        shape (n * sites, F)."""
         steps, sites = self.targets.shape
         features = self.features.reshape(steps * sites, -1)
         return Rows(features, self.targets.reshape(-1, 1), self.counts.reshape(-1, 1), np.repeat(self.steps, sites))
@@ -128,19 +135,22 @@ def rows_of(
     read: Sequence[np.ndarray] | None = None,
     state: State | None = None,
 ) -> Iterator[Rows]:
-    """Compute the rows of the least-squares problem, a piece at a time. Rows without an error that counts are left out.
+    """Compute the rows of the least-squares problem, a piece at a time.
+    Rows without an error that counts are left out.
 
-    If `read` is None, missing values are interpolated. Steps whose window holds a missing value do not count, unless
-    most steps are of that kind.
+    If `read` is None, missing values are interpolated. Steps whose window holds a missing value do
+    not count, unless most steps are of that kind.
 
     Args:
         network: the network. Its readout has no effect.
-        panel: standardized series, arrays of shape (T, N), NaN where a value is missing; see `Scaling.apply`.
+        panel: standardized series, arrays of shape (T, N), NaN where a value is missing;
+            see `Scaling.apply`.
         washout: number of first predictions of each series that do not count.
         noise: standard deviation of normal noise on what the network reads.
         seed: seed of the noise.
         read: what the network reads of each series, shape (T - 1, N), without missing values.
-        state: the state in which it begins to read each series; None is that of `numpy_runs.start_of`.
+        state: the state in which it begins to read each series;
+            None is that of `numpy_runs.start_of`.
 
     Yields:
         The rows of a piece.
@@ -164,11 +174,12 @@ def rows_of(
 
 
 def stride_of(network: Network, panel: Sequence[np.ndarray]) -> int:
-    """Every how many steps all sites of a field give a row; 1 for other networks, and for fields with few rows.
+    """Every how many steps all sites of a field give a row; 1 for other networks,
+    and for fields with few rows.
 
-    Neighbouring steps say much the same. On the Kuramoto-Sivashinsky equation (64 sites, 10000 steps, 1000 units) the
-    free run held 6.2 Lyapunov times by every 32nd step of all sites, 6.0 by as many rows drawn at random, and 4.1 by as
-    many rows of two sites at all steps.
+    Neighbouring steps say much the same. On the Kuramoto-Sivashinsky equation (64 sites, 10000
+    steps, 1000 units) the free run held 6.2 Lyapunov times by every 32nd step of all sites, 6.0 by
+    as many rows drawn at random, and 4.1 by as many rows of two sites at all steps.
 
     Args:
         network: the network.
@@ -184,7 +195,8 @@ def stride_of(network: Network, panel: Sequence[np.ndarray]) -> int:
 def _read_sparsely(
     network: Network, inputs: np.ndarray, state: State | None, stride: int
 ) -> Iterator[tuple[np.ndarray, Array, Window]]:
-    """Run in open loop, and yield steps, hidden states and windows of every `stride`-th step, a piece at a time.
+    """Run in open loop, and yield steps, hidden states and windows of every `stride`-th step,
+    a piece at a time.
 
     Networks without memory read the other steps only in their windows.
     """
@@ -211,7 +223,8 @@ def _counted_errors(
 ) -> list[np.ndarray]:
     """Determine which errors of each series count, shape (T - 1, D).
 
-    With `whole_windows`, the window must be complete too, unless that leaves fewer than half of the errors.
+    With `whole_windows`, the window must be complete too,
+    unless that leaves fewer than half of the errors.
     """
     channels = network.channels
     counted, whole = list[np.ndarray](), list[np.ndarray]()
@@ -230,13 +243,15 @@ def _counted_errors(
 
 @dataclass(frozen=True)
 class Triangle:
-    """Rows reduced to triangular factors. Channels whose errors count at the same steps share a factor.
+    """Rows reduced to triangular factors. Channels whose errors count at the same steps share a
+    factor.
 
     Attributes:
         groups: the channels of each factor.
-        factors: upper triangular factors. They have F columns for the features and one for each of their channels.
-        counted: number of errors of each channel that count, or the sum of their weights, shape (D,); None before the
-            first row.
+        factors: upper triangular factors. They have F columns for the
+            features and one for each of their channels.
+        counted: number of errors of each channel that count, or the sum of their weights,
+            shape (D,); None before the first row.
     """
 
     groups: tuple[tuple[int, ...], ...] = ()
@@ -292,7 +307,8 @@ class Triangle:
         return Triangle(groups, tuple(reduced), counted)
 
     def _divide_groups(self, patterns: list[np.ndarray]) -> tuple[tuple[tuple[int, ...], ...], list[np.ndarray | None]]:
-        """Divide the groups, so that the channels of a group also share a pattern of counted errors in new rows.
+        """Divide the groups, so that the channels of a group also share
+        a pattern of counted errors in new rows.
 
         Args:
             patterns: the channels that share a pattern in the new rows.
@@ -316,9 +332,11 @@ class Triangle:
         return tuple(groups), factors
 
     def readouts(self, network: Network, penalties: Sequence[float]) -> Readouts:
-        """Solve for the readouts that minimize mean squared error + penalty * (sum of squares of the readout).
+        """Solve for the readouts that minimize mean squared error +
+        penalty * (sum of squares of the readout).
 
-        With a penalty of 0, the solution is that of the pseudoinverse: singular values below rounding are dropped.
+        With a penalty of 0, the solution is that of the pseudoinverse:
+        singular values below rounding are dropped.
 
         Args:
             network: the network. Its readout has no effect.
@@ -346,7 +364,8 @@ class Triangle:
         return self.readouts(network, [penalty]).of_network(network, 0)
 
     def mean_squared_error(self, network: Network) -> float:
-        """Mean squared error of a network over the errors that count, in squared standard deviations."""
+        """Mean squared error of a network over the errors that count,
+        in squared standard deviations."""
         assert self.counted is not None
         direct = [] if network.direct is None else [network.direct]
         weights = np.concatenate([network.readout, network.bias[None], *direct])
@@ -362,7 +381,8 @@ class Divided:
     """Reduced rows that leave out each of several stretches in turn.
 
     Attributes:
-        without: for each stretch, all rows outside it; without stretches, a single entry that holds all rows.
+        without: for each stretch, all rows outside it; without stretches,
+            a single entry that holds all rows.
         first: the rows of the first stretch; empty without stretches.
     """
 
@@ -391,8 +411,8 @@ def divided(
 
     Args:
         network, panel, washout, noise, seed: see `rows_of`.
-        stretches: pairs (first, last) of steps counted from the end of the series. A stretch holds the steps s with
-            last < s <= first. Stretches do not overlap.
+        stretches: pairs (first, last) of steps counted from the end of the series. A stretch holds
+            the steps s with last < s <= first. Stretches do not overlap.
     """
     common, apart = Triangle(), [list[Rows]() for _ in stretches]
     for rows in rows_of(network, panel, washout, noise, seed):
@@ -448,7 +468,8 @@ class Solution(NamedTuple):
     Attributes:
         network: the network with the readout for the whole series.
         without: the network with the readout for the series without each stretch in turn.
-        triangle: the reduced rows of the whole series; None if it was solved by `freerun.network.normal_equations`.
+        triangle: the reduced rows of the whole series;
+            None if it was solved by `freerun.network.normal_equations`.
     """
 
     network: Network
@@ -466,10 +487,11 @@ def solve(
     stretches: Sequence[tuple[int, int]] = (),
     rows: Divided | None = None,
 ) -> Solution:
-    """Solve the readout of a network for standardized series, and for the series without each of several stretches.
+    """Solve the readout of a network for standardized series,
+    and for the series without each of several stretches.
 
-    If values are missing, the readout for the whole series is solved again. The predictions of the network then fill
-    the missing values.
+    If values are missing, the readout for the whole series is solved again.
+    The predictions of the network then fill the missing values.
 
     Args:
         network, panel, washout, noise, seed: see `rows_of`.
@@ -518,7 +540,8 @@ def _reduce(factor: np.ndarray | None, rows: np.ndarray, width: int) -> np.ndarr
 
 
 def _append_rows(trapezoid: int, factor: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The triangular factor of a factor on top of rows, by LAPACK tpqrt. The last `trapezoid` rows are trapezoidal."""
+    """The triangular factor of a factor on top of rows, by LAPACK tpqrt.
+    The last `trapezoid` rows are trapezoidal."""
     from scipy.linalg import get_lapack_funcs
 
     (update,) = get_lapack_funcs(("tpqrt",), (factor, rows))
@@ -549,7 +572,8 @@ def _solve_penalties(factor: np.ndarray, width: int, damping: np.ndarray) -> np.
 
 
 def _solve_damped(factor: np.ndarray, width: int, damping: float) -> np.ndarray:
-    """Solve for one penalty: least squares with the rows sqrt(damping) * identity and targets 0 appended."""
+    """Solve for one penalty: least squares with the rows
+    sqrt(damping) * identity and targets 0 appended."""
     from scipy.linalg import solve_triangular
 
     below = np.zeros((width, factor.shape[1]), factor.dtype, order="F")

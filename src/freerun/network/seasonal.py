@@ -7,23 +7,25 @@ from collections.abc import Sequence
 import numpy as np
 
 FEWEST_CYCLES = 1.3
-"""Fewest seasons of a series from which seasonal terms are estimated; shrinkage allows for how uncertain they are."""
+"""Fewest seasons of a series from which seasonal terms are estimated;
+shrinkage allows for how uncertain they are."""
 
 
 def seasonal_terms(values: np.ndarray, periods: Sequence[int]) -> np.ndarray:
     """Estimate the seasonal terms of a series, the shortest season first.
 
-    The terms of a season are the coefficients of its phases in a least-squares fit of phases and a straight line. They
-    are shrunk towards zero by the factor of James and Stein (1961), 1 - (m - 3) * variance / mean square, so that a
-    season that is only noise disappears. The next season is estimated from what is left.
+    The terms of a season are the coefficients of its phases in a least-squares fit of phases and a
+    straight line. They are shrunk towards zero by the factor of James and Stein (1961), 1 - (m - 3)
+    * variance / mean square, so that a season that is only noise disappears. The next season is
+    estimated from what is left.
 
     Args:
         values: shape (T, D); NaN where a value is missing.
         periods: the steps of each season, ascending, the longest last; m is the longest.
 
     Returns:
-        The terms of the steps 0 to m - 1, each of mean zero, shape (m, D). Seasons of which the series has less than
-        `FEWEST_CYCLES` are zero.
+        The terms of the steps 0 to m - 1, each of mean zero, shape (m, D). Seasons of which the
+        series has less than `FEWEST_CYCLES` are zero.
     """
     steps = np.arange(len(values))
     longest = max(periods, default=1)

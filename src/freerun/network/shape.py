@@ -21,12 +21,13 @@ class Shape:
         nonlinearity: non-linearity of the hidden units.
         latent: M, the number of latent variables of a piecewise-linear cell.
         inputs: E, the number of external inputs.
-        differences: lags of the differences that are taken of the values one after the other, in steps.
+        differences: lags of the differences that are taken of the values one after the other,
+            in steps.
         periods: the steps of each season of a smoothing cell, ascending.
         known: whether the network reads the estimates of a known model.
         degree: highest degree of the monomials of a polynomial cell.
-        lattice: the sites of a field, whose network predicts one site from those around it; None if the channels are
-            no field.
+        lattice: the sites of a field, whose network predicts one site from those around it;
+            None if the channels are no field.
     """
 
     channels: int

@@ -1,12 +1,14 @@
 """Networks of exponential smoothers: their gains, and their solved readout.
 
-One network holds a grid of smoothers, which differ in their gains. The readout weights each smoother by its likelihood
-along the training series. Averaging over the grid takes the place of a search for the best gains: it costs one pass
-over the series, has no local minima, and forecasts better than the best point of the grid.
+One network holds a grid of smoothers, which differ in their gains. The readout weights each
+smoother by its likelihood along the training series. Averaging over the grid takes the place of a
+search for the best gains: it costs one pass over the series, has no local minima, and forecasts
+better than the best point of the grid.
 
 The network reads its own output in a free run, so that all smoothers follow the weighted forecast.
 
-Shapes: T steps; N numbers read in a step, D of them channels; H = G * D smoothers, the G of a channel side by side.
+Shapes: T steps; N numbers read in a step, D of them channels; H = G * D smoothers,
+the G of a channel side by side.
 """
 
 from __future__ import annotations
@@ -31,29 +33,30 @@ LEVELS = (0.05, 0.15, 0.3, 0.5, 0.7, 0.95)
 """Gains of the level."""
 
 TRENDS = (0.0, 0.1, 0.5, 1.0)
-"""Gains of the slope, as shares of the gain of the level. Without the largest, errors on M1 and M3 grow by 1 %."""
+"""Gains of the slope, as shares of the gain of the level. Without the largest,
+errors on M1 and M3 grow by 1 %."""
 
 DAMPINGS = (0.8, 0.9, 1.0)
 """Factors of the slope in each step."""
 
 SEASONS = (0.05, 0.2, 0.5, 1.0)
-"""Gains of the seasonal terms, as shares of what the level leaves of an error. The largest follow a season that changes
-from year to year, as that of the airline passengers (Box and Jenkins, 1976) does. On M1 and M3 they change nothing
-beyond chance."""
+"""Gains of the seasonal terms, as shares of what the level leaves of an error. The largest follow a
+season that changes from year to year, as that of the airline passengers (Box and Jenkins, 1976)
+does. On M1 and M3 they change nothing beyond chance."""
 
 TAIL = 1.5
-"""Exponent of errors in the likelihood: between 2, for Gaussian errors, and 1, for those of Laplace, which have heavy
-tails. With 2, errors on the series of M3 are 0.3 % larger."""
+"""Exponent of errors in the likelihood: between 2, for Gaussian errors, and 1, for those of
+Laplace, which have heavy tails. With 2, errors on the series of M3 are 0.3 % larger."""
 
 STEADY = 3.0
-"""Rate of the prior of `TRENDS`, an exponential distribution. Without it, errors on yearly series of M3 grow by 1.5 %,
-and those on yearly series of M1 shrink by as much."""
+"""Rate of the prior of `TRENDS`, an exponential distribution. Without it, errors on yearly series
+of M3 grow by 1.5 %, and those on yearly series of M1 shrink by as much."""
 
 LIMIT, COMMON = 6.0, 0.95
-"""Largest error that a smoother reads as it is, in medians of its absolute errors along the series: six are four
-standard deviations of Gaussian errors. An error below the quantile `COMMON` of these errors is no outlier either. There
-are no limits where more than half of all changes are equal, as on series of rare demand and of prices that are set, and
-where there are hardly any errors."""
+"""Largest error that a smoother reads as it is, in medians of its absolute errors along the series:
+six are four standard deviations of Gaussian errors. An error below the quantile `COMMON` of these
+errors is no outlier either. There are no limits where more than half of all changes are equal, as
+on series of rare demand and of prices that are set, and where there are hardly any errors."""
 
 MOST_ERRORS = 2000
 """Last steps whose errors give the limits."""
@@ -79,8 +82,8 @@ class Gains:
 def gains(period: int, slopes: bool) -> Gains:
     """The grid of gains.
 
-    A slope that is followed too fast beside a season takes the one for the other: the smoother never forgets how it
-    began, and a long free run grows without bounds. Such gains are left out.
+    A slope that is followed too fast beside a season takes the one for the other: the smoother
+    never forgets how it began, and a long free run grows without bounds. Such gains are left out.
 
     Args:
         period: the steps of the longest season; 0 for no season.
@@ -97,11 +100,12 @@ def gains(period: int, slopes: bool) -> Gains:
 def _grow(grid: Gains, period: int) -> np.ndarray:
     """Whether the errors of smoothers that follow one forecast grow, shape (G,).
 
-    They do where the polynomial theta(B) of their moving average form, with B the backshift operator, has a zero inside
-    of the unit circle (Hyndman et al., 2008, section 10.2). Level and seasonal terms share a mean, which no error
-    moves, and neither does one move a slope of gain zero: these zeros, at B = 1, are left out. Whether all others lie
-    outside is told by reflection coefficients, which are then all below 1 (Schur, 1917; Cohn, 1922; the step-down
-    recursion of linear prediction).
+    They do where the polynomial theta(B) of their moving average form, with B the backshift
+    operator, has a zero inside of the unit circle (Hyndman et al., 2008, section 10.2). Level and
+    seasonal terms share a mean, which no error moves, and neither does one move a slope of gain
+    zero: these zeros, at B = 1, are left out. Whether all others lie outside is told by reflection
+    coefficients, which are then all below 1 (Schur, 1917; Cohn, 1922; the step-down recursion of
+    linear prediction).
 
     Args:
         grid: gains.
@@ -126,7 +130,8 @@ def _grow(grid: Gains, period: int) -> np.ndarray:
 
 
 def network_of(shape: Shape, grid: Gains, dtype: str) -> Network:
-    """A network of smoothers, all of the same weight. Each reads one channel and none of the external inputs.
+    """A network of smoothers, all of the same weight.
+    Each reads one channel and none of the external inputs.
 
     Args:
         shape: its architecture, with G * D hidden units.
@@ -166,7 +171,8 @@ def solve(network: Network, inputs: Array) -> Network:
 
 
 def limited(network: Network, inputs: Array) -> Network:
-    """Limit the errors that smoothers read, by the size of their errors along a series; see `LIMIT`.
+    """Limit the errors that smoothers read, by the size of their errors along a series;
+    see `LIMIT`.
 
     Args:
         network: a network of `network_of`, without limits.
@@ -209,7 +215,8 @@ def _changes_evenly(inputs: Array) -> np.ndarray:
 
 
 def _errors_along(network: Network, inputs: Array) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Step by step, the error of each smoother and whether there is one, shape (H,) each; see `solve`.
+    """Step by step, the error of each smoother and whether there is one, shape (H,) each;
+    see `solve`.
 
     Over a missing value the error is zero, since each smoother follows its own forecast.
     """
@@ -228,7 +235,8 @@ def _errors_along(network: Network, inputs: Array) -> Iterator[tuple[np.ndarray,
 class SmootherErrors:
     """Sums of the errors of each smoother of a network, from which its weight follows.
 
-    Errors have the density of a generalized normal distribution, proportional to exp(-|e / scale|^p), with p = `TAIL`.
+    Errors have the density of a generalized normal distribution,
+    proportional to exp(-|e / scale|^p), with p = `TAIL`.
 
     Attributes:
         losses: weighted sums of |error|^p, shape (H,).
@@ -262,7 +270,8 @@ class SmootherErrors:
         Args:
             network: the network.
             forecasts: of each smoother, shape (n, H).
-            truth: the values that they forecast, standardized, shape (n, D); NaN where one is missing.
+            truth: the values that they forecast, standardized, shape (n, D);
+                NaN where one is missing.
             weights: of the errors, shape (n,).
         """
         reads = np.asarray(_smoothers_of(network).input[: truth.shape[1]], np.float64)
@@ -279,10 +288,12 @@ class SmootherErrors:
         return network.with_readout(readout.reshape(-1, channels).astype(network.readout.dtype), network.bias, None)
 
     def weights(self, network: Network) -> np.ndarray:
-        """The posterior probabilities of the smoothers of each channel (model averaging; Hoeting et al., 1999).
+        """The posterior probabilities of the smoothers of each channel (model averaging;
+        Hoeting et al., 1999).
 
-        The likelihood of T errors whose scale is estimated is proportional to (mean |error|^p)^(-T / p). The prior is
-        flat, but for the gain of the slope as a share of that of the level, whose prior is exp(-`STEADY` * share).
+        The likelihood of T errors whose scale is estimated is proportional to (mean |error|^p)^(-T
+        / p). The prior is flat, but for the gain of the slope as a share of that of the level,
+        whose prior is exp(-`STEADY` * share).
 
         Args:
             network: the network.

@@ -12,7 +12,8 @@ from freerun.compute.cores import physical_memory
 from freerun.errors import MachineError
 
 CONVERGED, BASIS = 6, 60
-"""Eigenvalues that have to converge, and vectors of the Krylov basis; those of 10000 units take a second."""
+"""Eigenvalues that have to converge, and vectors of the Krylov basis;
+those of 10000 units take a second."""
 
 EXACT = 300
 """Rows up to which all eigenvalues are computed instead."""
@@ -27,11 +28,12 @@ class _Matrix(Protocol):
 
 
 class Sparse:
-    """A matrix W of shape (H, A), of which few entries are not zero. `hidden @ W` is its product with hidden states.
+    """A matrix W of shape (H, A), of which few entries are not zero.
+    `hidden @ W` is its product with hidden states.
 
-    Entries are stored by columns: those of column j, the incoming connections of unit j, lie at the places
-    pointers[j] to pointers[j + 1]. A product gathers for each unit what comes in, which takes two thirds of the time
-    of spreading what goes out.
+    Entries are stored by columns: those of column j, the incoming connections of unit j, lie at the
+    places pointers[j] to pointers[j + 1]. A product gathers for each unit what comes in, which
+    takes two thirds of the time of spreading what goes out.
 
     Attributes:
         data: the entries, shape (n,).
@@ -110,7 +112,8 @@ class Sparse:
         return self._incoming.toarray().T.copy()
 
     def spectral_radius(self) -> float:
-        """The largest absolute eigenvalue: of all, or by Arnoldi iteration from a fixed vector (ARPACK)."""
+        """The largest absolute eigenvalue: of all, or by Arnoldi
+        iteration from a fixed vector (ARPACK)."""
         if self.shape[0] <= EXACT:
             return float(np.abs(np.linalg.eigvals(self.dense())).max())
         from scipy.sparse.linalg import eigs

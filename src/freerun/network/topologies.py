@@ -1,7 +1,7 @@
 """The recurrent connections of reservoirs: who is connected to whom, with which weights.
 
-Each function draws a matrix of `size` units from a random generator, scaled to spectral radius 1 (but for the delay
-line, which has none). Entry (i, j) is the weight from unit i to unit j.
+Each function draws a matrix of `size` units from a random generator, scaled to spectral radius 1
+(but for the delay line, which has none). Entry (i, j) is the weight from unit i to unit j.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ JUMP = 3
 """Length of the jumps of a cycle with jumps, in units; each third unit has two."""
 
 REWIRED = 0.1
-"""Share of the connections of a small world that lead anywhere. At 0.1 paths are nearly as short as in a random graph,
-and neighbours of a unit are still neighbours of each other (Watts and Strogatz, 1998, figure 2)."""
+"""Share of the connections of a small world that lead anywhere. At 0.1 paths are nearly as
+short as in a random graph, and neighbours of a unit are still neighbours of each other
+(Watts and Strogatz, 1998, figure 2)."""
 
 
 def random(draw: Draw, size: int, connections: int) -> Sparse:
-    """Normal weights from `connections` other units, drawn anew for each unit (Jaeger, 2001; Lukosevicius, 2012)."""
+    """Normal weights from `connections` other units, drawn anew for each unit (Jaeger, 2001;
+    Lukosevicius, 2012)."""
     sources = _distinct(draw, size, min(connections, size))
     targets = np.repeat(np.arange(size), sources.shape[1])
     return _unit_radius(Sparse.of_entries(sources.ravel(), targets, draw.normal(size=sources.size), size))
@@ -37,16 +39,19 @@ def delay_line(draw: Draw, size: int, connections: int) -> Sparse:
 
 
 def cycle(draw: Draw, size: int, connections: int) -> Sparse:
-    """Each unit is connected to the next one, and the last to the first, with weight 1 (Rodan and Tino, 2011, SCR)."""
+    """Each unit is connected to the next one, and the last to the first,
+    with weight 1 (Rodan and Tino, 2011, SCR)."""
     del draw, connections
     units = np.arange(size)
     return Sparse.of_entries(units, (units + 1) % size, np.ones(size), size)
 
 
 def cycle_jumps(draw: Draw, size: int, connections: int) -> Sparse:
-    """A cycle with jumps in both directions between each third unit, of the same weight (Rodan and Tino, 2012, CRJ).
+    """A cycle with jumps in both directions between each third unit,
+    of the same weight (Rodan and Tino, 2012, CRJ).
 
-    If `size` is no multiple of the length of a jump, there is none from the last such unit to the first.
+    If `size` is no multiple of the length of a jump,
+    there is none from the last such unit to the first.
     """
     del draw, connections
     units, starts = np.arange(size), np.arange(0, size - JUMP + 1, JUMP)
@@ -57,11 +62,12 @@ def cycle_jumps(draw: Draw, size: int, connections: int) -> Sparse:
 
 
 def small_world(draw: Draw, size: int, connections: int) -> Sparse:
-    """Normal weights, in both directions, along the edges of a small world (Watts and Strogatz, 1998).
+    """Normal weights, in both directions, along the edges of a small world (Watts and Strogatz,
+    1998).
 
-    Each unit has edges to the `connections` nearest units of a ring, half of them on each side. One end of a tenth of
-    the edges is moved to any other unit. Kawai, Park and Asada (2019) found that such reservoirs forget their initial
-    state at larger spectral radii.
+    Each unit has edges to the `connections` nearest units of a ring, half of them on each side. One
+    end of a tenth of the edges is moved to any other unit. Kawai, Park and Asada (2019) found that
+    such reservoirs forget their initial state at larger spectral radii.
     """
     each = max(1, min(connections, size - 1) // 2)
     starts = np.tile(np.arange(size), each)
@@ -97,7 +103,8 @@ def _unit_radius(drawn: Sparse) -> Sparse:
 
 
 def _distinct(draw: Draw, size: int, count: int) -> np.ndarray:
-    """Draw `count` distinct units for each unit, shape (size, count), ascending; what comes twice is redrawn."""
+    """Draw `count` distinct units for each unit, shape (size, count), ascending;
+    what comes twice is redrawn."""
     if 2 * count > size:
         return np.sort(np.argsort(draw.uniform(size=(size, size)), axis=1)[:, :count], axis=1)
     drawn = np.sort(draw.randint(size, size=(size, count)), axis=1)

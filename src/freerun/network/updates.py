@@ -1,7 +1,8 @@
 """Elementwise updates of cells in JAX, with their derivative rules.
 
-An update computes the next carry from the carry before it and the two parts of the affine map: p = h_{t-1} @ W, the
-argument `recurrent`, and u = x_t @ V + c, the argument `drive`. Each unit is updated by itself.
+An update computes the next carry from the carry before it and the two parts of the affine map: p =
+h_{t-1} @ W, the argument `recurrent`, and u = x_t @ V + c, the argument `drive`. Each unit is
+updated by itself.
 
 The factories are cached. Equal cells therefore share one update, and JAX compiles it once.
 """
@@ -20,7 +21,8 @@ from jaxtyping import PyTree
 from freerun.network import monomials
 
 Array = jax.Array | np.ndarray
-"""Weights are JAX arrays in training, and NumPy arrays in a model, so that no JAX setting affects them there."""
+"""Weights are JAX arrays in training, and NumPy arrays in a model,
+so that no JAX setting affects them there."""
 
 Carry = tuple[Array, ...]
 """What a cell keeps between two steps; the first entry is the hidden state h."""
@@ -29,7 +31,8 @@ Elementwise = tuple[Array, ...]
 """The parameters of an update, or its slopes."""
 
 Update = Callable[[Elementwise, Carry, Array, Array], Carry]
-"""Computes the next carry from the parameters of the update, the carry, and the two parts of the affine map."""
+"""Computes the next carry from the parameters of the update, the carry,
+and the two parts of the affine map."""
 
 NONLINEARITIES: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -47,7 +50,8 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
     "softplus": lambda value: -jnp.expm1(-value),
     "identity": jnp.ones_like,
 }
-"""The derivatives of the non-linearities by name, as functions of the value f(a): f'(a) = slope(f(a))."""
+"""The derivatives of the non-linearities by name, as functions of the value f(a):
+f'(a) = slope(f(a))."""
 
 
 def _make_update(forward: Callable[..., tuple[Carry, PyTree]], tangent: Callable[..., Carry]) -> Update:
@@ -55,7 +59,8 @@ def _make_update(forward: Callable[..., tuple[Carry, PyTree]], tangent: Callable
 
     Args:
         forward: returns the next carry and the slopes, given the arguments of the update.
-        tangent: returns the tangent of the next carry, given the slopes and the tangents of the arguments.
+        tangent: returns the tangent of the next carry,
+            given the slopes and the tangents of the arguments.
     """
 
     @jax.custom_jvp
@@ -112,13 +117,15 @@ def leaky_update(nonlinearity: str) -> Update:
 def gru_update(nonlinearity: str) -> Update:
     """The update of the GRU.
 
-    The affine map has three blocks: r, z and n. With the bias k inside the reset gate and s the sigmoid,
+    The affine map has three blocks: r, z and n. With the bias k
+    inside the reset gate and s the sigmoid,
 
         r = s(p_r + u_r),  z = s(p_z + u_z),  q = p_n + k,  n = f(u_n + r q),  h' = (1 - z) n + z h.
 
     With g = (1 - z) f'(u_n + r q), the derivative is
 
-        dh' = z dh + g q r (1 - r) (dp_r + du_r) + (h - n) z (1 - z) (dp_z + du_z) + g du_n + g r (dp_n + dk).
+        dh' = z dh + g q r (1 - r) (dp_r + du_r) + (h - n) z (1 - z) (dp_z + du_z) + g du_n + g r
+        (dp_n + dk).
     """
 
     def forward(elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> tuple[Carry, Elementwise]:
@@ -145,7 +152,8 @@ def gru_update(nonlinearity: str) -> Update:
 def lstm_update(nonlinearity: str) -> Update:
     """The update of the LSTM.
 
-    The affine map a = p + u has four blocks: i, f, g and o. With s the sigmoid and phi the non-linearity,
+    The affine map a = p + u has four blocks: i, f, g and o.
+    With s the sigmoid and phi the non-linearity,
 
         i = s(a_i),  f = s(a_f),  g = phi(a_g),  o = s(a_o),  c' = f c + i g,  h' = o phi(c').
 
@@ -177,8 +185,9 @@ def lstm_update(nonlinearity: str) -> Update:
 def piecewise_update(clipped: bool) -> Update:
     """The update of the piecewise-linear cell; JAX differentiates it.
 
-    The affine map a = p + u has two blocks: the next latent variables z', and s = z' @ expand. The next hidden state is
-    (z', phi(s)), where phi(s) = relu(s + threshold), or relu(s + threshold) - relu(s) if `clipped`.
+    The affine map a = p + u has two blocks: the next latent variables z', and s = z' @ expand. The
+    next hidden state is (z', phi(s)), where phi(s) = relu(s + threshold), or relu(s + threshold) -
+    relu(s) if `clipped`.
     """
 
     def update(elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
@@ -193,7 +202,8 @@ def piecewise_update(clipped: bool) -> Update:
 
 @cache
 def polynomial_update(degree: int) -> Update:
-    """The update of the polynomial cell: monomials of degree 2 to `degree` of a = p + u. JAX differentiates it."""
+    """The update of the polynomial cell: monomials of degree 2 to `degree` of a = p + u.
+    JAX differentiates it."""
 
     def update(_: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
         del carry
@@ -208,7 +218,8 @@ def polynomial_update(degree: int) -> Update:
 
 
 def smoothing_update(elementwise: Elementwise, carry: Carry, recurrent: Array, drive: Array) -> Carry:
-    """The update of exponential smoothers; see `freerun.network.cells.SmoothingCell`. JAX differentiates it."""
+    """The update of exponential smoothers; see `freerun.network.cells.SmoothingCell`.
+    JAX differentiates it."""
     by_level, by_trend, damping, by_season, limit = elementwise
     forecast, level, slope, excess, *ring = carry
     error = recurrent + drive - forecast
@@ -227,13 +238,15 @@ def smoothing_update(elementwise: Elementwise, carry: Carry, recurrent: Array, d
 def _gates(a: Array) -> Array:
     """The sigmoid of all gates at once, (1 + tanh(a / 2)) / 2.
 
-    The barrier makes XLA compute the whole array before it is split. Code for the slices would be slower.
+    The barrier makes XLA compute the whole array before it is split.
+    Code for the slices would be slower.
     """
     return lax.optimization_barrier(0.5 + 0.5 * jnp.tanh(0.5 * a))
 
 
 def _lstm_gates(nonlinearity: str, total: Array) -> Array:
-    """The gates i, f, g and o of an LSTM as one array; with the non-linearity tanh, by a single tanh."""
+    """The gates i, f, g and o of an LSTM as one array; with the non-linearity tanh,
+    by a single tanh."""
     if nonlinearity != "tanh":
         i, f, g, o = jnp.split(total, 4, axis=0)
         return jnp.concatenate([_gates(i), _gates(f), NONLINEARITIES[nonlinearity](g), _gates(o)])

@@ -32,7 +32,8 @@ MEANINGS: Facts = [
 """The terms of an outlook, explained."""
 
 CHANCE = 1.96
-"""95 % of the autocorrelations of white noise lie within this many standard errors (Bartlett, 1946)."""
+"""95 % of the autocorrelations of white noise lie within this many standard errors (Bartlett,
+1946)."""
 
 TYPICAL = 80
 """Level of the interval that is compared with the spread of the past values, in percent."""
@@ -52,7 +53,8 @@ STEPS |= dict.fromkeys(("YS", "YE", "Y", "A"), "year")
 
 
 def step_name(series: Series) -> str:
-    """Return the word for one step of a series: `month`, `day`, or `step` if it has no other name."""
+    """Return the word for one step of a series: `month`, `day`,
+    or `step` if it has no other name."""
     return STEPS.get((series.calendar.frequency or "").partition("-")[0], "step")
 
 
@@ -137,7 +139,8 @@ def facts_of_model(model: Model, seasons: Sequence[int], word: str) -> Facts:
 
 
 def describe_backtest(result: Backtest, word: str) -> list[str]:
-    """Say how close the forecasts of a backtest came, beside the best baseline, and how often intervals held the truth.
+    """Say how close the forecasts of a backtest came, beside the best baseline,
+    and how often intervals held the truth.
 
     Args:
         result: the backtest.
@@ -196,9 +199,11 @@ def _compare(error: float, other: float) -> str:
 
 
 def describe_reach(outlook: Outlook) -> str | None:
-    """Say for how many steps the forecast is more precise than the distribution of past values; None without intervals.
+    """Say for how many steps the forecast is more precise than the distribution of past values;
+    None without intervals.
 
-    The width of the 80 % interval is compared with the range from the 10 % to the 90 % quantile of the past values.
+    The width of the 80 % interval is compared with the range from the 10 %
+    to the 90 % quantile of the past values.
     """
     if outlook.forecast is None or TYPICAL not in outlook.levels:
         return None
@@ -219,7 +224,8 @@ def describe_reach(outlook: Outlook) -> str | None:
 
 
 def describe_residuals(series: Series, predictions: Series) -> list[str]:
-    """Say how large the errors of one-step predictions are, and whether they are correlated. Reads the first channel.
+    """Say how large the errors of one-step predictions are, and whether they are correlated.
+    Reads the first channel.
 
     Args:
         series: the series, T steps.

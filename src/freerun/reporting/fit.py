@@ -1,4 +1,5 @@
-"""Write the report of a fit: the forecast, a backtest, what was read and chosen, and how to repeat it."""
+"""Write the report of a fit: the forecast, a backtest, what was read and chosen,
+and how to repeat it."""
 
 from __future__ import annotations
 
@@ -108,7 +109,8 @@ def _add_backtest(report: Report, outlook: Outlook, shown: Series) -> None:
 
 
 def _add_pattern(report: Report, outlook: Outlook, shown: Series) -> None:
-    """Add the season of a seasonal series, or the long run of a series that may be a sample of a system."""
+    """Add the season of a seasonal series, or the long run of a
+    series that may be a sample of a system."""
     if outlook.seasons:
         season = outlook.seasons[-1]
         ahead = None if outlook.forecast is None else outlook.forecast.channel(*shown.channels).point
@@ -119,7 +121,8 @@ def _add_pattern(report: Report, outlook: Outlook, shown: Series) -> None:
 
 
 def _may_be_system(outlook: Outlook) -> bool:
-    """Whether the series may be a sample of a dynamical system: long, complete, without dates, inputs and smoothers."""
+    """Whether the series may be a sample of a dynamical system: long, complete, without dates,
+    inputs and smoothers."""
     series = outlook.series
     return (
         len(series) >= SYSTEM_STEPS
@@ -184,17 +187,19 @@ def report(
     repeat: Sequence[str] = (),
     progress: ProgressCallback | None = None,
 ) -> Outlook:
-    """Write a page on a fit: the forecast, how earlier forecasts did, what was read and what was chosen.
+    """Write a page on a fit: the forecast, how earlier forecasts did,
+    what was read and what was chosen.
 
-    It is one HTML file with its pictures. The backtest fits the settings of the estimator again before each of its
-    origins, or once on series of more than 2000 steps.
+    It is one HTML file with its pictures. The backtest fits the settings of the estimator again
+    before each of its origins, or once on series of more than 2000 steps.
 
     Args:
         rnn: an estimator that was fitted to the series.
         series: the series; see `RNN.fit`.
         path: file to write.
         name: name of the series on the page.
-        horizon: number of steps to forecast; None means a season, or a tenth of the series, at most 100 steps.
+        horizon: number of steps to forecast; None means a season, or a tenth of the series,
+            at most 100 steps.
         folds: most forecasts of the backtest; 0 for none.
         levels: levels of the prediction intervals, in percent.
         notes: notes of the reader of the series, one sentence each.

@@ -1,4 +1,5 @@
-"""`Outlook`: what a fit says about the future of a series, and how well it would have forecast its past."""
+"""`Outlook`: what a fit says about the future of a series,
+and how well it would have forecast its past."""
 
 from __future__ import annotations
 
@@ -31,16 +32,18 @@ LONGEST_SEASON = 1000
 """Largest default horizon of a series with seasons, in steps."""
 
 LEAST_LENGTH = 2
-"""Fewest steps of a series for each step that a backtest forecasts: half of the series stays to learn from."""
+"""Fewest steps of a series for each step that a backtest forecasts:
+half of the series stays to learn from."""
 
 REFIT_STEPS = 2000
-"""Longest series, in steps, for which a backtest fits anew before each origin. On a longer one it fits once, before the
-first origin, and the network reads the steps up to each origin."""
+"""Longest series, in steps, for which a backtest fits anew before each origin. On a longer one it
+fits once, before the first origin, and the network reads the steps up to each origin."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """The forecast of a series by a fitted network, and the errors that the network made on the past.
+    """The forecast of a series by a fitted network,
+    and the errors that the network made on the past.
 
     Attributes:
         rnn: the fitted estimator.
@@ -51,8 +54,8 @@ class Outlook:
         no_forecast: why there is no forecast, or none with intervals; empty if there is one.
         backtest: forecasts of the same horizon from earlier origins; None if there are none.
         no_backtest: why there is no backtest; empty if there is one.
-        predictions: one-step predictions of the series, steps 1 to T - 1; NaN where the network has not read a whole
-            window yet.
+        predictions: one-step predictions of the series, steps 1 to T - 1;
+            NaN where the network has not read a whole window yet.
     """
 
     rnn: RNN
@@ -94,8 +97,8 @@ def outlook_of(
     Args:
         rnn: an estimator that was fitted to the series.
         series: the series.
-        horizon: number of steps to forecast; None means the longest season that fits ten times in the series, else the
-            shortest season, else a tenth of the series, at most 100.
+        horizon: number of steps to forecast; None means the longest season that fits ten times in
+            the series, else the shortest season, else a tenth of the series, at most 100.
         folds: most forecasts of the backtest; 0 for none. Fewer are made on a short series.
         levels: levels of the prediction intervals, in percent.
         progress: called after each forecast of the backtest.
@@ -117,7 +120,8 @@ def outlook_of(
 
 
 def _mask_partial_windows(rnn: RNN, predictions: Series) -> Series:
-    """Replace the one-step predictions of windows that reach back before the series by NaN: they are not judged."""
+    """Replace the one-step predictions of windows that reach back before the series by NaN:
+    they are not judged."""
     settings = rnn.model_.best.settings
     begin = max(settings.lags) + sum(settings.differences)
     values = np.where(np.arange(len(predictions))[:, None] < begin, np.nan, predictions.values)
@@ -141,7 +145,8 @@ def _forecast(rnn: RNN, series: Series, horizon: int, levels: Sequence[float]) -
     """Forecast with intervals if they are calibrated, else without.
 
     Returns:
-        The forecast, or None. A text says why the forecast or its intervals are missing; empty if both are there.
+        The forecast, or None. A text says why the forecast or its intervals are missing;
+        empty if both are there.
     """
     if series.own_input_names and series.known_ahead < horizon:
         return None, (

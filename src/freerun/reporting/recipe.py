@@ -35,7 +35,8 @@ class Recipe:
 
     @property
     def stem(self) -> str:
-        """The name of result files without a suffix: the series in a file of several, else the file."""
+        """The name of result files without a suffix: the series in a file of several,
+        else the file."""
         _, _, series = (self.options.id or "").partition("=")
         return re.sub(r"[^\w-]+", "-", series or Path(self.file).name.partition(".")[0]).strip("-") or "series"
 

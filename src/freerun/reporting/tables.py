@@ -14,7 +14,8 @@ Cells = tuple[list[str], list[list[str]]]
 
 
 def forecast_table(outlook: Outlook, steps: int) -> Cells:
-    """Tabulate the first steps of a forecast with its intervals. Without a forecast the table has no rows."""
+    """Tabulate the first steps of a forecast with its intervals.
+    Without a forecast the table has no rows."""
     ahead, series = outlook.forecast, outlook.series
     parts = ["forecast", *(f"{level:g} % interval" for level in outlook.levels)]
     columns = [f"{part} of {c}" if len(series.channels) > 1 else part for c in series.channels for part in parts]

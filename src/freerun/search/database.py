@@ -17,7 +17,8 @@ GRACE = 120
 """Seconds without a heartbeat after which the process of a trial counts as dead: six heartbeats."""
 
 RETRIES = 3
-"""Most retries of a trial whose process died, so that a trial that kills its process does not run forever."""
+"""Most retries of a trial whose process died,
+so that a trial that kills its process does not run forever."""
 
 ATTEMPTS = 5
 """Most attempts to create or read a table or a study that another process may be creating."""
@@ -29,7 +30,8 @@ FAULTS = (optuna.exceptions.StorageInternalError, sqlalchemy.exc.SQLAlchemyError
 def open_database(url: str, options: dict[str, Any]) -> optuna.storages.RDBStorage:
     """Open a database and create its tables if they are missing.
 
-    Another process may create them at the same moment, so the attempt is repeated up to `ATTEMPTS` times.
+    Another process may create them at the same moment,
+    so the attempt is repeated up to `ATTEMPTS` times.
 
     Args:
         url: of the database, with its password.

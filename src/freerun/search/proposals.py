@@ -1,7 +1,7 @@
 """Propose the next settings to try, from the trials so far.
 
-Proposals come in groups that share one compiled program. Groups alternate between a tree-structured Parzen estimator
-(Bergstra et al., 2011) and a local search near one of the best trials.
+Proposals come in groups that share one compiled program. Groups alternate between a tree-structured
+Parzen estimator (Bergstra et al., 2011) and a local search near one of the best trials.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def propose(
         trials: all trials of the study so far.
         count: number of proposals.
         space: the search space.
-        rng: the only source of randomness. The same trials and the same state of it give the same proposals.
+        rng: the only source of randomness. The same trials and the
+            same state of it give the same proposals.
 
     Yields:
         A proposal, and the Optuna distributions of its values.

@@ -1,4 +1,5 @@
-"""`Purpose`: identifies what a study was made for, so that a different search is not mixed into it."""
+"""`Purpose`: identifies what a study was made for,
+so that a different search is not mixed into it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Write an HTML report on a search: best trials, the winner, history, importances, slices and rungs."""
+"""Write an HTML report on a search: best trials, the winner, history, importances,
+slices and rungs."""
 
 from __future__ import annotations
 
@@ -137,7 +138,8 @@ def plot_slices(found: Found) -> Figure:
 
 
 def _plot_slice(axes: Axes, trials: pd.DataFrame, name: str) -> None:
-    """Plot errors over the values of one parameter. Names and few numbers get a place each, with jitter around it."""
+    """Plot errors over the values of one parameter. Names and few numbers get a place each,
+    with jitter around it."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     values = pd.Series(trials[name])

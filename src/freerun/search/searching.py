@@ -1,4 +1,5 @@
-"""`search`: propose trials, score them, record them in a study, and fit the winner to the whole training series."""
+"""`search`: propose trials, score them, record them in a study,
+and fit the winner to the whole training series."""
 
 from __future__ import annotations
 
@@ -73,12 +74,14 @@ class Found:
     """The result of a search.
 
     Attributes:
-        rnn: the winner, fitted to the whole training series; an ensemble of the best trials with `members` above 1.
+        rnn: the winner, fitted to the whole training series;
+            an ensemble of the best trials with `members` above 1.
         best: all settings of the best trial, and its error.
-        trials: one row per trial: number, error, whether it finished all rungs, seconds, failure, and a column for
-            each parameter of the space.
+        trials: one row per trial: number, error, whether it finished all rungs, seconds, failure,
+            and a column for each parameter of the space.
         rungs: the errors of each trial after each of its rungs.
-        importances: share of each parameter in the differences between trials, summing to 1; empty below nine trials.
+        importances: share of each parameter in the differences between trials, summing to 1;
+            empty below nine trials.
         where: path or URL of the study.
     """
 
@@ -109,24 +112,25 @@ def search(
 ) -> Found:
     """Search for the settings whose free runs are best on held-out parts of the training series.
 
-    A study that exists is resumed, until it has `trials` trials. Proposals depend on the seed and on the trials so far.
-    They do not depend on the number of workers.
+    A study that exists is resumed, until it has `trials` trials. Proposals depend on the seed and
+    on the trials so far. They do not depend on the number of workers.
 
     Args:
         series: one training series or several, as for `freerun.RNN.fit`. Later data are not used.
         trials: total number of trials in the study.
-        time_limit: seconds after which no more trials are proposed, if at least one is complete; None means no limit.
+        time_limit: seconds after which no more trials are proposed, if at least one is complete;
+            None means no limit.
         settings: parameters of `RNN` that stay fixed.
-        space: dimensions to add to the default space, or to replace in it, by name: a range `1e-4..1e-1`, values
-            `gru,lstm`, or a `Range` or `Among`.
+        space: dimensions to add to the default space, or to replace in it, by name: a range
+            `1e-4..1e-1`, values `gru,lstm`, or a `Range` or `Among`.
         storage: path of an SQLite file, created if missing, or URL of a PostgreSQL database.
         name: name of the study in the storage.
         inputs: external inputs of the series.
-        folds: held-out parts of the series on which trained networks are scored; each follows the window that the
-            network is trained on. Solved readouts are always scored on two.
+        folds: held-out parts of the series on which trained networks are scored; each follows the
+            window that the network is trained on. Solved readouts are always scored on two.
         generation: trials that are proposed together; give at least four per worker.
-        workers: number of worker processes on this machine. With None or 1 this process does the work: it solves
-            readouts on all cores, and trains networks on one.
+        workers: number of worker processes on this machine. With None or 1 this process does the
+            work: it solves readouts on all cores, and trains networks on one.
         scheduler: address of a Dask scheduler whose workers are used instead.
         watch: called at the start and whenever trials finish.
         progress: called while the winner is fitted.
@@ -135,9 +139,10 @@ def search(
         The winner and the record of all trials.
 
     Raises:
-        SettingError, SeriesError: see `freerun.RNN.fit`; also for a dimension that cannot be searched.
-        SearchError: the study or the scheduler cannot be reached, the study was made for another search, or no trial
-            finished.
+        SettingError, SeriesError: see `freerun.RNN.fit`;
+            also for a dimension that cannot be searched.
+        SearchError: the study or the scheduler cannot be reached,
+            the study was made for another search, or no trial finished.
         KeyboardInterrupt: on Ctrl-C; all finished trials are kept in the study.
     """
     for option, count in (("trials", trials), ("folds", folds), ("generation", generation)):
@@ -183,8 +188,8 @@ def _refit(
 ) -> RNN:
     """Fit the best trials to the whole training series.
 
-    If readouts are solved, the best trials are fitted again, and an ensemble takes different kinds of networks first.
-    If networks are trained, all members have the settings of the best trial.
+    If readouts are solved, the best trials are fitted again, and an ensemble takes different kinds
+    of networks first. If networks are trained, all members have the settings of the best trial.
     """
     best = ranking[0].settings
     if best.method == "ridge":
@@ -311,7 +316,8 @@ _preparing = Lock()
 
 
 def _score_group(task: _Task) -> list[Outcome]:
-    """Score a group of trials in a worker. Groups of one search share a scorer, which prepares the series once.
+    """Score a group of trials in a worker. Groups of one search share a scorer,
+    which prepares the series once.
 
     Raises:
         SearchError: this worker has other package versions than the study.

@@ -1,6 +1,7 @@
 """Search spaces: their dimensions, and the settings that belong to a proposal.
 
-A proposal is a dict of values by name: parameters of `Settings`, and `spacing`, the number of steps between two delays.
+A proposal is a dict of values by name: parameters of `Settings`, and `spacing`,
+the number of steps between two delays.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Range:
         return f"{self.low:g}..{self.high:g}"
 
     def move(self, value: float, rng: np.random.Generator) -> float:
-        """Draw a value near another one, from a normal distribution clipped to the range; see `STEP`."""
+        """Draw a value near another one, from a normal distribution clipped to the range;
+        see `STEP`."""
         low, high, at = (math.log(x) if self.log else x for x in (self.low, self.high, value))
         moved = np.clip(at + STEP * (high - low) * rng.normal(), low, high)
         drawn = float(np.clip(math.exp(moved) if self.log else moved, self.low, self.high))
@@ -163,7 +165,8 @@ class Space:
             wanted: dimensions to add or replace, by name.
 
         Raises:
-            SettingError: a dimension is no parameter, is fixed as well, or has a value out of range.
+            SettingError: a dimension is no parameter, is fixed as well,
+                or has a value out of range.
         """
         steps = max(map(len, training))
         for name, dimension in wanted.items():
@@ -199,7 +202,8 @@ class Space:
     def to_settings(self, proposal: Mapping[str, Value]) -> Settings:
         """Turn a proposal into complete settings.
 
-        Only the penalty of a solved readout stays None, unless it is proposed: it is chosen when the trial is scored.
+        Only the penalty of a solved readout stays None, unless it is proposed:
+        it is chosen when the trial is scored.
         """
         values = {name: value for name, value in proposal.items() if name != "spacing"}
         spacing = proposal.get("spacing", 1)
@@ -213,7 +217,8 @@ class Space:
         return settings.with_(l2=values.get("l2", self.given.l2)) if settings.method == "ridge" else settings
 
     def first_proposals(self, training: Sequence[Series]) -> list[dict[str, Value]]:
-        """Return the candidates of `freerun fit` that lie in this space, at most `MOST_FIRST` of them.
+        """Return the candidates of `freerun fit` that lie in this space,
+        at most `MOST_FIRST` of them.
 
         There are none unless the readout is solved.
         """
@@ -239,7 +244,8 @@ class Space:
         return {name: value for name, value in proposal.items() if name in shared}
 
     def describe(self) -> dict[str, str]:
-        """Return the dimensions as text. A study keeps it, and refuses a search in another space."""
+        """Return the dimensions as text. A study keeps it,
+        and refuses a search in another space."""
         return {name: str(dimension) for name, dimension in self.dimensions.items()}
 
     def _has_effect(self, name: str, proposal: Mapping[str, Value]) -> bool:
@@ -256,7 +262,8 @@ def _check_dimension(given: Settings, name: str, dimension: Dimension) -> None:
     """Check that a dimension can be searched.
 
     Raises:
-        SettingError: it is no searchable parameter, a value is out of range, or the parameter is fixed as well.
+        SettingError: it is no searchable parameter, a value is out of range,
+            or the parameter is fixed as well.
     """
     if name in Settings.named(searchable=False):
         raise SettingError(f"--try {name}: this parameter cannot be searched; fix it with --set {name}=...")

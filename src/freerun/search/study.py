@@ -1,7 +1,8 @@
-"""`Study`: the record of a search, an Optuna study in SQLite or PostgreSQL that processes can share and resume.
+"""`Study`: the record of a search, an Optuna study in SQLite or
+PostgreSQL that processes can share and resume.
 
-A trial is recorded as soon as it finishes. The unfinished trials of a process that died are run again, by another
-process or by the same command.
+A trial is recorded as soon as it finishes. The unfinished trials of a process that died are run
+again, by another process or by the same command.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class StartedTrial:
         trial: Optuna's trial.
         proposal: values by name.
         settings: the proposal as complete settings.
-        thresholds: highest errors with which the trial continues, rung by rung. They are fixed when it is proposed.
+        thresholds: highest errors with which the trial continues, rung by rung.
+            They are fixed when it is proposed.
     """
 
     trial: optuna.Trial
@@ -97,7 +99,8 @@ class Study:
         """Open a study, or create it.
 
         Args:
-            storage: path of an SQLite file, or URL of a database (`postgresql://user:password@host/name`).
+            storage: path of an SQLite file, or URL of a database
+                (`postgresql://user:password@host/name`).
             name: name of the study.
             purpose: of the search. A study that exists must have been made for the same.
             first: proposals that a new study begins with.
@@ -181,7 +184,8 @@ class Study:
         self._running.discard(started.trial._trial_id)
 
     def thresholds(self) -> list[float]:
-        """Return the lower tertile of the errors of each rung, up to the first rung with fewer than `ENOUGH`."""
+        """Return the lower tertile of the errors of each rung,
+        up to the first rung with fewer than `ENOUGH`."""
         thresholds: list[float] = []
         rungs = [list(trial.intermediate_values.values()) for trial in self.finished()]
         while len(errors := [trial[len(thresholds)] for trial in rungs if len(trial) > len(thresholds)]) >= ENOUGH:
@@ -193,7 +197,8 @@ class Study:
         return [to_candidate(trial) for trial in rank(self.finished())]
 
     def table(self) -> pd.DataFrame:
-        """Return one row per finished trial: number, last error, completeness, seconds, failure and parameters."""
+        """Return one row per finished trial: number, last error, completeness, seconds,
+        failure and parameters."""
         import pandas as pd
 
         rows = [
@@ -212,8 +217,8 @@ class Study:
     def importances(self) -> dict[str, float]:
         """Compute the importance of each parameter by PED-ANOVA (Watanabe et al., 2023).
 
-        It is the share of a parameter in what distinguishes the best tenth of the trials from all trials. Trials that
-        were stopped early count with their last error.
+        It is the share of a parameter in what distinguishes the best tenth of the trials from all
+        trials. Trials that were stopped early count with their last error.
 
         Returns:
             Shares that sum to 1; empty with fewer than `ENOUGH` trials.
@@ -236,8 +241,8 @@ class Study:
     def reclaim(self) -> None:
         """Return the trials of processes that died.
 
-        A process on this machine is checked directly. One on another machine counts as dead after `GRACE` seconds
-        without a heartbeat.
+        A process on this machine is checked directly.
+        One on another machine counts as dead after `GRACE` seconds without a heartbeat.
         """
         self._retry(self._reclaim)
 
@@ -292,8 +297,8 @@ class Study:
         Some are there already if a process died while it proposed the generation.
 
         Args:
-            generation: identifies it: the numbers of finished trials and of trials running elsewhere when it was
-                proposed, and its size.
+            generation: identifies it: the numbers of finished trials and of trials running
+                elsewhere when it was proposed, and its size.
             thresholds: of the generation.
             space: the search space.
             seed: of the proposals.
@@ -340,7 +345,8 @@ class Study:
         """Call the database. A server that does not answer is called again for `PATIENCE` seconds.
 
         Raises:
-            SearchError: the server still does not answer, or an SQLite file cannot be read or written.
+            SearchError: the server still does not answer,
+                or an SQLite file cannot be read or written.
         """
         end = time.monotonic() + PATIENCE
         wait = 0.5

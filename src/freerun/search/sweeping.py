@@ -1,7 +1,8 @@
-"""`sweep`: fit and score every combination of series, settings and seeds, on the same engines as a search.
+"""`sweep`: fit and score every combination of series, settings and seeds,
+on the same engines as a search.
 
-Results are kept in a Parquet file that is always complete, so that the same call resumes a sweep after a crash or
-Ctrl-C.
+Results are kept in a Parquet file that is always complete,
+so that the same call resumes a sweep after a crash or Ctrl-C.
 """
 
 from __future__ import annotations
@@ -91,22 +92,25 @@ def sweep(
         settings: parameters of `RNN` that are the same for all fits.
         grid: lists of values by parameter.
         seeds: a list of seeds, or their number, counted from 0.
-        ensembles: how members are combined in the free runs that are scored; see `freerun.RNN.generate`.
+        ensembles: how members are combined in the free runs that are scored;
+            see `freerun.RNN.generate`.
         workers: see `freerun.search.search`.
         scheduler: see `freerun.search.search`.
         progress: called after each fit.
 
     Returns:
-        One row per fit with the columns `series`, `settings` (JSON), `seed`, one per parameter of the grid, `train`,
-        `test`, `one_step_mse`, `nrmse84`, `vpt` and `smape` (see `freerun.forecasting.evaluation.Evaluation`; for
-        ensembles other than `best`, the name is appended), `endures` (whether a free run of 100000 steps stays near the
-        data), `chosen` (settings of the best network, JSON), `seconds` (of the fit), `failure` (why there are no
+        One row per fit with the columns `series`, `settings` (JSON), `seed`, one per parameter of
+        the grid, `train`, `test`, `one_step_mse`, `nrmse84`, `vpt` and `smape` (see
+        `freerun.forecasting.evaluation.Evaluation`; for ensembles other than `best`, the name is
+        appended), `endures` (whether a free run of 100000 steps stays near the data), `chosen`
+        (settings of the best network, JSON), `seconds` (of the fit), `failure` (why there are no
         scores), `data` (fingerprint) and `version`.
 
     Raises:
         SettingError: a combination of parameters is invalid.
         SeriesError: a series cannot be used, or is too short.
-        SearchError: the scheduler cannot be reached, or the file has results of other data or another version.
+        SearchError: the scheduler cannot be reached,
+            or the file has results of other data or another version.
         OutputError: the file cannot be written.
         KeyboardInterrupt: on Ctrl-C; finished fits are kept in the file.
     """
@@ -160,7 +164,8 @@ def _list_cases(
 
 
 def _to_column(values: Sequence[Value]) -> list[Value]:
-    """Convert the values of a parameter to one type: to text unless all are numbers, or all are names."""
+    """Convert the values of a parameter to one type: to text unless all are numbers,
+    or all are names."""
     for kind in (bool, str, int | float):
         if all(isinstance(value, kind) for value in values):
             return list(values)
@@ -227,7 +232,8 @@ class _Table:
 
 
 def score_case(case: Case) -> dict[str, Value]:
-    """Fit and score a case, and return its row; a fit that fails has a `failure` instead of scores."""
+    """Fit and score a case, and return its row; a fit that fails has a `failure` instead of
+    scores."""
     began = time.perf_counter()
     try:
         found = _fit_and_score(case)
@@ -273,7 +279,8 @@ def _describe_case(case: Case) -> dict[str, Value]:
 
 
 def _unify_types(table: pd.DataFrame) -> pd.DataFrame:
-    """Convert columns that hold both text and numbers to text; they occur when the grid has changed."""
+    """Convert columns that hold both text and numbers to text;
+    they occur when the grid has changed."""
     for name in table.columns:
         kinds = {isinstance(value, str) for value in table[name].dropna()}
         if len(kinds) == 2:

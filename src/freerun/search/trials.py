@@ -1,9 +1,11 @@
-"""Score trials that share a program: train them together, measure their free runs, and stop poor ones early.
+"""Score trials that share a program: train them together, measure their free runs,
+and stop poor ones early.
 
-A trial has rungs of growing cost. If the readout is solved, the rungs are a few units and all units. If the network is
-trained, they are a ninth, a third and all of the epochs. Earlier trials set a threshold for the errors of each rung. A
-trial whose error is higher is stopped after the rung. While a rung has no threshold, the best third of a group
-continues (successive halving: Jamieson and Talwalkar, 2016; asynchronous: Li et al., 2020).
+A trial has rungs of growing cost. If the readout is solved, the rungs are a few units and all
+units. If the network is trained, they are a ninth, a third and all of the epochs. Earlier trials
+set a threshold for the errors of each rung. A trial whose error is higher is stopped after the
+rung. While a rung has no threshold, the best third of a group continues (successive halving:
+Jamieson and Talwalkar, 2016; asynchronous: Li et al., 2020).
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ RUNGS = 3
 """Rungs of a trained network: a ninth, a third and all of the epochs."""
 
 WORST = 1.0
-"""The largest error of a trial, in standard deviations. Networks that cannot run free have it as well."""
+"""The largest error of a trial, in standard deviations.
+Networks that cannot run free have it as well."""
 
 PROBE = 300
 """Most hidden units on the first rung of a solved readout."""
@@ -46,7 +49,8 @@ class Outcome:
 
     Attributes:
         settings: complete settings.
-        errors: error of the free runs after each rung, in standard deviations. The last one is that of the trial.
+        errors: error of the free runs after each rung, in standard deviations.
+            The last one is that of the trial.
         finished: whether the trial went through all rungs.
         failure: why training ended early; empty if it did not.
         seconds: its share of the computing time of its group.
@@ -66,8 +70,8 @@ class Scorer:
     Attributes:
         given: settings that all trials share.
         training: the training series.
-        folds: number of held-out parts on which trained networks are scored. Solved readouts are always scored on two,
-            as in `freerun.RNN.fit`.
+        folds: number of held-out parts on which trained networks are scored. Solved readouts are
+            always scored on two, as in `freerun.RNN.fit`.
     """
 
     given: Settings
@@ -78,8 +82,9 @@ class Scorer:
     def score(self, group: Sequence[Settings], thresholds: Sequence[float]) -> list[Outcome]:
         """Train and score trials that share a program.
 
-        NumPy runs on one core, so that outcomes do not depend on the number of cores that a task may use. They still
-        depend on the number of cores of the machine, which decides which networks are trained by one program.
+        NumPy runs on one core, so that outcomes do not depend on the number of cores that a task
+        may use. They still depend on the number of cores of the machine, which decides which
+        networks are trained by one program.
 
         Args:
             group: the settings of the trials.
@@ -166,14 +171,16 @@ class Scorer:
 
 
 def _average(first: Outcome, others: Sequence[Outcome]) -> Outcome:
-    """Add the mean error over all folds to the outcome on the first fold. A failure on one fold is one of the trial."""
+    """Add the mean error over all folds to the outcome on the first fold.
+    A failure on one fold is one of the trial."""
     last = [first.errors[-1], *(outcome.errors[-1] for outcome in others)]
     failure = next((outcome.failure for outcome in others if outcome.failure), "")
     return replace(first, errors=(*first.errors, sum(last) / len(last)), finished=not failure, failure=failure)
 
 
 def _penalties(settings: Settings, so_far: float | None = None) -> Sequence[float]:
-    """Return the penalties to choose from: the given one, those near the best one so far, or all."""
+    """Return the penalties to choose from: the given one, those near the best one so far,
+    or all."""
     if settings.l2 is not None:
         return (settings.l2,)
     return PENALTIES if so_far is None else penalties_near(PENALTIES, so_far, PENALTY_FACTOR)

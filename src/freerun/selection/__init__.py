@@ -1,6 +1,7 @@
 """Selection: what is tried for a series, and what wins.
 
-In come settings, the training series and its profile, out go candidates with nothing left to choose, the best first.
+In come settings, the training series and its profile,
+out go candidates with nothing left to choose, the best first.
 
 policies    what is worth trying for such a series, and with how much effort
 candidates  from proposals of a policy to settings

@@ -1,8 +1,9 @@
-"""How much long free runs of a network resemble a sample of a system, and the judge that chooses by it.
+"""How much long free runs of a network resemble a sample of a system,
+and the judge that chooses by it.
 
-Many runs of medium length side by side stand for a long one: they cover as much of the attractor, and a network that
-leaves it is found out from many places. They run in single precision, whose rounding is far below the noise in the data
-or in the inputs.
+Many runs of medium length side by side stand for a long one: they cover as much of the attractor,
+and a network that leaves it is found out from many places. They run in single precision, whose
+rounding is far below the noise in the data or in the inputs.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from freerun.selection.judge import Judge
 from freerun.settings import Settings
 
 RUNS = 16
-"""Runs side by side, each of a sixteenth of the series: long enough for spectra as the measure smooths them."""
+"""Runs side by side, each of a sixteenth of the series:
+long enough for spectra as the measure smooths them."""
 
 LEAD = 0.5
-"""Share of its length that a run goes on before it counts, so that it has left the place where it began."""
+"""Share of its length that a run goes on before it counts,
+so that it has left the place where it began."""
 
 MOST_STEPS = 40_000
 """Steps of all runs of a candidate that has a part of its units."""
@@ -39,9 +42,9 @@ SMOOTHING = 20.0
 """Frequency bins over which D_H smooths the spectrum of the whole series, as published."""
 
 ALIKE = 4.0
-"""Runs resemble the series if they are at most this many times as unlike it as its second half is unlike the first.
-For Mackey-Glass and Lorenz series of 8000 to 20000 steps without noise the ratio is 0.2 to 3; runs that fail leave the
-range of the series, or are far above."""
+"""Runs resemble the series if they are at most this many times as unlike it as its second half is
+unlike the first. For Mackey-Glass and Lorenz series of 8000 to 20000 steps without noise the ratio
+is 0.2 to 3; runs that fail leave the range of the series, or are far above."""
 
 LARGEST_DIVERGENCE = 20.0
 """D_stsp at most: that of runs which have left the attractor."""
@@ -49,15 +52,17 @@ LARGEST_DIVERGENCE = 20.0
 
 @dataclass(frozen=True)
 class Likeness:
-    """The measure: sqrt(D_stsp D_H) of runs against the series, by the definitions of `freerun.metrics`.
+    """The measure: sqrt(D_stsp D_H) of runs against the series,
+    by the definitions of `freerun.metrics`.
 
-    D_H compares spectra averaged over pieces as long as the runs. Neither of the two need be weighed against the other:
-    a tenth less of one makes up for a tenth more of the other. From 6 channels on, where the estimate of D_stsp is too
-    coarse to choose by, it is D_H alone.
+    D_H compares spectra averaged over pieces as long as the runs. Neither of the two need be
+    weighed against the other: a tenth less of one makes up for a tenth more of the other. From 6
+    channels on, where the estimate of D_stsp is too coarse to choose by, it is D_H alone.
 
     Attributes:
         values: shape (T, D), the series.
-        noise: shape (D,), standard deviation of the noise in it, which is added to runs before they are compared.
+        noise: shape (D,), standard deviation of the noise in it,
+            which is added to runs before they are compared.
         steps: of the pieces whose spectra are averaged.
     """
 
@@ -66,7 +71,8 @@ class Likeness:
     steps: int
 
     def __call__(self, runs: np.ndarray) -> float:
-        """That of runs, shape (S, L, D), L a multiple of `steps`; infinite when one leaves the range of the series."""
+        """That of runs, shape (S, L, D), L a multiple of `steps`;
+        infinite when one leaves the range of the series."""
         if not stays_near(runs, self.values):
             return np.inf
         runs = runs.reshape(-1, self.steps, runs.shape[-1])
@@ -81,7 +87,8 @@ class Likeness:
 
 
 class AttractorJudge(Judge):
-    """Judges candidates by the likeness of long runs times the error of free runs over the last part."""
+    """Judges candidates by the likeness of long runs times the
+    error of free runs over the last part."""
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
         super().__init__(settings, training)
@@ -93,13 +100,14 @@ class AttractorJudge(Judge):
     ) -> tuple[list[np.ndarray], None]:
         """The product for each penalty, shape (penalties, 1).
 
-        Long runs cover as many steps as the series, by a network that is fitted to its last steps. Where `runs` is
-        more than that of forecasts (32) they cover `runs / 32` times as many, by the network that is fitted to all of
-        it: what a network falls into after a long time, and never leaves again, shows only then.
+        Long runs cover as many steps as the series, by a network that is fitted to its last steps.
+        Where `runs` is more than that of forecasts (32) they cover `runs / 32` times as many, by
+        the network that is fitted to all of it: what a network falls into after a long time, and
+        never leaves again, shows only then.
 
-        A network that learns the states behind noisy measurements is fitted to what comes before the part. Its long
-        runs are runs of states. They are compared with the series as it was measured, as those of others are, once
-        noise is added to them.
+        A network that learns the states behind noisy measurements is fitted to what comes before
+        the part. Its long runs are runs of states. They are compared with the series as it was
+        measured, as those of others are, once noise is added to them.
         """
         values, likeness = self._measure(plan.settings, len(self._series) if runs >= FORECASTS else MOST_STEPS)
         last = self.parts[0]
@@ -118,7 +126,8 @@ class AttractorJudge(Judge):
         return [np.array(products)[:, None]], None
 
     def resembles(self, settings: Settings) -> bool:
-        """Whether runs of four times the length of the series are like it, measured by how like its halves are.
+        """Whether runs of four times the length of the series are like it,
+        measured by how like its halves are.
 
         Args:
             settings: with nothing left open.
@@ -134,7 +143,8 @@ class AttractorJudge(Judge):
         return bool(np.isfinite(found) and found <= ALIKE * between(second[None]))
 
     def _measure(self, settings: Settings, most: int) -> tuple[np.ndarray, Likeness]:
-        """The series in the units of a network, and its measure by runs of `most` steps together."""
+        """The series in the units of a network, and its measure by runs of `most` steps
+        together."""
         scaling = Scaling.fitted([self._series], settings)
         values = scaling.apply(self._series)
         return values, Likeness(values, self._noise / scaling.scale, min(len(values), most) // RUNS)
@@ -147,7 +157,8 @@ class AttractorJudge(Judge):
 
 
 def _long_runs(network: Network, readouts: Readouts, values: np.ndarray, steps: int) -> np.ndarray:
-    """Settled free runs of each of R readouts from places evenly spread over the series, (R, S, steps, D)."""
+    """Settled free runs of each of R readouts from places evenly spread over the series,
+    (R, S, steps, D)."""
     starts = np.linspace(network.depth, len(values) - 1, RUNS).astype(int)
     single = numpy_runs.in_precision(network, np.float32)
     begin = numpy_runs.states_before(single, values, starts)

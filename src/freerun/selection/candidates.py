@@ -18,14 +18,17 @@ FILLED_IN = (
 """The parameters that a policy may fill in, beside the units and the penalty."""
 
 MOST_RECURRENT = 500
-"""Most units of a recurrent reservoir, whose steps cost the square of them, unless more are asked for."""
+"""Most units of a recurrent reservoir, whose steps cost the square of them,
+unless more are asked for."""
 
 MOST_BEHIND = 100
-"""Most units of a network that learns the states behind measurements, whose readout is solved in many rounds."""
+"""Most units of a network that learns the states behind measurements,
+whose readout is solved in many rounds."""
 
 
 def filled_in(settings: Settings, candidate: Proposal, steps: int) -> Settings:
-    """Fill a proposal into the settings. Values that are given are kept; only the penalty is left to choose.
+    """Fill a proposal into the settings. Values that are given are kept;
+    only the penalty is left to choose.
 
     Values without effect, such as the leak of a cell that has none, are left out.
     """
@@ -49,7 +52,8 @@ def candidates_of(settings: Settings, policy: Policy, profile: Profile) -> list[
 
 
 def _can_have_cell(settings: Settings, candidate: Proposal) -> bool:
-    """Whether all parameters that are given have an effect with the cell of a proposal, as hidden units may not."""
+    """Whether all parameters that are given have an effect with the cell of a proposal,
+    as hidden units may not."""
     cell = candidate.get("cell")
     if settings.cell is not None or cell is None:
         return True
@@ -61,7 +65,8 @@ def _can_have_cell(settings: Settings, candidate: Proposal) -> bool:
 
 
 def has_enough_rows(settings: Settings, profile: Profile) -> bool:
-    """Whether the series has enough steps for the monomials of a candidate; True for hidden units, and for fields."""
+    """Whether the series has enough steps for the monomials of a candidate; True for hidden units,
+    and for fields."""
     if settings.cell != "polynomial" or settings.is_field:
         return True
     known = settings.model is not None
@@ -81,7 +86,8 @@ def units_of(settings: Settings, candidate: Settings, steps: int) -> int:
 
 
 def can_smooth(settings: Settings, series: int) -> bool:
-    """Whether smoothers may take the place of networks: one series, ridge, and no parameter of networks is set."""
+    """Whether smoothers may take the place of networks: one series, ridge,
+    and no parameter of networks is set."""
     return leaves_networks_open(settings) and series == 1
 
 

@@ -42,16 +42,17 @@ ENOUGH = 20
 """Steps of a series from which on networks stand against smoothers."""
 
 MERIT, MERIT_OF_DATED, MERIT_OF_UNSOUND = 2.0, 6.0, 1.5
-"""How much better than smoothers networks must be, as a share times the root of the number of steps. It is more on
-series with dates, as those of business are, which follow no law for long. It is less on series on which a smoother
-fails, as on population cycles."""
+"""How much better than smoothers networks must be, as a share times the root of the number of
+steps. It is more on series with dates, as those of business are, which follow no law for long. It
+is less on series on which a smoother fails, as on population cycles."""
 
 CHANCE = 2.0
 """Chance, in standard errors of the mean difference between the free runs of two candidates."""
 
 MARGIN = 2.0
-"""The race of networks that read noisy measurements as they are goes on after its first round if their best error is
-less than this multiple of the best error of networks of the states behind the measurements."""
+"""The race of networks that read noisy measurements as they are goes on after its
+first round if their best error is less than this multiple of the best error of
+networks of the states behind the measurements."""
 
 UNITS_OF_PROBE = 300
 """Most hidden units of networks that probe for delays."""
@@ -65,9 +66,11 @@ def choose(
     checkpoint: Checkpoint | None = None,
     policy: Policy | None = None,
 ) -> list[Candidate]:
-    """Choose settings for series, the best first; a single candidate where nothing is left to choose.
+    """Choose settings for series, the best first;
+    a single candidate where nothing is left to choose.
 
-    Networks that are trained by Levenberg-Marquardt read the delays that a race of solved readouts comes to.
+    Networks that are trained by Levenberg-Marquardt read the delays
+    that a race of solved readouts comes to.
 
     Args:
         settings: as the user gave them.
@@ -75,7 +78,8 @@ def choose(
         profile: of the series.
         progress: called after every candidate.
         checkpoint: candidates in it are not judged again; new ones are noted in it.
-        policy: what is tried; None takes the one that suits the series, and lets smoothers stand against it.
+        policy: what is tried; None takes the one that suits the series,
+            and lets smoothers stand against it.
 
     Returns:
         The candidates. Those of smoothers forecast together.
@@ -102,8 +106,8 @@ def choose(
 def _by_suitable_policy(contest: Contest) -> list[Candidate]:
     """The race of the policy that suits the series.
 
-    On a long sample without noise the network that forecasts best reproduces the system as well, as a rule. Where it
-    does not, a second race chooses by long runs.
+    On a long sample without noise the network that forecasts best reproduces the system as well, as
+    a rule. Where it does not, a second race chooses by long runs.
     """
     settings, profile = contest.settings, contest.profile
     policy = policy_for(settings, profile)
@@ -130,7 +134,8 @@ def _selecting(contest: Contest, policy: Policy) -> Contest:
 
 
 def _against_states(contest: Contest) -> list[Candidate]:
-    """Networks of the states behind noisy measurements, or of these as they are, by their long runs.
+    """Networks of the states behind noisy measurements, or of these as they are,
+    by their long runs.
 
     The race of the latter ends after its first round if the former are clearly better.
     """
@@ -170,14 +175,15 @@ def _against_smoothers(contest: Contest) -> list[Candidate]:
 
 
 def clearly(profile: Profile, sound: bool) -> float:
-    """The share of the error of smoothers below which networks take their place: less on shorter series.
+    """The share of the error of smoothers below which networks take their place:
+    less on shorter series.
 
     Where it is not positive, networks are not tried.
 
-    On 512 series of M1 and M3 whose networks came below 1 - 1.5 / sqrt(T) of the error of smoothers, networks were no
-    worse on what followed where the share was below 0.5, and worse by a quarter above it. Those series have 20 to 150
-    steps. Samples of systems with noise (Mackey-Glass, autoregressions, sums of sines) gain by networks at larger
-    shares.
+    On 512 series of M1 and M3 whose networks came below 1 - 1.5 / sqrt(T) of the error of
+    smoothers, networks were no worse on what followed where the share was below 0.5, and worse by a
+    quarter above it. Those series have 20 to 150 steps. Samples of systems with noise
+    (Mackey-Glass, autoregressions, sums of sines) gain by networks at larger shares.
 
     Args:
         profile: of the series.
@@ -188,9 +194,11 @@ def clearly(profile: Profile, sound: bool) -> float:
 
 
 def cross_fitted_error(errors: np.ndarray, folds: int) -> float:
-    """Return the error of the best of several candidates, without the luck of being the best of many.
+    """Return the error of the best of several candidates,
+    without the luck of being the best of many.
 
-    With two folds, the candidate that is best on one is measured on the other, and the reverse (cross-fitting).
+    With two folds, the candidate that is best on one is measured on the other,
+    and the reverse (cross-fitting).
 
     Args:
         errors: shape (candidates, folds * runs).
@@ -206,7 +214,8 @@ def cross_fitted_error(errors: np.ndarray, folds: int) -> float:
 def members_of(settings: Settings, choices: Sequence[Candidate]) -> int:
     """The number of networks to keep: as given, or the best and those that may be as good.
 
-    Candidates ran free from the same places, so that the difference run by run tells chance from merit.
+    Candidates ran free from the same places, so that the
+    difference run by run tells chance from merit.
     """
     if choices[0].settings.cell == "smoothing":
         return len(choices)

@@ -1,4 +1,5 @@
-"""The parts of the training series that are left out of a fit in turn, for free runs over them to judge it."""
+"""The parts of the training series that are left out of a fit in turn,
+for free runs over them to judge it."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from freerun.network.errors_in_variables import MOST_ESTIMATED
 from freerun.settings import Settings
 
 SHARE, MOST_HELD_OUT = 0.25, 5_000
-"""Default share of the training series that is held out where free runs choose, and its most steps."""
+"""Default share of the training series that is held out where free runs choose,
+and its most steps."""
 
 FOLDS = 2
 """Parts of that length that are held out in turn."""
@@ -26,7 +28,8 @@ MOST_FITTED = 20_000
 
 
 def held_out(settings: Settings, steps: int, choosing: bool) -> int:
-    """Steps at the end of a training series of `steps` steps that are held out; 0 where nothing is chosen."""
+    """Steps at the end of a training series of `steps` steps that are held out;
+    0 where nothing is chosen."""
     share = settings.holdout if settings.holdout is not None else SHARE if choosing else 0.0
     return min(math.floor(round(share * steps, 6)), MOST_HELD_OUT)
 
@@ -54,7 +57,8 @@ def require_held_out(settings: Settings, steps: int) -> int:
 
 
 def parts_left_out(shortest: int, count: int, washout: int = 0) -> list[tuple[int, int]]:
-    """The parts of `count` steps that are held out in turn, of series the shortest of which has `shortest` steps.
+    """The parts of `count` steps that are held out in turn,
+    of series the shortest of which has `shortest` steps.
 
     Returns:
         First and last step of each, counted from the end of a series; no part where `count` is 0.
@@ -64,12 +68,14 @@ def parts_left_out(shortest: int, count: int, washout: int = 0) -> list[tuple[in
 
 
 def recent(training: Sequence[Series], count: int) -> list[Series]:
-    """The last steps of each series, by which networks are judged that hold out `count` steps at a time."""
+    """The last steps of each series, by which networks are judged
+    that hold out `count` steps at a time."""
     return [series.between(max(0, len(series) - MOST_FITTED - count)) for series in training]
 
 
 def before_part(values: np.ndarray, first: int) -> np.ndarray:
-    """The values before a part that is left out, by which networks are judged that learn states behind measurements.
+    """The values before a part that is left out,
+    by which networks are judged that learn states behind measurements.
 
     Args:
         values: shape (T, N).

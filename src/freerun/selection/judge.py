@@ -1,7 +1,7 @@
 """The judge: free runs over parts of the training series, each left out of the fit in its turn.
 
-No later data, and no one-step error, has a say. Candidates that differ only in the penalty come from one factorisation,
-and all their free runs go side by side.
+No later data, and no one-step error, has a say. Candidates that differ only in the penalty come
+from one factorisation, and all their free runs go side by side.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ RUNS, LONGEST_RUN = 32, 200
 """Free runs over a part that is left out, over all series together, and the most steps of each."""
 
 SHORTEST = 12
-"""Fewest steps of a free run, where the part is long enough: divergence shows only after some steps."""
+"""Fewest steps of a free run, where the part is long enough:
+divergence shows only after some steps."""
 
 LEAST, MOST = 1e-12, 1e-3
-"""Smallest and largest penalty of readouts that are solved on the states behind noisy measurements. Of the Roessler
-system with noise of 0.03 standard deviations, forecasts by 1e-10 had a third of the error of those by 1e-8."""
+"""Smallest and largest penalty of readouts that are solved on the states behind noisy
+measurements. Of the Roessler system with noise of 0.03 standard deviations, forecasts by 1e-10 had
+a third of the error of those by 1e-8."""
 
 TRIED = 8
 """Rounds in which such a readout is solved to be judged."""
@@ -49,9 +51,10 @@ GROWING = tuple(name for name, kind in CELLS.items() if kind.grows)
 """The cells whose runs grow beyond all bounds: polynomials."""
 
 GROWTH = 2.0
-"""The error of polynomials counts twice. Outside of the data they grow beyond all bounds, so that they do worse on what
-follows than on the parts left out. Of 15 series of dysts and flows on which theirs was the least error, those with more
-than 0.7 of the error of tanh units were worse on what followed. Fields are spared: their sites are many rows, and one
+"""The error of polynomials counts twice. Outside of the data they grow beyond all bounds, so
+that they do worse on what follows than on the parts left out. Of 15 series of dysts and
+flows on which theirs was the least error, those with more than 0.7 of the error of tanh
+units were worse on what followed. Fields are spared: their sites are many rows, and one
 equation, often a polynomial, rules all of them."""
 
 
@@ -60,13 +63,14 @@ class Candidate:
     """Settings with nothing left to choose, and the errors of their free runs.
 
     Attributes:
-        error: mean of `errors`, times `GROWTH` for polynomials of no field; infinite where there is no run.
+        error: mean of `errors`, times `GROWTH` for polynomials of no field;
+            infinite where there is no run.
         settings: nothing left to choose.
-        errors: of each free run on the parts left out, in standard deviations of the series, capped at 1. All
-            candidates run from the same places, so that they can be compared run by run.
+        errors: of each free run on the parts left out, in standard deviations of the series, capped
+            at 1. All candidates run from the same places, so that they can be compared run by run.
         finalist: whether it was judged with the most effort.
-        rows: of the least-squares problem that it was judged by, without each part left out, so that the final fit
-            need not reduce them again.
+        rows: of the least-squares problem that it was judged by, without each part left out, so
+            that the final fit need not reduce them again.
     """
 
     error: float
@@ -129,7 +133,8 @@ class Judge:
     def errors(
         self, plan: SolvePlan, network: Network, penalties: Sequence[float], runs: int
     ) -> tuple[list[np.ndarray], Divided | None]:
-        """Errors over each part that is left out, shape (penalties, runs), and the rows that others can reuse.
+        """Errors over each part that is left out, shape (penalties, runs),
+        and the rows that others can reuse.
 
         Raises:
             TrainingDiverged: no readout can be solved.
@@ -145,10 +150,11 @@ class Judge:
     def estimated(
         self, plan: SolvePlan, network: Network, penalties: Sequence[float], part: tuple[int, int], runs: int
     ) -> list[tuple[Estimate, np.ndarray]]:
-        """Estimate the states behind what comes before a part, and the errors of free runs over the part.
+        """Estimate the states behind what comes before a part,
+        and the errors of free runs over the part.
 
-        Runs start from states that earlier measurements tell. The search for states with a smaller penalty begins at
-        those with a larger one.
+        Runs start from states that earlier measurements tell.
+        The search for states with a smaller penalty begins at those with a larger one.
 
         Returns:
             For each penalty the estimate, and the errors, shape (runs,).
@@ -166,7 +172,8 @@ class Judge:
         return [found[penalty] for penalty in penalties]
 
     def of_smoothers(self, several: Sequence[Settings], runs: int) -> np.ndarray:
-        """Errors of the mean forecast of networks of smoothers, from the places from which candidates run.
+        """Errors of the mean forecast of networks of smoothers,
+        from the places from which candidates run.
 
         Args:
             several: settings of the networks, with nothing left to choose.
@@ -186,26 +193,30 @@ class Judge:
         return np.concatenate(errors)
 
     def drawn(self, settings: Settings) -> tuple[SolvePlan, Network]:
-        """The plan of a candidate, whose penalty does not matter here, and its network with its known model."""
+        """The plan of a candidate, whose penalty does not matter here,
+        and its network with its known model."""
         first = self._training[0]
         plan = solve_plan(settings, first.shape[1], first.inputs.shape[1])
         return plan, replace(plan.draw(), known=self._units.of(settings).scaling.of_model(settings.model))
 
     def divided(self, plan: SolvePlan, network: Network, parts: Sequence[tuple[int, int]]) -> Divided:
-        """The rows of a network without each of the parts that are left out; see `ridge.divided`."""
+        """The rows of a network without each of the parts that are left out;
+        see `ridge.divided`."""
         values = self._units.of(plan.settings).values
         return ridge.divided(
             network, values, ridge.washout_of(plan.washout, values), parts, plan.input_noise, plan.seed
         )
 
     def panel(self, settings: Settings) -> Panel:
-        """The series in the units of the network, which depend on what is done with the values first."""
+        """The series in the units of the network, which depend
+        on what is done with the values first."""
         standardized = self._units.of(settings)
         return Panel(standardized.values, standardized.deviation)
 
 
 def for_states(penalties: Sequence[float]) -> Sequence[float]:
-    """The penalties that suit readouts solved on the states behind measurements; the first where none does."""
+    """The penalties that suit readouts solved on the states behind measurements;
+    the first where none does."""
     return [p for p in penalties if LEAST <= p <= MOST] or penalties[:1]
 
 
@@ -233,14 +244,16 @@ class Panel:
             readouts: R of them.
             part: first and last step, counted from the end.
             runs: how many runs over all series together.
-            noise: in the measurements, which say in what states the runs begin; None reads the values as they are.
+            noise: in the measurements, which say in what states the runs begin;
+                None reads the values as they are.
         """
         return np.concatenate(
             [self._errors(network, readouts, one, part, runs, noise) for one in self._some(runs)], axis=1
         )
 
     def _some(self, runs: int) -> list[int]:
-        """The numbers of the series over which there are runs: all, or at most `runs`, evenly spread."""
+        """The numbers of the series over which there are runs: all, or at most `runs`,
+        evenly spread."""
         return np.unique(np.linspace(0, len(self.values) - 1, min(runs, len(self.values))).astype(int)).tolist()
 
     def _errors(
@@ -268,7 +281,8 @@ class Panel:
             return self.means(ran, values[at, :channels].transpose(1, 0, 2))
 
     def places(self, steps: int, part: tuple[int, int], runs: int) -> tuple[np.ndarray, int]:
-        """The last step before each run over a part that is left out, shape (S,), and the steps of a run.
+        """The last step before each run over a part that is left out, shape (S,),
+        and the steps of a run.
 
         Args:
             steps: of the series.
@@ -282,7 +296,8 @@ class Panel:
         return np.linspace(first - 1, last - 1 - horizon, count).astype(int), horizon
 
     def means(self, ran: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        """The mean error of each run in standard deviations, capped at `LOST` in each step, shape (*R, S).
+        """The mean error of each run in standard deviations, capped at `LOST` in each step,
+        shape (*R, S).
 
         Args:
             ran: the runs, shape (*R, S, steps, D).

@@ -1,7 +1,7 @@
 """Policies: what is worth trying for a series, and with how much effort.
 
-A policy proposes candidates, which fill in what the settings leave open, and a few rounds that give more units, more
-penalties and more seeds to fewer of them. Anybody can write one: see `Policy`.
+A policy proposes candidates, which fill in what the settings leave open, and a few rounds that give
+more units, more penalties and more seeds to fewer of them. Anybody can write one: see `Policy`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ Proposal = Mapping[str, object]
 """Values of parameters by name; those that the settings give are left as given."""
 
 Judging = Callable[[Settings, Sequence[float], int], Candidate]
-"""Gives a candidate its error: from settings, penalties and the number of runs to those with the best penalty."""
+"""Gives a candidate its error: from settings,
+penalties and the number of runs to those with the best penalty."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,12 @@ class Round:
     Attributes:
         units: hidden units, as a share of all that the fit would have.
         penalties: to choose from.
-        near: of these, only those within a factor of this to each side of the best penalty of the round before.
+        near: of these, only those within a factor of this to each side
+            of the best penalty of the round before.
         runs: free runs over each part that is left out.
         keep: how many candidates go on to the next round.
-        neighbours: how often the neighbours of the best are tried as well, as long as one of them is better.
+        neighbours: how often the neighbours of the best are tried as well,
+            as long as one of them is better.
         seeds: with how many seeds the best is judged in the end.
     """
 
@@ -88,7 +91,8 @@ def window(count: int, apart: int) -> tuple[int, ...]:
 
 
 PENALTIES = tuple(10.0**-exponent for exponent in range(14, -3, -1))
-"""Penalties of a readout on standardised values, from those of clean data (1e-14) to those of noise alone (100)."""
+"""Penalties of a readout on standardised values,
+from those of clean data (1e-14) to those of noise alone (100)."""
 
 
 def penalties_near(penalties: Sequence[float], best: float, factor: float) -> list[float]:
@@ -97,27 +101,31 @@ def penalties_near(penalties: Sequence[float], best: float, factor: float) -> li
 
 
 FEWEST_TO_TELL = 30
-"""Hidden units by which candidates can be told from each other. The first round has the geometric mean of these and of
-all units (173 of 1000, 55 of 100): the fewer there are, the dearer is every one that is left out."""
+"""Hidden units by which candidates can be told from each other. The first round has the
+geometric mean of these and of all units (173 of 1000, 55 of 100): the fewer there are, the
+dearer is every one that is left out."""
 
 FIRST_NOISES = (3e-3, 1e-2)
 """Noise on the inputs, in standard deviations, with which a network without noise is compared."""
 
 SEEDS, MOST_SEEDS = 4, 12
-"""Seeds with which the best candidate is judged, more of them where networks are small and cheap. More units in the
-first rounds and more seeds lowered the mean sMAPE on 44 dysts systems of 150 steps from 49 to 46.5 (three seeds)."""
+"""Seeds with which the best candidate is judged, more of them where networks are small and cheap.
+More units in the first rounds and more seeds lowered the mean sMAPE on 44 dysts systems of 150
+steps from 49 to 46.5 (three seeds)."""
 
 NOISY_FOR_POLYNOMIALS = 0.1
 """Noise in a series, in standard deviations, from which on no polynomials are tried."""
 
 MOSTLY_NOISE = 0.3
-"""Noise in a series, in standard deviations, from which on free runs of the best network come to rest."""
+"""Noise in a series, in standard deviations,
+from which on free runs of the best network come to rest."""
 
 SHARE_OF_WINDOW = 4
 """A window reaches back over a quarter of the shortest training series at most."""
 
 FULL_STATES = ((1, 1), (2, 1))
-"""Windows that are also tried where several channels, as they are, may be the whole state of a system."""
+"""Windows that are also tried where several channels, as they are,
+may be the whole state of a system."""
 
 POLYNOMIALS = ((4, 1, 3), (4, 2, 4), (4, 4, 3), (5, 1, 3), (7, 2, 3), (8, 3, 2))
 """Windows of polynomials of one channel, how many steps their values are apart, and degrees."""
@@ -127,7 +135,8 @@ POLYNOMIALS_OF_STATES = tuple((*shape, degree) for shape in FULL_STATES for degr
 
 
 def _fits(lags: tuple[int, ...], profile: Profile) -> bool:
-    """Whether a window leaves enough steps to learn from, and reads no more numbers than a network has units."""
+    """Whether a window leaves enough steps to learn from,
+    and reads no more numbers than a network has units."""
     numbers = len(lags) * (profile.channels + profile.inputs)
     return lags[-1] < profile.shortest // SHARE_OF_WINDOW and numbers <= min(profile.steps, MOST_UNITS)
 
@@ -156,7 +165,8 @@ def inputs_near(best: Settings, first_noises: Sequence[float] = ()) -> Iterator[
 
 
 def differences_of(profile: Profile) -> list[tuple[int, ...]]:
-    """The differences that are worth trying: none, of neighbours, of seasons, and of two of these."""
+    """The differences that are worth trying: none, of neighbours, of seasons,
+    and of two of these."""
     seasonal = [season for season in profile.seasons if season <= profile.shortest // SHARE_OF_WINDOW]
     return [(), *((lag,) for lag in (1, *seasonal)), *combinations((1, *seasonal), 2)]
 
@@ -170,7 +180,8 @@ class ForecastPolicy:
     """Networks whose free runs stay close to what followed, over the next steps.
 
     Attributes:
-        windows: how many values a step reads, and how many steps they are apart; a season and a step are tried as well.
+        windows: how many values a step reads, and how many steps they are apart;
+            a season and a step are tried as well.
         scales: strength of the input weights.
         reservoirs: leak and spectral radius of leaky reservoirs.
     """
@@ -239,14 +250,14 @@ class ForecastPolicy:
 class AttractorPolicy:
     """Networks whose long runs resemble the series as a sample of a system.
 
-    Settled on Lorenz-63 with noise, an electrocardiogram and the clean and noisy Lorenz series of the common task
-    framework.
+    Settled on Lorenz-63 with noise, an electrocardiogram and the clean and noisy Lorenz series of
+    the common task framework.
 
     Attributes:
         delays: how many values a step reads.
         scales: strength of the input weights.
-        noises: noise on the inputs of a clean series, in standard deviations, without which long runs leave the
-            attractor; the noise in a noisy series does the same.
+        noises: noise on the inputs of a clean series, in standard deviations, without which long
+            runs leave the attractor; the noise in a noisy series does the same.
     """
 
     delays: tuple[int, ...] = (1, 3, 6, 12, 25)
@@ -323,9 +334,9 @@ class StatesPolicy:
 class FieldPolicy:
     """Networks of the sites of a field, whose free runs stay close to what followed.
 
-    Noise on the inputs matters most: on a smooth field neighbouring sites have nearly the same values, and a network
-    that learned nothing of small differences between them amplifies these in its free run. Settled on runs of the
-    Kuramoto-Sivashinsky equation (length 22, 64 points).
+    Noise on the inputs matters most: on a smooth field neighbouring sites have nearly the same
+    values, and a network that learned nothing of small differences between them amplifies these in
+    its free run. Settled on runs of the Kuramoto-Sivashinsky equation (length 22, 64 points).
 
     Attributes:
         extent: sites of the ring, or the smaller side of the grid.
@@ -333,8 +344,8 @@ class FieldPolicy:
         windows: how many values of each a step reads, and how many steps they are apart.
         scale: strength of the input weights.
         noises: noise on the inputs of a clean series, in standard deviations.
-        polynomials: widths and degrees of polynomials of one value of each site. They are tried without noise, on clean
-            fields alone.
+        polynomials: widths and degrees of polynomials of one value of each site.
+            They are tried without noise, on clean fields alone.
     """
 
     extent: int
@@ -347,7 +358,8 @@ class FieldPolicy:
 
     @classmethod
     def of(cls, settings: Settings, profile: Profile) -> FieldPolicy:
-        """The policy for a ring, or for a grid, on which a site has neighbours in two directions."""
+        """The policy for a ring, or for a grid, on which a site has neighbours in two
+        directions."""
         if settings.grid is None:
             return cls(profile.channels)
         return cls(min(settings.grid), widths=(1, 2), polynomials=())
@@ -408,11 +420,12 @@ MOST_MONOMIALS_OF_FIELD = 1_500
 """Most monomials that are tried for a field: those of degree 4 of 11 sites are 1353."""
 
 VALUES_OF_RUNS = 256
-"""Sites times free runs by which a candidate for a field is judged, on each part that is left out."""
+"""Sites times free runs by which a candidate for a field is judged,
+on each part that is left out."""
 
 SAMPLE = 8_000
-"""Steps from which on the statistics of a series tell networks from each other: on fewer, two pieces of the system
-itself differ as much."""
+"""Steps from which on the statistics of a series tell networks from each other: on fewer,
+two pieces of the system itself differ as much."""
 
 
 WHY = {
@@ -434,11 +447,12 @@ AUTO = {
 def policy_for(settings: Settings, profile: Profile) -> Policy:
     """The policy that the settings ask for, or that suits the series.
 
-    Networks that forecast a noisy sample best leave its attractor in long runs; for those of a sample without noise,
-    see `is_clean_sample`.
+    Networks that forecast a noisy sample best leave its attractor in long runs;
+    for those of a sample without noise, see `is_clean_sample`.
 
     Raises:
-        SettingError: long runs are to decide, and the series is not one that they could be compared with.
+        SettingError: long runs are to decide, and the series is
+            not one that they could be compared with.
     """
     if settings.is_field:
         if settings.select == "attractor":
@@ -465,7 +479,8 @@ def is_clean_sample(profile: Profile) -> bool:
 
 
 def may_be_smooth(profile: Profile) -> bool:
-    """Whether smoothers may forecast a series: no external inputs, and no long sample of a system."""
+    """Whether smoothers may forecast a series: no external inputs,
+    and no long sample of a system."""
     return not profile.inputs and not _is_sample(profile)
 
 
@@ -475,7 +490,8 @@ def may_have_states(profile: Profile) -> bool:
 
 
 def may_be_sample(profile: Profile) -> bool:
-    """Whether a series of any length may be a sample of a system, whose long runs vary as it does: little is noise."""
+    """Whether a series of any length may be a sample of a system, whose long runs vary as it does:
+    little is noise."""
     return _is_comparable(profile) and profile.varies and not profile.dated and profile.noise < MOSTLY_NOISE
 
 

@@ -1,8 +1,8 @@
 """The race: all candidates get a little effort, the good ones more.
 
-Round by round the judge lets the candidates run free with more units, more penalties and more runs, and fewer of them
-go on (successive halving; Jamieson and Talwalkar, 2016). Candidates too large for the memory of the machine are left
-out, with a warning.
+Round by round the judge lets the candidates run free with more units, more penalties and more runs,
+and fewer of them go on (successive halving; Jamieson and Talwalkar, 2016). Candidates too large for
+the memory of the machine are left out, with a warning.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Contest:
             goes_on: whether the race goes on after its first round; None if it always does.
 
         Returns:
-            The candidates, the best of those that came furthest first; empty if the race did not go on.
+            The candidates, the best of those that came furthest first;
+            empty if the race did not go on.
 
         Raises:
             SettingError: the policy proposes nothing.
@@ -226,18 +227,21 @@ def ranked(choices: Iterable[Candidate]) -> list[Candidate]:
 
 
 def finalists_first(choices: Iterable[Candidate]) -> list[Candidate]:
-    """Sort the candidates of several races by their errors, those that were judged with the most effort first."""
+    """Sort the candidates of several races by their errors,
+    those that were judged with the most effort first."""
     return sorted(choices, key=lambda choice: (not choice.finalist, choice.error))
 
 
 def kinds_first(ranking: Sequence[Candidate]) -> list[Candidate]:
-    """Sort the best of each kind before the others: networks that forecast together should differ."""
+    """Sort the best of each kind before the others:
+    networks that forecast together should differ."""
     first = ranked({choice.kind: choice for choice in reversed(ranking)}.values())
     return first + [choice for choice in ranking if choice not in first]
 
 
 def _leaders(choices: Iterable[Candidate]) -> list[Candidate]:
-    """The best of all candidates but polynomials, and the best polynomial; one of them where there are no others."""
+    """The best of all candidates but polynomials, and the best polynomial;
+    one of them where there are no others."""
     best: dict[bool, Candidate] = {}
     for choice in ranked(choices):
         best.setdefault(choice.settings.cell in GROWING, choice)
@@ -247,8 +251,8 @@ def _leaders(choices: Iterable[Candidate]) -> list[Candidate]:
 def _going_on(ranking: Sequence[Candidate], keep: int) -> list[Candidate]:
     """The best `keep` candidates, at most half of them polynomials where there are others.
 
-    Polynomials have all of their monomials from the first round on. The others have a part of their units, and may
-    overtake them.
+    Polynomials have all of their monomials from the first round on.
+    The others have a part of their units, and may overtake them.
     """
     polynomials = [choice for choice in ranking if choice.settings.cell in GROWING]
     left_out = polynomials[keep // 2 :] if len(polynomials) < len(ranking) else []

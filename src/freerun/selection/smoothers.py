@@ -1,4 +1,5 @@
-"""Networks of exponential smoothers that forecast a series together, and their forecasts inside it."""
+"""Networks of exponential smoothers that forecast a series together,
+and their forecasts inside it."""
 
 from __future__ import annotations
 
@@ -19,11 +20,13 @@ FEWEST_FOR_LINE = 10
 """Steps from which on the line through a series says something of its trend."""
 
 SOUND = 3.0
-"""Largest error of a network of smoothers inside the series, as a multiple of that of the best of them. On 1800 series
-of M1 and M3 the ratio is above 3 for 1 %, which lose nothing; on a population cycle it is 6 to 27."""
+"""Largest error of a network of smoothers inside the series, as a multiple of that of the
+best of them. On 1800 series of M1 and M3 the ratio is above 3 for 1 %, which lose
+nothing; on a population cycle it is 6 to 27."""
 
 MOST_AHEAD, ORIGINS = 24, 40
-"""Most steps ahead, and most steps from which, smoothers forecast inside the series to be compared."""
+"""Most steps ahead, and most steps from which,
+smoothers forecast inside the series to be compared."""
 
 
 class Smoothers(NamedTuple):
@@ -41,14 +44,15 @@ class Smoothers(NamedTuple):
 def smoothers_of(settings: Settings, training: Sequence[Series], profile: Profile) -> Smoothers:
     """Choose the networks of smoothers that forecast a series together.
 
-    One has damped trends of the logarithm, if all values are positive. One follows the level around a straight line. If
-    there is no season, which grows with the level as a rule, a third has damped trends in the units of the series. They
-    err in different ways, so that their mean is better than each. One that is far worse inside the series is left out:
-    a trend of the logarithm explodes on series that oscillate.
+    One has damped trends of the logarithm, if all values are positive. One follows the level
+    around a straight line. If there is no season, which grows with the level as a rule, a third
+    has damped trends in the units of the series. They err in different ways, so that their mean
+    is better than each. One that is far worse inside the series is left out: a trend of the
+    logarithm explodes on series that oscillate.
 
     Args:
-        settings: as the user gave them; a logarithm or a line that was asked for is kept. Of several seasons, smoothers
-            follow those that divide the longest.
+        settings: as the user gave them; a logarithm or a line that was asked for is kept. Of
+            several seasons, smoothers follow those that divide the longest.
         training: the series, one alone.
         profile: of the series.
 
@@ -76,7 +80,8 @@ def smoothers_of(settings: Settings, training: Sequence[Series], profile: Profil
 
 
 def _kinds(settings: Settings, profile: Profile) -> list[dict[str, bool]]:
-    """What is done to the series before it is smoothed, as values of `log`, `detrend` and `nonnegative`."""
+    """What is done to the series before it is smoothed, as values of `log`,
+    `detrend` and `nonnegative`."""
     if settings.log or settings.detrend:
         return [{}]
     damped, around_line = {"nonnegative": True} if profile.positive else {}, {"detrend": True}
@@ -89,7 +94,8 @@ def _kinds(settings: Settings, profile: Profile) -> list[dict[str, bool]]:
 
 
 def _error_inside(settings: Settings, series: Series) -> float:
-    """The mean absolute error of forecasts from steps inside a series, by smoothers fitted to all of it."""
+    """The mean absolute error of forecasts from steps inside a series,
+    by smoothers fitted to all of it."""
     steps = len(series)
     horizon = max(1, min(MOST_AHEAD, steps // 3))
     starts = np.unique(np.linspace(min(settings.washout or 0, steps - 2), steps - 2, ORIGINS).astype(int))
@@ -107,7 +113,8 @@ def smoothed(
 ) -> np.ndarray:
     """Compute free runs of smoothers that are fitted to the first steps of a series.
 
-    First steps that are constant, or missing, have the units of the whole series: they give none of their own.
+    First steps that are constant, or missing, have the units of the whole series:
+    they give none of their own.
 
     Args:
         settings: of the network, with nothing left to choose.

@@ -1,8 +1,10 @@
-"""Networks that read a parameter of a system: candidates are judged at values of the parameter that they never read.
+"""Networks that read a parameter of a system:
+candidates are judged at values of the parameter that they never read.
 
-A parameter is an external input that is constant along each series and differs between series. A network that learns
-several values of it can run at others (Kong, Fan, Grebogi and Lai, 2021). How well it does so shows only at values that
-are left out of the fit: candidates that continue each series equally well differ there by orders of magnitude.
+A parameter is an external input that is constant along each series and differs between series. A
+network that learns several values of it can run at others (Kong, Fan, Grebogi and Lai, 2021). How
+well it does so shows only at values that are left out of the fit: candidates that continue each
+series equally well differ there by orders of magnitude.
 """
 
 from __future__ import annotations
@@ -21,18 +23,20 @@ from freerun.selection.judge import Judge
 from freerun.settings import Settings
 
 FEWEST_VALUES = 3
-"""Fewest values of a parameter of which one can be left out: two tell in which direction the parameter works."""
+"""Fewest values of a parameter of which one can be left out:
+two tell in which direction the parameter works."""
 
 LONGEST = 12
-"""Most steps of a free run at a value that was left out. Runs of chaotic systems lose the data there soon, and the mean
-of longer ones prefers networks that fall silent."""
+"""Most steps of a free run at a value that was left out. Runs of chaotic systems lose the data
+there soon, and the mean of longer ones prefers networks that fall silent."""
 
 MOST_LEFT_OUT = 5
 """Most values that are left out in turn."""
 
 
 def judge_of(settings: Settings, training: Sequence[Series]) -> Judge:
-    """The judge of forecasts: at parameters left out, if there are `FEWEST_VALUES` or more; else at later steps."""
+    """The judge of forecasts: at parameters left out, if there are `FEWEST_VALUES` or more;
+    else at later steps."""
     columns = parameters_of(training)
     if not columns:
         return Judge(settings, training)
@@ -45,7 +49,8 @@ def judge_of(settings: Settings, training: Sequence[Series]) -> Judge:
 
 
 class ParameterJudge(Judge):
-    """Judges candidates by free runs along series whose value of the parameter is left out of the fit.
+    """Judges candidates by free runs along series whose value of the parameter is left out of the
+    fit.
 
     Attributes:
         groups: numbers of the series of each value that is left out.

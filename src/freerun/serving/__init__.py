@@ -1,9 +1,10 @@
 """The service: trained models over HTTP, as `freerun serve` starts it (extra `serve`).
 
-In: model files, and requests with series. Out: forecasts, free runs and predictions as JSON or CSV, and models that
-have read further steps. Fitting does not belong here, and neither does computation: each operation calls the function
-of `freerun.forecasting` that `freerun.RNN` calls. Requests are computed in processes. The service therefore answers
-while they run, and can end a computation that takes too long.
+In: model files, and requests with series. Out: forecasts, free runs and predictions as JSON or
+CSV, and models that have read further steps. Fitting does not belong here, and neither does
+computation: each operation calls the function of `freerun.forecasting` that `freerun.RNN`
+calls. Requests are computed in processes. The service therefore answers while they run, and
+can end a computation that takes too long.
 
 messages    fields of requests and answers; the OpenAPI document is made from them
 problems    refusals of requests, as problem details (RFC 9457)

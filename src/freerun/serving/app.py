@@ -259,7 +259,8 @@ def _answer_nobody(request: Request, error: Exception) -> Response:
 
 
 def _answer_fault(request: Request, error: Exception) -> Response:
-    """Answer a request that failed by a fault of freerun. The server writes the fault to the log."""
+    """Answer a request that failed by a fault of freerun.
+    The server writes the fault to the log."""
     del request, error
     return to_response(Refusal(500, INTERNAL))
 

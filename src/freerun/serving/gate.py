@@ -1,4 +1,5 @@
-"""`Gate`: middleware that refuses requests without the token, from other sites, or for unknown host names.
+"""`Gate`: middleware that refuses requests without the token, from other sites,
+or for unknown host names.
 
 It also writes a line of log for each request.
 """
@@ -24,7 +25,8 @@ class Gate:
     Args:
         app: the application behind it.
         token: that requests must have; None for none.
-        hosts: host names that requests may use. None allows all, since a page of another site does not know the token.
+        hosts: host names that requests may use. None allows all,
+            since a page of another site does not know the token.
         log: called with a line for each request.
     """
 

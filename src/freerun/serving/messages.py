@@ -1,6 +1,7 @@
 """Fields of requests and answers, as pydantic models.
 
-The functions that check the arguments of `freerun.RNN` check the values. Messages are therefore the same.
+The functions that check the arguments of `freerun.RNN` check the values.
+Messages are therefore the same.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ _TABLE = {
         },
     ]
 }
-"""JSON schema of a table: one object for each row, the numbers of one channel, or one list for each column."""
+"""JSON schema of a table: one object for each row, the numbers of one channel,
+or one list for each column."""
 
 
 def _check_table(value: Any, info: ValidationInfo) -> Table:

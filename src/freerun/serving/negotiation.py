@@ -60,7 +60,8 @@ def format_of_answer(accept: str, formats: Sequence[Format]) -> Format:
 
 
 def _quality(accept: str, media_type: str) -> float:
-    """Return the quality that the most specific range of a header `Accept` gives a media type (RFC 9110).
+    """Return the quality that the most specific range of a
+    header `Accept` gives a media type (RFC 9110).
 
     It is 0 if no range covers the media type.
     """

@@ -96,7 +96,8 @@ def update(model: Model, request: UpdateRequest) -> Outcome:
 
 
 def _find_start(model: Model, request: Start) -> tuple[Model, Series | None]:
-    """Return the model and the series that a run continues; None for the steps that the model has read."""
+    """Return the model and the series that a run continues;
+    None for the steps that the model has read."""
     if request.series is None:
         return model, None
     series = read_series(request, request.series, model)
@@ -161,7 +162,8 @@ def _split_channels(found: forecasts.Forecast, values: np.ndarray) -> dict[str, 
 
 
 def to_times(index: pd.Index) -> list[str | float]:
-    """Convert times to JSON: numbers as they are, dates in ISO 8601, without the clock if all are at midnight."""
+    """Convert times to JSON: numbers as they are, dates in ISO 8601,
+    without the clock if all are at midnight."""
     if isinstance(index, pd.DatetimeIndex):
         moments = index.to_numpy()
         bare = index.tz is None and bool((moments == moments.astype("datetime64[D]")).all())

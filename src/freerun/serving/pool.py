@@ -1,8 +1,8 @@
 """The processes that compute, the queue in front of them, and the limits of time and number.
 
-A request gets a place before its body is read. If all places are taken, it is refused at once. Memory and waiting times
-therefore stay bounded. A process that takes too long is killed and replaced. The models are kept outside of the
-processes.
+A request gets a place before its body is read. If all places are taken, it is refused at once.
+Memory and waiting times therefore stay bounded. A process that takes too long is killed and
+replaced. The models are kept outside of the processes.
 """
 
 from __future__ import annotations

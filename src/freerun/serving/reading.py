@@ -55,7 +55,8 @@ def read_request(
 
 
 def read_series(request: Reading, table: Table, model: Model) -> Series:
-    """Convert a table of a request to a series for a model. External inputs of the model are found by name.
+    """Convert a table of a request to a series for a model.
+    External inputs of the model are found by name.
 
     Raises:
         SeriesError: the table holds no such series.
@@ -80,7 +81,8 @@ def _parse_object(body: bytes) -> JSON:
 
 @cache
 def _fields_of(kind: type[Request]) -> JSON:
-    """Return the JSON schemas of the fields of a request. They are cached: pydantic makes them slowly."""
+    """Return the JSON schemas of the fields of a request. They are cached:
+    pydantic makes them slowly."""
     return kind.model_json_schema()["properties"]
 
 
@@ -95,7 +97,8 @@ def _parse_query(fields: JSON, query: Sequence[tuple[str, str]]) -> JSON:
 
 
 def _convert(schema: JSON, texts: list[str]) -> JSONValue:
-    """Convert the texts of an option to the type in its JSON schema. Invalid ones stay text, to be refused later."""
+    """Convert the texts of an option to the type in its JSON schema. Invalid ones stay text,
+    to be refused later."""
     kinds = [schema, *schema.get("anyOf", [])]
     listed = next((kind for kind in kinds if kind.get("type") == "array"), None)
     if listed is not None:

@@ -21,7 +21,8 @@ from freerun.serving.pool import Limits
 from freerun.serving.served import read_models
 
 GRACE = 10
-"""Seconds that running requests get after the service was told to stop. Docker waits as long before it kills."""
+"""Seconds that running requests get after the service was told to stop.
+Docker waits as long before it kills."""
 
 ANY_HOST = "*"
 """Value of `hosts` that allows all host names."""
@@ -40,7 +41,8 @@ def serve(
     functions: Sequence[Callable[..., object]] = (),
     log: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Serve models until Ctrl-C or SIGTERM. Requests that have begun are then answered, within `GRACE` seconds.
+    """Serve models until Ctrl-C or SIGTERM. Requests that have begun are then answered,
+    within `GRACE` seconds.
 
     Args:
         paths: model files.
@@ -49,14 +51,16 @@ def serve(
         port: port to listen on; 0 for a free one.
         token: that requests must have; None for none.
         public: whether any but the loopback address may be used without a token.
-        hosts: further host names by which requests may address the service without a token; `*` allows all.
+        hosts: further host names by which requests may address the service without a token;
+            `*` allows all.
         keep: whether updated models are written to their files.
         functions: known models that networks correct, if they were fitted with any.
         log: called with the address, and with a line for each request.
 
     Raises:
         ModelFileError: a model file cannot be read.
-        SettingError: two models have the same name, the address cannot be used, or it is not safe without a token.
+        SettingError: two models have the same name, the address cannot be used,
+            or it is not safe without a token.
         OutputError: updated models are kept, and a file cannot be written.
     """
     _require_token(host, token, public)

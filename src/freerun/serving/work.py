@@ -1,6 +1,7 @@
 """Compute the answer to a request, in a process of the pool.
 
-A process keeps the models that it was sent. A job holds the model only if the process does not have it yet.
+A process keeps the models that it was sent. A job holds the model
+only if the process does not have it yet.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from freerun.serving.problems import MEDIA_TYPE, Refusal, refusal_of
 from freerun.serving.reading import read_request
 
 WARNING = "Freerun-Warning"
-"""Header of an answer in CSV with the warnings about the data. An answer in JSON has them in its body."""
+"""Header of an answer in CSV with the warnings about the data.
+An answer in JSON has them in its body."""
 
 INTERNAL = "This is a fault of freerun. The log of the service has its traceback."
 """Detail of an answer to a request that failed by a fault of freerun."""

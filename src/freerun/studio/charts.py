@@ -1,6 +1,7 @@
 """Charts: options of ECharts as dicts, made from numbers.
 
-Points are NumPy arrays. NiceGUI tracks changes of every list, which for thousands of points takes longer than drawing.
+Points are NumPy arrays. NiceGUI tracks changes of every list,
+which for thousands of points takes longer than drawing.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ LONGEST_NAME = 200
 """Largest width of a name at an axis or in a legend, in pixels; a longer name is truncated."""
 
 LONGEST_WHOLE = 24
-"""Most characters of a name in a legend that is certain to fit; otherwise all names have the largest width."""
+"""Most characters of a name in a legend that is certain to fit;
+otherwise all names have the largest width."""
 
 Points = Sequence[Sequence[float | None]] | np.ndarray
 
@@ -40,9 +42,9 @@ class Curve:
         name: in the legend.
         points: pairs (x, y), or triples (x, y, z) in 3-D; None or NaN for a missing value.
         color: CSS color.
-        kind: `line` for values over time, `back` for a line in the background, `orbit` for a line whose x is not
-            monotonic, `scatter` for points, `bar` for bars, `band` for the area between the y values of triples
-            (x, low, high).
+        kind: `line` for values over time, `back` for a line in the background, `orbit` for a line
+            whose x is not monotonic, `scatter` for points, `bar` for bars, `band` for the area
+            between the y values of triples (x, low, high).
         opacity: opacity of a line in the background, or of a band.
     """
 
@@ -72,7 +74,8 @@ def chart(
         log: whether the y axis is logarithmic.
         marks: vertical lines, as pairs of an x value and a label.
         empty: text that is shown if there are no curves.
-        dated: whether x values are dates, in milliseconds since 1970; they are shown as they are, in no time zone.
+        dated: whether x values are dates, in milliseconds since 1970; they are shown as they are,
+            in no time zone.
         named: names in the legend; None for all.
     """
     drawn = [_series_of(curve) for curve in curves]
@@ -225,7 +228,8 @@ def _decades(curves: Sequence[Curve]) -> float:
 
 
 def _axis(name: str, decades: float = 0.0) -> Options:
-    """Make an axis: linear, or logarithmic over `decades` powers of ten, with about four labels at powers of ten."""
+    """Make an axis: linear, or logarithmic over `decades` powers of ten,
+    with about four labels at powers of ten."""
     every = max(1, math.ceil(decades / 4))
     powers = {":formatter": f"x => Math.round(Math.log10(x)) % {every} ? '' : x.toExponential(0)"} if decades else {}
     return {

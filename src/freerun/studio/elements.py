@@ -12,7 +12,8 @@ from freerun.studio.charts import Options
 
 
 def remove_options(text: str) -> str:
-    """Remove hints at command-line options and Python arguments from a message. A page has neither."""
+    """Remove hints at command-line options and Python arguments from a message.
+    A page has neither."""
     return re.sub(r" \((?:\w+=[^()]*, )?--[^()]*\)", "", text)
 
 

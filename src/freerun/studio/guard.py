@@ -1,7 +1,8 @@
-"""`Guard`: middleware that refuses requests without the token, from other origins, or for unknown host names.
+"""`Guard`: middleware that refuses requests without the token, from other origins,
+or for unknown host names.
 
-The token is sent once in the address (`?token=...`), then in a cookie with `SameSite=Strict`. `freerun.access` says
-which hosts and origins are refused, even with the cookie.
+The token is sent once in the address (`?token=...`), then in a cookie with `SameSite=Strict`.
+`freerun.access` says which hosts and origins are refused, even with the cookie.
 """
 
 from __future__ import annotations

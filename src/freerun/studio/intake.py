@@ -1,7 +1,8 @@
 """Reads an uploaded file in a separate process: `python -m freerun.studio.intake FILE REQUEST`.
 
-A damaged or malicious file can end that process, but not the studio. The request is a file of JSON with the reading,
-the series to show, and a path to write that series to. The process prints an `Understanding` as one line of JSON.
+A damaged or malicious file can end that process, but not the studio. The request is a file of JSON
+with the reading, the series to show, and a path to write that series to. The process prints an
+`Understanding` as one line of JSON.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ async def read_upload(file: Path, reading: Reading, shown: str = "", series: Pat
         series: where to write that series; None if it is not needed.
 
     Returns:
-        What was found; with an `error` if the file cannot be read. The process ends if this is cancelled.
+        What was found; with an `error` if the file cannot be read.
+        The process ends if this is cancelled.
     """
     request = file.with_name(f"{uuid.uuid4().hex}.request.json")
     asked = {"reading": reading.to_json(), "shown": shown, "series": None if series is None else str(series)}

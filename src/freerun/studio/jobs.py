@@ -1,4 +1,5 @@
-"""`Jobs`: starts and stops processes that work on records, and records in the store how they ended."""
+"""`Jobs`: starts and stops processes that work on records,
+and records in the store how they ended."""
 
 from __future__ import annotations
 
@@ -15,15 +16,16 @@ from freerun.files.writing import JSON
 from freerun.studio.records import Records, read_note, write_note
 
 LOG_END = 400
-"""Most characters at the end of the log that are read when a process ended without a result. Its last line is shown."""
+"""Most characters at the end of the log that are read when a process ended without a result.
+Its last line is shown."""
 
 
 @dataclass
 class Jobs:
     """The processes of the records of a store, at most one per record.
 
-    A process continues when the page is closed. It has the usual priority. At a lower one, it would get no time on a
-    machine whose cores are busy.
+    A process continues when the page is closed. It has the usual priority. At a lower one, it would
+    get no time on a machine whose cores are busy.
 
     Attributes:
         store: the records.
@@ -103,7 +105,8 @@ class Jobs:
         return pid if isinstance(pid, int) and self._is_worker(pid) else None
 
     def _describe_ending(self, number: int) -> JSON:
-        """Return state and message of a record whose process has ended, and what else its result says."""
+        """Return state and message of a record whose process has ended,
+        and what else its result says."""
         folder = self.store.folder_of(number)
         if (result := read_note(folder, "result")) is not None:
             return result

@@ -43,8 +43,8 @@ def serve(folder: Path, host: str, port: int, token: str | None, show: bool, not
         folder: folder of runs and forecasts.
         host: address to listen on.
         port: port to listen on.
-        token: token that a browser must send. With None, the loopback address needs none, and any other address gets a
-            random one.
+        token: token that a browser must send. With None, the loopback address needs none,
+            and any other address gets a random one.
         show: whether to open a browser.
         note: called with a line that names the address.
 

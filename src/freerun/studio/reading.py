@@ -43,7 +43,8 @@ class Reading:
     """How a user asks for a file to be read.
 
     Attributes:
-        options: columns, times, missing values and resampling. An `id` names a column alone, never one of the series.
+        options: columns, times, missing values and resampling. An `id` names a column alone,
+            never one of the series.
         inputs: columns that are external inputs.
         single: whether all rows belong to one series, even if a column looks like names of several.
     """
@@ -75,11 +76,14 @@ class Understanding:
     Attributes:
         rows: number of rows.
         columns: `number`, `date` or `text` for each column, judged by its first cells.
-        head: the first rows as they are, one cell for each column; of a file that is no table, its first lines.
-        reading: how the file was read. It includes the columns that were found without being asked for.
+        head: the first rows as they are, one cell for each column; of a file that is no table,
+            its first lines.
+        reading: how the file was read. It includes the columns
+            that were found without being asked for.
         times: columns of the times.
         left_out: columns of text that are not read.
-        ids: names of the series of a table in long format, at most `MOST_NAMES`; empty for one series.
+        ids: names of the series of a table in long format, at most `MOST_NAMES`;
+            empty for one series.
         count: number of series.
         shown: name of the series that is described below; empty for one series.
         channels: channels of the series.
@@ -193,7 +197,8 @@ def _kind_of(table: Table, name: str) -> str:
 def _find_columns(
     table: Table, seen: Understanding, reading: Reading, shown: str
 ) -> tuple[Understanding, Reading, str]:
-    """Find the column with the names of series, and the columns to read, unless the reading gives them."""
+    """Find the column with the names of series, and the columns to read,
+    unless the reading gives them."""
     options = reading.options
     if options.id is None and not reading.single:
         options = replace(options, id=table.id_column(options.time))

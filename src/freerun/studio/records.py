@@ -1,7 +1,8 @@
-"""`Records`: what was started on the page. Each record has a row in an SQLite database, and a folder of its files.
+"""`Records`: what was started on the page. Each record has a row in an SQLite database,
+and a folder of its files.
 
-A page shows only what is stored here. A training or a forecast therefore continues when the page is closed, and can be
-shown again.
+A page shows only what is stored here. A training or a forecast therefore continues when the page is
+closed, and can be shown again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Record:
         id: number of the record.
         name: name in lists.
         created: time of creation, in seconds since 1970.
-        state: `waiting`, `running`, `done`, `stopped` by the user, `failed`, or `killed` from outside.
+        state: `waiting`, `running`, `done`, `stopped` by the user, `failed`,
+            or `killed` from outside.
         message: why it failed or was killed.
     """
 
@@ -45,7 +47,8 @@ Kept = TypeVar("Kept", bound=Record)
 
 
 class RecordGoneError(FreerunError):
-    """Raised when a record does not exist any more, for instance because another page has deleted it."""
+    """Raised when a record does not exist any more,
+    for instance because another page has deleted it."""
 
 
 class Records(ABC, Generic[Kept]):
@@ -182,7 +185,8 @@ def fields_of(row: sqlite3.Row) -> JSON:
 
 
 def write_note(folder: Path, name: str, content: JSONValue) -> None:
-    """Write a JSON file to the folder of a record; an existing file is replaced only when the new one is complete.
+    """Write a JSON file to the folder of a record;
+    an existing file is replaced only when the new one is complete.
 
     Args:
         folder: folder of the record.
@@ -211,6 +215,7 @@ def read_note(folder: Path, name: str) -> JSONValue:
 
 @lru_cache(maxsize=16)
 def _parse(path: Path, inode: int, changed: int) -> JSONValue:
-    """Parse a file, once per version: pages ask twice a second. Only 16 results are cached, since they are large."""
+    """Parse a file, once per version: pages ask twice a second. Only 16 results are cached,
+    since they are large."""
     del inode, changed
     return json.loads(path.read_text())

@@ -18,7 +18,8 @@ from freerun.studio.elements import add_text, show_error
 from freerun.studio.intake import MOST_BYTES
 
 ROUTE = "/uploads"
-"""Route of uploads, one for all pages. NiceGUI's own uploader adds one per page and never removes it."""
+"""Route of uploads, one for all pages. NiceGUI's own uploader
+adds one per page and never removes it."""
 
 ACCEPTED = (*READ, *(f"{suffix}.gz" for suffix in READ))
 """Suffixes of files that can be uploaded."""
@@ -26,7 +27,8 @@ ACCEPTED = (*READ, *(f"{suffix}.gz" for suffix in READ))
 DROP = "Drop a file here, or choose one: CSV, Excel, Parquet, JSON, npy, npz"
 
 SCRIPT = Path(__file__).with_name("drop.js")
-"""What the field does in the browser. Quasar's uploader has controls without names for screen readers."""
+"""What the field does in the browser. Quasar's uploader has
+controls without names for screen readers."""
 
 Take = Callable[[str, bytes], Awaitable[None]]
 """What a pane does with a file, given its name and its content."""

@@ -16,6 +16,6 @@ checkpoint   the checkpoint file of a fit
 resuming     the state of training in a checkpoint
 loop         the training loop, from series to trained networks
 
-`freerun.selection` decides which settings are tried. Readouts that are solved by ridge regression need none of this:
-see `freerun.network.ridge`.
+`freerun.selection` decides which settings are tried. Readouts that are solved by ridge regression
+need none of this: see `freerun.network.ridge`.
 """

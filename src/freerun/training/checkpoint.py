@@ -1,7 +1,8 @@
 """The checkpoint file of a fit, from which an interrupted fit resumes with bit-identical results.
 
-The file holds the candidates judged so far and the state of training (see `freerun.training.resuming`). Everything else
-follows from the settings and the series, whose fingerprints the file holds.
+The file holds the candidates judged so far and the state of training (see
+`freerun.training.resuming`). Everything else follows from the settings and the series, whose
+fingerprints the file holds.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ EVERY = 10.0
 """Default time between two checkpoints, in seconds."""
 
 SHARE = 20.0
-"""Minimum pause after a checkpoint, in multiples of the time that it took to write: writing takes at most 5 %."""
+"""Minimum pause after a checkpoint, in multiples of the time that it took to write:
+writing takes at most 5 %."""
 
 
 class Archivable(Protocol):
-    """A state of training that a checkpoint can hold: see `freerun.training.resuming.TrainingCheckpoint`."""
+    """A state of training that a checkpoint can hold: see
+    `freerun.training.resuming.TrainingCheckpoint`."""
 
     def archived(self) -> tuple[JSON, dict[str, np.ndarray]]:
         """Return a JSON header, and arrays by name."""
@@ -112,7 +115,8 @@ class Checkpoint:
         self._write_if_due()
 
     def training(self) -> tuple[JSON, dict[str, np.ndarray]] | None:
-        """Return the JSON header and the arrays of training in the file; None if training had not begun."""
+        """Return the JSON header and the arrays of training in the file;
+        None if training had not begun."""
         return None if self._header is None else (self._header, self._arrays)
 
     def write(self) -> None:
@@ -142,7 +146,8 @@ class Checkpoint:
         self._pause = max(self._every, SHARE * (self._written - start))
 
     def drop_own(self) -> None:
-        """Remove the file of a fit that is refused before training, unless the file existed before this fit."""
+        """Remove the file of a fit that is refused before training,
+        unless the file existed before this fit."""
         if not self._found and self._training is None:
             with suppress(OSError):
                 self._path.unlink()
@@ -194,7 +199,8 @@ def purpose_of(settings: Settings, fingerprints: Mapping[str, str | None]) -> JS
 
     Args:
         settings: as the user gave them.
-        fingerprints: of the training series, the validation series and the initial weights; None for what is absent.
+        fingerprints: of the training series, the validation series and the initial weights;
+            None for what is absent.
 
     Returns:
         What a checkpoint of this fit must agree with, as JSON.

@@ -1,7 +1,7 @@
 """Teacher forcing: what a network reads in training, from only the data to only its own output.
 
-A forcing computes errors, and the weight of each error, from a network and data. It is a differentiable function of
-the network, so every forcing works with every optimiser.
+A forcing computes errors, and the weight of each error, from a network and data. It is a
+differentiable function of the network, so every forcing works with every optimiser.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ ADAPTIVE_STAGES = 8
 """Number of stages of adaptive forcing, which follow one stage of full forcing."""
 
 ADAPTED_ON = 2000
-"""Number of first steps, of the first series, from which the strength of adaptive forcing is estimated."""
+"""Number of first steps, of the first series,
+from which the strength of adaptive forcing is estimated."""
 
 Errors = tuple[Float[Array, "*N D"], Float[Array, "*N D"]]
 """Output minus target, and the weight of each error in the mean."""
 
 CellStates = tuple[Carry, ...]
-"""The states of the cells of a network. It is the part of a `State` that depends on the weights if data are read."""
+"""The states of the cells of a network. It is the part of a `State` that
+depends on the weights if data are read."""
 
 
 @runtime_checkable
@@ -66,7 +68,8 @@ class Forcing(Protocol):
 
 
 class Full(eqx.Module):
-    """Full teacher forcing: the network reads the data, and the errors are those of one-step prediction."""
+    """Full teacher forcing: the network reads the data,
+    and the errors are those of one-step prediction."""
 
     def errors(self, network: Network, data: SupervisedData, key: PRNGKeyArray) -> Errors:
         del key
@@ -95,8 +98,9 @@ class Full(eqx.Module):
 class Mixed(eqx.Module):
     """At each step the network reads strength * data + (1 - strength) * its own output.
 
-    A constant strength is generalized teacher forcing (Doya, 1992; Hess et al., 2023). A strength of 1 at some steps
-    and 0 at the others is sparse teacher forcing (Mikhaeil et al., 2022). No gradient flows through the data.
+    A constant strength is generalized teacher forcing (Doya, 1992; Hess et al., 2023). A strength
+    of 1 at some steps and 0 at the others is sparse teacher forcing (Mikhaeil et al., 2022). No
+    gradient flows through the data.
 
     Attributes:
         strength: of each step, shape (T,), between 0 and 1.
@@ -238,7 +242,8 @@ def free_runs(
 
 
 def _piece_length(network: Network) -> int:
-    """The number of steps of a piece for which its errors and its final state cost about the same."""
+    """The number of steps of a piece for which its errors and its final state cost about the
+    same."""
     return max(SHORTEST_PIECE, 3 * network.readout.shape[0] // 4)
 
 
@@ -253,7 +258,8 @@ def _with_cells(network: Network, cells: CellStates, past: Array) -> State:
 
 
 MakeForcing = Callable[[Network], Forcing]
-"""Makes the forcing of a stage of training, given the stacked networks at the beginning of the stage."""
+"""Makes the forcing of a stage of training, given the stacked
+networks at the beginning of the stage."""
 
 
 def require_fitting(plan: TrainPlan, steps: int) -> None:

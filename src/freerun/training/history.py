@@ -23,15 +23,16 @@ class Progress:
     Attributes:
         task: what the fit is doing, in a few words.
         done: number of epochs done, of candidates tried, or of series finished.
-        total: number of epochs, candidates or series in all. The number of candidates may grow, since the errors so far
-            decide how many follow.
-        training_mse: mean squared one-step error on the training series, in their units, mean over channels.
+        total: number of epochs, candidates or series in all. The number of candidates may grow,
+            since the errors so far decide how many follow.
+        training_mse: mean squared one-step error on the training series, in their units,
+            mean over channels.
         validation_mse: the same on the validation series; None if there is none.
-        free_run_error: mean error of free runs on the held-out steps, clipped at 1 standard deviation. None if no steps
-            are held out, or if long runs are compared.
+        free_run_error: mean error of free runs on the held-out steps, clipped at 1 standard
+            deviation. None if no steps are held out, or if long runs are compared.
         seconds: time since this task began, in seconds.
-        current: returns the model of the best network so far, which is the result if the fit stops now. None while
-            candidates are tried.
+        current: returns the model of the best network so far,
+            which is the result if the fit stops now. None while candidates are tried.
         begun: number of epochs, candidates or series that were done before this process began.
     """
 
@@ -60,7 +61,8 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
-"""What `progress` arguments accept: a function that is called repeatedly with the progress of the work."""
+"""What `progress` arguments accept: a function that is called
+repeatedly with the progress of the work."""
 
 
 def _duration(seconds: float) -> str:
@@ -75,13 +77,14 @@ class History:
     """The history of training.
 
     Attributes:
-        objective: the objective of every epoch, in standardised units, penalties included. Gradient methods record it
-            before each update, the other methods after each iteration.
+        objective: the objective of every epoch, in standardised units, penalties included. Gradient
+            methods record it before each update, the other methods after each iteration.
         epochs: the epochs at which the errors below were measured; 0 is the initial network.
-        training_mse: mean squared one-step errors on the training series, in their units, mean over channels.
+        training_mse: mean squared one-step errors on the training series, in their units,
+            mean over channels.
         validation_mse: the same on the validation series; empty if there is none.
-        free_run_error: mean errors of free runs on the held-out steps, clipped at 1 standard deviation; empty if no
-            steps are held out.
+        free_run_error: mean errors of free runs on the held-out steps,
+            clipped at 1 standard deviation; empty if no steps are held out.
         stopped: why training stopped, in words.
         seconds: duration of training in seconds, for all networks that were trained together.
     """
@@ -103,7 +106,8 @@ class Trained:
         settings: of the network, with its own seed.
         network: the weights, as NumPy arrays.
         history: the errors during training.
-        failure: divergence, or Ctrl-C, if it ended training early. The weights are then the last good ones.
+        failure: divergence, or Ctrl-C, if it ended training early.
+            The weights are then the last good ones.
         number: number of the network among those that were trained together.
         rungs: the lowest free-run error by the end of each stage that the network reached.
     """
@@ -117,4 +121,5 @@ class Trained:
 
 
 TrainingCallback = Callable[[Progress, Callable[[], Trained]], None]
-"""Called repeatedly with the progress of training, and a function that returns the best network so far."""
+"""Called repeatedly with the progress of training,
+and a function that returns the best network so far."""

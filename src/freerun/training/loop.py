@@ -1,4 +1,5 @@
-"""The training loop: sets up the population and its stages, runs the optimiser, and monitors the errors."""
+"""The training loop: sets up the population and its stages, runs the optimiser,
+and monitors the errors."""
 
 from __future__ import annotations
 
@@ -89,29 +90,35 @@ def train(
 ) -> list[Trained]:
     """Train networks of one shape together.
 
-    The one-step error on `validation` is monitored. The network begins that series in the zero state.
+    The one-step error on `validation` is monitored.
+    The network begins that series in the zero state.
 
     Args:
-        plans: one for each network. Their settings may differ only where `varies_in_program` is set.
+        plans: one for each network. Their settings may differ only where `varies_in_program` is
+            set.
         training: one series, or several that are learned together, in their own units.
-        validation: a series in its own units. If it is shorter than the washout, only the error of its last step
-            counts.
+        validation: a series in its own units. If it is shorter than the washout,
+            only the error of its last step counts.
         scaling: from the units of the series to those of the network.
         network: the initial weights of all networks. None draws them from the seed of each plan.
-        held_out: number of final steps of each training series that are not trained on. Free runs over them decide
-            which weights are kept.
+        held_out: number of final steps of each training series that are not trained on.
+            Free runs over them decide which weights are kept.
         thinning: decides from these free runs which networks enter the next stage. None keeps all.
-        rungs: number of stages, for gradient methods under a forcing with a single stage. Each stage ends after three
-            times as many epochs as the one before.
+        rungs: number of stages, for gradient methods under a forcing with a single stage. Each
+            stage ends after three times as many epochs as the one before.
         progress: called about a hundred times in each stage.
-        checkpoint: takes the state of training as often. Training resumes from the state that it holds, if any.
-        stored: the complete training data, read in parts. `training` is then its end, on which errors are measured.
+        checkpoint: takes the state of training as often.
+            Training resumes from the state that it holds, if any.
+        stored: the complete training data, read in parts. `training` is then its end,
+            on which errors are measured.
 
     Returns:
-        The trained networks. If steps are held out, the best free run comes first. Networks that diverged come last.
+        The trained networks. If steps are held out, the best free run comes first.
+        Networks that diverged come last.
 
     Raises:
-        SettingError: a window or a schedule does not fit the series, or the Jacobian exceeds its memory limit.
+        SettingError: a window or a schedule does not fit the series,
+            or the Jacobian exceeds its memory limit.
         MachineError: there is no GPU, or too little memory.
         SeriesError: too few steps are left after washout and held-out steps.
         TrainingDiverged: no network has a finite error at its initial weights.
@@ -162,7 +169,8 @@ def _run_stages(
     checkpoint: Checkpoint | None,
     saved: TrainingCheckpoint | None,
 ) -> None:
-    """Run the stages in turn, from the first or from the state in `saved`. The monitor holds the results.
+    """Run the stages in turn, from the first or from the state in `saved`.
+    The monitor holds the results.
 
     Raises:
         AllDivergedError: no network is left to train.
@@ -197,7 +205,8 @@ def _objective(plan: TrainPlan, forcing: Forcing, source: DataSource, stage: int
 
 
 def _require_enough_steps(plan: TrainPlan, training: Sequence[Series], held_out: int) -> None:
-    """Refuse a window that does not fit in the series, and a series that leaves nothing to train on."""
+    """Refuse a window that does not fit in the series,
+    and a series that leaves nothing to train on."""
     shortest = min(map(len, training))
     if plan.window and not plan.uncounted < plan.window < shortest - held_out:
         raise SettingError(
@@ -221,7 +230,8 @@ def _scaled(training: Sequence[Series], validation: Series | None, scaling: Scal
 def _initial_population(
     plans: Sequence[TrainPlan], panel: Sequence[np.ndarray], network: Network | None, parallel: bool
 ) -> Population:
-    """The networks at the beginning of training: copies of `network`; if it is None, drawn from their seeds."""
+    """The networks at the beginning of training: copies of `network`; if it is None,
+    drawn from their seeds."""
 
     def initial(plan: TrainPlan) -> Network:
         if network is None:
@@ -235,8 +245,8 @@ def _initial_population(
 def _stages(plan: TrainPlan, panel: _Panel, data: SupervisedData, rungs: int) -> list[_Stage]:
     """The stages of training.
 
-    They are those of the forcing. If the forcing has a single stage and the optimiser is a gradient method, this stage
-    is split into rungs.
+    They are those of the forcing. If the forcing has a single stage and the optimiser is a gradient
+    method, this stage is split into rungs.
 
     Raises:
         SettingError: a schedule does not fit the series, or the window.
@@ -288,7 +298,8 @@ def _learning_rates(plans: Sequence[TrainPlan]) -> np.ndarray | None:
 
 
 def supervised_data(panel: Sequence[np.ndarray], channels: int, washout: int) -> SupervisedData:
-    """Make training data from standardised series, with a shorter washout where the series requires it.
+    """Make training data from standardised series,
+    with a shorter washout where the series requires it.
 
     Args:
         panel: arrays of shape (steps, N), NaN where a value is missing.

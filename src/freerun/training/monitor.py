@@ -1,4 +1,5 @@
-"""The monitor of training: measures errors, keeps the best weights, drops networks that fail, reports progress."""
+"""The monitor of training: measures errors, keeps the best weights, drops networks that fail,
+reports progress."""
 
 from __future__ import annotations
 
@@ -25,14 +26,16 @@ from freerun.training.supervised import SupervisedData
 from freerun.training.validation import Validation
 
 Thinning = Callable[[int, Sequence[float]], Sequence[bool]]
-"""Decides which networks enter a stage, given the number of the stage and the lowest free-run error of each."""
+"""Decides which networks enter a stage, given the number of the stage
+and the lowest free-run error of each."""
 
 UNTHINNED = 2
 """Number of stages that all networks enter; before each later stage, the worse half is dropped."""
 
 
 def better_half(least: int) -> Thinning:
-    """Make a rule that, from the third stage on, keeps the half of the networks with the lower free-run errors.
+    """Make a rule that, from the third stage on,
+    keeps the half of the networks with the lower free-run errors.
 
     Args:
         least: minimum number of networks that are kept.
@@ -48,14 +51,16 @@ def better_half(least: int) -> Thinning:
 
 @dataclass
 class MonitorState:
-    """What the monitor has recorded, for M networks that are numbered in the order in which training began.
+    """What the monitor has recorded, for M networks that are
+    numbered in the order in which training began.
 
     Attributes:
         running: numbers of the networks that have neither failed nor been dropped.
-        reported: numbers of the networks that were running at the beginning of the stage; reports hold these.
+        reported: numbers of the networks that were running at the beginning of the stage;
+            reports hold these.
         networks: the last weights of each network with a finite training error.
-        kept: the weights of each network with the lowest free-run error; without held-out steps, the last weights with
-            a finite training error.
+        kept: the weights of each network with the lowest free-run error; without held-out steps,
+            the last weights with a finite training error.
         histories: the errors of each network so far.
         failures: what ended the training of each network early; None if nothing did.
         rungs: the lowest free-run error of each network by the end of each stage.
@@ -103,9 +108,11 @@ class _Errors(NamedTuple):
     """The errors of one network.
 
     Attributes:
-        training_mse: mean squared one-step error on the training series, in their units, mean over channels.
+        training_mse: mean squared one-step error on the training series, in their units,
+            mean over channels.
         validation_mse: the same on the validation series; None if there is none.
-        free_run_error: mean error of free runs, in standard deviations; None if no steps are held out.
+        free_run_error: mean error of free runs, in standard deviations;
+            None if no steps are held out.
     """
 
     training_mse: float
@@ -114,7 +121,8 @@ class _Errors(NamedTuple):
 
 
 class Monitor:
-    """Monitors networks in training: measures errors, keeps weights, drops networks that fail, reports progress.
+    """Monitors networks in training: measures errors, keeps weights, drops networks that fail,
+    reports progress.
 
     Args:
         settings: of each network.
@@ -183,7 +191,8 @@ class Monitor:
 
         Args:
             networks: the networks that were running at the beginning of the stage, stacked.
-            objectives: shape (epochs, networks), the objectives since the last report; see `optimizers.Report`.
+            objectives: shape (epochs, networks), the objectives since the last report;
+                see `optimizers.Report`.
 
         Raises:
             AllDivergedError: no network is left to train.
@@ -241,7 +250,8 @@ class Monitor:
         return map_members(_mean_squared_error, None, (data, self._scale), networks, together)
 
     def _record_member(self, i: int, network: Network, objectives: np.ndarray, errors: _Errors) -> None:
-        """Record the errors of network `i` and keep its weights; drop it if its training error is not finite."""
+        """Record the errors of network `i` and keep its weights;
+        drop it if its training error is not finite."""
         history = self.state.histories[i]
         if not math.isfinite(errors.training_mse):
             self._fail(i, TrainingDiverged(self._explain_divergence(i, errors.training_mse)))
@@ -277,7 +287,8 @@ class Monitor:
         )
 
     def _rank(self, i: int) -> tuple[bool, float]:
-        """The key by which results are sorted: whether network `i` diverged, then its lowest free-run error."""
+        """The key by which results are sorted: whether network `i` diverged,
+        then its lowest free-run error."""
         diverged = isinstance(self.state.failures[i], TrainingDiverged)
         return diverged, min(self.state.histories[i].free_run_error, default=0.0)
 

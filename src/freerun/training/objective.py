@@ -1,4 +1,5 @@
-"""The objective that training minimises: the mean squared error under a forcing, plus penalties on the weights."""
+"""The objective that training minimises: the mean squared error under a forcing,
+plus penalties on the weights."""
 
 from __future__ import annotations
 
@@ -18,20 +19,24 @@ from freerun.training.sensitivity import by_passes, by_pieces
 from freerun.training.supervised import SupervisedData
 
 STARTS_PER_WINDOW = 4
-"""Stateful windows start at multiples of their length divided by this, so that few initial states are computed."""
+"""Stateful windows start at multiples of their length divided by this,
+so that few initial states are computed."""
 
 VECTOR_BYTES = 32
 """Bytes of a SIMD register of a CPU (AVX2)."""
 
 UNITS_PER_IDLE = 7
-"""Minimum number of hidden units for each idle unit that pads them to a multiple of the SIMD width."""
+"""Minimum number of hidden units for each idle unit that pads
+them to a multiple of the SIMD width."""
 
 SMOOTHING = 1e-6
-"""In residuals the L1 penalty has sqrt(w^2 + SMOOTHING^2) in place of |w|, since |w| has no derivative at zero."""
+"""In residuals the L1 penalty has sqrt(w^2 + SMOOTHING^2) in place of |w|,
+since |w| has no derivative at zero."""
 
 
 class Noise(eqx.Module):
-    """Gaussian noise in training (An, 1996; Jim, Giles and Horne, 1996), for one network or M stacked networks.
+    """Gaussian noise in training (An, 1996; Jim, Giles and Horne, 1996),
+    for one network or M stacked networks.
 
     Attributes:
         weights: standard deviation of the noise on every weight.
@@ -57,7 +62,8 @@ class Regularization(eqx.Module):
 
 
 class Objective(eqx.Module):
-    """mean squared error + l2 * (sum of squared weights) + l1 * (sum of absolute weights), biases included.
+    """mean squared error + l2 * (sum of squared weights) + l1 * (sum of absolute weights),
+    biases included.
 
     Attributes:
         data: the training data; if `length` is positive, the series from which windows are cut.
@@ -65,7 +71,8 @@ class Objective(eqx.Module):
         length: number of steps of the random windows; 0 for the whole series.
         batch: number of windows in each update.
         washout: number of first errors of each window that do not count.
-        stateful: whether windows start in the states that the network reaches there, not in the zero state.
+        stateful: whether windows start in the states that the network reaches there,
+            not in the zero state.
         states: the states in which windows may start; see `primed`.
     """
 
@@ -167,7 +174,8 @@ class Objective(eqx.Module):
             key: for the noise, the forcing and the windows.
 
         Returns:
-            The weights with noise; the data with noise, in windows if `length` is positive; the key of the forcing.
+            The weights with noise; the data with noise, in windows if `length` is positive;
+            the key of the forcing.
         """
         data = self.data
         keys = jax.random.split(key, 4)
@@ -196,7 +204,8 @@ def penalty(network: Network, regularization: Regularization) -> Float[jax.Array
 def _padded(network: Network, data: SupervisedData) -> Network:
     """Pad the hidden units to a multiple of the SIMD width with idle units, if few are needed.
 
-    A loop over a single sequence is then faster. A network with several layers, or with gates, is not padded.
+    A loop over a single sequence is then faster. A network with several layers, or with gates,
+    is not padded.
     """
     (cell, *others), units = network.cells, network.readout.shape[0]
     idle = -units % (VECTOR_BYTES // network.bias.dtype.itemsize)

@@ -14,10 +14,12 @@ LONG = 10_000
 """Steps of a series from which a GPU, parallel in time, is faster than a CPU, step by step."""
 
 WIDE = 80_000
-"""Multiplications in a step, of all sequences and networks, from which a GPU is faster than a CPU."""
+"""Multiplications in a step, of all sequences and networks,
+from which a GPU is faster than a CPU."""
 
 MOST_STATES = 256
-"""Maximum size of a state for runs that are parallel in time, since their work grows with its cube."""
+"""Maximum size of a state for runs that are parallel in time,
+since their work grows with its cube."""
 
 
 class Placement(NamedTuple):
@@ -35,8 +37,8 @@ class Placement(NamedTuple):
 def choose_placement(plan: TrainPlan, steps: int, networks: int) -> Placement:
     """Choose the placement with which training is fastest, where the plan leaves it open.
 
-    Levenberg-Marquardt runs on the CPU unless the plan asks for a GPU. An LSTM is parallel in time only if the plan
-    asks for it: XLA's compiler for GPUs (JAX 0.11.2) crashes on the test of it.
+    Levenberg-Marquardt runs on the CPU unless the plan asks for a GPU. An LSTM is parallel in time
+    only if the plan asks for it: XLA's compiler for GPUs (JAX 0.11.2) crashes on the test of it.
 
     Args:
         plan: the plan of training.
@@ -62,7 +64,8 @@ def choose_placement(plan: TrainPlan, steps: int, networks: int) -> Placement:
 
 
 def _require_memory(plan: TrainPlan, steps: int, device: Device) -> None:
-    """Refuse training that does not fit in memory, since the gradient needs the states of every step."""
+    """Refuse training that does not fit in memory,
+    since the gradient needs the states of every step."""
     shape, at_once = plan.shape, plan.window or steps
     width = {"float64": 8, "float32": 4}[plan.dtype]
     one = at_once * shape.layers * shape.hidden * (4 * CELLS[shape.cell].gates + 4) * width

@@ -1,6 +1,7 @@
 """Resuming training from a checkpoint, with bit-identical results.
 
-A checkpoint of training holds the number of the stage, the state of the optimiser and the state of the monitor.
+A checkpoint of training holds the number of the stage,
+the state of the optimiser and the state of the monitor.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class TrainingCheckpoint:
 
     Attributes:
         stage: number of the stage.
-        initial: the networks at the beginning of the stage, stacked. The forcing of the stage may depend on them.
+        initial: the networks at the beginning of the stage, stacked.
+            The forcing of the stage may depend on them.
         stage_state: the state of the optimiser in this stage.
         monitor_state: what the monitor has recorded of all networks.
     """
@@ -95,7 +97,8 @@ def _from_archive(
     start: Population,
     optimizers: Sequence[Optimizer],
 ) -> TrainingCheckpoint:
-    """The reverse of `TrainingCheckpoint.archived`; the header is checked here, so it may hold anything."""
+    """The reverse of `TrainingCheckpoint.archived`; the header is checked here,
+    so it may hold anything."""
     reported = [int(i) for i in header["reported"]]
     blank = optimizers[header["stage"]].begin(start.among(reported)).population
 

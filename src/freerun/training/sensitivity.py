@@ -1,13 +1,13 @@
 """The Jacobian of the errors with respect to the weights, computed from short pieces of the run.
 
-A run is a chain of pieces. Piece k starts in the state s_k. Its errors e_k and its final state s_{k+1} depend on the
-weights w directly, and through s_k:
+A run is a chain of pieces. Piece k starts in the state s_k. Its errors e_k and its final state
+s_{k+1} depend on the weights w directly, and through s_k:
 
     de_k/dw = E_k + F_k S_k,    S_{k+1} = ds_{k+1}/dw = B_k + A_k S_k.
 
-Reverse mode over the piece gives E_k, F_k, B_k and A_k. So no derivative is taken through the whole run. Reverse mode
-over the whole run would go back from each error to the first step. Forward mode would follow each weight to the last
-step (real-time recurrent learning: Williams and Zipser, 1989).
+Reverse mode over the piece gives E_k, F_k, B_k and A_k. So no derivative is taken through the whole
+run. Reverse mode over the whole run would go back from each error to the first step. Forward mode
+would follow each weight to the last step (real-time recurrent learning: Williams and Zipser, 1989).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ PieceState = TypeVar("PieceState")
 PieceData = TypeVar("PieceData")
 
 CACHE = 2**22
-"""Maximum bytes of an array of tangents or cotangents in one pass, so that it stays in the cache of a CPU."""
+"""Maximum bytes of an array of tangents or cotangents in one pass,
+so that it stays in the cache of a CPU."""
 
 FEWEST_TANGENTS = 4
 """Minimum number of tangents or cotangents in one pass, so that a pass is worth its overhead."""
@@ -37,11 +38,13 @@ FEWEST_TANGENTS = 4
 
 @dataclass(frozen=True)
 class Chain(Generic[PieceState, PieceData]):
-    """A run as a chain of S pieces. States and data are pytrees, whose structure depends on the forcing.
+    """A run as a chain of S pieces. States and data are pytrees,
+    whose structure depends on the forcing.
 
     Attributes:
         first: from a network to the state before the first piece.
-        step: from a network, the state before a piece and the data of the piece to the state after it and its errors.
+        step: from a network, the state before a piece and the data of the
+            piece to the state after it and its errors.
         pieces: the data of the pieces, stacked along a leading axis of length S.
     """
 
@@ -83,7 +86,8 @@ def by_pieces(
 def by_passes(errors: Callable[[jax.Array], jax.Array], theta: jax.Array, hidden: int) -> Float[jax.Array, "N P"]:
     """Compute the Jacobian of a function by passes through the whole run.
 
-    The mode is forward or reverse, whichever needs fewer passes. Each pass takes a few directions together.
+    The mode is forward or reverse, whichever needs fewer passes.
+    Each pass takes a few directions together.
 
     Args:
         errors: from the P weights to N errors.

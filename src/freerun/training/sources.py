@@ -1,4 +1,5 @@
-"""Data sources: all training data at each update, or random stretches of a series that is larger than memory."""
+"""Data sources: all training data at each update,
+or random stretches of a series that is larger than memory."""
 
 from __future__ import annotations
 

@@ -26,10 +26,13 @@ class SupervisedData(eqx.Module):
     Series in a stack that are shorter than the longest are padded at their end.
 
     Attributes:
-        inputs: shape (T, N), steps 0 to T - 1 of a series, standardised, missing values interpolated.
+        inputs: shape (T, N), steps 0 to T - 1 of a series, standardised,
+            missing values interpolated.
         targets: shape (T, D), steps 1 to T of the series, zero where a value is missing.
-        weight: shape (T, D), 1 where an error counts, 0 in the washout, in the padding and for missing values.
-        observed: shape (T, D), 1 where an input is observed, 0 where it is missing; None if no value is missing.
+        weight: shape (T, D), 1 where an error counts, 0 in the washout,
+            in the padding and for missing values.
+        observed: shape (T, D), 1 where an input is observed, 0 where it is missing;
+            None if no value is missing.
         length: number of steps of each series without padding.
         start: the state before the first step; None is the zero state.
     """
@@ -150,7 +153,8 @@ class SupervisedData(eqx.Module):
         return SupervisedData(inputs, self.targets, self.weight, None, self.length, self.start)
 
     def squared_errors(self, network: Network) -> Float[Array, " D"]:
-        """Compute the mean squared one-step error of each channel, in standardised units, shape (D,)."""
+        """Compute the mean squared one-step error of each channel, in standardised units,
+        shape (D,)."""
         sums = jax.vmap(lambda one: one._sums(network)) if self.stacked else (lambda one: one._sums(network))
         squares, counts = jax.tree.map(lambda a: a.reshape(-1, self.channels).sum(axis=0), sums(self))
         return squares / counts

@@ -1,7 +1,8 @@
-"""Validation by free runs on held-out steps, which decides the weights, restarts and candidates that are kept.
+"""Validation by free runs on held-out steps, which decides the weights,
+restarts and candidates that are kept.
 
-A low one-step error does not imply a good free run, so free runs are evaluated themselves. The held-out steps are the
-last part of the training series, never later data.
+A low one-step error does not imply a good free run, so free runs are evaluated themselves. The
+held-out steps are the last part of the training series, never later data.
 """
 
 from __future__ import annotations
@@ -27,15 +28,19 @@ MOST_VALIDATED = 200
 """Maximum length of a free run in steps, which bounds the cost of an evaluation."""
 
 LEAD = 2000
-"""Maximum number of steps that are read before the held-out steps, to bring the network into its state."""
+"""Maximum number of steps that are read before the held-out steps,
+to bring the network into its state."""
 
 
 class Validation(eqx.Module):
-    """Free runs from several steps of one series, or of several series stacked along a leading axis.
+    """Free runs from several steps of one series,
+    or of several series stacked along a leading axis.
 
     Attributes:
-        inputs: shape (T, N), standardised, missing values interpolated: the lead, then the held-out steps.
-        observed: shape (T, D), 1 where a value is observed, 0 where it is missing; None if no value is missing.
+        inputs: shape (T, N), standardised, missing values interpolated: the lead,
+            then the held-out steps.
+        observed: shape (T, D), 1 where a value is observed, 0 where it is missing;
+            None if no value is missing.
         starts: shape (S,), the steps after which the free runs start.
         unit: shape (D,), the standard deviation of each channel.
         horizon: number of steps of each run.
@@ -49,12 +54,14 @@ class Validation(eqx.Module):
 
     @classmethod
     def of(cls, panel: Sequence[np.ndarray], channels: int, held_out: int, dtype: str) -> Validation:
-        """Spread free runs evenly over the held-out steps of each series, each over a third of these steps.
+        """Spread free runs evenly over the held-out steps of each series,
+        each over a third of these steps.
 
         Args:
             panel: arrays of shape (steps, N), NaN where a value is missing; see `Scaling.apply`.
             channels: D, the first columns of each array.
-            held_out: number of final steps of each series, fewer than the steps of the shortest series.
+            held_out: number of final steps of each series,
+                fewer than the steps of the shortest series.
             dtype: of the arrays, `float64` or `float32`.
         """
         unit = np.nanstd(np.concatenate([values[:, :channels] for values in panel]), axis=0)
@@ -79,7 +86,8 @@ class Validation(eqx.Module):
     def error(self, network: Network) -> Float[Array, ""]:
         """Compute the mean error over runs and steps, in standard deviations.
 
-        The error of a step is the root mean square over channels. It is clipped at 1, where a run has lost the data.
+        The error of a step is the root mean square over channels. It is clipped at 1,
+        where a run has lost the data.
         """
         if self.inputs.ndim == 3:
             series = (self.inputs, self.observed)

@@ -87,7 +87,8 @@ def read_rows(path: str | Path, options: ReadOptions) -> Rows:
         options: how to read the table.
 
     Raises:
-        SeriesFileError: the file cannot be read with these options; the message names file, line and column.
+        SeriesFileError: the file cannot be read with these options; the message names file,
+            line and column.
     """
     found = read_table(path)
     if isinstance(found, Table):
@@ -129,7 +130,8 @@ def refuse_names(options: ReadOptions, channels: tuple[str, ...] = ()) -> None:
 
 
 def write_series(series: Series, path: str | Path) -> None:
-    """Write a series to a file. CSV, Parquet and npz store values, channel names and times; npy stores only values.
+    """Write a series to a file. CSV, Parquet and npz store values, channel names and times;
+    npy stores only values.
 
     Args:
         series: the series to write.

@@ -56,15 +56,16 @@ def read(source: Source) -> Table:
     """Read the table of a text file.
 
     Raises:
-        SeriesFileError: the file is not text, has no rows, or has rows of different lengths; the message names the
-            line.
+        SeriesFileError: the file is not text, has no rows, or has rows of different lengths;
+            the message names the line.
     """
     rows, separator = _rows(source.name, decode(source))
     return to_table(rows, source.name, EXPECTED.get(separator or ""))
 
 
 def decode(source: Source) -> str:
-    """Decode a text file by its byte order mark, or as UTF-8, or as Windows-1252, which spreadsheets write.
+    """Decode a text file by its byte order mark, or as UTF-8, or as Windows-1252,
+    which spreadsheets write.
 
     Raises:
         SeriesFileError: the file is not text.
@@ -107,7 +108,8 @@ def text(series: Series) -> str:
 
 
 def format_times(series: Series) -> list[str]:
-    """Format dates as ISO 8601: with the offset from UTC if there is a time zone, else without trailing zeros."""
+    """Format dates as ISO 8601: with the offset from UTC if there is a time zone,
+    else without trailing zeros."""
     if series.calendar.zone is not None:
         return [stamp.isoformat() for stamp in series.index]
     return [shown(stamp) for stamp in series.times]
@@ -126,7 +128,8 @@ def _rows(name: str, content: str) -> tuple[list[Numbered], str | None]:
         content: text of the file.
 
     Returns:
-        The rows, with the number of the line on which each ends, and the separator; None for white space.
+        The rows, with the number of the line on which each ends, and the separator;
+        None for white space.
 
     Raises:
         SeriesFileError: quotes are not closed, or commas are ambiguous.
@@ -213,6 +216,7 @@ def _find_separator(lines: Sequence[str]) -> str | None:
 
 
 def _is_spaced(line: str) -> bool:
-    """Whether a line may be cells separated by white space: the last one has a digit or is a missing value."""
+    """Whether a line may be cells separated by white space:
+    the last one has a digit or is a missing value."""
     last = line.rsplit(maxsplit=1)[-1]
     return any(map(str.isdigit, last)) or is_missing(last.strip('"'))

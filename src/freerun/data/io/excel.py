@@ -46,7 +46,8 @@ def read(source: Source) -> Table:
 
 
 def _rows(sheet: Any) -> list[Numbered]:
-    """Return the non-empty rows of a sheet with their numbers; cells without a value become empty strings."""
+    """Return the non-empty rows of a sheet with their numbers;
+    cells without a value become empty strings."""
     rows = enumerate(sheet.iter_rows(values_only=True), 1)
     return [
         (number, ["" if cell is None else cell for cell in row])

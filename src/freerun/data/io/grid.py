@@ -43,8 +43,8 @@ def to_table(rows: list[Numbered], source: str, decimal: Decimals | None = None)
         decimal: decimal sign to assume if no cell determines it; None for no assumption.
 
     Raises:
-        SeriesFileError: there are no rows, rows have different lengths, names are duplicated, or the first row may be a
-            header or values.
+        SeriesFileError: there are no rows, rows have different lengths, names are duplicated,
+            or the first row may be a header or values.
     """
     if not rows:
         raise SeriesFileError(f"{source}: the file holds no rows")
@@ -105,8 +105,8 @@ def _used_width(row: Sequence[object]) -> int:
 def _drop_trailing(rows: list[Numbered]) -> list[Numbered]:
     """Remove empty last columns, which result from separators at the ends of lines.
 
-    If the header has one cell less than all other rows, an empty name is added for the first column, which R writes
-    without a name.
+    If the header has one cell less than all other rows,
+    an empty name is added for the first column, which R writes without a name.
     """
     widths = {len(row) for _, row in rows[1:]}
     head = len(rows[0][1])
@@ -143,7 +143,8 @@ def _split_header(rows: list[Numbered], source: str) -> tuple[list[str] | None, 
 
 
 def _is_header_of_dates(kinds: Sequence[str], rows: list[Numbered]) -> bool:
-    """Whether a first row of dates and numbers is a header: it has only dates, or has a date above a number."""
+    """Whether a first row of dates and numbers is a header: it has only dates,
+    or has a date above a number."""
     if "number" in kinds and "date" not in kinds:
         return False
     below = [_classify(cell) for cell in rows[1][1]] if len(rows) > 1 else []
@@ -153,7 +154,8 @@ def _is_header_of_dates(kinds: Sequence[str], rows: list[Numbered]) -> bool:
 
 
 def _is_count(cells: Sequence[object]) -> bool:
-    """Whether a row is 0, 1, 2, ..., possibly after an empty cell, like the default column names of pandas."""
+    """Whether a row is 0, 1, 2, ..., possibly after an empty cell,
+    like the default column names of pandas."""
     counted = cells[1:] if cells[0] == "" else cells
     return bool(counted) and [str(cell) for cell in counted] == [str(number) for number in range(len(counted))]
 

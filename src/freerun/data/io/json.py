@@ -55,7 +55,8 @@ def to_table(found: Any, name: str) -> Table:
     """Convert what JSON holds to a table.
 
     Args:
-        found: a list of objects, one for each row; an object with a list for each column; or a list of numbers.
+        found: a list of objects, one for each row; an object with a list for each column;
+            or a list of numbers.
         name: name of the source, for messages.
 
     Raises:

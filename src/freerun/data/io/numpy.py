@@ -47,7 +47,8 @@ def load_array(source: Source) -> np.ndarray:
 
 
 def read_npz(source: Source) -> Rows:
-    """Read the arrays `values` (T, D), `channels` (D,) and `times` (T,) from an npz file; only `values` is required.
+    """Read the arrays `values` (T, D), `channels` (D,) and `times` (T,) from an npz file;
+    only `values` is required.
 
     Raises:
         SeriesFileError: the file is damaged, or has no array `values`.
@@ -92,7 +93,8 @@ def _load_arrays(source: Source) -> dict[str, np.ndarray]:
 
 
 def _require_complete(members: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Raise an error if the header of an array declares more bytes than the file holds, before memory is allocated."""
+    """Raise an error if the header of an array declares more bytes than the file holds,
+    before memory is allocated."""
     with members.open(member) as stored:
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, _, dtype = read[np.lib.format.read_magic(stored)](stored)

@@ -16,7 +16,8 @@ STDIN = "-"
 """Path of standard input."""
 
 EXPANSION = 200
-"""Largest ratio of unpacked to compressed size; protects from files that are made to fill the memory."""
+"""Largest ratio of unpacked to compressed size;
+protects from files that are made to fill the memory."""
 
 HARMLESS = 2**26
 """Unpacked size in bytes up to which any ratio is accepted."""
@@ -96,7 +97,8 @@ class Source:
             size: size of the unpacked content, in bytes.
 
         Raises:
-            SeriesFileError: the size exceeds `HARMLESS`, and `EXPANSION` times the size of the file.
+            SeriesFileError: the size exceeds `HARMLESS`,
+                and `EXPANSION` times the size of the file.
         """
         packed = len(self.content) if self.content is not None else self.path.stat().st_size if self.path else 0
         _refuse_expansion(self.name, size, packed)

@@ -176,7 +176,8 @@ def describe_state(record: ForecastRecord | None, progress: JSON | None) -> str:
 
 
 def share_done(progress: JSON | None) -> float:
-    """Return the share of the work of a forecast that is done, from 0 to 1. All series count alike."""
+    """Return the share of the work of a forecast that is done, from 0 to 1.
+    All series count alike."""
     if progress is None:
         return 0.0
     return (progress["place"] + progress["done"] / max(1, progress["total"])) / progress["of"]

@@ -1,4 +1,5 @@
-"""`Desk`: the state of one open page of "What comes next?": its file, how it is read, and the selected forecast."""
+"""`Desk`: the state of one open page of "What comes next?": its file, how it is read,
+and the selected forecast."""
 
 from __future__ import annotations
 

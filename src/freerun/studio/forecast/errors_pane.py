@@ -1,4 +1,5 @@
-"""The pane of the residuals: errors one step ahead over time, their autocorrelation and their distribution."""
+"""The pane of the residuals: errors one step ahead over time,
+their autocorrelation and their distribution."""
 
 from __future__ import annotations
 

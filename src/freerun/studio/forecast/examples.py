@@ -14,7 +14,8 @@ def monthly_sales() -> str:
 
 
 def two_shops() -> str:
-    """Ten weeks of daily visitors of two shops in long format, with offers that are known for two weeks to come."""
+    """Ten weeks of daily visitors of two shops in long format,
+    with offers that are known for two weeks to come."""
     random, t = np.random.default_rng(3), np.arange(84)
     offer = (random.random(84) < 0.2).astype(int)
     days = np.datetime64("2025-01-06") + t

@@ -1,4 +1,5 @@
-"""The pane of the network: what it is, what it reads, why it was chosen, and the season that was found."""
+"""The pane of the network: what it is, what it reads, why it was chosen,
+and the season that was found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The page "What comes next?": on the left the table and the controls, on the right the forecast."""
+"""The page "What comes next?": on the left the table and the controls,
+on the right the forecast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The pane of the backtest: earlier forecasts beside simple ones, in sentences, a chart and a table."""
+"""The pane of the backtest: earlier forecasts beside simple ones, in sentences,
+a chart and a table."""
 
 from __future__ import annotations
 

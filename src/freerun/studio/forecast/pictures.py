@@ -16,7 +16,8 @@ BAND_OPACITY = 0.4
 
 
 def forecast_chart(view: JSON, channel: str, whole: bool) -> Options:
-    """Draw the end of a series, or the whole of it, and its forecast with bands that begin at the last value.
+    """Draw the end of a series, or the whole of it,
+    and its forecast with bands that begin at the last value.
 
     Args:
         view: of the series; see `freerun.studio.forecast.view`.
@@ -79,7 +80,8 @@ def distribution_chart(view: JSON, channel: str) -> Options:
 
 
 def season_chart(view: JSON, channel: str) -> Options:
-    """Draw the last cycles of the longest season over each other, and the forecast of the next one."""
+    """Draw the last cycles of the longest season over each other,
+    and the forecast of the next one."""
     shown = view["by_channel"][channel]
     cycles = shown["cycles"]
     curves = []

@@ -14,7 +14,8 @@ QUESTIONS = {
     "input": "Which columns are external inputs, and which are to be forecast?",
     "column": "Which columns hold the numbers to forecast?",
 }
-"""The question, by the option of the command line that the message names, which is also the name of the control."""
+"""The question, by the option of the command line that the message names,
+which is also the name of the control."""
 
 OTHERWISE = (
     "Is it another file? A table has one row for each time, and one column of numbers for each quantity; the names of "

@@ -119,7 +119,8 @@ class ReadingPane:
             self._show_facts(found)
 
     def _show_fault(self, found: Understanding) -> None:
-        """Say why the table cannot be read. Ask what would help, and mark the control that answers."""
+        """Say why the table cannot be read. Ask what would help,
+        and mark the control that answers."""
         control, question = find_question(found.error) if found.error else (None, "")
         for name, entry in self._controls.items():
             entry.classes(**{"add" if name == control else "remove": "asked"})

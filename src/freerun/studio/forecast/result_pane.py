@@ -1,4 +1,5 @@
-"""`ResultPane`: what the panes of results share. Each is drawn anew when another series or channel is selected."""
+"""`ResultPane`: what the panes of results share.
+Each is drawn anew when another series or channel is selected."""
 
 from __future__ import annotations
 

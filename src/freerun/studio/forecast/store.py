@@ -1,4 +1,5 @@
-"""`Forecasts` that were asked for, in a folder; and `ForecastJobs`, the processes that make them."""
+"""`Forecasts` that were asked for, in a folder; and `ForecastJobs`,
+the processes that make them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Convert an outlook to what a page shows, in JSON: curves, sentences, tables and facts, channel by channel."""
+"""Convert an outlook to what a page shows, in JSON: curves, sentences, tables and facts,
+channel by channel."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ def _forecast_view(outlook: Outlook) -> JSON | None:
 
 
 def _backtest_view(outlook: Outlook, times: np.ndarray) -> JSON | None:
-    """Convert the forecasts of the backtest and their widest bands to curves, with sentences on them."""
+    """Convert the forecasts of the backtest and their widest bands to curves,
+    with sentences on them."""
     result = outlook.backtest
     if result is None:
         return None
@@ -98,7 +100,8 @@ def _backtest_view(outlook: Outlook, times: np.ndarray) -> JSON | None:
 
 
 def _residual_view(outlook: Outlook) -> JSON:
-    """Convert the errors of one-step predictions, their autocorrelation and their distribution to curves."""
+    """Convert the errors of one-step predictions,
+    their autocorrelation and their distribution to curves."""
     errors = outlook.series.values[1:, 0] - outlook.predictions.values[:, 0]
     times = axis_values(outlook.predictions.drawn_times)
     known = errors[np.isfinite(errors)]

@@ -1,8 +1,9 @@
 """Makes one forecast in a separate process: `python -m freerun.studio.forecast.worker FOLDER`.
 
-The folder holds `job.json` with the request, and the table. For each series the process makes a folder, by the place of
-the series in the request: `view.json` for the page as soon as the numbers are there, then model, table, picture and
-report. `progress.json` says how far it is. Ctrl-C stops it; series that are finished are kept.
+The folder holds `job.json` with the request, and the table. For each series the process makes a
+folder, by the place of the series in the request: `view.json` for the page as soon as the numbers
+are there, then model, table, picture and report. `progress.json` says how far it is. Ctrl-C stops
+it; series that are finished are kept.
 """
 
 from __future__ import annotations
@@ -145,7 +146,8 @@ def with_assumed_inputs(series: Series, horizon: int, coming: str) -> Series:
     Args:
         series: the series.
         horizon: number of future steps that are needed.
-        coming: `file` for no assumption, `last` to repeat the last values, `season` to repeat the last season.
+        coming: `file` for no assumption, `last` to repeat the last values,
+            `season` to repeat the last season.
 
     Returns:
         The series itself if nothing is assumed.
@@ -168,14 +170,16 @@ def with_assumed_inputs(series: Series, horizon: int, coming: str) -> Series:
 
 
 def _to_table(series: Series) -> pd.DataFrame:
-    """Convert a series and its external inputs to a table, whose last rows are the future steps of the inputs."""
+    """Convert a series and its external inputs to a table,
+    whose last rows are the future steps of the inputs."""
     index = series.index.append(series.following_index(series.known_ahead))
     values = series.to_pandas().reindex(index)
     return values.join(pd.DataFrame(series.inputs, index=index, columns=list(series.input_names))).rename_axis("time")
 
 
 def _join_tables(folder: Path, request: Request) -> None:
-    """Write the forecasts of several series as one table, with the name of the series in the first column."""
+    """Write the forecasts of several series as one table,
+    with the name of the series in the first column."""
     tables = {
         name: pd.read_csv(path)
         for place, name in enumerate(request.series)

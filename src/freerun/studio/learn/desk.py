@@ -1,4 +1,5 @@
-"""`Desk`: the state of one open page of "Watch it learn": its series and its selected run, which all panes share."""
+"""`Desk`: the state of one open page of "Watch it learn": its series and its selected run,
+which all panes share."""
 
 from __future__ import annotations
 

@@ -71,7 +71,8 @@ class NetworkPane:
         return entry
 
     def _describe(self) -> None:
-        """Show which parameters are set, or which value is invalid, and mark controls that differ from the default."""
+        """Show which parameters are set, or which value is invalid,
+        and mark controls that differ from the default."""
         for name, entry in self._entries.items():
             default = control(name).default
             entry.classes(**{"remove" if entry.value in (default, "", None) else "add": "changed"})

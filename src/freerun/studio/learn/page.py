@@ -1,4 +1,5 @@
-"""The page "Watch it learn": panes for series, network and run, and tabs for all runs and what is made of them."""
+"""The page "Watch it learn": panes for series, network and run,
+and tabs for all runs and what is made of them."""
 
 from __future__ import annotations
 

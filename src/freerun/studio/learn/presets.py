@@ -1,4 +1,5 @@
-"""Controls and presets: the parameters of a network in groups, described their controls need, and checking entries."""
+"""Controls and presets: the parameters of a network in groups, described their controls need,
+and checking entries."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Run a network free without end, in a separate process: `python -m freerun.studio.learn.runner MODEL`.
+"""Run a network free without end, in a separate process:
+`python -m freerun.studio.learn.runner MODEL`.
 
-The process reads one command per line from standard input, and answers each with one line of JSON. `go N` returns the
-next N values of each channel. `kick S` adds normal noise of S standard deviations to value and hidden state.
+The process reads one command per line from standard input, and answers each with one line of JSON.
+`go N` returns the next N values of each channel. `kick S` adds normal noise of S standard
+deviations to value and hidden state.
 """
 
 from __future__ import annotations

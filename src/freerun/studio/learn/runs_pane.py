@@ -1,4 +1,5 @@
-"""The tab of all runs: a table, a chart that compares selected runs, and buttons to copy, rename and delete."""
+"""The tab of all runs: a table, a chart that compares selected runs, and buttons to copy,
+rename and delete."""
 
 from __future__ import annotations
 

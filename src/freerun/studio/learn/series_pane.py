@@ -1,4 +1,5 @@
-"""The first pane: choose or upload a series, and choose the split between training and test part."""
+"""The first pane: choose or upload a series,
+and choose the split between training and test part."""
 
 from __future__ import annotations
 

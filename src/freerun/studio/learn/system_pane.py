@@ -1,4 +1,5 @@
-"""The tab that compares free run and data as dynamical systems: attractor, spectra, return map, error growth."""
+"""The tab that compares free run and data as dynamical systems: attractor, spectra, return map,
+error growth."""
 
 from __future__ import annotations
 
@@ -89,7 +90,8 @@ def _options(view: str, views: JSON) -> JSON:
 
 
 def _over_frequencies(spectrum: list[float | None]) -> np.ndarray:
-    """Turn a spectrum into points (frequency per step, power), without zeros, which a logarithmic axis cannot show."""
+    """Turn a spectrum into points (frequency per step, power), without zeros,
+    which a logarithmic axis cannot show."""
     power = np.array(spectrum, float)
     shown = np.flatnonzero(power > 0)
     shown = shown[shown > 0]

@@ -26,7 +26,8 @@ class TrainingJobs(Jobs):
 
         Args:
             run: the run.
-            further: model file whose weights training starts from; None starts from initial weights.
+            further: model file whose weights training starts from;
+                None starts from initial weights.
 
         Raises:
             OutputError: the folder of the run cannot be written, or no process can be started.

@@ -1,9 +1,9 @@
 """Trains one run in a separate process: `python -m freerun.studio.learn.worker FOLDER`.
 
-The folder holds `job.json` and the series. During training the process writes there what the page shows:
-`progress.json`, and `live.json` with the current one-step predictions and free run. At the end it writes `views.json`,
-the model and `result.json`. Ctrl-C stops training and keeps the last good weights. After a kill, the next process
-resumes from the checkpoint.
+The folder holds `job.json` and the series. During training the process writes there what the page
+shows: `progress.json`, and `live.json` with the current one-step predictions and free run. At the
+end it writes `views.json`, the model and `result.json`. Ctrl-C stops training and keeps the last
+good weights. After a kill, the next process resumes from the checkpoint.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class Reporter:
 
 
 def compute_live(model: Model, training: Series, rest: Series | None) -> JSON:
-    """Compute one-step predictions and a free run of the network after the split, with the true values.
+    """Compute one-step predictions and a free run of the network after the split,
+    with the true values.
 
     Returns:
         JSON values. Steps are counted from the split; curves are one list per channel.
@@ -104,7 +105,8 @@ def compute_live(model: Model, training: Series, rest: Series | None) -> JSON:
 
 
 def compute_views(rnn: RNN, training: Series, rest: Series | None) -> JSON:
-    """Compute attractor, spectra and return map of data and free run, and error growth, of the first channel.
+    """Compute attractor, spectra and return map of data and free run, and error growth,
+    of the first channel.
 
     The values of a free run that diverges are NaN.
     """

@@ -23,7 +23,8 @@ Shared = TypeVar("Shared")
 Result = TypeVar("Result")
 
 BATCHED = 8
-"""Maximum number of small networks per program on a CPU: products of more matrices together use its caches badly."""
+"""Maximum number of small networks per program on a CPU:
+products of more matrices together use its caches badly."""
 
 SMALL = 10_000
 """Bytes of weights of a network up to which it counts as small."""
@@ -92,8 +93,8 @@ class StageState(NamedTuple):
 Report = Callable[[StageState, np.ndarray], None]
 """Takes the state of a stage, and the objectives since the last report.
 
-The objectives have shape (epochs, M), with a column for each of the M networks. An entry is NaN in an epoch in which
-the network was not trained.
+The objectives have shape (epochs, M), with a column for each of the M networks. An entry is NaN in
+an epoch in which the network was not trained.
 """
 
 
@@ -101,7 +102,8 @@ the network was not trained.
 class Optimizer(Protocol):
     """Minimises an objective over the weights of several networks of one shape together.
 
-    An optimiser is immutable. All that changes is in the `StageState`, so training can resume from any of these.
+    An optimiser is immutable. All that changes is in the `StageState`,
+    so training can resume from any of these.
     """
 
     @property
@@ -182,7 +184,8 @@ def unstack(stacked: Tree, count: int | None = None) -> list[Tree]:
 
 
 def members_per_program(networks: Network) -> int:
-    """Return how many of M stacked networks share a program on a CPU, for runs along a single sequence.
+    """Return how many of M stacked networks share a program on a CPU,
+    for runs along a single sequence.
 
     That is up to 8 networks if each has at most 10 kB of weights, else one.
     """
@@ -195,8 +198,9 @@ def map_members(
 ) -> Result:
     """Call `step(names, shared, member)` for each of M stacked members.
 
-    On a CPU the members are split over programs that run in parallel, each on one core. There are at least as many
-    programs as cores, if there are as many members. On other devices one program computes all members.
+    On a CPU the members are split over programs that run in parallel, each on one core.
+    There are at least as many programs as cores, if there are as many members. On other
+    devices one program computes all members.
 
     Args:
         step: a function of a module, which is compiled once.

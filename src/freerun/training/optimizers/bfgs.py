@@ -1,8 +1,9 @@
-"""BFGS and limited-memory BFGS over all weights, with SciPy's line search and a compiled objective and gradient.
+"""BFGS and limited-memory BFGS over all weights,
+with SciPy's line search and a compiled objective and gradient.
 
-`optax.lbfgs` does not take their place. On the tutorial's network it comes to the same objective in 400 iterations
-(9.41e-4) in 3.0 processor seconds against 2.5 (2 busy cores of an AMD EPYC, 2026-11-30). It has no full method, and
-does not tell when no lower objective is found.
+`optax.lbfgs` does not take their place. On the tutorial's network it comes to the same objective in
+400 iterations (9.41e-4) in 3.0 processor seconds against 2.5 (2 busy cores of an AMD EPYC,
+2026-11-30). It has no full method, and does not tell when no lower objective is found.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from freerun.training.objective import Objective, Regularization
 from freerun.training.optimizers.base import Population, StageState, Stopped, report_interval, stack, unstack
 
 RESTARTS = 3
-"""Maximum number of times that a failed line search resets the curvature; the next step follows the gradient."""
+"""Maximum number of times that a failed line search resets the curvature;
+the next step follows the gradient."""
 
 PAIRS = 20
 """Number of pairs (step, change of the gradient) that the limited-memory method keeps."""
@@ -54,8 +56,8 @@ class Memory(eqx.Module):
 
     Attributes:
         inverse: approximations of the inverse Hessian; None for the limited-memory method.
-        pairs: the last K steps and changes of the gradient, the latest last. Pairs that do not exist yet are zero. None
-            for the full method.
+        pairs: the last K steps and changes of the gradient, the latest last. Pairs that do not
+            exist yet are zero. None for the full method.
         since: number of iterations since the curvature was last reset.
         forgotten: number of resets of the curvature.
     """
@@ -68,16 +70,17 @@ class Memory(eqx.Module):
 
 @dataclass(frozen=True)
 class BFGS:
-    """The method of Broyden, Fletcher, Goldfarb and Shanno (Nocedal and Wright, Numerical Optimization, 6.1 and 7.2).
+    """The method of Broyden, Fletcher, Goldfarb and Shanno (Nocedal and Wright,
+    Numerical Optimization, 6.1 and 7.2).
 
-    Steps satisfy the strong Wolfe conditions. A small gradient does not stop the method, so it also improves weights
-    that are already close to a minimum. It stops when it finds no lower objective in working precision. Random numbers
-    of the objective are drawn once in each stage.
+    Steps satisfy the strong Wolfe conditions. A small gradient does not stop the method, so it also
+    improves weights that are already close to a minimum. It stops when it finds no lower objective
+    in working precision. Random numbers of the objective are drawn once in each stage.
 
     Attributes:
         epochs: maximum number of iterations in each stage.
-        limited: keep the last 20 pairs of steps and changes of the gradient instead of a matrix, for networks with many
-            weights.
+        limited: keep the last 20 pairs of steps and changes of the gradient instead of a matrix,
+            for networks with many weights.
     """
 
     epochs: int
@@ -90,7 +93,8 @@ class BFGS:
         return StageState(replace(population, memory=memory), 0, {})
 
     def advance(self, objective: Objective, state: StageState, key: PRNGKeyArray) -> tuple[StageState, np.ndarray]:
-        """See `Optimizer.advance`. An epoch is one iteration, which may evaluate the objective several times."""
+        """See `Optimizer.advance`. An epoch is one iteration,
+        which may evaluate the objective several times."""
         population, stopped = state.population, dict(state.stopped)
         count = min(report_interval(self.epochs), self.epochs - state.done)
         objectives = np.full((count, len(population)), np.nan)
@@ -160,7 +164,8 @@ def _search_line(evaluate: Evaluate, point: Point, direction: np.ndarray, fall: 
         evaluate: evaluates the objective.
         point: the point from which to search.
         direction: shape (P,). The first step tried is the direction itself, unless `fall` is given.
-        fall: a guess by how much the objective falls. The first step tried is the one that would give it.
+        fall: a guess by how much the objective falls.
+            The first step tried is the one that would give it.
 
     Returns:
         The point; None if none is found.
@@ -193,7 +198,8 @@ def _search_line(evaluate: Evaluate, point: Point, direction: np.ndarray, fall: 
 
 
 def _times_inverse(memory: Memory, gradient: np.ndarray) -> np.ndarray:
-    """The approximate inverse Hessian times the gradient; with pairs, by the two-loop recursion (algorithm 7.4)."""
+    """The approximate inverse Hessian times the gradient; with pairs,
+    by the two-loop recursion (algorithm 7.4)."""
     if memory.inverse is not None:
         return memory.inverse @ gradient
     assert memory.pairs is not None
@@ -211,7 +217,8 @@ def _times_inverse(memory: Memory, gradient: np.ndarray) -> np.ndarray:
 
 
 def _updated(memory: Memory, step: np.ndarray, change: np.ndarray) -> Memory:
-    """Update the curvature by a step and the change of the gradient (6.17), if the curvature along it is positive."""
+    """Update the curvature by a step and the change of the gradient (6.17),
+    if the curvature along it is positive."""
     memory = replace(memory, since=memory.since + 1)
     curvature = step @ change
     if curvature <= 0:

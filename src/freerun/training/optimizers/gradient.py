@@ -52,16 +52,19 @@ SCHEDULES: dict[str, optax.Schedule] = {
 """The schedules by name: from the share of updates done to the share of the learning rate."""
 
 FEWEST_UPDATES = 10
-"""Minimum number of updates between two reports, since an update may take less time than a report."""
+"""Minimum number of updates between two reports,
+since an update may take less time than a report."""
 
 SEQUENCES = 32
-"""Minimum number of sequences in each part of a gradient on a CPU, so that a part is worth its overhead."""
+"""Minimum number of sequences in each part of a gradient on a CPU,
+so that a part is worth its overhead."""
 
 WORK = 50_000_000
 """Multiplications of a gradient from which it is computed in parts on a CPU."""
 
 WIDE = 12_000_000
-"""Multiplications in a step beyond which a gradient is not computed in parts, since one step occupies all cores."""
+"""Multiplications in a step beyond which a gradient is not computed in parts,
+since one step occupies all cores."""
 
 DIVERGED = 1e6
 """Training has diverged if the objective exceeds this multiple of its first value."""
@@ -278,12 +281,14 @@ def _member_keys(key: PRNGKeyArray, done: Int[Array, ""], members: int) -> Array
 
 
 def _transform(method: str, rate: float | Array) -> Any:
-    """The method with this name. The result is untyped, since the types of Optax exclude modules of Equinox."""
+    """The method with this name. The result is untyped,
+    since the types of Optax exclude modules of Equinox."""
     return METHODS[method](rate)
 
 
 def _epochs(spec: Spec, shared: Shared, member: Member) -> Outcome:
-    """Make updates. If the objective exceeds its limit or is not finite, the weights before are kept."""
+    """Make updates. If the objective exceeds its limit or is not finite,
+    the weights before are kept."""
     network, regularization, key = member.network, member.regularization, jax.random.wrap_key_data(member.key_data)
     objective = shared.objective.primed(network)
 
@@ -325,7 +330,8 @@ def _outcome(value: Array, loop: LoopState) -> Outcome:
 
 
 def _parts(objective: Objective, networks: Network) -> int:
-    """The number of parts in which the gradient of a single network is computed on a CPU; 1 for no parts."""
+    """The number of parts in which the gradient of a single network is computed on a CPU;
+    1 for no parts."""
     sequences, steps = objective.sequences, objective.length or objective.data.steps
     products = sequences * networks.weights
     alone = len(networks.bias) == 1 and current_device().platform == "cpu" and cores() > 1
@@ -336,7 +342,8 @@ def _parts(objective: Objective, networks: Network) -> int:
 
 
 def _epochs_in_parts(parts: int, spec: Spec, shared: Shared, member: Member) -> Outcome:
-    """Make the same updates as `_epochs`, with gradients that are sums over parts, computed in parallel."""
+    """Make the same updates as `_epochs`, with gradients that are sums over parts,
+    computed in parallel."""
     objective = _primed(shared.objective, member.network)
     loop, gradients = _initial_loop(spec, member), None
     for i in range(int(shared.updates)):

@@ -34,7 +34,8 @@ MOST_DAMPING = 1e12
 """Maximum damping: steps beyond it are too short to change the objective."""
 
 BLOCKS = 2
-"""Number of row blocks of a Gram matrix. Only blocks up to the diagonal are computed, where XLA would compute all."""
+"""Number of row blocks of a Gram matrix. Only blocks up to the diagonal are computed,
+where XLA would compute all."""
 
 NO_GAIN = 1e-8
 """Relative decrease of the objective below which an iteration counts as idle."""
@@ -43,10 +44,12 @@ PATIENCE = 10
 """Number of successive idle iterations after which a network stops."""
 
 FEWEST_ITERATIONS = 5
-"""Minimum number of iterations between two reports, since an iteration may take less time than a report."""
+"""Minimum number of iterations between two reports,
+since an iteration may take less time than a report."""
 
 LARGE = 2**28
-"""Maximum bytes of all Jacobians between two reports if `FEWEST_ITERATIONS` applies; larger ones report more often."""
+"""Maximum bytes of all Jacobians between two reports if `FEWEST_ITERATIONS` applies;
+larger ones report more often."""
 
 
 class Memory(eqx.Module):
@@ -84,7 +87,8 @@ class Attempt(NamedTuple):
         weights: after the step.
         residuals: after the step.
         reached: the objective after the step.
-        gain: the decrease of the objective, as a share of the decrease that the linear model predicts.
+        gain: the decrease of the objective, as a share of the
+            decrease that the linear model predicts.
     """
 
     damping: Float[Array, ""]
@@ -96,7 +100,8 @@ class Attempt(NamedTuple):
 
 
 Solve = Callable[[Float[Array, ""]], tuple[Float[Array, " P"], Float[Array, ""]]]
-"""From a damping to the step, and the decrease of the objective that the linear model predicts for it."""
+"""From a damping to the step, and the decrease of the objective
+that the linear model predicts for it."""
 
 
 class Shared(NamedTuple):
@@ -165,16 +170,18 @@ class Iterate(NamedTuple):
 
 @dataclass(frozen=True)
 class LevenbergMarquardt:
-    """The method of Levenberg and Marquardt (More, 1978), with Marquardt's diagonal scaling and gain-ratio damping.
+    """The method of Levenberg and Marquardt (More, 1978),
+    with Marquardt's diagonal scaling and gain-ratio damping.
 
     With residuals r and Jacobian J, whose squares sum to the objective, the step d solves
 
         (J^T J + damping * diag(J^T J)) d = -J^T r,
 
-    or, if there are fewer residuals than weights, the dual form, with one unknown for each residual. While a step does
-    not lower the objective, the damping rises by the factors 2, 4, 8 and so on. After a step that does, it is
-    multiplied by a factor of at least 1/5, which follows from the gain ratio (Nielsen, 1999). J is computed from short
-    pieces of the run; see `freerun.training.sensitivity`. Random numbers of the objective are drawn once in each stage.
+    or, if there are fewer residuals than weights, the dual form, with one unknown for each
+    residual. While a step does not lower the objective, the damping rises by the factors 2, 4, 8
+    and so on. After a step that does, it is multiplied by a factor of at least 1/5, which follows
+    from the gain ratio (Nielsen, 1999). J is computed from short pieces of the run; see
+    `freerun.training.sensitivity`. Random numbers of the objective are drawn once in each stage.
 
     Attributes:
         epochs: maximum number of iterations in each stage.
@@ -280,7 +287,8 @@ def _iterate(
     regularization: Regularization,
     memory: Memory,
 ) -> tuple[Network, Float[Array, " N"], Memory]:
-    """Run one iteration, from the weights, the residuals and the memory before it to those after it."""
+    """Run one iteration, from the weights, the residuals and the memory before it to those after
+    it."""
     damping, scaling = map(jnp.asarray, (memory.damping, memory.scaling))
     theta, unravel = ravel_pytree(network)
     jacobian, value = objective.jacobian(network, regularization, key), r @ r
