@@ -49,7 +49,7 @@ COMMANDS = {
     "doctor": "Show what freerun finds on this machine: versions, cores, memory, GPU, caches, and what is missing.",
     "info": "Show what a model file holds: settings, series and training.",
 }
-"""One sentence of help for each command, equal to the first line of its docstring."""
+"""One sentence of help for each command, equal to the first paragraph of its docstring."""
 
 MARKUP: Literal["markdown"] = "markdown"
 """Markup of all help texts, which are docstrings in Markdown."""

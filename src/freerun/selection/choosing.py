@@ -159,12 +159,12 @@ def _smoothers(contest: Contest) -> list[Candidate]:
 def _against_smoothers(contest: Contest) -> list[Candidate]:
     """Smoothers, or the networks of a race where they forecast better beyond chance."""
     settings, training, profile = contest.settings, contest.training, contest.profile
+    judge = FORECAST.judge(settings, training)
     several, sound = smoothers_of(settings, training, profile)
     smoothers = [Candidate(0.0, one) for one in several]
     share = clearly(profile, sound)
     if share <= 0:
         return smoothers
-    judge = FORECAST.judge(settings, training)
     rival = judge.of_smoothers(several, FORECAST.rounds(profile)[0].runs)
 
     def goes_on(networks: Sequence[Candidate]) -> bool:

@@ -96,21 +96,21 @@ class Judge:
     """Judges candidates whose readout is solved by ridge regression. Threads may share it."""
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
-        """Take the series of which parts are left out.
-
-        Raises:
-            SettingError, SeriesError: nothing can be left out; see `holdout.require_held_out`.
-        """
         self._settings, self._shortest = settings, min(map(len, training))
-        with naming_series([len(series) for series in training].index(self._shortest), training):
-            require_held_out(settings, self._shortest)
         self._training = recent(training, held_out(settings, self._shortest, choosing=True))
         self._units = Units(self._training, fitted_to=training)
 
     @property
     def parts(self) -> list[tuple[int, int]]:
-        """First and last step of each part that is left out, counted from the end of the series."""
-        return parts_left_out(self._shortest, held_out(self._settings, self._shortest, choosing=True))
+        """First and last step of each part that is left out, counted from the end of the series.
+
+        Raises:
+            SettingError, SeriesError: nothing can be left out; see `holdout.require_held_out`.
+        """
+        lengths = [len(series) for series in self._training]
+        with naming_series(lengths.index(min(lengths)), self._training):
+            count = require_held_out(self._settings, self._shortest)
+        return parts_left_out(self._shortest, count)
 
     def __call__(self, settings: Settings, penalties: Sequence[float], runs: int = RUNS) -> Candidate:
         """Judge settings with each of some penalties, and keep the best penalty.

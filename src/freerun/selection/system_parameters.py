@@ -19,6 +19,7 @@ from freerun.data.series import Series
 from freerun.network import ridge
 from freerun.network.network import Network
 from freerun.plan import SolvePlan
+from freerun.selection.holdout import require_held_out
 from freerun.selection.judge import Judge
 from freerun.settings import Settings
 
@@ -68,6 +69,7 @@ class ParameterJudge(Judge):
             SettingError, SeriesError: nothing is to be left out; see `holdout.require_held_out`.
         """
         super().__init__(settings, training)
+        require_held_out(settings, min(map(len, training)))
         count = int(which.max()) + 1
         left_out = np.unique(np.linspace(0, count - 1, min(count, MOST_LEFT_OUT)).round().astype(int))
         self.groups = [np.flatnonzero(which == value).tolist() for value in left_out]
