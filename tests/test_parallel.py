@@ -141,7 +141,7 @@ def test_a_linear_recurrence_and_its_transpose(pieces):
     np.testing.assert_allclose((np.array(d) * other).sum(), (known * returned).sum(), rtol=1e-12)
 
 
-@pytest.mark.quick(optimizer=["bfgs"])
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "parameters"),
     [

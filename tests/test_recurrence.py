@@ -261,7 +261,7 @@ DRIVEN = [
 ]
 
 
-@pytest.mark.quick(kind=["gru", "simple"], layers=[1])
+@pytest.mark.quick(kind=["gru"], layers=[1])
 @pytest.mark.parametrize(("kind", "lags", "layers", "direct"), DRIVEN)
 @pytest.mark.parametrize("free", [False, True])
 def test_derivatives_of_forced_and_free_runs_are_those_of_a_plain_scan(kind, lags, layers, direct, free):

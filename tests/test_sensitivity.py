@@ -29,7 +29,7 @@ def double():
         yield
 
 
-@pytest.mark.quick(kind=["lstm", "simple"])
+@pytest.mark.quick(kind=["simple"])
 @pytest.mark.parametrize(
     ("kind", "differences", "panel", "forced"),
     [
