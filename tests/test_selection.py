@@ -12,7 +12,7 @@ from freerun import metrics
 from freerun.compute.programs import computing
 from freerun.data.profile import Profile
 from freerun.data.scaling import Scaling
-from freerun.errors import MachineError, SeriesError, TrainingDiverged
+from freerun.errors import MachineError, SeriesError, SeriesWarning, TrainingDiverged
 from freerun.network import ridge
 from freerun.plan import settled, train_plan
 from freerun.selection.attractor import RUNS, AttractorJudge, Likeness
@@ -136,6 +136,22 @@ def test_a_member_that_diverges_is_dropped_and_named_and_the_others_go_on(series
 def test_a_series_too_short_to_choose_on():
     with pytest.raises(SeriesError, match="8 steps, too few to choose"):
         freerun.RNN(50).fit(np.sin(np.arange(8)))
+
+
+def test_a_series_too_short_to_choose_on_is_named_among_others():
+    y = np.sin(np.arange(144) / 5)
+    with pytest.raises(
+        SeriesError, match=r"series 1 of those learned together has 8 steps, too few to choose.*leave it"
+    ):
+        freerun.RNN(20).fit([y, y[:8], y])
+
+
+def test_short_series_that_decide_for_longer_ones_are_named():
+    """A quarter of the shortest series is held out of all."""
+    y = np.sin(np.arange(144) / 5) + np.random.default_rng(0).normal(0, 0.1, 144)
+    message = r"series 1 of those learned together: the shortest has 20 steps, .* over 5 steps .* most have 36 or more"
+    with pytest.warns(SeriesWarning, match=message):
+        freerun.RNN(20).fit([y, y[:20], y])
 
 
 @pytest.mark.slow

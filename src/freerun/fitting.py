@@ -42,7 +42,7 @@ from freerun.network.smoothing import SmootherErrors
 from freerun.plan import SmoothPlan, SolvePlan, TrainPlan, plan_of, settled, train_plan
 from freerun.selection.candidates import can_smooth, is_open
 from freerun.selection.choosing import as_good, choose, members_of
-from freerun.selection.holdout import before_part, held_out, parts_left_out, recent, require_held_out
+from freerun.selection.holdout import before_part, held_out, parts_left_out, recent, require_held_out, warn_of_short
 from freerun.selection.judge import Candidate
 from freerun.selection.policies import Policy, may_be_sample
 from freerun.selection.race import SMALLER, RaceStopped
@@ -290,6 +290,8 @@ class _Fit:
     def chosen(self, asked: Settings, policy: Policy | None) -> _Chosen:
         """Choose what the settings leave open; after Ctrl-C, the best candidate so far."""
         stopped: RaceStopped | None = None
+        if self.before is None and is_open(asked):
+            warn_of_short(asked, list(map(len, self.training)))
         try:
             if self.before is None:
                 found = choose(asked, self.training, self.profile, self.progress, self.checkpoint, policy)
@@ -505,9 +507,9 @@ class _Fit:
 
     def trained(self, asked: Settings, plan: TrainPlan, count: int) -> Fitted:
         """Train several networks at once, and keep the best `count`."""
-        shortest = min(map(len, self.training))
+        lengths = list(map(len, self.training))
         choosing = plan.restarts > count or (plan.restarts > 1 and asked.holdout != 0)
-        held = require_held_out(asked, shortest) if choosing else held_out(asked, shortest, choosing)
+        held = require_held_out(asked, lengths) if choosing else held_out(asked, min(lengths), choosing)
         trained = self._train(plan, count, held)
         failures = [t.failure for t in trained]
         good = [t for t in trained if not isinstance(t.failure, TrainingDiverged)]

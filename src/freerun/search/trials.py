@@ -22,7 +22,7 @@ from freerun.data.scaling import Scaling
 from freerun.data.series import Series
 from freerun.errors import FreerunError
 from freerun.plan import train_plan
-from freerun.selection.holdout import held_out, require_held_out
+from freerun.selection.holdout import require_held_out
 from freerun.selection.judge import Judge
 from freerun.selection.policies import PENALTIES, penalties_near
 from freerun.settings import Settings
@@ -144,9 +144,7 @@ class Scorer:
 
         The window has the same length for all folds. It moves back by one held-out part per fold.
         """
-        shortest = min(map(len, self.training))
-        require_held_out(self.given, shortest)
-        held = max(3, held_out(self.given, shortest, choosing=True) // self.folds)
+        held = max(3, require_held_out(self.given, list(map(len, self.training))) // self.folds)
         parts = [series.between((self.folds - 1 - fold) * held, len(series) - fold * held) for series in self.training]
         first = parts[0]
         plans = [train_plan(settings, first.shape[1], first.inputs.shape[1]) for settings in group]

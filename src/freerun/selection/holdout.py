@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from freerun.data.series import Series
-from freerun.errors import SeriesError, SettingError
+from freerun.errors import SeriesError, SettingError, warn
 from freerun.network.errors_in_variables import MOST_ESTIMATED
 from freerun.settings import Settings
 
@@ -23,6 +23,10 @@ FOLDS = 2
 FEWEST_HELD_OUT, FEWEST_FITTED = 3, 10
 """Fewest steps of a part that is held out, and of the rest."""
 
+FEW, MOST_NAMED = 12, 5
+"""Steps of a part that is held out below which divergence hardly shows,
+and most series that a warning names."""
+
 MOST_FITTED = 20_000
 """Most steps of a fit from which a part is held out."""
 
@@ -34,26 +38,54 @@ def held_out(settings: Settings, steps: int, choosing: bool) -> int:
     return min(math.floor(round(share * steps, 6)), MOST_HELD_OUT)
 
 
-def require_held_out(settings: Settings, steps: int) -> int:
-    """Steps that are held out where there is something to choose.
+def require_held_out(settings: Settings, lengths: Sequence[int]) -> int:
+    """Steps at the end of each series that are held out where there is something to choose.
+
+    Args:
+        settings: as the user gave them.
+        lengths: steps of each of the series that are learned together; the shortest decides.
 
     Raises:
         SettingError: nothing is to be held out.
-        SeriesError: the series is too short to hold anything out.
+        SeriesError: a series is too short to hold anything out.
     """
     if settings.holdout == 0:
         raise SettingError(
             "holdout=0 leaves free runs nothing to choose by; leave it out, or keep all restarts (members=restarts)"
         )
+    steps = min(lengths)
     count = held_out(settings, steps, choosing=True)
     if count < FEWEST_HELD_OUT or steps - count < FEWEST_FITTED:
         share = SHARE if settings.holdout is None else settings.holdout
         needed = max(math.ceil(FEWEST_HELD_OUT / share), math.ceil(FEWEST_FITTED / (1 - share)))
+        alone = len(lengths) == 1
+        which = "the training series" if alone else f"series {list(lengths).index(steps)} of those learned together"
         raise SeriesError(
-            f"the training series has {steps} steps, too few to choose settings by free runs on its end; "
-            f"give {needed} steps or more, or say hidden, cell, delays, input_scale and l2 yourself"
+            f"{which} has {steps} steps, too few to choose settings by free runs on its end; "
+            f"give {needed} steps or more, {'' if alone else 'leave it out, '}or say hidden, cell, delays, input_scale "
+            "and l2 yourself"
         )
     return count
+
+
+def warn_of_short(settings: Settings, lengths: Sequence[int]) -> None:
+    """Say which series leave much shorter parts to judge networks by
+    than most of those learned together would.
+
+    Args:
+        settings: as the user gave them.
+        lengths: steps of each series; the shortest decides how many steps of all are held out.
+    """
+    least, usual = (held_out(settings, int(steps), choosing=True) for steps in (min(lengths), np.median(lengths)))
+    if FEWEST_HELD_OUT <= least < FEW <= usual:
+        short = [number for number, steps in enumerate(lengths) if held_out(settings, steps, choosing=True) < FEW]
+        named = f"series {', '.join(map(str, short[:MOST_NAMED]))}{', ...' if len(short) > MOST_NAMED else ''}"
+        warn(
+            f"{named} of those learned together: the shortest has {min(lengths)} steps, so that settings are chosen, "
+            f"and intervals calibrated, by free runs over {least} steps at the end of "
+            f"each series, where most have {usual} or more for it; leave short series out, or forecast each by itself "
+            "(freerun.forecast_many)"
+        )
 
 
 def parts_left_out(shortest: int, count: int, washout: int = 0) -> list[tuple[int, int]]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from freerun.data.learnable import naming_series
 from freerun.data.scaling import Units
 from freerun.data.series import Series
 from freerun.errors import TrainingDiverged
@@ -96,8 +95,8 @@ class Judge:
     """Judges candidates whose readout is solved by ridge regression. Threads may share it."""
 
     def __init__(self, settings: Settings, training: Sequence[Series]) -> None:
-        self._settings, self._shortest = settings, min(map(len, training))
-        self._training = recent(training, held_out(settings, self._shortest, choosing=True))
+        self._settings, self._lengths = settings, list(map(len, training))
+        self._training = recent(training, held_out(settings, min(self._lengths), choosing=True))
         self._units = Units(self._training, fitted_to=training)
 
     @property
@@ -107,10 +106,7 @@ class Judge:
         Raises:
             SettingError, SeriesError: nothing can be left out; see `holdout.require_held_out`.
         """
-        lengths = [len(series) for series in self._training]
-        with naming_series(lengths.index(min(lengths)), self._training):
-            count = require_held_out(self._settings, self._shortest)
-        return parts_left_out(self._shortest, count)
+        return parts_left_out(min(self._lengths), require_held_out(self._settings, self._lengths))
 
     def __call__(self, settings: Settings, penalties: Sequence[float], runs: int = RUNS) -> Candidate:
         """Judge settings with each of some penalties, and keep the best penalty.

@@ -69,7 +69,7 @@ class ParameterJudge(Judge):
             SettingError, SeriesError: nothing is to be left out; see `holdout.require_held_out`.
         """
         super().__init__(settings, training)
-        require_held_out(settings, min(map(len, training)))
+        require_held_out(settings, list(map(len, training)))
         count = int(which.max()) + 1
         left_out = np.unique(np.linspace(0, count - 1, min(count, MOST_LEFT_OUT)).round().astype(int))
         self.groups = [np.flatnonzero(which == value).tolist() for value in left_out]
