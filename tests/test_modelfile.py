@@ -114,6 +114,25 @@ def test_smoothers_of_older_files_have_no_limits(tmp_path):
     np.testing.assert_array_equal(freerun.load(file).generate(20).values, rnn.generate(20).values)
 
 
+def test_an_older_file_says_for_all_channels_whether_they_are_nonnegative(tmp_path):
+    """A file of format 7 is made of one whose channels agree."""
+    file = tmp_path / "model.freerun"
+    values = np.random.default_rng(0).poisson(0.5, (80, 2))
+    rnn = freerun.RNN(hidden=5, cell="leaky", l2=1e-4).fit(values)
+    rnn.save(file)
+
+    def older(header, _):
+        header.update(format=7)
+        for member in header["members"]:
+            assert member["nonnegative"] == [True, True]
+            member["nonnegative"] = True
+
+    rewrite(file, older)
+    found = freerun.load(file).forecast(10, 95)
+    pd.testing.assert_frame_equal(found, rnn.forecast(10, 95))
+    assert (found["x0_low_95"] == 0).any()
+
+
 def test_files_of_newer_and_of_the_first_format_are_refused(file):
     rewrite(file, lambda header, _: header.update(format=FORMAT + 1, version="9.0"))
     with pytest.raises(ModelFileError, match=rf"written by freerun 9.0 in format {FORMAT + 1}, .* upgrade freerun"):

@@ -223,9 +223,18 @@ def test_ensembles_are_combined_step_by_step(ensemble):
 def test_counts_stay_above_zero():
     series = Series(np.round(np.maximum(0.0, 4 * np.sin(np.arange(TRAINED) / 3)))[:, None])
     rnn = fitted(series, "memoryless", l2=1e-8)
-    assert rnn.model_.best.scaling.nonnegative
+    assert rnn.model_.best.scaling.nonnegative.all()
     run = session(rnn.model_)(steps=np.array([100]))["run"]
     assert (run == 0).any()
+    agree(run, rnn.generate(100).values)
+
+
+def test_counts_beside_other_channels_stay_above_zero():
+    steps = np.arange(TRAINED)
+    counts, wave = np.round(np.maximum(0.0, 4 * np.sin(steps / 3))), 3.5 * np.cos(steps / 3)
+    rnn = fitted(Series(np.stack([counts, wave], axis=1), ("sold", "warmth")), "memoryless", l2=1e-8)
+    run = session(rnn.model_)(steps=np.array([100]))["run"]
+    assert run.min(axis=0)[0] == 0 > run.min(axis=0)[1]
     agree(run, rnn.generate(100).values)
 
 

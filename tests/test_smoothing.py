@@ -407,6 +407,15 @@ def test_counts_have_no_negative_forecasts_and_bounds():
     assert (freerun.RNN(nonnegative=False).fit(falling - 0.5).forecast(20)["x"] < 0).any()
 
 
+def test_counts_beside_a_temperature_have_no_negative_forecasts_and_bounds():
+    random = np.random.default_rng(11)
+    frame = pd.DataFrame({"sold": random.poisson(0.4, 80), "warmth": random.normal(0, 5, 80)})
+    for rnn in (freerun.RNN(), freerun.RNN(hidden=5, cell="leaky", l2=1e-4)):
+        table = rnn.fit(frame).forecast(10, levels=95)
+        assert (table[["sold", "sold_low_95"]] >= 0).all(axis=None)
+        assert (table["warmth_low_95"] < 0).all()
+
+
 def test_nonnegative_results_of_negative_values_are_refused():
     with pytest.raises(SeriesError, match="the value -2 at step 1 of 'x' is negative; leave nonnegative out"):
         freerun.RNN(nonnegative=True).fit([3.0, -2.0, 4.0, 5.0, 3.0])

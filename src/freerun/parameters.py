@@ -146,7 +146,7 @@ class Parameters:
                 Smoothers of a detrended series have no slope.
             log: Learn the logarithm of the values, which must be positive.
             nonnegative: Raise negative results and bounds of intervals to zero. Default: for
-                counts, which are whole numbers from zero on.
+                channels of counts, which are whole numbers from zero on.
             standardize: Standardise each channel inside; results keep their own units. The mean
                 becomes 0, the standard deviation 1.
 

@@ -401,8 +401,8 @@ class Settings(BaseModel):
     )
     nonnegative: Annotated[bool | None, Parameter("Reading the series", shapes_weights=True)] = Field(
         None,
-        description="Raise negative results and bounds of intervals to zero. Default: for counts, which are whole "
-        "numbers from zero on.",
+        description="Raise negative results and bounds of intervals to zero. Default: for channels of counts, which "
+        "are whole numbers from zero on.",
     )
     standardize: Annotated[
         bool,

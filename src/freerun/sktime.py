@@ -113,15 +113,16 @@ class RNNForecaster(BaseForecaster):
             levels = [100.0 * share for share in coverage if share > 0]
             run = self._future_inputs(X)
             forecast = intervals.forecast(self.rnn_.model_, int(steps.max()), levels, None, run)
+        in_sample = [self._bounds_in_sample(share, steps[~ahead]) for share in coverage]
         columns = {}
         for i, name in enumerate(self._columns):
-            for share in coverage:
+            for share, inside in zip(coverage, in_sample, strict=True):
                 low, high = np.empty((2, len(steps)))
                 if forecast is not None:
                     both = forecast.bounds[100.0 * share] if share > 0 else (forecast.point, forecast.point)
                     low[ahead], high[ahead] = (bound[steps[ahead] - 1, i] for bound in both)
                 if not ahead.all():
-                    low[~ahead], high[~ahead] = self._bound_in_sample(share, i, steps[~ahead])
+                    low[~ahead], high[~ahead] = (bound[:, i] for bound in inside)
                 columns[(name, share, "lower")] = low
                 columns[(name, share, "upper")] = high
         return pd.DataFrame(columns, index=index)
@@ -131,14 +132,16 @@ class RNNForecaster(BaseForecaster):
         first = np.nanmean(self._seen.values, axis=0)
         return np.concatenate([first[None], self.rnn_.predict(self._seen).values])
 
-    def _bound_in_sample(self, share: float, channel: int, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Compute lower and upper bounds in sample; for a coverage of 0,
+    def _bounds_in_sample(self, share: float, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compute lower and upper bounds in sample, shape (steps, D); for a coverage of 0,
         both are the prediction."""
-        values = self._predict_in_sample()[len(self._seen) - 1 + steps, channel]
+        if not len(steps):
+            return np.empty((0, len(self._columns))), np.empty((0, len(self._columns)))
+        values = self._predict_in_sample()[len(self._seen) - 1 + steps]
         if not share:
             return values, values
         model = self.rnn_.model_
-        return around(values, half_widths_of(model, 1, share)[0, channel], model.best.scaling)
+        return around(values, half_widths_of(model, 1, share)[0], model.best.scaling)
 
     def _steps(self, fh: Any) -> np.ndarray:
         """Convert a forecasting horizon to steps after the cutoff.

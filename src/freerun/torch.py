@@ -230,7 +230,16 @@ def _scaling(series: Series, settings: Settings, mean: Any, scale: Any) -> Scali
             f"mean={mean}, scale={scale}: give a finite number for each of the {size} features, and scales above 0"
         )
     (center, ahead), (width, spread) = (np.split(one, [channels]) for one in both)
-    return Scaling(center, width, np.zeros(channels), 0.0, log=False, input_mean=ahead, input_scale=spread)
+    return Scaling(
+        center,
+        width,
+        np.zeros(channels),
+        0.0,
+        log=False,
+        input_mean=ahead,
+        input_scale=spread,
+        nonnegative=np.zeros(channels, bool),
+    )
 
 
 def _require_counterpart(member: Member) -> None:

@@ -45,7 +45,7 @@ class Scaling:
             zeros without detrending.
         origin: time at which the trend is zero, as a number (days since 1970 for dates).
         log: whether f is the logarithm.
-        nonnegative: whether negative results become zero.
+        nonnegative: shape (D,), whether negative results become zero.
         input_mean: shape (E,), in the units of the external inputs.
         input_scale: shape (E,), positive, in the units of the external inputs.
     """
@@ -57,7 +57,7 @@ class Scaling:
     log: bool
     input_mean: np.ndarray
     input_scale: np.ndarray
-    nonnegative: bool = False
+    nonnegative: np.ndarray
 
     @classmethod
     def fitted(cls, panel: Sequence[Series], settings: Settings) -> Scaling:
@@ -65,6 +65,9 @@ class Scaling:
 
         The sites of a field have one scaling in common:
         the mean and the standard deviation over all of them.
+
+        Where `nonnegative` is left open, it is set for channels of counts;
+        for those of a field together.
 
         With differencing, `scale` is the standard deviation of the differences,
         unless they are constant.
@@ -98,7 +101,9 @@ class Scaling:
             scale = np.ones_like(scale)
         input_std = inputs.std(axis=0)
         input_scale = np.where(input_std > 0, input_std, 1.0)
-        nonnegative = all(map(are_counts, panel)) if settings.nonnegative is None else settings.nonnegative
+        counts = np.all([are_counts(series) for series in panel], axis=0)
+        counts = np.full_like(counts, counts.all()) if settings.is_field else counts
+        nonnegative = counts if settings.nonnegative is None else np.full_like(counts, settings.nonnegative)
         return cls(mean, scale, slope, origin, settings.log, inputs.mean(axis=0), input_scale, nonnegative)
 
     def apply(self, series: Series) -> np.ndarray:
@@ -138,7 +143,12 @@ class Scaling:
         """
         values = values * self.scale + self._trend(times)
         values = np.exp(values) if self.log else values
-        return np.maximum(values, 0.0) if self.nonnegative else values
+        return np.maximum(values, self.least)
+
+    @property
+    def least(self) -> np.ndarray:
+        """The least result of each channel, shape (D,): zero, or none at all."""
+        return np.where(self.nonnegative, 0.0, -np.inf)
 
     def of_model(self, model: KnownModel | None) -> ScaledModel | None:
         """A known model in standardised units; None for None."""
@@ -146,8 +156,8 @@ class Scaling:
 
     def on_sites(self, sites: int) -> Scaling:
         """The scaling of a field with another number of sites."""
-        mean, scale, slope = (np.full(sites, one[0]) for one in (self.mean, self.scale, self.slope))
-        return replace(self, mean=mean, scale=scale, slope=slope)
+        common = ("mean", "scale", "slope", "nonnegative")
+        return replace(self, **{name: np.full(sites, getattr(self, name)[0]) for name in common})
 
     def _trend(self, times: np.ndarray) -> np.ndarray:
         if not self.slope.any():
@@ -275,10 +285,15 @@ class ScaledModel:
             return (estimate - self.scaling.mean) / self.scaling.scale
 
 
-def are_counts(series: Series) -> bool:
-    """Whether all values are whole numbers from zero on, and some are zero."""
-    known = series.values[np.isfinite(series.values)]
-    return bool(len(known) and known.min() == 0 and (known == np.rint(known)).all())
+def are_counts(series: Series) -> np.ndarray:
+    """Whether all values of a channel are whole numbers from zero on, shape (D,),
+    where some of such channels are zero.
+
+    Whole numbers of which none is zero may be rounded measurements.
+    """
+    values = series.values
+    whole = (np.isnan(values) | ((values >= 0) & (values == np.rint(values)))).all(axis=0)
+    return whole & (values[:, whole] == 0).any()
 
 
 def differenced(values: np.ndarray, differences: tuple[int, ...]) -> np.ndarray:

@@ -192,8 +192,7 @@ def around(values: np.ndarray, widths: np.ndarray, scaling: Scaling) -> tuple[np
     from half widths in the units of the series or of its logarithm."""
     if scaling.log:
         return values * np.exp(-widths), values * np.exp(widths)
-    low = values - widths
-    return np.maximum(low, 0.0) if scaling.nonnegative else low, values + widths
+    return np.maximum(values - widths, scaling.least), values + widths
 
 
 def half_widths_of(model: Model, steps: int, share: float) -> np.ndarray:

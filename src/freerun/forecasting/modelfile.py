@@ -28,7 +28,7 @@ from freerun.plan import plan_of
 from freerun.settings import Settings
 from freerun.training.history import History
 
-FORMAT = 7
+FORMAT = 8
 """Version of the layout of model files."""
 
 OLDEST = 2
@@ -78,7 +78,7 @@ def save_model(model: Model, path: str | Path) -> None:
             {
                 "settings": m.settings.model_dump(mode="json"),
                 "log": m.scaling.log,
-                "nonnegative": m.scaling.nonnegative,
+                "nonnegative": m.scaling.nonnegative.tolist(),
                 "origin": m.scaling.origin,
                 "stopped": m.history.stopped,
                 "seconds": m.history.seconds,
@@ -218,7 +218,7 @@ class _MemberPart(_Part):
 
     settings: dict[str, Any]
     log: bool
-    nonnegative: bool = False
+    nonnegative: bool | list[bool] = False
     origin: FiniteFloat
     stopped: str
     seconds: FiniteFloat
@@ -322,6 +322,14 @@ def _without_limits(arrays: dict[str, np.ndarray], members: int) -> dict[str, np
     return arrays
 
 
+def _by_channel(given: bool | list[bool], channels: int) -> np.ndarray:
+    """Whether each channel is nonnegative, shape (D,). Before format 8,
+    one answer is that of all."""
+    if isinstance(given, list) and len(given) != channels:
+        raise ValueError(f"nonnegative has {len(given)} answers for {channels} channels")
+    return np.broadcast_to(given, channels)
+
+
 def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, channels: int, inputs: int) -> Member:
     """Make a member from its JSON and its arrays, whose names begin with `prefix`."""
     settings = Settings.checked(**part.settings)
@@ -345,7 +353,7 @@ def _member(part: _MemberPart, arrays: dict[str, np.ndarray], prefix: str, chann
         **{name: _finite_array(arrays, f"{prefix}scaling.{name}", size) for name, size in sizes.items()},
         origin=part.origin,
         log=part.log,
-        nonnegative=part.nonnegative,
+        nonnegative=_by_channel(part.nonnegative, channels),
     )
     return Member(
         settings,

@@ -177,7 +177,11 @@ class Runner:
         scaling = self.member.scaling
         value = output.to(DOUBLE) * scaling.scale + self._taken(parts)
         value = self.graph.apply("Exp", value) if scaling.log else value
-        return self.graph.apply("Relu", value) if scaling.nonnegative else value
+        return (
+            self.graph.apply("Max", value, self.graph.constant(scaling.least, DOUBLE))
+            if scaling.nonnegative.any()
+            else value
+        )
 
     def _scaled_inputs(self, inputs: Tensor | None) -> list[Tensor]:
         """The external inputs in the units of the network, if there are some."""

@@ -238,7 +238,7 @@ class TogetherTask(ForecastTask):
         if isinstance(static, SeriesError):
             raise static
         asked = self.settings.nonnegative
-        least = 0.0 if (are_counts(series) if asked is None else asked) else -np.inf
+        counts = dict(zip(series.channels, are_counts(series), strict=True))
         points: list[np.ndarray] = []
         bounds: dict[float, tuple[list[np.ndarray], list[np.ndarray]]] = {level: ([], []) for level in self.levels}
         for group, states in states_by_group(series, static, self.settings):
@@ -248,6 +248,7 @@ class TogetherTask(ForecastTask):
                     f"no shared readout is for series with {_describe_group(group)}; forecast it alone "
                     "(together='local')"
                 )
+            least = 0.0 if (counts[group.channel] if asked is None else asked) else -np.inf
             ahead = readout.forecast(states, self.horizon)
             points.append(np.maximum(states.undo(ahead), least))
             for level in self.levels:
@@ -323,11 +324,11 @@ def _mix(forecast: Forecast, ahead: np.ndarray, weights: np.ndarray, scaling: Sc
     """
     own = forecast.point
     mean = (1 - weights) * own + weights * ahead
-    mean = np.maximum(mean, 0.0) if scaling.nonnegative else mean
+    mean = np.maximum(mean, scaling.least)
 
     def move(bound: np.ndarray) -> np.ndarray:
         bound = bound * (mean / own) if scaling.log else bound + (mean - own)
-        return np.maximum(bound, 0.0) if scaling.nonnegative else bound
+        return np.maximum(bound, scaling.least)
 
     bounds = {
         level: (np.where(scaling.nonnegative & (low == 0), 0.0, move(low)), move(high))
