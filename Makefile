@@ -7,8 +7,9 @@ LOCKED := --quiet --no-compile --require-hashes --requirement
 # on all cores, which pip does on one; what no Python of this version can read is left as it is
 COMPILED := -m compileall -q -q -j 0 -x '/tests?/' .venv/lib || true
 ITSELF := --quiet --no-deps --no-build-isolation --editable .
-# two tests share two cores, so that each has one thread for linear algebra
-SHARING := OPENBLAS_NUM_THREADS=1
+# the quick tests compile more than they compute, and two of them share two cores; test-slow, test-oldest and test-newest
+# compile and compute as users do
+COMPILE_FAST := OPENBLAS_NUM_THREADS=1 XLA_FLAGS="--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 LOCK := pyproject.toml .venv/build.in --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 demo: .venv/installed
@@ -19,11 +20,11 @@ test: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-	$(SHARING) $(BIN)/pytest -n 2 --dist worksteal -m "not slow and not system"
+	$(COMPILE_FAST) $(BIN)/pytest -n 2 --dist worksteal -m "not slow and not system"
 
 # in a browser, and with processes that are interrupted and killed
 test-system: .venv/installed-test
-	$(SHARING) $(BIN)/pytest -n 2 --dist loadfile -m "system and not slow"
+	$(COMPILE_FAST) $(BIN)/pytest -n 2 --dist loadfile -m "system and not slow"
 
 test-slow: .venv/installed-test
 	$(BIN)/pytest -m slow
