@@ -23,7 +23,7 @@ def read(source: Source) -> Table:
     """
     text = decode(source)
     try:
-        found = json.loads(text, object_pairs_hook=_object)
+        found = json.loads(text, object_pairs_hook=_make_object)
     except _DuplicateNameError as error:
         raise SeriesFileError(f"{source.name}: {error}") from error
     except RecursionError as error:
@@ -40,7 +40,7 @@ class _DuplicateNameError(Exception):
     """An object has a name twice, of which Python's reader would keep the last value."""
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Make an object of its names and values, each name once."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -70,7 +70,7 @@ def to_table(found: Any, name: str) -> Table:
 
 def _parse_line(name: str, number: int, line: str) -> Any:
     try:
-        return json.loads(line, object_pairs_hook=_object)
+        return json.loads(line, object_pairs_hook=_make_object)
     except _DuplicateNameError as error:
         raise SeriesFileError(f"{name}, line {number}: {error}") from error
     except (ValueError, RecursionError) as error:
